@@ -1,0 +1,120 @@
+#include "base/arena.h"
+
+#include "base/must.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    BLOCK_SMALL = 2048 - 64, // leaves room for malloc's header within one size class
+    BLOCK_LARGE = 16384 - 64,
+    ALIGN = 16,
+};
+
+struct arena_block {
+    struct arena_block *older;
+    size_t size; // of data
+    _Alignas(ALIGN) char data[];
+};
+
+void arena_init(struct arena *arena, size_t ceiling)
+{
+    *arena = (struct arena){.ceiling = ceiling};
+}
+
+void arena_done(struct arena *arena)
+{
+    for (struct arena_block *b = arena->blocks, *older; b != NULL; b = older) {
+        older = b->older;
+        free(b);
+    }
+    arena_init(arena, arena->ceiling);
+}
+
+void arena_reset(struct arena *arena)
+{
+    struct arena_block *keep = arena->blocks;
+    if (keep == NULL)
+        return;
+    arena->blocks = keep->older;
+    keep->older = NULL;
+    arena_done(arena);
+    arena->blocks = keep;
+    arena->at = keep->data;
+    arena->end = keep->data + keep->size;
+}
+
+bool arena_fits(const struct arena *arena, size_t size)
+{
+    return size <= arena->ceiling - arena->used;
+}
+
+static void add_block(struct arena *arena, size_t at_least)
+{
+    size_t size = arena->blocks == NULL ? BLOCK_SMALL : BLOCK_LARGE;
+    if (size < at_least)
+        size = at_least;
+    struct arena_block *b = malloc(sizeof *b + size);
+    must(b != NULL);
+    b->older = arena->blocks;
+    b->size = size;
+    arena->blocks = b;
+    arena->at = b->data;
+    arena->end = b->data + size;
+}
+
+void *arena_alloc(struct arena *arena, size_t size)
+{
+    must(arena_fits(arena, size));
+    size_t padded = (size + ALIGN - 1) & ~(size_t)(ALIGN - 1);
+    if (padded > (size_t)(arena->end - arena->at))
+        add_block(arena, padded);
+    void *p = arena->at;
+    arena->at += padded;
+    arena->used += size;
+    return p;
+}
+
+void *arena_zalloc(struct arena *arena, size_t size)
+{
+    return memset(arena_alloc(arena, size), 0, size);
+}
+
+struct str arena_str(struct arena *arena, struct str text)
+{
+    char *copy = arena_alloc(arena, text.len + 1);
+    if (text.len > 0)
+        memcpy(copy, text.at, text.len);
+    copy[text.len] = '\0';
+    return (struct str){copy, text.len};
+}
+
+struct str arena_vprintf(struct arena *arena, const char *format, va_list args)
+{
+    va_list again;
+    va_copy(again, args);
+    int len = vsnprintf(NULL, 0, format, args);
+    must(len >= 0);
+    char *text = arena_alloc(arena, (size_t)len + 1);
+    vsnprintf(text, (size_t)len + 1, format, again);
+    va_end(again);
+    return (struct str){text, (size_t)len};
+}
+
+struct str arena_printf(struct arena *arena, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    struct str text = arena_vprintf(arena, format, args);
+    va_end(args);
+    return text;
+}
+
+size_t array_size(size_t n, size_t size)
+{
+    size_t product;
+    must(!__builtin_mul_overflow(n, size, &product));
+    return product;
+}

@@ -1,0 +1,53 @@
+/*
+ * Arenas: memory that is born together and dies together.
+ *
+ * One for each stanza, session or turn of the loop.  An arena has a ceiling;
+ * whoever allocates sizes that a peer chooses asks arena_fits() first and
+ * answers ERR_LIMIT.  An allocation beyond the ceiling is our bug and aborts,
+ * so no allocation returns NULL.
+ */
+#ifndef BASE_ARENA_H
+#define BASE_ARENA_H
+
+#include "base/err.h"
+#include "base/str.h"
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+struct arena_block;
+
+struct arena {
+    struct arena_block *blocks; // newest first
+    char *at, *end;             // free room in the newest block
+    size_t used, ceiling;       // bytes handed out; most that may be
+};
+
+/* ceiling: most bytes that may be handed out.  The first block is taken at the first use. */
+void arena_init(struct arena *arena, size_t ceiling);
+/* Frees everything; the arena is as after arena_init. */
+void arena_done(struct arena *arena);
+/* Forgets everything but keeps one block for the next use. */
+void arena_reset(struct arena *arena);
+
+/* Whether size more bytes may still be allocated. */
+bool arena_fits(const struct arena *arena, size_t size);
+
+/* size bytes, aligned for any type, not cleared.  Never NULL. */
+void *arena_alloc(struct arena *arena, size_t size) __attribute__((malloc, returns_nonnull));
+/* The same, zeroed. */
+void *arena_zalloc(struct arena *arena, size_t size) __attribute__((malloc, returns_nonnull));
+#define arena_make(arena, type) ((type *)arena_zalloc((arena), sizeof(type)))
+#define arena_make_array(arena, type, n)                                                           \
+    ((type *)arena_zalloc((arena), array_size((n), sizeof(type))))
+
+/* A copy of text, followed by a NUL that is not counted. */
+struct str arena_str(struct arena *arena, struct str text);
+struct str arena_printf(struct arena *arena, const char *format, ...) PRINTF_LIKE(2, 3);
+struct str arena_vprintf(struct arena *arena, const char *format, va_list args);
+
+/* n * size; aborts on overflow (our bug: n was checked before). */
+size_t array_size(size_t n, size_t size);
+
+#endif

@@ -1,0 +1,34 @@
+/*
+ * Logs: one line an event, key=value or JSON, for the journal or a file.
+ *
+ *     log_event(LOG_INFO, "login", "account=%.*s address=%s", STR_ARGS(bare), address);
+ *
+ * Never passwords, never message bodies.  A line is written by one write(2), so
+ * lines of several threads do not mix.  Where and how is set once at start
+ * (log_open) and may be reopened at reload; this is the one process-wide state
+ * of base, because a log line must be possible from everywhere.
+ */
+#ifndef BASE_LOG_H
+#define BASE_LOG_H
+
+#include "base/err.h"
+
+#include <stdbool.h>
+
+enum log_level { LOG_ERROR = 3, LOG_WARNING = 4, LOG_NOTICE = 5, LOG_INFO = 6, LOG_DEBUG = 7 };
+
+/* path NULL or "": standard error with <N> priorities for the journal.  json: one object a line. */
+enum err log_open(const char *path, enum log_level most, bool json, struct why *why) MUST_CHECK;
+void log_set_level(enum log_level most);
+bool log_wants(enum log_level level);
+
+/* event: a short name with dashes; format: space-separated key=value pairs.  Values that contain
+ * spaces, quotes, '=' or control characters must be passed through log_quote.  May be NULL. */
+void log_event(enum log_level level, const char *event, const char *format, ...) PRINTF_LIKE(3, 4);
+
+struct arena;
+struct str;
+/* value, quoted and escaped where needed, safe against forged lines. */
+struct str log_quote(struct arena *arena, struct str value);
+
+#endif

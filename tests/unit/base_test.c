@@ -1,0 +1,141 @@
+#include "test.h"
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/list.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "base/table.h"
+
+#include <stdio.h>
+
+TEST(an_arena_counts_what_it_gives_and_keeps_its_ceiling)
+{
+    struct arena arena;
+    arena_init(&arena, 100);
+    check(arena_fits(&arena, 100));
+    arena_alloc(&arena, 60);
+    check(arena_fits(&arena, 40));
+    check(!arena_fits(&arena, 41));
+    arena_reset(&arena);
+    check(arena.used == 100 || arena_fits(&arena, 100));
+    arena_done(&arena);
+}
+
+TEST(a_buffer_remembers_that_it_overflowed)
+{
+    struct buf buf;
+    buf_init(&buf, 5);
+    buf_add(&buf, STR("abc"));
+    buf_add(&buf, STR("def"));
+    buf_add(&buf, STR("g"));
+    check_str(buf_str(&buf), STR("abc"));
+    check(buf.overflowed);
+    buf_done(&buf);
+}
+
+TEST(utf8_is_checked_as_rfc_3629_says)
+{
+    static const struct {
+        struct str text;
+        bool good;
+    } cases[] = {
+        {STR("plain"),            true },
+        {STR("\xC3\xA4"),         true },
+        {STR("\xF0\x9F\x9A\xAA"), true },
+        {STR("\xC0\xAF"),         false},
+        {STR("\xE0\x80\xAF"),     false},
+        {STR("\xED\xA0\x80"),     false},
+        {STR("\xF4\x90\x80\x80"), false},
+        {STR("\xC3"),             false},
+        {STR("\x80"),             false},
+        {STR("\xFF"),             false},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++)
+        check(str_is_utf8(cases[i].text) == cases[i].good);
+}
+
+TEST(a_cut_loop_sees_every_part_once)
+{
+    struct str rest = STR("a,,b");
+    check_str(str_cut(&rest, ','), STR("a"));
+    check_str(str_cut(&rest, ','), STR(""));
+    check(rest.at != NULL);
+    check_str(str_cut(&rest, ','), STR("b"));
+    check(rest.at == NULL);
+}
+
+TEST(numbers_with_signs_spaces_or_overflow_are_refused)
+{
+    uint64_t n = 7;
+    check(str_to_u64(STR("42"), 0, 100, &n) == OK && n == 42);
+    check(str_to_u64(STR("-1"), 0, 100, &n) == ERR_MALFORMED);
+    check(str_to_u64(STR(" 1"), 0, 100, &n) == ERR_MALFORMED);
+    check(str_to_u64(STR(""), 0, 100, &n) == ERR_MALFORMED);
+    check(str_to_u64(STR("18446744073709551616"), 0, UINT64_MAX, &n) == ERR_LIMIT);
+    check(str_to_u64(STR("101"), 0, 100, &n) == ERR_LIMIT && n == 42);
+}
+
+TEST(a_table_finds_what_it_holds_after_growing_and_removing)
+{
+    struct table table;
+    table_init(&table, 1000);
+    char keys[1000][8];
+    for (int i = 0; i < 1000; i++) {
+        snprintf(keys[i], sizeof keys[i], "k%d", i);
+        check(table_put(&table, str_of(keys[i]), keys[i]) == OK);
+    }
+    check(table_put(&table, STR("one more"), keys) == ERR_LIMIT);
+    check(table_put(&table, STR("k5"), keys) == ERR_EXISTS);
+    for (int i = 0; i < 1000; i += 2)
+        check(table_remove(&table, str_of(keys[i])) == keys[i]);
+    for (int i = 0; i < 1000; i++)
+        check(table_get(&table, str_of(keys[i])) == (i % 2 == 0 ? NULL : (void *)keys[i]));
+    table_done(&table);
+}
+
+TEST(times_are_written_and_read_as_xep_0082_says)
+{
+    int64_t us = 0;
+    check(clock_parse(STR("2002-09-10T23:41:07Z"), &us) == OK && us == 1031701267 * SECOND_US);
+    check(clock_parse(STR("2002-09-10T17:41:07-06:00"), &us) == OK && us == 1031701267 * SECOND_US);
+    check(clock_parse(STR("2002-09-10T23:41:07.25Z"), &us) == OK && us % SECOND_US == 250000);
+    check_str(clock_format(test_arena(), us), STR("2002-09-10T23:41:07.250000Z"));
+    check(clock_parse(STR("2002-09-10 23:41:07Z"), &us) == ERR_MALFORMED);
+    check(clock_parse(STR("2002-13-10T23:41:07Z"), &us) == ERR_MALFORMED);
+    check(clock_parse(STR("2002-09-10T23:41:07"), &us) == ERR_MALFORMED);
+}
+
+TEST(a_forged_value_cannot_make_a_second_log_line)
+{
+    struct str quoted = log_quote(test_arena(), STR("a\nevent=login b=\"c\""));
+    check_str(quoted, STR("\"a\\x0aevent=login b=\\\"c\\\"\""));
+    check_str(log_quote(test_arena(), STR("romeo@example.org")), STR("romeo@example.org"));
+}
+
+TEST(random_ids_are_long_and_differ)
+{
+    struct str a = random_id(test_arena()), b = random_id(test_arena());
+    check(a.len == RANDOM_ID_SIZE && !str_eq(a, b));
+}
+
+struct item {
+    struct link link;
+    int n;
+};
+
+TEST(a_list_member_may_leave_during_the_walk)
+{
+    struct list list;
+    list_init(&list);
+    struct item items[3] = {{.n = 1}, {.n = 2}, {.n = 3}};
+    for (int i = 0; i < 3; i++)
+        list_add_last(&list, &items[i].link);
+    int sum = 0;
+    LIST_EACH(&list, struct item, link, it)
+    {
+        sum += it->n;
+        list_leave(&it->link);
+    }
+    check(sum == 6 && list_empty(&list));
+}
