@@ -4,6 +4,9 @@
 
 #include <time.h>
 
+#define YEAR_0000_S INT64_C(-62167219200)
+#define YEAR_10000_S INT64_C(253402300800)
+
 static int64_t read_clock(clockid_t id)
 {
     struct timespec t;
@@ -93,6 +96,11 @@ enum err clock_parse(struct str text, int64_t *wall_us)
         return ERR_MALFORMED;
     tm.tm_year -= 1900;
     tm.tm_mon -= 1;
-    *wall_us = ((int64_t)timegm(&tm) - offset_s) * SECOND_US + micros;
+    // a zone can push the first and last day out of the years 0000 to 9999, which nobody could
+    // write
+    int64_t seconds = (int64_t)timegm(&tm) - offset_s;
+    if (seconds < YEAR_0000_S || seconds >= YEAR_10000_S)
+        return ERR_MALFORMED;
+    *wall_us = seconds * SECOND_US + micros;
     return OK;
 }

@@ -104,6 +104,9 @@ TEST(times_are_written_and_read_as_xep_0082_says)
     check(clock_parse(STR("2002-09-10 23:41:07Z"), &us) == ERR_MALFORMED);
     check(clock_parse(STR("2002-13-10T23:41:07Z"), &us) == ERR_MALFORMED);
     check(clock_parse(STR("2002-09-10T23:41:07"), &us) == ERR_MALFORMED);
+    check(clock_parse(STR("9999-12-31T23:59:59-00:01"), &us) == ERR_MALFORMED);
+    check(clock_parse(STR("0000-01-01T00:00:00+00:01"), &us) == ERR_MALFORMED);
+    check(clock_parse(STR("0000-01-01T00:00:00Z"), &us) == OK);
 }
 
 TEST(a_forged_value_cannot_make_a_second_log_line)

@@ -1,0 +1,86 @@
+"""The checks themselves: each finds its sin, and only its sin."""
+
+import importlib.util
+import os
+import subprocess
+
+import pytest
+
+SCRIPT = os.path.join(os.path.dirname(__file__), "..", "..", "scripts", "check.py")
+spec = importlib.util.spec_from_file_location("check", SCRIPT)
+check = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(check)
+
+GOOD = {
+    "src/base/str.h": "/* Text. */\n#ifndef BASE_STR_H\n#define BASE_STR_H\nstruct str {\n"
+                      "    int n;\n};\n#endif\n",
+    "src/net/loop.h": "/* A loop. */\n#ifndef NET_LOOP_H\n#define NET_LOOP_H\n"
+                      "#include \"base/str.h\"\n#endif\n",
+    "src/net/loop.c": "#include \"net/loop.h\"\n/* strcpy( in words is no call */\n"
+                      "static const char *t = \"sprintf(\";\n",
+}
+
+
+def tree(tmp_path, **changes):
+    for path, text in {**GOOD, **changes.pop("files", {})}.items():
+        full = tmp_path / path
+        full.parent.mkdir(parents=True, exist_ok=True)
+        full.write_text(text)
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    return str(tmp_path)
+
+
+def test_a_good_tree_passes_every_check(tmp_path):
+    root = tree(tmp_path)
+    files = check.files_of(root)
+    assert len(files) == len(GOOD)
+    for one in check.CHECKS:
+        assert list(one(root, files)) == [], one.__name__
+
+
+GUARD = "/* Why. */\n#ifndef {0}\n#define {0}\n{1}\n#endif\n"
+
+
+@pytest.mark.parametrize("name,path,text", [
+    ("direction", "src/base/up.c", "/* Why. */\n#include \"net/loop.h\"\n"),
+    ("direction", "src/guard/x.c", "/* Why. */\n  #  include \"net/loop.h\"\n"),
+    ("direction", "src/cellar/x.c", "/* Why. */\n"),
+    ("private", "src/im/x.c", "/* Why. */\n#include \"net/y_internal.h\"\n"),
+    ("circles", "src/net/a.h", GUARD.format("NET_A_H", '#include "net/a.h"')),
+    ("banned", "src/net/x.c", "/* Why. */\nvoid f(char *a, char *b)\n{\n    strcpy (a, b);\n}\n"),
+    ("banned", "src/net/x.c", "/* Why. */\nint n(char *a)\n{\n    return atoi(a);\n}\n"),
+    ("unfinished", "docs/x.md", "One day. TO" + "DO: write it\n"),
+    ("reason", "src/net/x.c", "int x;\n"),
+    ("guards", "src/net/x.h", GUARD.format("X_H", "")),
+    ("names", "src/net/x.c", "/* Why. */\ntypedef struct thing thing_t;\n"),
+    ("names", "src/net/x.c", "/* Why. */\nstruct thing_t {\n    int n;\n};\n"),
+    ("headers_alone", "src/net/x.h", GUARD.format("NET_X_H", "size_t n_things(void);")),
+])
+def test_a_sin_is_found(tmp_path, name, path, text):
+    files = {path: text}
+    if name == "private":
+        files["src/net/y_internal.h"] = GUARD.format("NET_Y_INTERNAL_H", "")
+    root = tree(tmp_path, files=files)
+    one = getattr(check, "check_" + name)
+    assert len(list(one(root, check.files_of(root)))) == 1
+
+
+def test_a_room_reads_its_own_private_header_and_so_does_its_unit_test(tmp_path):
+    root = tree(tmp_path, files={
+        "src/net/y_internal.h": GUARD.format("NET_Y_INTERNAL_H", ""),
+        "src/net/x.c": "/* Why. */\n#include \"net/y_internal.h\"\n",
+        "tests/unit/net_x_test.c": "#include \"net/y_internal.h\"\n",
+    })
+    assert list(check.check_private(root, check.files_of(root))) == []
+
+
+def test_one_header_of_a_room_can_be_allowed_without_the_room(tmp_path):
+    jid = GUARD.format("XMPP_JID_H", "")
+    root = tree(tmp_path, files={
+        "src/xmpp/jid.h": jid,
+        "src/xmpp/sasl.h": jid.replace("JID", "SASL"),
+        "src/guard/good.c": "/* Why. */\n#include \"xmpp/jid.h\"\n",
+        "src/guard/bad.c": "/* Why. */\n#include \"xmpp/sasl.h\"\n",
+    })
+    found = list(check.check_direction(root, check.files_of(root)))
+    assert found == ["src/guard/bad.c:2: guard may not include xmpp/sasl.h"]
