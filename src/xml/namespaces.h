@@ -123,13 +123,13 @@
     X(data_validate, "http://jabber.org/protocol/xdata-validate")                                  \
     X(si_file, "http://jabber.org/protocol/si/profile/file-transfer")
 
-#define NAMESPACES_ROW(id, text) char id[sizeof text];
+#define NAMESPACES_ROW(id, text) char of_##id[sizeof text];
 extern const struct namespaces {
     NAMESPACES(NAMESPACES_ROW)
 } namespaces;
 #undef NAMESPACES_ROW
 
-#define NS_OF(id) ((struct str){namespaces.id, sizeof namespaces.id - 1})
+#define NS_OF(id) ((struct str){namespaces.of_##id, sizeof namespaces.of_##id - 1})
 
 #define NS_NONE STR_EMPTY
 #define NS_CLIENT NS_OF(client)
