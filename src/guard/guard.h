@@ -1,0 +1,393 @@
+/*
+ * The guard: judges what people send each other to open.
+ *
+ * A pure library: no clock, no randomness but the seed, no logging, one thread.
+ * The same seed, configuration and events in the same order give the same
+ * verdicts, orders and state, bit for bit; so a restart is a snapshot plus the
+ * events since, and a laboratory replays a year through this very code.
+ *
+ * Everything that happens is a struct guard_event.  guard_take() numbers it,
+ * learns from it and answers in a struct guard_word: a verdict where a sending
+ * was judged, and containment orders that others carry out.  guard_judge() and
+ * its sisters only build the event.  Whoever wants durability writes each event
+ * (guard_event_write) to a log under guard_number() + 1, before or after taking
+ * it, and feeds the log to guard_take() at the next start, ignoring the words
+ * up to what was carried out.
+ *
+ * Rules that no evidence moves:
+ * - Established hosts are never convicted by host or domain without an operator.
+ * - An account is restricted only for what it sent itself, and never for what
+ *   any single other account did.
+ * - A star without a relay convicts only with a never-seen lure, machine pace
+ *   and the full threshold together; one relay at human pace never convicts.
+ * - Who warns others by quoting a lure is a reporter, not a relay.
+ */
+#ifndef GUARD_GUARD_H
+#define GUARD_GUARD_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "guard/lure.h"
+
+struct guard;
+
+/* Every constant of the guard.  guard_config_default() fills in and explains. */
+struct guard_config {
+    double convict_nats; // evidence that convicts
+    double hold_nats;    // evidence that holds further copies at human pace
+    double respond_nats; // own evidence for which an account loses links and files
+    bool star_convicts;  // whether a star at machine pace may; otherwise it is held
+
+    uint32_t window_first;   // receivers a never-seen lure reaches at machine pace before it waits
+    double window_growth;    // factor by which the window opens each time hold_us has passed
+    int64_t hold_us;         // longest hold
+    int64_t machine_gap_us;  // gaps below that no hand makes: prior, the site's own habit moves it
+    int64_t novel_us;        // how long after its first sight a host still counts as never seen
+    int64_t established_us;  // …and must be known, with so many people who brought it
+    uint32_t established_by; // independently, before it cannot be convicted by host
+    int64_t relay_us;        // how long an exposure explains a sending
+    int64_t settle_us;       // a cluster without news for so long teaches what is ordinary
+    int64_t forget_us;       // …and is forgotten after so long (ledger_retention)
+    int64_t conviction_us;   // expiry of stop orders
+    int64_t restriction_us;  // expiry of restrictions
+
+    size_t memory;            // bytes of the whole model
+    uint32_t senders_open;    // unshared clusters one account may keep in memory
+    uint32_t lessons_per_day; // observations one account may teach a day
+};
+
+void guard_config_default(struct guard_config *config);
+
+/* ---- What happens ------------------------------------------------------------------------ */
+
+/* What is known of how a message was sent. */
+struct pace {
+    int64_t gap_us;         // since the sender's previous message to anybody; -1: unknown
+    int32_t roster_index;   // of the receiver in the sender's roster; -1: not in it
+    bool composing;         // a composing chat state to this receiver since the last message to him
+    bool composes;          // this account's clients do send chat states
+    bool live;              // sender and receiver both wrote to each other of late (two-way talk)
+    bool first_contact;     // the sender never wrote to the receiver before
+    int64_t account_age_us; // of the sender; -1: unknown
+};
+
+struct sending {
+    uint64_t message;    // the caller's own number; comes back with the held message's release
+    struct str sender;   // bare JIDs, prepared
+    struct str receiver; // a person, or a room
+    uint32_t audience;   // how many people the receiver stands for: 1, or a room's occupants
+    bool remote;         // the sender is of another server: he cannot be restricted
+    bool warns;          // lure_text_warns
+    bool overflowed;     // lure_list.overflowed
+    uint64_t shape;      // lure_text_shape
+    const struct lure *lures;
+    size_t n_lures;
+    struct pace pace;
+};
+
+/* A copy reached a client of the receiver: now it can be opened. */
+struct exposure {
+    struct str sender, receiver; // bare
+    const struct lure_key *keys; // any widths, lure_list_collect
+    size_t n_keys;
+};
+
+/* XEP-0377, XEP-0191 with a reason, or "this was not me": somebody's word against a lure or a
+ * sender. */
+struct report {
+    struct str reporter, sender; // bare; sender empty: only the lure is meant
+    const struct lure_key *keys; // none: whatever the sender sent to the reporter of late
+    size_t n_keys;
+};
+
+/* The sender's own word, asked on another of his devices: did you mean to send this? */
+struct answer {
+    struct str sender;
+    uint64_t incident;
+    bool meant;
+};
+
+enum feature_kind { FEATURE_LINKS, FEATURE_FILES };
+
+/* For operators; actor is who did it, reason what he said. */
+struct conviction {
+    const struct lure *lure; // with keys
+    enum lure_width width;   // how wide to convict
+    int64_t expires_us;      // 0: the configured time from now
+    struct str actor, reason;
+};
+struct release {
+    uint64_t incident;
+    struct str account; // empty: the whole incident; else only lift this account's restriction
+    struct str actor, reason;
+};
+struct suspension {
+    enum feature_kind feature;
+    struct str domain, account; // of senders; both empty: every domain served here
+    int64_t expires_us;         // 0: resume (undo)
+    struct str actor, reason;
+};
+struct entitlement {
+    struct str account;
+    struct str domain;  // registrable domain or host of the links it may fan out; empty: any
+    uint32_t receivers; // most different receivers a day
+    int64_t expires_us; // 0: withdraw it
+    struct str actor, reason;
+};
+struct decoy {
+    struct str account;
+    bool removed;
+    struct str actor;
+};
+
+enum event_kind {
+    EVENT_SENDING = 1, // numbers are on the disk: never change one
+    EVENT_EXPOSURE = 2,
+    EVENT_REPORT = 3,
+    EVENT_ANSWER = 4,
+    EVENT_CONVICT = 5,
+    EVENT_RELEASE = 6,
+    EVENT_SUSPEND = 7,
+    EVENT_ENTITLE = 8,
+    EVENT_DECOY = 9,
+    EVENT_TICK = 10,
+};
+
+struct guard_event {
+    enum event_kind kind;
+    int64_t now_us; // wall time of the guard's clock; one that runs backwards is taken as standing
+    union {
+        struct sending sending;
+        struct exposure exposure;
+        struct report report;
+        struct answer answer;
+        struct conviction conviction;
+        struct release release;
+        struct suspension suspension;
+        struct entitlement entitlement;
+        struct decoy decoy;
+    };
+};
+
+/* ---- What the guard says ------------------------------------------------------------------- */
+
+enum verdict { VERDICT_DELIVER, VERDICT_HOLD, VERDICT_REJECT };
+
+enum reason {
+    REASON_NONE,
+    REASON_CONVICTED,  // the lure was convicted
+    REASON_RESTRICTED, // the sender lost links and files
+    REASON_SUSPENDED,  // links or files are suspended for the sender
+    REASON_TOO_MANY,   // more lures than one message may carry
+    REASON_WINDOW,     // held: a never-seen lure goes out faster than people send
+    REASON_SUSPECTED,  // held: evidence is near the threshold
+    REASON_CLEARED,    // released: the window opened, or the sender meant it
+    REASON_OPERATOR,   // an operator's act
+    REASON_EXPIRED,    // the order's time was over
+};
+
+const char *verdict_name(enum verdict verdict);
+const char *reason_name(enum reason reason);
+
+enum order_kind {
+    ORDER_STOP,         // later copies with this key are rejected (the guard does so itself; the
+                        // order is for snapshots that offline delivery and archives consult)
+    ORDER_RETRACT,      // withdraw delivered copies with this key everywhere, tell their receivers
+    ORDER_RESTRICT,     // who loses links and files (the guard does so itself)
+    ORDER_NOTIFY,       // tell `audience`
+    ORDER_DELIVER_HELD, // release the held `message`
+    ORDER_REJECT_HELD,  // return the held `message` to its sender
+    ORDER_ASK,          // put the question "did you send this?" to `who`; guard_answer()
+};
+
+enum audience {
+    TO_NOBODY,
+    TO_VICTIM,  // `who` sends a worm's lures: how to get clean
+    TO_EXPOSED, // everybody in whose view a copy stood: do not open it, it was not your friend
+    TO_OPERATOR,
+};
+
+struct order {
+    uint64_t number; // of the order, unique in this guard's life
+    enum order_kind kind;
+    bool undo; // takes back an earlier order of this kind, incident and key or account
+    enum reason reason;
+    uint64_t incident; // 0: none
+    enum audience audience;
+    enum lure_width width;
+    struct lure_key key; // what STOP and RETRACT are about
+    struct str shown;    // printable form of the key
+    struct str who;      // account of RESTRICT, NOTIFY, ASK; sender of a held message
+    uint64_t message;    // of a held message
+    int64_t expires_us;  // 0: does not
+};
+
+/* Filled by guard_take; text and orders live in the arena given at guard_word_init and, for text
+ * of accounts, are copies. */
+struct guard_word {
+    struct arena *arena;
+    uint64_t number; // of the event
+    enum verdict verdict;
+    enum reason reason;
+    uint64_t incident;     // 0: none
+    int64_t until_us;      // of a hold: the latest moment of its release
+    bool calm;             // none of the lures is worth an exposure event (all entitled)
+    struct order *orders;  // in the order in which they are to be carried out
+    size_t n_orders, room; // room is the guard's
+};
+
+void guard_word_init(struct guard_word *word, struct arena *arena);
+
+/* ---- The guard ------------------------------------------------------------------------------- */
+
+/* seed: secret in production (it keys the tables against chosen collisions), kept in snapshots. */
+struct guard *guard_new(const struct guard_config *config, uint64_t seed);
+void guard_free(struct guard **guard);
+
+/* Number of the last event taken; 0 at birth. */
+uint64_t guard_number(const struct guard *guard);
+
+/* Takes the next event. */
+void guard_take(struct guard *guard, const struct guard_event *event, struct guard_word *word);
+
+enum verdict guard_judge(struct guard *guard, const struct sending *sending, int64_t now_us,
+                         struct guard_word *word);
+void guard_exposed(struct guard *guard, const struct exposure *exposure, int64_t now_us,
+                   struct guard_word *word);
+void guard_reported(struct guard *guard, const struct report *report, int64_t now_us,
+                    struct guard_word *word);
+void guard_answered(struct guard *guard, const struct answer *answer, int64_t now_us,
+                    struct guard_word *word);
+/* word->incident is the new incident (or the one that had convicted the lure already). */
+void guard_convict(struct guard *guard, const struct conviction *conviction, int64_t now_us,
+                   struct guard_word *word);
+/* Gives the orders that undo.  word->incident is 0 when there is no such incident in force. */
+void guard_release(struct guard *guard, const struct release *release, int64_t now_us,
+                   struct guard_word *word);
+void guard_suspend(struct guard *guard, const struct suspension *suspension, int64_t now_us,
+                   struct guard_word *word);
+void guard_entitle(struct guard *guard, const struct entitlement *entitlement, int64_t now_us,
+                   struct guard_word *word);
+void guard_decoy(struct guard *guard, const struct decoy *decoy, int64_t now_us,
+                 struct guard_word *word);
+/* Time passes: releases held messages, lets orders expire, learns.  Call at guard_next_us, and
+ * some time later at the latest. */
+void guard_tick(struct guard *guard, int64_t now_us, struct guard_word *word);
+/* When the next tick has something to do; INT64_MAX: nothing waits. */
+int64_t guard_next_us(const struct guard *guard);
+
+/* Whether one of these keys is convicted now: the incident, or 0.  For offline delivery and
+ * archive pages on the guard's own thread; changes nothing. */
+uint64_t guard_convicted(const struct guard *guard, const struct lure_key *keys, size_t n_keys,
+                         int64_t now_us);
+
+/* ---- Keeping --------------------------------------------------------------------------------- */
+
+void guard_event_write(struct buf *out, const struct guard_event *event);
+/* Text and arrays live in arena, or borrow from bytes.  ERR_CORRUPT, ERR_UNSUPPORTED. */
+enum err guard_event_read(struct arena *arena, struct str bytes,
+                          struct guard_event *event) MUST_CHECK;
+
+/* The whole state; the same state gives the same bytes. */
+void guard_save(const struct guard *guard, struct buf *out);
+/* A guard like the one that was saved, under this configuration.  ERR_CORRUPT, ERR_UNSUPPORTED. */
+enum err guard_load(const struct guard_config *config, struct str bytes, struct guard **out,
+                    struct why *why) MUST_CHECK;
+
+/* ---- Looking in ------------------------------------------------------------------------------ */
+
+enum incident_state { INCIDENT_OPEN, INCIDENT_CONVICTED, INCIDENT_RELEASED, INCIDENT_EXPIRED };
+const char *incident_state_name(enum incident_state state);
+
+enum evidence_kind {
+    EVIDENCE_NOVELTY, // never seen here
+    EVIDENCE_FANOUT,  // one sender, many receivers
+    EVIDENCE_PACE,    // gaps that no hand makes
+    EVIDENCE_SILENCE, // no composing from a client that otherwise sends it
+    EVIDENCE_ROSTER,  // the roster walked in order
+    EVIDENCE_DORMANT, // receivers he does not talk to (negative: ones he talks to)
+    EVIDENCE_RELAY,   // exposed, then sends
+    EVIDENCE_WORDS,   // the same words from relay to relay (negative: each his own)
+    EVIDENCE_DECOY,   // sent to a contact that no human talks to
+    EVIDENCE_CONTENT, // a program behind an innocent name, an address instead of a host
+    EVIDENCE_REPORT,  // people's word
+    EVIDENCE_ANSWER,  // the sender's own word
+    EVIDENCE_ABSENCE, // exposed people who did not pass it on
+    EVIDENCE_OPERATOR,
+    EVIDENCE_KINDS
+};
+const char *evidence_kind_name(enum evidence_kind kind);
+
+struct incident_evidence {
+    enum evidence_kind kind;
+    double nats;    // ln P(this | worm) / P(this | honest)
+    struct str who; // whose act; empty: nobody's in particular
+    int64_t at_us;
+};
+
+struct incident_node {
+    struct str who;
+    struct str from;                // who exposed him first; empty: patient zero
+    int64_t exposed_us, sent_us;    // 0: not
+    uint32_t receivers;             // different people he sent it to
+    double nats;                    // evidence of his own acts
+    bool relay, restricted, warned; // warned: quoted it as a warning
+};
+
+struct incident_order {
+    struct order order;
+    int64_t at_us;
+};
+
+struct incident {
+    uint64_t id;
+    enum incident_state state;
+    double nats;
+    enum lure_kind kind;
+    enum lure_width width; // of the key that convicts
+    struct lure_key key;
+    struct str shown;
+    int64_t first_us, convicted_us, ended_us, expires_us; // 0: not yet
+    struct str actor, why;                                // of an operator's act; may be empty
+    uint32_t n_sendings, n_receivers, n_exposed, n_relays, n_rejected, n_held;
+    const struct incident_evidence *evidence; // oldest first; the strongest are kept
+    size_t n_evidence;
+    const struct incident_node *nodes; // by time of first sight
+    size_t n_nodes;
+    const struct incident_order *orders;
+    size_t n_orders;
+};
+
+/* Walks the ids of incidents, newest first: start with *at = 0; returns 0 at the end.  A cluster
+ * becomes an incident when it is held, convicted or reported. */
+uint64_t guard_incident_next(const struct guard *guard, uint64_t *at);
+/* ERR_MISSING.  Everything lives in arena. */
+enum err guard_incident(const struct guard *guard, uint64_t id, struct arena *arena,
+                        struct incident *out) MUST_CHECK;
+
+struct guard_state {
+    size_t bytes, memory; // in use; configured
+    uint64_t n_events, n_sendings, n_delivered, n_held, n_rejected, n_exposures;
+    uint64_t n_users, n_clusters, n_hosts, n_forgotten, n_incidents, n_convicted;
+    double novel_share; // of sendings: how ordinary a never-seen lure is here
+};
+void guard_state(const struct guard *guard, struct guard_state *out);
+
+/* Convictions, restrictions, suspensions, entitlements and decoys in force: start with *at = 0;
+ * false at the end.  For snapshots that workers read, and for lists. */
+enum rule_kind { RULE_STOP, RULE_RESTRICT, RULE_SUSPEND, RULE_ENTITLE, RULE_DECOY };
+struct guard_rule {
+    enum rule_kind kind;
+    uint64_t incident;
+    struct lure_key key; // of a stop
+    enum lure_width width;
+    struct str shown;
+    enum feature_kind feature;  // of a suspension
+    struct str account, domain; // borrowed until the next event
+    uint32_t receivers;
+    int64_t expires_us;
+    struct str actor, why;
+};
+bool guard_rule_next(const struct guard *guard, uint64_t *at, struct guard_rule *out);
+
+#endif

@@ -1,0 +1,156 @@
+/*
+ * Lures: what a message invites its reader to open.
+ *
+ * A worker that has parsed a stanza fills one list with whatever the stanza
+ * shows a person, asks for the keys, and hands both to the guard:
+ *
+ *     struct lure_list list;
+ *     lure_list_init(&list, rules, arena);
+ *     lure_scan_text(&list, body);
+ *     lure_add_url(&list, oob_url);
+ *     if (list.n > 0) {
+ *         lure_list_keys(&list, &people);
+ *         ...
+ *     }
+ *
+ * Text without a lure costs some tens of nanoseconds and no allocation.  What
+ * is written here works on text of strangers: it is linear in its length,
+ * bounded by LURES_MOST, and never fails; at worst a link is not one.
+ *
+ * Keys are unkeyed BLAKE2b of the canonical form, 128 bits: nobody can make his
+ * link collide with another, and every worker, store and site computes the same.
+ */
+#ifndef GUARD_LURE_H
+#define GUARD_LURE_H
+
+#include "base/arena.h"
+#include "base/str.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+enum { LURES_MOST = 64 }; // different lures in one list; see lure_list.overflowed
+
+/* Read-only tables (UTS-46, public suffixes, well-known hosts), shared by all threads. */
+struct lure_rules;
+
+struct lure_rules *lure_rules_new(void);
+void lure_rules_free(struct lure_rules **rules);
+
+enum lure_kind { LURE_LINK, LURE_FILE };
+
+/* Widths of keys, narrow to wide. */
+enum lure_width {
+    LURE_EXACT,    // a link: the canonical URL; a file: its digest (or name and size without one)
+    LURE_TEMPLATE, // a link without what changes from victim to victim; a file: type and name shape
+    LURE_HOST,     // links only
+    LURE_DOMAIN,   // links only: registrable domain by the public suffix list
+    LURE_WIDTHS
+};
+
+const char *lure_width_name(enum lure_width width); // "link", "template", "host", "domain"
+
+struct lure_key {
+    uint8_t bytes[16]; // all zero: no key of this width
+};
+
+static inline bool lure_key_eq(const struct lure_key *a, const struct lure_key *b)
+{
+    return memcmp(a->bytes, b->bytes, sizeof a->bytes) == 0;
+}
+
+static inline bool lure_key_is_none(const struct lure_key *key)
+{
+    static const struct lure_key none;
+    return lure_key_eq(key, &none);
+}
+
+enum lure_flags {
+    LURE_WELL_KNOWN = 1 << 0,  // shipped list: large shared host, shortener, popular site
+    LURE_SHORTENER = 1 << 1,   // shipped list: leads anywhere
+    LURE_IP_HOST = 1 << 2,     // an address literal instead of a name
+    LURE_IDN = 1 << 3,         // a name outside ASCII
+    LURE_DEFANGED = 1 << 4,    // written so that it cannot be clicked: hxxp, [.], (dot)
+    LURE_BARE = 1 << 5,        // without a scheme
+    LURE_USERINFO = 1 << 6,    // https://bank.example@evil.example/
+    LURE_ODD_SCHEME = 1 << 7,  // not http, https or ftp
+    LURE_HIDDEN = 1 << 8,      // invisible characters inside
+    LURE_NAMED = 1 << 9,       // its template had sender's or receiver's name taken out
+    LURE_NUMBERED = 1 << 10,   // its template had ids or query values taken out
+    LURE_EXECUTABLE = 1 << 11, // the file, or the path of the link, ends in a program's extension
+    LURE_DISGUISED = 1 << 12,  // …behind an innocent one: photo.jpg.exe
+    LURE_LABELLED = 1 << 13,   // a reference whose visible text names another host than its target
+};
+
+struct lure {
+    enum lure_kind kind;
+    unsigned flags;                    // of enum lure_flags
+    struct lure_key keys[LURE_WIDTHS]; // after lure_list_keys
+    struct str shown;                  // after lure_list_keys: the template for operators, without
+                      // query, names and fragment; "host/path/{id}" or "{n}.jpg.exe"
+    struct str host, domain;            // canonical ASCII; empty for files
+    struct str url;                     // canonical URL; never logged.  For a file: its name
+    struct str media_type, digest_name; // of a file; may be empty
+    uint64_t size;                      // of a file; 0: unknown
+    struct str digest;                  // of a file: raw or text as given; may be empty
+};
+
+/* Zeroed but for rules and arena it is an empty list. */
+struct lure_list {
+    const struct lure_rules *rules;
+    struct arena *arena;
+    struct lure *lures;
+    size_t n, room;
+    bool overflowed; // more than LURES_MOST different ones: the guard refuses such a message
+};
+
+static inline void lure_list_init(struct lure_list *list, const struct lure_rules *rules,
+                                  struct arena *arena)
+{
+    *list = (struct lure_list){.rules = rules, .arena = arena};
+}
+
+/* Adds every link that a client might make of plain text: schemes, www., bare hosts under a public
+ * suffix, address literals in all spellings, defanged ones.  text must be well-formed UTF-8. */
+void lure_scan_text(struct lure_list *list, struct str text);
+
+/* A URL from an attribute or element (XEP-0066, href, src, a reference).  label: the text a person
+ * sees for it, or empty. */
+void lure_add_url(struct lure_list *list, struct str url, struct str label);
+
+struct lure_file {
+    struct str name, media_type;
+    uint64_t size;          // 0: unknown
+    struct str digest_name; // "sha-256"; empty: none
+    struct str digest;      // as it stands in the element (base64 or hex)
+};
+/* A file that is offered or announced (XEP-0096, 0234, 0385, 0446, 0447).  Of several digests give
+ * the one that lure_digest_rank ranks highest. */
+void lure_add_file(struct lure_list *list, const struct lure_file *file);
+/* 0: unknown algorithm. */
+int lure_digest_rank(struct str digest_name);
+
+/* Whose traces a template must not contain: bare JIDs and nicknames of sender and receiver. */
+struct lure_people {
+    struct str names[8];
+    size_t n;
+};
+
+/* Computes keys and shown of every lure.  people may be NULL. */
+void lure_list_keys(struct lure_list *list, const struct lure_people *people);
+
+/* Every different key of the list once, those that convictions use most first; at most room.  For
+ * the store's index of deliveries.  Returns how many. */
+size_t lure_list_collect(const struct lure_list *list, struct lure_key *keys, size_t room);
+
+/* The text around the lures, folded (case, punctuation, digits, links and names left out), hashed:
+ * equal where a program sends the same words.  0: no words. */
+uint64_t lure_text_shape(const struct lure_list *list, struct str text,
+                         const struct lure_people *people);
+
+/* Whether the text speaks about a lure instead of offering it: a quotation, a defanged link, words
+ * of warning in a handful of languages.  A worm may write so too; see guard.h for what it gains. */
+bool lure_text_warns(const struct lure_list *list, struct str text);
+
+#endif
