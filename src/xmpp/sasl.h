@@ -49,11 +49,9 @@ enum sasl_failure {
 /* "not-authorized"…  Static storage. */
 const char *sasl_failure_name(enum sasl_failure failure);
 
-/* Strict base64 (RFC 4648 §4: no line breaks, padding required, no stray bits).  A single "=" is
+/* Strict base64 (base/base64.h).  A single "=" is
  * the empty text (RFC 6120 §6.4.2).  ERR_MALFORMED otherwise; ERR_LIMIT beyond most bytes. */
 enum err sasl_decode(struct arena *arena, struct str text, size_t most, struct str *out) MUST_CHECK;
-/* Appends base64. */
-void sasl_encode(struct buf *out, struct str bytes);
 
 /* What to do next. */
 enum sasl_step {

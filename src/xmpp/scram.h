@@ -24,8 +24,7 @@ enum {
     SCRAM_ITERATIONS_DEFAULT = 10000,
     SCRAM_ITERATIONS_LEAST = 4096, // RFC 7677 §4
     SCRAM_ITERATIONS_MOST = 10000000,
-    SCRAM_PASSWORD_MOST = 1023, // bytes
-    SCRAM_MESSAGE_MOST = 4096,  // bytes of one client message, decoded
+    SCRAM_MESSAGE_MOST = 4096, // bytes of one client message, decoded
 };
 
 /* 20 or 32. */
@@ -54,11 +53,8 @@ struct ossl_lib_ctx_st; // OSSL_LIB_CTX
 struct scram_crypto *scram_crypto_new(struct ossl_lib_ctx_st *lib);
 void scram_crypto_free(struct scram_crypto **crypto);
 
-/* Prepares a password as SCRAM asks (SASLprep, RFC 4013).  ERR_MALFORMED when it is empty, not
- * UTF-8 or holds what is prohibited; ERR_LIMIT when it is longer than SCRAM_PASSWORD_MOST. */
-enum err scram_prepare(struct arena *arena, struct str password, struct str *out) MUST_CHECK;
-
-/* Slow.  Prepares the password and derives its keys; errors as scram_prepare. */
+/* Slow.  Prepares the password (prepare_password, whose errors it passes on) and derives its
+ * keys. */
 enum err scram_derive(const struct scram_crypto *crypto, enum scram_hash hash, struct str password,
                       struct str salt, uint32_t iterations, struct scram_keys *out) MUST_CHECK;
 /* Slow.  Keys of every hash with fresh salts: what a new account or a new password stores. */

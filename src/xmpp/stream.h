@@ -18,7 +18,8 @@
 #ifndef XMPP_STREAM_H
 #define XMPP_STREAM_H
 
-#include "base/arena.h"
+#include "xml/tokenizer.h"
+#include "xmpp/jid.h"
 #include "xmpp/sasl.h"
 #include "xmpp/stanza_error.h"
 #include "xmpp/stream_error.h"
@@ -26,8 +27,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct element;
-struct jid;
 struct stream;
 
 enum stream_state {
@@ -65,22 +64,15 @@ struct stream_domain {
     struct str caps_hash, caps_node, caps_ver;
 };
 
-/* Ceilings on what a peer may make us hold or do. */
-struct stream_limits {
-    size_t element_bytes; // most bytes of one top-level element
-    unsigned depth;       // most nesting within one
-    unsigned attributes;  // most attributes of one tag
-};
-
 /* What all streams of a worker share; outlives them, or is replaced by stream_continue. */
 struct stream_policy {
     const struct scram_crypto *crypto;
-    struct scram_secret secret;   // for challenges to unknown accounts
-    uint32_t iterations;          // of the same: what real accounts have
-    unsigned attempts;            // failed logins before the stream ends (RFC 6120 §6.4.5: 2 to 5)
-    struct str domain;            // in our header when the client named none of ours
-    struct stream_limits strange; // before authentication,
-    struct stream_limits known;   // and after
+    struct scram_secret secret; // for challenges to unknown accounts
+    uint32_t iterations;        // of the same: what real accounts have
+    unsigned attempts;          // failed logins before the stream ends (RFC 6120 §6.4.5: 2 to 5)
+    struct str domain;          // in our header when the client named none of ours
+    struct tokenizer_limits strange; // before authentication,
+    struct tokenizer_limits known;   // and after
 };
 
 /* What a top-level element is for. */
