@@ -49,10 +49,12 @@ enum stanza_error_type {
 struct stanza_error {
     enum stanza_condition condition;
     enum stanza_error_type type;
-    struct str by;                  // JID of who found the error; empty: left out
-    struct str text, lang;          // for a person; empty: left out
-    struct str address;             // the new address: STANZA_GONE and STANZA_REDIRECT only
-    const struct element *specific; // application-specific condition or NULL; borrowed
+    struct str by;         // JID of who found the error; empty: left out
+    struct str text, lang; // for a person; empty: left out
+    struct str address;    // the new address: STANZA_GONE and STANZA_REDIRECT only
+    /* Application-specific condition: an empty element of this name; empty: left out.  One with
+     * content is added to stanza_error_element's answer by the caller. */
+    struct str specific, specific_ns;
 };
 
 /* "item-not-found", "cancel"…  Static storage. */
@@ -65,11 +67,12 @@ enum stanza_error_type stanza_condition_type(enum stanza_condition condition);
 bool stanza_may_be_refused(const struct element *stanza);
 
 /* The error reply: same name and id, type error, addresses swapped, without the original's
- * children (they may be what was too large).  NULL when stanza_may_be_refused() says no. */
-const struct element *stanza_error_reply(struct arena *arena, const struct element *stanza,
-                                         const struct stanza_error *error);
+ * children (they may be what was too large).  Texts are borrowed from both.  NULL when
+ * stanza_may_be_refused() says no. */
+struct element *stanza_error_reply(struct arena *arena, const struct element *stanza,
+                                   const struct stanza_error *error);
 /* The <error/> element alone, to be put in a stanza that the caller makes. */
-const struct element *stanza_error_element(struct arena *arena, const struct stanza_error *error);
+struct element *stanza_error_element(struct arena *arena, const struct stanza_error *error);
 
 /* Reads the <error/> of a stanza of type error that somebody sent; ERR_MALFORMED when it has none.
  * A condition that we do not know is STANZA_UNDEFINED_CONDITION.  Texts are borrowed. */
