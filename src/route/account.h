@@ -1,0 +1,72 @@
+/*
+ * One account as its home worker sees it: loaded on first need, kept while it
+ * has sessions or deliveries under way, forgotten some time after.
+ */
+#ifndef ROUTE_ACCOUNT_H
+#define ROUTE_ACCOUNT_H
+
+#include "base/list.h"
+#include "route/home.h"
+
+enum account_state {
+    ACCOUNT_LOADING, // the store has been asked; whoever wants it waits
+    ACCOUNT_READY,
+    ACCOUNT_ABSENT, // no such account, or disabled: forgotten when nobody waits any more
+    ACCOUNT_BROKEN, // the store could not answer: as absent, but errors say "wait"
+};
+
+/* XEP-0313 section 7: what a user wants archived. */
+enum archive_default { ARCHIVE_ALWAYS, ARCHIVE_NEVER, ARCHIVE_ROSTER };
+
+struct roster;
+struct block_list;
+struct archive_prefs;
+
+/* Somebody who needs the account loaded.  run takes the waiter; it runs at once when the account
+ * is loaded already. */
+struct account_waiter {
+    struct link link;
+    void (*run)(struct account_waiter *waiter, struct account *account);
+};
+
+struct account {
+    uint32_t magic;
+    enum account_state state;
+    struct home *home;
+    struct jid jid;        // bare; text in own memory
+    struct link idle;      // in home->idle while nothing needs it
+    int64_t idle_since_us; // loop time
+    struct list waiters;
+    struct list sessions;  // of struct session, oldest first
+    unsigned n_sessions;
+    unsigned users; // things under way that need the account to stay
+    struct list deliveries; // im/message.c: in order of arrival
+    unsigned n_offline;     // spooled messages that no session has in hand, roughly
+    bool spool_reading;     // a session is being given the spool: later messages queue behind
+    struct roster *roster;  // im/roster.h
+    struct block_list *blocked;    // im/blocking.h
+    struct archive_prefs *archive; // im/archive.h
+    struct list roster_jobs;       // im/roster.h: changes wait for the one before
+    bool roster_busy;
+    void *pace; // im/gate.h: how this account usually types
+    int64_t last_activity_us; // wall time of the last unavailable presence; 0 never (XEP-0012)
+    struct str last_status;   // its status text, own memory
+    int64_t created_us;       // wall time
+};
+
+/* Finds or begins to load the account and runs the waiter when it is there (or is known not to
+ * be).  bare: a bare JID. */
+void account_want(struct home *home, const struct jid *bare, struct account_waiter *waiter);
+
+/* The account if it is in memory and ready, or NULL. */
+struct account *account_find(struct home *home, struct str bare);
+
+/* Keeps the account in memory until the matching account_release. */
+void account_hold(struct account *account);
+void account_release(struct account *account);
+
+/* Reads the account anew from the store before the next use: after a change whose commit failed,
+ * or a change made by an operator.  Sessions stay. */
+void account_reload(struct account *account);
+
+#endif

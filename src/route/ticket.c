@@ -1,0 +1,44 @@
+#include "route/ticket.h"
+
+#include "base/must.h"
+#include "route/home.h"
+#include "route/session.h"
+
+#include <stdlib.h>
+
+struct ticket *ticket_new(struct home *home, uint64_t session, uint32_t h)
+{
+    struct ticket *ticket = malloc(sizeof *ticket);
+    must(ticket != NULL);
+    *ticket = (struct ticket){.home = home, .session = session, .h = h};
+    atomic_init(&ticket->refs, 1);
+    return ticket;
+}
+
+struct ticket *ticket_ref(struct ticket *ticket)
+{
+    if (ticket != NULL)
+        atomic_fetch_add_explicit(&ticket->refs, 1, memory_order_relaxed);
+    return ticket;
+}
+
+static void come_home(struct mail *mail)
+{
+    struct ticket *ticket = CONTAINER_OF(mail, struct ticket, mail);
+    struct session *session = session_find(ticket->home, ticket->session);
+    if (session != NULL)
+        session_ticket_done(session, ticket->h);
+    free(ticket);
+}
+
+void ticket_unref(struct ticket **ticket)
+{
+    struct ticket *t = TAKE(*ticket);
+    if (t == NULL || atomic_fetch_sub_explicit(&t->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    t->mail.run = come_home;
+    if (home_is_me(t->home))
+        come_home(&t->mail);
+    else
+        mailbox_post(loop_mailbox(t->home->loop), &t->mail);
+}

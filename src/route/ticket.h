@@ -1,0 +1,35 @@
+/*
+ * Tickets: what still keeps a received stanza from being acknowledged.
+ *
+ * A session that uses XEP-0198 gives each stanza it receives a ticket.  Whoever
+ * does something lasting for that stanza (a commit, a copy on another worker)
+ * holds a reference until it is durable; when the last reference goes, on
+ * whatever thread, the session's durable h may pass the stanza.
+ * Sessions without XEP-0198 have no tickets: NULL is fine everywhere.
+ */
+#ifndef ROUTE_TICKET_H
+#define ROUTE_TICKET_H
+
+#include "net/mailbox.h"
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+struct home;
+
+struct ticket {
+    struct mail mail; // carries the news home
+    struct home *home;
+    uint64_t session; // its id at that home
+    uint32_t h;       // the stanza's number, XEP-0198 4
+    atomic_uint refs;
+};
+
+/* One reference for the caller; on the session's home. */
+struct ticket *ticket_new(struct home *home, uint64_t session, uint32_t h);
+/* NULL is fine. */
+struct ticket *ticket_ref(struct ticket *ticket);
+/* NULL is fine; nulls the pointer; any thread. */
+void ticket_unref(struct ticket **ticket);
+
+#endif
