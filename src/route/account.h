@@ -15,9 +15,6 @@ enum account_state {
     ACCOUNT_BROKEN, // the store could not answer: as absent, but errors say "wait"
 };
 
-/* XEP-0313 section 7: what a user wants archived. */
-enum archive_default { ARCHIVE_ALWAYS, ARCHIVE_NEVER, ARCHIVE_ROSTER };
-
 struct roster;
 struct block_list;
 struct archive_prefs;
@@ -34,6 +31,7 @@ struct account {
     enum account_state state;
     struct home *home;
     struct jid jid;        // bare; text in own memory
+    int64_t number;        // the store's name for it
     struct link idle;      // in home->idle while nothing needs it
     int64_t idle_since_us; // loop time
     struct list waiters;
@@ -41,7 +39,8 @@ struct account {
     unsigned n_sessions;
     unsigned users; // things under way that need the account to stay
     struct list deliveries; // im/message.c: in order of arrival
-    unsigned n_offline;     // spooled messages that no session has in hand, roughly
+    uint64_t n_spooled;     // messages in its spool, those in a session's outbox included
+    struct spool_clearing *clearing; // route/spool.h: ids to be taken out at the end of this turn
     bool spool_reading;     // a session is being given the spool: later messages queue behind
     struct roster *roster;  // im/roster.h
     struct block_list *blocked;    // im/blocking.h
@@ -64,6 +63,10 @@ struct account *account_find(struct home *home, struct str bare);
 /* Keeps the account in memory until the matching account_release. */
 void account_hold(struct account *account);
 void account_release(struct account *account);
+
+/* Forgets the accounts that nothing has needed since before_us, and as many more, oldest first, as
+ * the home's limit asks. */
+void account_forget_idle(struct home *home, int64_t before_us);
 
 /* Reads the account anew from the store before the next use: after a change whose commit failed,
  * or a change made by an operator.  Sessions stay. */

@@ -1,0 +1,68 @@
+#include "route/spool.h"
+
+#include "base/log.h"
+#include "base/must.h"
+#include "net/loop.h"
+#include "store/store.h"
+
+#include <stdlib.h>
+
+enum { IDS_MOST = 256 };
+
+// One account's ids; sent as one store operation, freed when that is done.
+struct spool_clearing {
+    struct link link; // in home->clearings
+    struct account *account;
+    struct store_spool_clear op;
+    uint32_t n;
+    int64_t ids[IDS_MOST];
+};
+
+static void cleared(struct store_request *request)
+{
+    struct spool_clearing *clearing =
+        CONTAINER_OF(request, struct spool_clearing, op.request);
+    struct account *account = clearing->account;
+    if (request->result != OK)
+        log_event(LOG_WARNING, "spool-not-cleared", "account=%.*s error=%s",
+                  STR_ARGS(account->jid.full), err_name(request->result));
+    store_release(request);
+    account_release(account);
+    free(clearing);
+}
+
+static void send_off(struct spool_clearing *clearing)
+{
+    struct account *account = clearing->account;
+    list_leave(&clearing->link);
+    account->clearing = NULL;
+    account->n_spooled -= clearing->n <= account->n_spooled ? clearing->n : account->n_spooled;
+    clearing->op.request.home = loop_mailbox(account->home->loop);
+    clearing->op.request.done = cleared;
+    clearing->op.account = account->number;
+    clearing->op.n_ids = clearing->n;
+    clearing->op.ids = clearing->ids;
+    store_spool_clear(account->home->store, &clearing->op);
+}
+
+void spool_delivered(struct account *account, int64_t id)
+{
+    struct spool_clearing *clearing = account->clearing;
+    if (clearing == NULL) {
+        clearing = calloc(1, sizeof *clearing);
+        must(clearing != NULL);
+        clearing->account = account;
+        account_hold(account);
+        account->clearing = clearing;
+        list_add_last(&account->home->clearings, &clearing->link);
+    }
+    clearing->ids[clearing->n++] = id;
+    if (clearing->n == IDS_MOST)
+        send_off(clearing);
+}
+
+void spool_turn_end(struct home *home)
+{
+    LIST_EACH (&home->clearings, struct spool_clearing, link, clearing)
+        send_off(clearing);
+}

@@ -1,0 +1,19 @@
+/*
+ * Taking delivered messages out of the store's spool: many at a time, once a
+ * turn of the loop.
+ */
+#ifndef ROUTE_SPOOL_H
+#define ROUTE_SPOOL_H
+
+#include "route/account.h"
+
+#include <stdint.h>
+
+/* A client has the message with this id.  If the store fails the row stays and is delivered again
+ * at the next login, with the same id. */
+void spool_delivered(struct account *account, int64_t id);
+
+/* At the end of a turn: sends what spool_delivered gathered. */
+void spool_turn_end(struct home *home);
+
+#endif
