@@ -8,48 +8,51 @@
 #include <stdlib.h>
 
 enum {
-    TABLE_MOST = 1 << 26,        // beyond any memory; the real limits are home_limits
-    TEXT_MOST = 64 << 20,        // one stanza on its way out
-    TEXT_KEEP = 256 << 10,       // kept between stanzas
+    TABLE_MOST = 1 << 26,  // beyond any memory; the real limits are home_limits
+    TEXT_MOST = 512 << 20, // one stanza on its way out
+    TEXT_KEEP = 256 << 10, // kept between stanzas
 };
 
 static void sweep(struct timer *timer)
 {
     struct home *home = CONTAINER_OF(timer, struct home, idle_timer);
     account_forget_idle(home, loop_now_us(home->loop) - home->limits.idle_us);
+    if (home->text.room > TEXT_KEEP)
+        buf_done(&home->text);
     loop_timer_set(home->loop, &home->idle_timer, home->limits.idle_us / 4, sweep);
 }
 
-static void turn_end(struct turn_end *turn)
+static void clear_spool(struct chore *chore)
 {
-    struct home *home = CONTAINER_OF(turn, struct home, turn);
-    spool_turn_end(home);
-    if (home->text.room > TEXT_KEEP)
-        buf_done(&home->text);
+    spool_turn_end(CONTAINER_OF(chore, struct home, clear));
 }
 
-struct home *home_new(struct homes *homes, unsigned index, struct loop *loop, struct store *store,
+struct home *home_new(struct homes *homes, struct worker *worker, struct store *store,
                       const struct home_limits *limits, const struct home_events *events,
-                      void *service)
+                      void *desk)
 {
     struct home *home = calloc(1, sizeof *home);
     must(home != NULL);
-    home->loop = loop;
+    home->worker = worker;
+    home->loop = worker_loop(worker);
     home->homes = homes;
-    home->index = index;
+    home->index = (unsigned)worker_index(worker);
     home->store = store;
     home->limits = *limits;
     home->events = events;
-    home->service = service;
+    home->desk = desk;
     table_init(&home->accounts, TABLE_MOST);
     table_init(&home->sessions, TABLE_MOST);
     list_init(&home->idle);
     list_init(&home->clearings);
     buf_init(&home->text, TEXT_MOST);
-    home->turn.run = turn_end;
-    loop_turn_end_add(loop, &home->turn);
-    loop_timer_set(loop, &home->idle_timer, limits->idle_us / 4, sweep);
+    home->clear.run = clear_spool;
     return home;
+}
+
+void home_start(struct home *home)
+{
+    loop_timer_set(home->loop, &home->idle_timer, home->limits.idle_us / 4, sweep);
 }
 
 void home_free(struct home **home)
@@ -58,7 +61,8 @@ void home_free(struct home **home)
     if (h == NULL)
         return;
     must(h->sessions.n == 0);
-    loop_timer_cancel(h->loop, &h->idle_timer);
+    loop_timer_cancel(&h->idle_timer);
+    loop_chore_cancel(&h->clear);
     account_forget_idle(h, INT64_MAX);
     table_done(&h->accounts);
     table_done(&h->sessions);
@@ -74,5 +78,5 @@ struct home *home_of(const struct homes *homes, struct str bare)
 
 bool home_is_me(const struct home *home)
 {
-    return loop_is_me(home->loop);
+    return worker_is_me(home->worker);
 }

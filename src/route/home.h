@@ -11,7 +11,7 @@
 
 #include "base/list.h"
 #include "base/table.h"
-#include "net/loop.h"
+#include "net/worker.h"
 #include "xmpp/stanza.h"
 
 #include <stdint.h>
@@ -53,28 +53,33 @@ struct home_limits {
 };
 
 struct home {
-    struct loop *loop;
+    struct worker *worker;
+    struct loop *loop; // the worker's
     struct homes *homes;
     unsigned index;
     struct store *store;
     struct home_limits limits;
     const struct home_events *events;
-    void *service; // the im room's
+    void *desk; // the im room's part of this worker
     struct table accounts;
     struct table sessions; // by id, as 8 bytes
     struct list idle;      // accounts that may be forgotten, oldest first
     struct timer idle_timer;
     uint64_t next_session;
     struct list clearings; // route/spool.c
+    struct chore clear;
     struct buf text;       // scratch for one stanza on its way out
     struct home_counters {
         uint64_t routed_here, routed_away, outbox_refused;
     } counters;
 };
 
-struct home *home_new(struct homes *homes, unsigned index, struct loop *loop, struct store *store,
+/* On any thread, before the worker starts. */
+struct home *home_new(struct homes *homes, struct worker *worker, struct store *store,
                       const struct home_limits *limits, const struct home_events *events,
-                      void *service);
+                      void *desk);
+/* On the worker's thread: begins its timers. */
+void home_start(struct home *home);
 /* Frees the home and every account and session left in it; on its own thread or after it ended. */
 void home_free(struct home **home);
 

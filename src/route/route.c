@@ -1,5 +1,6 @@
 #include "route/route.h"
 
+#include "base/clock.h"
 #include "base/must.h"
 #include "route/account.h"
 
@@ -47,7 +48,7 @@ static void send_off(struct home *from, struct routed *routed)
         arrive(&routed->mail);
     } else {
         from->counters.routed_away++;
-        mailbox_post(loop_mailbox(routed->home->loop), &routed->mail);
+        loop_post(routed->home->loop, &routed->mail);
     }
 }
 
@@ -64,7 +65,7 @@ void route_stanza(struct home *from, struct stanza *stanza, struct ticket *ticke
 {
     struct routed *routed = routed_new(stanza, ticket, 0);
     routed->to = stanza->to;
-    routed->at_us = loop_wall_us(from->loop);
+    routed->at_us = clock_wall_us();
     send_off(from, routed);
 }
 
@@ -86,6 +87,6 @@ void route_stanza_to(struct home *from, struct stanza *stanza, const struct jid 
     struct routed *routed = routed_new(stanza, ticket, to->full.len);
     routed->to = jid_at(routed->own, to);
     routed->flags = flags;
-    routed->at_us = at_us != 0 ? at_us : loop_wall_us(from->loop);
+    routed->at_us = at_us != 0 ? at_us : clock_wall_us();
     send_off(from, routed);
 }

@@ -42,7 +42,7 @@ struct session *session_new(struct account *account, struct str resource)
     session->account = account;
     session->jid = jid_own_with_resource(&account->jid, resource);
     session->lang = copy_text(STR_EMPTY);
-    session->started_us = loop_wall_us(home->loop);
+    session->started_us = clock_wall_us();
     list_init(&session->outbox);
     must(table_put(&home->sessions, id_key(&session->id), session) == OK);
     list_add_last(&account->sessions, &session->in_account);

@@ -55,6 +55,7 @@ void spool_delivered(struct account *account, int64_t id)
         account_hold(account);
         account->clearing = clearing;
         list_add_last(&account->home->clearings, &clearing->link);
+        loop_at_end(account->home->loop, TURN_GATHER, &account->home->clear);
     }
     clearing->ids[clearing->n++] = id;
     if (clearing->n == IDS_MOST)

@@ -40,5 +40,5 @@ void ticket_unref(struct ticket **ticket)
     if (home_is_me(t->home))
         come_home(&t->mail);
     else
-        mailbox_post(loop_mailbox(t->home->loop), &t->mail);
+        loop_post(t->home->loop, &t->mail);
 }

@@ -1,0 +1,59 @@
+/*
+ * A desk: the im room's part of one worker, beside the worker's home (route).
+ * And the service: what all desks share.
+ */
+#ifndef IM_DESK_H
+#define IM_DESK_H
+
+#include "im/settings.h"
+#include "net/kitchen.h"
+#include "route/home.h"
+
+struct login_slowdown;
+struct gate;
+
+/* Set up by the daemon before the workers start; constant afterwards, or safe for any thread. */
+struct service {
+    struct workers *workers;
+    struct homes homes;
+    struct store *store;
+    struct kitchen *kitchen;
+    const struct scram_crypto *crypto;
+    struct scram_secret secret;
+    struct login_slowdown *slowdown; // any thread
+    struct gate *gate;               // the guard's thread; NULL while there is no guard
+    int64_t started_us;              // wall time
+};
+
+struct desk {
+    struct service *service;
+    struct home *home;
+    struct im_settings *settings; // replaced by mail at a reload
+    struct stream_policy policy;  // for streams of this worker
+    struct list clients;          // connections on this worker
+    struct desk_counters {
+        uint64_t logins, failed_logins, resumptions, failed_resumptions;
+        uint64_t messages_in, messages_delivered, messages_spooled, messages_refused;
+        uint64_t presences_in, iqs_in, stanza_errors, sessions_ended;
+        uint64_t blocked_messages, carbons, archived;
+    } counters; // written by the worker; read by the metrics thread without order
+};
+
+struct desk *desk_new(struct service *service, struct worker *worker, struct im_settings *settings);
+void desk_free(struct desk **desk);
+
+static inline struct desk *desk_of(const struct home *home)
+{
+    return home->desk;
+}
+
+/* From any thread: every desk uses these settings from its next turn on. */
+void service_set_settings(struct service *service, struct im_settings *settings);
+
+/* The prepared domain's settings; NULL: not ours. */
+static inline const struct im_domain *desk_domain(const struct desk *desk, struct str name)
+{
+    return im_settings_domain(desk->settings, name);
+}
+
+#endif

@@ -1,0 +1,41 @@
+#include "im/settings.h"
+
+#include "base/must.h"
+
+#include <stdlib.h>
+
+enum { SETTINGS_MOST = 16 << 20 };
+
+struct im_settings *im_settings_new(void)
+{
+    struct im_settings *settings = calloc(1, sizeof *settings);
+    must(settings != NULL);
+    atomic_init(&settings->refs, 1);
+    arena_init(&settings->arena, SETTINGS_MOST);
+    settings->clock_rate = 1;
+    return settings;
+}
+
+struct im_settings *im_settings_ref(struct im_settings *settings)
+{
+    atomic_fetch_add_explicit(&settings->refs, 1, memory_order_relaxed);
+    return settings;
+}
+
+void im_settings_unref(struct im_settings **settings)
+{
+    struct im_settings *s = TAKE(*settings);
+    if (s == NULL || atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    arena_done(&s->arena);
+    free(s);
+}
+
+const struct im_domain *im_settings_domain(const struct im_settings *settings, struct str name)
+{
+    // few domains: a walk is quicker than a hash; many domains want a table here
+    for (size_t i = 0; i < settings->n_domains; i++)
+        if (str_eq(settings->domains[i].name, name))
+            return &settings->domains[i];
+    return NULL;
+}

@@ -1,0 +1,62 @@
+/*
+ * What the im room needs of the configuration: an immutable snapshot, made
+ * whole by the daemon at start and at each reload, and handed to every worker.
+ */
+#ifndef IM_SETTINGS_H
+#define IM_SETTINGS_H
+
+#include "net/conn.h"
+#include "xmpp/stream.h"
+
+#include <stdatomic.h>
+
+enum archive_preference { ARCHIVE_NEVER, ARCHIVE_ROSTER, ARCHIVE_ALWAYS };
+
+/* One domain we serve. */
+struct im_domain {
+    struct str name; // prepared
+    struct stream_domain stream;
+    struct str lang; // of people whose stream names none
+    const struct str *admins; // bare JIDs: XEP-0133 and XEP-0157
+    size_t n_admins;
+    bool registration, change_password, cancel; // XEP-0077
+    bool archive;                               // XEP-0313 at all
+    enum archive_preference archive_default;    // for people who chose nothing
+};
+
+struct im_settings {
+    atomic_uint refs;
+    struct arena arena; // of everything below
+    const struct im_domain *domains;
+    size_t n_domains;
+    struct conn_limits conn;
+    struct stream_limits strange, known; // before and after login
+    int64_t unauthenticated_us;          // from the connection to the bound resource
+    int64_t idle_us, answer_us;          // silence until a ping, and then until the end
+    uint32_t stanzas_per_s, stanzas_burst;
+    // logins
+    uint32_t iterations;
+    unsigned attempts;
+    unsigned failures_account, failures_address;
+    int64_t slowdown_us, slowdown_most_us, failure_memory_us;
+    unsigned registrations_per_address; // in an hour
+    // ceilings of an account
+    size_t sessions_per_user, roster_items, roster_groups, roster_name_bytes;
+    size_t pending_subscriptions, directed_presences, block_items;
+    size_t offline_messages, outbox_bytes, unacked_stanzas;
+    size_t private_bytes, private_items, vcard_bytes, archive_page;
+    int64_t resume_us, archive_retention_us;
+    // the guard
+    int guard_mode; // enum guard_mode of im/gate.h
+    double clock_rate; // tests: the guard's clock runs so many times faster
+    struct str software_version; // XEP-0092
+};
+
+struct im_settings *im_settings_new(void); // one reference, zeroed, arena ready
+struct im_settings *im_settings_ref(struct im_settings *settings);
+void im_settings_unref(struct im_settings **settings);
+
+/* The served domain of this prepared name, or NULL. */
+const struct im_domain *im_settings_domain(const struct im_settings *settings, struct str name);
+
+#endif
