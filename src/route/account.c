@@ -2,11 +2,11 @@
 
 #include "base/log.h"
 #include "base/must.h"
+#include "route/own.h"
 #include "route/session.h"
 #include "store/store.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 enum { MAGIC_ACCOUNT = 0x4163636F };
 
@@ -32,19 +32,9 @@ static void account_free(struct account *account)
     list_leave(&account->idle);
     table_remove(&account->home->accounts, account->jid.full);
     account->home->events->forgotten(account);
-    jid_own_free(&account->jid);
-    free((char *)account->last_status.at);
+    own_jid_free(&account->jid);
+    own_text_free(&account->last_status);
     free(account);
-}
-
-static struct str own_text(struct str text)
-{
-    char *copy = malloc(text.len + 1);
-    must(copy != NULL);
-    if (text.len > 0)
-        memcpy(copy, text.at, text.len);
-    copy[text.len] = '\0';
-    return str_make(copy, text.len);
 }
 
 static void take_in(struct account *account, const struct store_account_load *loaded)
@@ -53,7 +43,7 @@ static void take_in(struct account *account, const struct store_account_load *lo
     account->n_spooled = loaded->n_spooled;
     account->last_activity_us = loaded->account.active_us;
     account->created_us = loaded->account.created_us;
-    free((char *)account->last_status.at);
+    own_text_free(&account->last_status);
     account->last_status = own_text(loaded->account.active_status);
     account->home->events->loaded(account, loaded);
 }
@@ -99,7 +89,7 @@ void account_want(struct home *home, const struct jid *bare, struct account_wait
         must(account != NULL);
         account->magic = MAGIC_ACCOUNT;
         account->home = home;
-        account->jid = jid_own(bare);
+        account->jid = own_jid(bare);
         account->last_status = own_text(STR_EMPTY);
         list_init(&account->waiters);
         list_init(&account->sessions);

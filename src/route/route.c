@@ -69,23 +69,12 @@ void route_stanza(struct home *from, struct stanza *stanza, struct ticket *ticke
     send_off(from, routed);
 }
 
-// A copy of the JID whose text lives at own.
-static struct jid jid_at(char *own, const struct jid *jid)
-{
-    memcpy(own, jid->full.at, jid->full.len);
-    struct jid copy = *jid;
-    copy.full.at = own;
-    copy.local.at = own + (jid->local.at - jid->full.at);
-    copy.domain.at = own + (jid->domain.at - jid->full.at);
-    copy.resource.at = own + (jid->resource.at - jid->full.at);
-    return copy;
-}
-
 void route_stanza_to(struct home *from, struct stanza *stanza, const struct jid *to,
                      struct ticket *ticket, unsigned flags, int64_t at_us)
 {
     struct routed *routed = routed_new(stanza, ticket, to->full.len);
-    routed->to = jid_at(routed->own, to);
+    memcpy(routed->own, to->full.at, to->full.len);
+    routed->to = jid_of_prepared(str_make(routed->own, to->full.len));
     routed->flags = flags;
     routed->at_us = at_us != 0 ? at_us : clock_wall_us();
     send_off(from, routed);

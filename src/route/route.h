@@ -8,7 +8,7 @@
 #define ROUTE_ROUTE_H
 
 #include "net/mailbox.h"
-#include "route/home.h"
+#include "route/account.h"
 #include "route/ticket.h"
 
 enum routed_flag {

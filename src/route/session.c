@@ -9,8 +9,11 @@
 
 #include "base/clock.h"
 #include "base/must.h"
+#include "route/own.h"
 #include "route/spool.h"
+#include "xml/writer.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,16 +22,6 @@ enum { MAGIC_SESSION = 0x53657373 };
 static struct str id_key(const uint64_t *id)
 {
     return str_make((const char *)id, sizeof *id);
-}
-
-static struct str copy_text(struct str text)
-{
-    char *at = malloc(text.len + 1);
-    must(at != NULL);
-    if (text.len > 0)
-        memcpy(at, text.at, text.len);
-    at[text.len] = '\0';
-    return str_make(at, text.len);
 }
 
 struct session *session_new(struct account *account, struct str resource)
@@ -40,8 +33,8 @@ struct session *session_new(struct account *account, struct str resource)
     session->id = ++home->next_session;
     session->home = home;
     session->account = account;
-    session->jid = jid_own_with_resource(&account->jid, resource);
-    session->lang = copy_text(STR_EMPTY);
+    session->jid = own_jid_with_resource(&account->jid, resource);
+    session->lang = own_text(STR_EMPTY);
     session->started_us = clock_wall_us();
     list_init(&session->outbox);
     must(table_put(&home->sessions, id_key(&session->id), session) == OK);
@@ -64,8 +57,8 @@ void session_free(struct session **session)
     s->account->n_sessions--;
     account_release(s->account);
     stanza_unref(&s->presence);
-    jid_own_free(&s->jid);
-    free((char *)s->lang.at);
+    own_jid_free(&s->jid);
+    own_text_free(&s->lang);
     free(s->sm);
     free(s);
 }
@@ -85,8 +78,8 @@ struct session *session_by_resource(struct account *account, struct str resource
 
 void session_set_lang(struct session *session, struct str lang)
 {
-    free((char *)session->lang.at);
-    session->lang = copy_text(lang);
+    own_text_free(&session->lang);
+    session->lang = own_text(lang);
 }
 
 void out_free(struct out **out)
@@ -121,13 +114,13 @@ static struct str write_extra(struct arena *arena, const struct session *session
     buf_init(&buf, 8192);
     if (out->archive_id != 0) {
         buf_add(&buf, STR("<stanza-id xmlns='urn:xmpp:sid:0' by='"));
-        xml_escape(&buf, bare);
+        xml_write_value(&buf, bare);
         buf_printf(&buf, "' id='%llu'/>", (unsigned long long)out->archive_id);
     }
     if (out->delay_us != 0) {
         struct str when = clock_format(arena, out->delay_us);
         buf_add(&buf, STR("<delay xmlns='urn:xmpp:delay' from='"));
-        xml_escape(&buf, session->jid.domain);
+        xml_write_value(&buf, session->jid.domain);
         buf_printf(&buf, "' stamp='%.*s'/>", STR_ARGS(when));
     }
     extra = arena_str(arena, buf_str(&buf));

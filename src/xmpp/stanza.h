@@ -14,6 +14,7 @@
 #include "base/buf.h"
 #include "xml/element.h"
 #include "xmpp/jid.h"
+#include "xmpp/stanza_error.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -56,19 +57,19 @@ struct stanza {
     struct str lure_keys; // what the guard found, as 16-byte keys side by side; empty: no lure
 };
 
-/* Most bytes of arena for a stanza whose text was at most size bytes long. */
-size_t stanza_arena_ceiling(size_t size);
+/* Makes a stanza of a parsed element: takes over the arena that root lives in (arena is as after
+ * arena_init then) and reads kind, type, id, lang, from and to.  One reference for the caller.
+ * NULL with *e ERR_UNSUPPORTED: not message, presence or iq; the arena is untouched then.  A from or
+ * to that is no JID: the stanza is made, the address is absent and *e is ERR_MALFORMED
+ * (RFC 6120 8.1.1: the answer is jid-malformed). */
+struct stanza *stanza_take(struct arena *arena, struct element *root, enum err *e);
 
-/* An empty stanza with one reference, whose arena the tokenizer may fill.  ceiling: bytes. */
-struct stanza *stanza_new(size_t ceiling);
+/* A stanza from its text, as the store keeps it; NULL when it does not parse. */
+struct stanza *stanza_parse(struct str text);
 
-/* Takes root, which lives in the stanza's arena, and reads kind, type, id, lang, from and to.
- * ERR_MALFORMED: not message, presence or iq.  A from or to that is no JID: ERR_MALFORMED too,
- * with *bad_address set (RFC 6120 8.1.1: jid-malformed). */
-enum err stanza_read(struct stanza *stanza, struct element *root, bool *bad_address) MUST_CHECK;
-
-/* A server-made stanza.  type_name "" for none; id "" for none.  The addresses are copied. */
-struct stanza *stanza_make(enum stanza_kind kind, struct str type_name, const struct jid *from,
+/* A server-made stanza without children yet; add them to its root, from its arena.  NULL addresses
+ * and an empty id are left out; all are copied. */
+struct stanza *stanza_make(enum stanza_kind kind, enum stanza_type type, const struct jid *from,
                            const struct jid *to, struct str id);
 
 /* Sets or replaces from / to, in attribute and field; before sealing only.  The JID is copied. */
@@ -82,9 +83,13 @@ struct stanza *stanza_ref(struct stanza *stanza);
 /* NULL is fine; nulls the pointer. */
 void stanza_unref(struct stanza **stanza);
 
-/* Writes the stanza, sealed, into out: to replaces the to attribute when not empty; extra is
- * serialized XML that follows the children. */
+/* Appends the stanza, sealed, for a stream of jabber:client: to replaces the to attribute when not
+ * empty; extra is serialized XML that follows the children. */
 void stanza_write(struct buf *out, const struct stanza *stanza, struct str to, struct str extra);
+
+/* The error reply (RFC 6120 8.3): same kind and id, addresses swapped, sealed; NULL when none may
+ * be sent (an error is never answered by an error). */
+struct stanza *stanza_refusal(const struct stanza *stanza, const struct stanza_error *error);
 
 /* The words of the kind: "message", "presence", "iq". */
 struct str stanza_kind_name(enum stanza_kind kind);

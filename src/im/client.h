@@ -1,0 +1,30 @@
+/*
+ * Clients: one connection of a person's program, its stream, and the session
+ * that it has bound.
+ *
+ * A client begins on the worker that accepted it and moves once, after login,
+ * to the home of its account.
+ */
+#ifndef IM_CLIENT_H
+#define IM_CLIENT_H
+
+#include "im/desk.h"
+#include "net/listener.h"
+
+struct client;
+struct session;
+
+enum { DOOR_STARTTLS, DOOR_DIRECT_TLS }; // the kinds of doors: struct arrival's kind
+
+/* A listener's arrival_fn; context: NULL (the worker's data is its desk). */
+void client_arrived(struct worker *worker, struct arrival *arrival, void *context);
+
+/* Ends the client's stream politely or with a condition, and its session with it (no resumption):
+ * an operator's or a newer login's doing. */
+void client_end(struct client *client, enum stream_condition condition, const char *text);
+
+/* Tells all clients of this worker that the service goes down, and keeps their sessions resumable
+ * (semantics.md: a planned restart). */
+void clients_shut_down(struct desk *desk);
+
+#endif

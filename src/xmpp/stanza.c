@@ -1,0 +1,234 @@
+#include "xmpp/stanza.h"
+
+#include "base/must.h"
+#include "xml/tokenizer.h"
+#include "xml/writer.h"
+
+#include <stdlib.h>
+
+enum {
+    OWN_MOST = 1 << 20,    // what the server says itself
+    INNER_MOST = 64 << 20, // beyond any configured stanza size, escaping included
+};
+
+static const struct str kind_names[] = {
+    [STANZA_MESSAGE] = {"message", 7},
+    [STANZA_PRESENCE] = {"presence", 8},
+    [STANZA_IQ] = {"iq", 2},
+};
+
+static const struct {
+    struct str name;
+    enum stanza_kind kind;
+    enum stanza_type type;
+} types[] = {
+    {{"chat", 4},          STANZA_MESSAGE,  TYPE_CHAT        },
+    {{"groupchat", 9},     STANZA_MESSAGE,  TYPE_GROUPCHAT   },
+    {{"headline", 8},      STANZA_MESSAGE,  TYPE_HEADLINE    },
+    {{"normal", 6},        STANZA_MESSAGE,  TYPE_NORMAL      },
+    {{"error", 5},         STANZA_MESSAGE,  TYPE_ERROR       },
+    {{"get", 3},           STANZA_IQ,       TYPE_GET         },
+    {{"set", 3},           STANZA_IQ,       TYPE_SET         },
+    {{"result", 6},        STANZA_IQ,       TYPE_RESULT      },
+    {{"error", 5},         STANZA_IQ,       TYPE_ERROR       },
+    {{"unavailable", 11},  STANZA_PRESENCE, TYPE_UNAVAILABLE },
+    {{"subscribe", 9},     STANZA_PRESENCE, TYPE_SUBSCRIBE   },
+    {{"subscribed", 10},   STANZA_PRESENCE, TYPE_SUBSCRIBED  },
+    {{"unsubscribe", 11},  STANZA_PRESENCE, TYPE_UNSUBSCRIBE },
+    {{"unsubscribed", 12}, STANZA_PRESENCE, TYPE_UNSUBSCRIBED},
+    {{"probe", 5},         STANZA_PRESENCE, TYPE_PROBE       },
+    {{"error", 5},         STANZA_PRESENCE, TYPE_ERROR       },
+};
+
+struct str stanza_kind_name(enum stanza_kind kind)
+{
+    return kind_names[kind];
+}
+
+struct str stanza_type_name(enum stanza_type type)
+{
+    for (size_t i = 0; i < COUNT_OF(types); i++)
+        if (types[i].type == type && type != TYPE_NORMAL)
+            return types[i].name;
+    return STR_EMPTY;
+}
+
+static enum stanza_type type_of(enum stanza_kind kind, struct str name)
+{
+    if (name.len == 0 && kind != STANZA_IQ)
+        return kind == STANZA_MESSAGE ? TYPE_NORMAL : TYPE_AVAILABLE;
+    for (size_t i = 0; i < COUNT_OF(types); i++)
+        if (types[i].kind == kind && str_eq(types[i].name, name))
+            return types[i].type;
+    // RFC 6121 5.2.2: an unknown message type is normal
+    return kind == STANZA_MESSAGE ? TYPE_NORMAL : TYPE_UNKNOWN;
+}
+
+static struct stanza *stanza_new(void)
+{
+    struct stanza *stanza = calloc(1, sizeof *stanza);
+    must(stanza != NULL);
+    atomic_init(&stanza->refs, 1);
+    return stanza;
+}
+
+static enum err read_address(struct stanza *stanza, struct str name, struct jid *out)
+{
+    struct str text = element_attr(stanza->root, name);
+    if (text.at == NULL)
+        return OK;
+    struct jid jid;
+    if (!arena_fits(&stanza->arena, (size_t)4 * JID_MOST) ||
+        jid_parse(&stanza->arena, text, &jid) != OK)
+        return ERR_MALFORMED;
+    *out = jid;
+    // what is written is what was understood: the prepared form
+    element_set(&stanza->arena, stanza->root, name, jid.full);
+    return OK;
+}
+
+static struct str or_empty(struct str text)
+{
+    return text.at != NULL ? text : STR_EMPTY;
+}
+
+struct stanza *stanza_take(struct arena *arena, struct element *root, enum err *e)
+{
+    enum stanza_kind kind = STANZA_MESSAGE;
+    while (kind <= STANZA_IQ && !str_eq(kind_names[kind], root->name))
+        kind++;
+    if (kind > STANZA_IQ || !str_eq(root->ns, NS_CLIENT)) {
+        *e = ERR_UNSUPPORTED;
+        return NULL;
+    }
+    struct stanza *stanza = stanza_new();
+    stanza->arena = *arena;
+    arena_init(arena, stanza->arena.ceiling);
+    // the server adds addresses and an answer of its own to what the peer was allowed
+    stanza->arena.ceiling += OWN_MOST;
+    stanza->root = root;
+    stanza->kind = kind;
+    stanza->type = type_of(kind, or_empty(element_attr(root, STR("type"))));
+    stanza->id = or_empty(element_attr(root, STR("id")));
+    stanza->lang = or_empty(element_lang(root));
+    enum err from = read_address(stanza, STR("from"), &stanza->from);
+    enum err to = read_address(stanza, STR("to"), &stanza->to);
+    *e = from != OK ? from : to;
+    return stanza;
+}
+
+struct stanza *stanza_parse(struct str text)
+{
+    struct arena arena;
+    arena_init(&arena, INNER_MOST);
+    static const struct tokenizer_limits wide = {
+        .bytes = INNER_MOST,
+        .elements = 1 << 20,
+        .namespaces = 1 << 16,
+        .depth = 1024,
+        .attributes = TOKENIZER_ATTRIBUTES_MOST,
+        .name = 8192,
+    };
+    struct element *root;
+    enum err e;
+    struct stanza *stanza = NULL;
+    if (element_parse(&arena, text, NS_CLIENT, &wide, &root, NULL) == OK)
+        stanza = stanza_take(&arena, root, &e);
+    arena_done(&arena);
+    return stanza;
+}
+
+struct stanza *stanza_make(enum stanza_kind kind, enum stanza_type type, const struct jid *from,
+                           const struct jid *to, struct str id)
+{
+    struct stanza *stanza = stanza_new();
+    arena_init(&stanza->arena, INNER_MOST);
+    stanza->kind = kind;
+    stanza->type = type;
+    stanza->root = element_new(&stanza->arena, NS_CLIENT, kind_names[kind]);
+    if (from != NULL)
+        stanza_set_from(stanza, from);
+    if (to != NULL)
+        stanza_set_to(stanza, to);
+    if (id.len > 0) {
+        stanza->id = arena_str(&stanza->arena, id);
+        element_set(&stanza->arena, stanza->root, STR("id"), stanza->id);
+    }
+    struct str type_name = stanza_type_name(type);
+    if (type_name.len > 0)
+        element_set(&stanza->arena, stanza->root, STR("type"), type_name);
+    return stanza;
+}
+
+void stanza_set_from(struct stanza *stanza, const struct jid *from)
+{
+    must(!stanza->sealed);
+    stanza->from = jid_copy(&stanza->arena, from);
+    element_set(&stanza->arena, stanza->root, STR("from"), stanza->from.full);
+}
+
+void stanza_set_to(struct stanza *stanza, const struct jid *to)
+{
+    must(!stanza->sealed);
+    stanza->to = jid_copy(&stanza->arena, to);
+    element_set(&stanza->arena, stanza->root, STR("to"), stanza->to.full);
+}
+
+void stanza_seal(struct stanza *stanza)
+{
+    if (stanza->sealed)
+        return;
+    stanza->sealed = true;
+    if (stanza->root->first == NULL)
+        return;
+    struct buf inner;
+    buf_init(&inner, INNER_MOST);
+    xml_write_inner(&inner, stanza->root);
+    must(!inner.overflowed);
+    stanza->arena.ceiling += inner.len + 1;
+    stanza->inner = arena_str(&stanza->arena, buf_str(&inner));
+    buf_done(&inner);
+}
+
+struct stanza *stanza_ref(struct stanza *stanza)
+{
+    atomic_fetch_add_explicit(&stanza->refs, 1, memory_order_relaxed);
+    return stanza;
+}
+
+void stanza_unref(struct stanza **stanza)
+{
+    struct stanza *s = TAKE(*stanza);
+    if (s == NULL || atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    arena_done(&s->arena);
+    free(s);
+}
+
+void stanza_write(struct buf *out, const struct stanza *stanza, struct str to, struct str extra)
+{
+    must(stanza->sealed);
+    const struct xml_replaced replaced[] = {{STR("to"), to}};
+    bool is_empty = stanza->inner.len == 0 && extra.len == 0;
+    xml_write_start(out, stanza->root, NS_CLIENT, replaced, to.len > 0 ? 1 : 0, is_empty);
+    if (is_empty)
+        return;
+    buf_add(out, stanza->inner);
+    buf_add(out, extra);
+    xml_write_end(out, stanza->root);
+}
+
+struct stanza *stanza_refusal(const struct stanza *stanza, const struct stanza_error *error)
+{
+    if (stanza->type == TYPE_ERROR || stanza->type == TYPE_RESULT)
+        return NULL;
+    struct stanza *reply =
+        stanza_make(stanza->kind, TYPE_ERROR, stanza->to.full.len > 0 ? &stanza->to : NULL,
+                    stanza->from.full.len > 0 ? &stanza->from : NULL, stanza->id);
+    const struct element *child = stanza_error_element(&reply->arena, error);
+    struct element *copy;
+    must(element_copy(&reply->arena, child, &copy) == OK);
+    element_add(reply->root, copy);
+    stanza_seal(reply);
+    return reply;
+}
