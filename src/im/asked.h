@@ -32,8 +32,8 @@ struct asked {
     bool set;                // type set rather than get
     uint64_t session;        // the asker's id when it is a session of this home, else 0
     struct ticket *ticket;
-    bool routed_back; // the asker lives elsewhere: the answer is routed
     void *data;       // the handler's, while the store works
+    struct arena arena;
 };
 
 enum {

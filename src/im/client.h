@@ -19,6 +19,17 @@ enum { DOOR_STARTTLS, DOOR_DIRECT_TLS }; // the kinds of doors: struct arrival's
 /* A listener's arrival_fn; context: NULL (the worker's data is its desk). */
 void client_arrived(struct worker *worker, struct arrival *arrival, void *context);
 
+/* Joins a client and a session that has none, and parts them (both may be called without one). */
+void client_attach(struct client *client, struct session *session);
+void client_detach(struct client *client);
+struct desk *client_desk(const struct client *client);
+struct session *client_session(const struct client *client);
+struct stream *client_stream(const struct client *client);
+/* Writes bytes that are no stanza (XEP-0198 elements, answers before login). */
+void client_send(struct client *client, struct str bytes);
+/* The resumption that the client asked for has been answered. */
+void client_resumed(struct client *client);
+
 /* Ends the client's stream politely or with a condition, and its session with it (no resumption):
  * an operator's or a newer login's doing. */
 void client_end(struct client *client, enum stream_condition condition, const char *text);

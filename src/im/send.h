@@ -9,6 +9,8 @@
 /* Queues a sealed stanza for one session, asking the features first (XEP-0352 may keep it).  When
  * the outbox is full the session ends; what it held goes back to the spool. */
 void send_to_session(struct session *session, const struct sending_out *what);
+/* The same without asking: for a feature that sends later what it kept. */
+void send_past_features(struct session *session, const struct sending_out *what);
 /* The plain case: nothing but the stanza; to is rewritten to the session's full JID. */
 void send_stanza(struct session *session, struct stanza *stanza);
 
@@ -19,12 +21,6 @@ void send_refusal_full(struct home *home, const struct stanza *stanza,
                        const struct stanza_error *error);
 /* The error that a failed store operation means for the sender of a stanza. */
 void send_store_refusal(struct home *home, const struct stanza *stanza, enum err e);
-
-/* An iq set from the account itself to one of its sessions (a push): child is built by fn in the
- * stanza's arena. */
-struct stanza *push_make(struct account *account, struct element *(*fn)(struct arena *arena,
-                                                                      const void *context),
-                         const void *context);
 
 /* The condition by which a failed store operation is told to people. */
 enum stanza_condition store_condition(enum err e);

@@ -1,0 +1,803 @@
+/*
+ * The glue between a connection (net), a stream (xmpp) and a session (route).
+ *
+ * While anything asynchronous is under way for a client (a lookup, a password,
+ * a bind, a delay), its n_asked keeps the struct alive even when the
+ * connection ends; the answer then finds conn == NULL and only lets go.
+ */
+#include "im/client.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/must.h"
+#include "im/intake.h"
+#include "im/session_life.h"
+#include "im/slowdown.h"
+#include "im/stream_management.h"
+#include "net/conn.h"
+#include "net/tls.h"
+#include "store/store.h"
+#include "xml/element.h"
+
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    MAGIC_CLIENT = 0x436C6E74,
+    PASSWORD_ARENA = 4096,
+};
+
+struct client {
+    uint32_t magic;
+    struct desk *desk;
+    struct link in_desk;
+    struct conn *conn; // NULL once it is closed
+    struct stream *stream;
+    struct session *session; // NULL until bound, and after it was let go
+    struct timer timer;      // login in time; afterwards silence
+    struct timer rate_timer; // stanzas a second
+    struct timer slow_timer; // a failed login's delay
+    struct chore turn, flushed;
+    struct account_waiter waiter; // for the bind
+    struct str wished;            // resource; own memory
+    unsigned n_asked;
+    bool rate_paused;
+    bool moving;
+    bool asked_alive; // silence: a ping was sent
+    bool polite;      // the stream was closed by its rules: nothing to resume
+    int64_t tokens_at_us;
+    uint32_t tokens; // stanzas that may still come
+    char address[ADDR_TEXT_SIZE];
+};
+
+static const struct stream_host host_calls;
+static const struct conn_events conn_calls;
+static const struct session_client session_calls;
+
+static void asked(struct client *client)
+{
+    client->n_asked++;
+}
+
+static void client_free(struct client *client)
+{
+    must(client->magic == MAGIC_CLIENT && client->session == NULL);
+    client->magic = 0;
+    list_leave(&client->in_desk);
+    loop_timer_cancel(&client->timer);
+    loop_timer_cancel(&client->rate_timer);
+    loop_timer_cancel(&client->slow_timer);
+    loop_chore_cancel(&client->turn);
+    loop_chore_cancel(&client->flushed);
+    stream_free(&client->stream);
+    free((char *)client->wished.at);
+    free(client);
+}
+
+// The answer came: whether the connection is still there to hear it.
+static bool answered(struct client *client)
+{
+    must(client->n_asked > 0);
+    client->n_asked--;
+    if (client->conn != NULL)
+        return true;
+    if (client->n_asked == 0)
+        client_free(client);
+    return false;
+}
+
+// After an answer or an unpause the stream may want the bytes that the connection kept.
+static void feed_again(struct client *client)
+{
+    if (client->conn != NULL && !conn_is_closing(client->conn) && stream_wants(client->stream))
+        conn_resume(client->conn);
+}
+
+/* ---- The session's side ---- */
+
+static enum err write_bytes(void *context, struct str bytes)
+{
+    struct client *client = context;
+    if (client->conn == NULL || !stream_is_open(client->stream))
+        return OK; // it is ending: what it misses is still in the outbox
+    return conn_write(client->conn, bytes) ? OK : ERR_LIMIT;
+}
+
+static uint64_t given(void *context)
+{
+    struct client *client = context;
+    return client->conn != NULL ? conn_accepted(client->conn) : 0;
+}
+
+static uint64_t written(void *context)
+{
+    struct client *client = context;
+    return client->conn != NULL ? conn_written(client->conn) : 0;
+}
+
+static void after_flush(struct chore *chore)
+{
+    struct client *client = CONTAINER_OF(chore, struct client, flushed);
+    if (client->session != NULL)
+        session_written(client->session);
+}
+
+static void turn_ends(struct chore *chore)
+{
+    struct client *client = CONTAINER_OF(chore, struct client, turn);
+    if (client->session == NULL)
+        return;
+    session_turn_end(client->session);
+    if (client->session->sm == NULL)
+        loop_at_end(client->desk->home->loop, TURN_FLUSH, &client->flushed);
+}
+
+static void wants_flush(void *context)
+{
+    struct client *client = context;
+    loop_at_end(client->desk->home->loop, TURN_GATHER, &client->turn);
+}
+
+static void pause_reading(void *context)
+{
+    struct client *client = context;
+    stream_pause(client->stream);
+}
+
+static void resume_reading(void *context)
+{
+    struct client *client = context;
+    stream_unpause(client->stream);
+    feed_again(client);
+}
+
+static void kick(void *context, struct str condition, struct str text)
+{
+    struct client *client = context;
+    enum stream_condition c;
+    if (stream_condition_of(condition, &c) != OK)
+        c = STREAM_UNDEFINED_CONDITION;
+    client_end(client, c, text.at);
+}
+
+static const struct session_client session_calls = {
+    .write = write_bytes,
+    .given = given,
+    .written = written,
+    .wants_flush = wants_flush,
+    .pause = pause_reading,
+    .resume = resume_reading,
+    .kick = kick,
+};
+
+void client_attach(struct client *client, struct session *session)
+{
+    must(client->session == NULL && session->client == NULL);
+    client->session = session;
+    session->client_calls = &session_calls;
+    session->client = client;
+    snprintf(session->address, sizeof session->address, "%s", client->address);
+    for (unsigned i = 0; i < session->pauses; i++)
+        stream_pause(client->stream);
+}
+
+void client_detach(struct client *client)
+{
+    struct session *session = TAKE(client->session);
+    if (session == NULL)
+        return;
+    session->client = NULL;
+    for (unsigned i = 0; i < session->pauses; i++)
+        stream_unpause(client->stream);
+}
+
+struct desk *client_desk(const struct client *client)
+{
+    return client->desk;
+}
+
+struct session *client_session(const struct client *client)
+{
+    return client->session;
+}
+
+struct stream *client_stream(const struct client *client)
+{
+    return client->stream;
+}
+
+void client_send(struct client *client, struct str bytes)
+{
+    if (client->conn != NULL)
+        conn_write(client->conn, bytes);
+}
+
+void client_resumed(struct client *client)
+{
+    if (answered(client)) {
+        feed_again(client);
+        wants_flush(client);
+    }
+}
+
+// The client's connection is over: its session waits for another one, or ends.
+static void let_go(struct client *client)
+{
+    struct session *session = client->session;
+    if (session == NULL)
+        return;
+    client_detach(client);
+    if (session->ending)
+        return; // who ends it goes on
+    if (session->sm != NULL && session->sm->resumable && !client->polite)
+        sm_wait(session);
+    else
+        session_end(session);
+}
+
+void client_end(struct client *client, enum stream_condition condition, const char *text)
+{
+    client->polite = true;
+    stream_fail(client->stream, condition, text);
+    let_go(client);
+}
+
+/* ---- The stream's side ---- */
+
+static void host_send(void *host, struct str bytes)
+{
+    struct client *client = host;
+    if (client->conn != NULL)
+        conn_write(client->conn, bytes);
+}
+
+static unsigned bindings_of(const struct conn *conn)
+{
+    unsigned char data[TLS_BINDING_MOST];
+    size_t len;
+    unsigned bindings = 0;
+    const struct tls *tls = conn_tls(conn);
+    if (tls == NULL)
+        return 0;
+    if (tls_bind(tls, TLS_EXPORTER, data, &len) == OK)
+        bindings |= 1U << BINDING_TLS_EXPORTER;
+    if (tls_bind(tls, TLS_SERVER_END_POINT, data, &len) == OK)
+        bindings |= 1U << BINDING_TLS_SERVER_END_POINT;
+    return bindings;
+}
+
+static void host_start_tls(void *host)
+{
+    struct client *client = host;
+    struct tls_config *config = worker_tls(conn_worker(client->conn));
+    conn_discard_unread(client->conn); // RFC 6120 5.4.3.3: nothing from before TLS counts
+    if (config == NULL)
+        conn_abort(client->conn);
+    else
+        conn_start_tls(client->conn, config, stream_domain_name(client->stream));
+}
+
+static size_t host_binding(void *host, enum channel_binding binding,
+                           unsigned char out[CHANNEL_BINDING_MOST])
+{
+    struct client *client = host;
+    const struct tls *tls = conn_tls(client->conn);
+    _Static_assert((int)TLS_BINDING_MOST <= (int)CHANNEL_BINDING_MOST, "room for any binding");
+    size_t len;
+    enum tls_binding kind =
+        binding == BINDING_TLS_EXPORTER ? TLS_EXPORTER : TLS_SERVER_END_POINT;
+    return tls != NULL && tls_bind(tls, kind, out, &len) == OK ? len : 0;
+}
+
+static const struct stream_domain *host_domain(void *host, struct str name)
+{
+    struct client *client = host;
+    const struct im_domain *domain = desk_domain(client->desk, name);
+    return domain != NULL ? &domain->stream : NULL;
+}
+
+struct finding {
+    struct client *client;
+    struct store_account_find op;
+    struct str text; // of local and domain
+};
+
+static bool copy_keys(const struct store_keys *from, enum scram_hash hash, struct scram_keys *to)
+{
+    if (from->iterations == 0 || from->salt.len > sizeof to->salt ||
+        from->stored_key.len != scram_key_size(hash) || from->server_key.len != scram_key_size(hash))
+        return false;
+    to->iterations = from->iterations;
+    to->salt_size = (uint8_t)from->salt.len;
+    memcpy(to->salt, from->salt.at, from->salt.len);
+    memcpy(to->stored_key, from->stored_key.at, from->stored_key.len);
+    memcpy(to->server_key, from->server_key.at, from->server_key.len);
+    return true;
+}
+
+static void found(struct store_request *request)
+{
+    struct finding *finding = CONTAINER_OF(request, struct finding, op.request);
+    struct client *client = finding->client;
+    struct credentials credentials = {.disabled = finding->op.account.disabled};
+    enum lookup lookup = LOOKUP_FAILED;
+    if (request->result == ERR_MISSING)
+        lookup = LOOKUP_UNKNOWN;
+    if (request->result == OK) {
+        bool sha1 = copy_keys(&finding->op.keys[STORE_SHA1], SCRAM_SHA_1,
+                              &credentials.keys[SCRAM_SHA_1]);
+        bool sha256 = copy_keys(&finding->op.keys[STORE_SHA256], SCRAM_SHA_256,
+                                &credentials.keys[SCRAM_SHA_256]);
+        lookup = sha1 || sha256 ? LOOKUP_FOUND : LOOKUP_UNKNOWN;
+    }
+    store_release(request);
+    free((char *)finding->text.at);
+    free(finding);
+    if (answered(client)) {
+        stream_credentials(client->stream, lookup, lookup == LOOKUP_FOUND ? &credentials : NULL);
+        feed_again(client);
+    }
+    sodium_memzero(&credentials, sizeof credentials);
+}
+
+static void host_find_credentials(void *host, struct str local, struct str domain)
+{
+    struct client *client = host;
+    struct finding *finding = calloc(1, sizeof *finding);
+    char *text = malloc(local.len + domain.len + 1);
+    must(finding != NULL && text != NULL);
+    memcpy(text, local.at, local.len);
+    memcpy(text + local.len, domain.at, domain.len);
+    finding->client = client;
+    finding->text = str_make(text, local.len + domain.len);
+    finding->op.local = str_make(text, local.len);
+    finding->op.domain = str_make(text + local.len, domain.len);
+    finding->op.request.home = loop_mailbox(client->desk->home->loop);
+    finding->op.request.done = found;
+    asked(client);
+    store_account_find(client->desk->service->store, &finding->op);
+}
+
+// A password on its way through the kitchen; wiped afterwards.
+struct checking {
+    struct job job;
+    struct client *client;
+    const struct scram_crypto *crypto;
+    struct credentials credentials;
+    bool fits;
+    size_t len;
+    char password[SCRAM_PASSWORD_MOST];
+};
+
+static void check_in_kitchen(struct job *job)
+{
+    struct checking *checking = CONTAINER_OF(job, struct checking, job);
+    checking->fits = scram_password_fits(checking->crypto, &checking->credentials,
+                                         str_make(checking->password, checking->len));
+}
+
+static void checked(struct job *job)
+{
+    struct checking *checking = CONTAINER_OF(job, struct checking, job);
+    struct client *client = checking->client;
+    bool fits = checking->fits;
+    sodium_memzero(checking, sizeof *checking);
+    free(checking);
+    if (answered(client)) {
+        stream_password_checked(client->stream, fits ? OK : ERR_DENIED);
+        feed_again(client);
+    }
+}
+
+static void host_check_password(void *host, const struct credentials *credentials,
+                                struct str password)
+{
+    struct client *client = host;
+    struct checking *checking = calloc(1, sizeof *checking);
+    must(checking != NULL);
+    if (password.len > sizeof checking->password) {
+        free(checking);
+        stream_password_checked(client->stream, ERR_DENIED);
+        return;
+    }
+    checking->client = client;
+    checking->crypto = client->desk->service->crypto;
+    checking->credentials = *credentials;
+    checking->len = password.len;
+    memcpy(checking->password, password.at, password.len);
+    checking->job.run = check_in_kitchen;
+    checking->job.done = checked;
+    if (kitchen_order(client->desk->service->kitchen, &checking->job, client->desk->home->loop) !=
+        OK) {
+        sodium_memzero(checking, sizeof *checking);
+        free(checking);
+        stream_password_checked(client->stream, ERR_BUSY);
+        return;
+    }
+    asked(client);
+}
+
+static void refuse_now(struct timer *timer)
+{
+    struct client *client = CONTAINER_OF(timer, struct client, slow_timer);
+    if (answered(client)) {
+        stream_refuse(client->stream);
+        feed_again(client);
+    }
+}
+
+static void host_login_failed(void *host, struct str local, struct str domain,
+                              enum sasl_failure failure, const char *detail)
+{
+    struct client *client = host;
+    struct desk *desk = client->desk;
+    struct arena arena;
+    arena_init(&arena, 16384);
+    desk->counters.failed_logins++;
+    struct str account = STR_EMPTY;
+    if (local.len > 0)
+        account = arena_printf(&arena, "%.*s@%.*s", STR_ARGS(local), STR_ARGS(domain));
+    log_event(LOG_NOTICE, "login-failed", "conn=%llu account=%.*s address=%s reason=%s detail=\"%s\"",
+              (unsigned long long)conn_id(client->conn), STR_ARGS(log_quote(&arena, account)),
+              client->address, sasl_failure_name(failure), detail);
+    int64_t delay_us = 0;
+    if (failure == SASL_NOT_AUTHORIZED)
+        delay_us = slowdown_failed(desk->service->slowdown, desk->settings,
+                                   conn_peer(client->conn), account, clock_now_us());
+    arena_done(&arena);
+    if (delay_us == 0) {
+        stream_refuse(client->stream);
+        return;
+    }
+    asked(client);
+    loop_timer_set(desk->home->loop, &client->slow_timer, delay_us, refuse_now);
+}
+
+static void not_in_time(struct timer *timer)
+{
+    struct client *client = CONTAINER_OF(timer, struct client, timer);
+    if (client->stream == NULL)
+        conn_abort(client->conn);
+    else
+        stream_fail(client->stream, STREAM_CONNECTION_TIMEOUT, "login takes too long");
+}
+
+// Who says nothing for long is asked; who does not answer is gone.
+static void watch_silence(struct timer *timer)
+{
+    struct client *client = CONTAINER_OF(timer, struct client, timer);
+    struct desk *desk = client->desk;
+    const struct im_settings *settings = desk->settings;
+    int64_t silent_us = loop_now_us(desk->home->loop) - conn_heard_us(client->conn);
+    int64_t next_us = settings->idle_us;
+    if (settings->idle_us == 0) {
+        next_us = 60 * SECOND_US; // a reload may turn it on
+    } else if (silent_us < settings->idle_us) {
+        client->asked_alive = false;
+        next_us = settings->idle_us - silent_us;
+    } else if (!client->asked_alive) {
+        client->asked_alive = true;
+        next_us = settings->answer_us;
+        sm_ask_alive(client);
+    } else {
+        log_event(LOG_INFO, "client-silent", "conn=%llu address=%s",
+                  (unsigned long long)conn_id(client->conn), client->address);
+        conn_abort(client->conn); // as a cut connection: the session may be resumed
+        return;
+    }
+    loop_timer_set(desk->home->loop, &client->timer, next_us, watch_silence);
+}
+
+static void go_on(struct client *client)
+{
+    stream_continue(client->stream, &client->desk->policy, &host_calls, client);
+    feed_again(client);
+}
+
+struct seeing {
+    struct store_account_seen op;
+};
+
+static void host_authenticated(void *host, const struct jid *bare, enum sasl_mechanism mechanism)
+{
+    struct client *client = host;
+    struct desk *desk = client->desk;
+    desk->counters.logins++;
+    slowdown_succeeded(desk->service->slowdown, conn_peer(client->conn), bare->full);
+    log_event(LOG_INFO, "login", "conn=%llu account=%.*s address=%s mechanism=%s tls=%s",
+              (unsigned long long)conn_id(client->conn), STR_ARGS(bare->full), client->address,
+              sasl_mechanism_name(mechanism),
+              conn_tls(client->conn) != NULL ? tls_version(conn_tls(client->conn)) : "none");
+    struct home *home = home_of(&desk->service->homes, bare->full);
+    if (home == desk->home) {
+        go_on(client);
+        return;
+    }
+    client->moving = true;
+    loop_timer_cancel(&client->timer);
+    loop_timer_cancel(&client->rate_timer);
+    loop_chore_cancel(&client->turn);
+    loop_chore_cancel(&client->flushed);
+    list_leave(&client->in_desk);
+    client->desk = desk_of(home);
+    conn_move(client->conn, home->worker);
+}
+
+static void moved(struct conn *conn)
+{
+    struct client *client = conn_owner(conn);
+    client->moving = false;
+    list_add_last(&client->desk->clients, &client->in_desk);
+    loop_timer_set(client->desk->home->loop, &client->timer,
+                   client->desk->settings->unauthenticated_us, not_in_time);
+    go_on(client);
+}
+
+static void log_login(struct account *account);
+
+static void bind_now(struct account_waiter *waiter, struct account *account)
+{
+    struct client *client = CONTAINER_OF(waiter, struct client, waiter);
+    if (!answered(client))
+        return;
+    struct stanza_error error = {.condition = STANZA_INTERNAL_SERVER_ERROR,
+                                 .type = STANZA_WAIT,
+                                 .text = STR("The account could not be read; try again later.")};
+    if (account->state == ACCOUNT_ABSENT)
+        error = (struct stanza_error){.condition = STANZA_NOT_ALLOWED};
+    struct session *session = NULL;
+    if (account->state == ACCOUNT_READY) {
+        char random[RANDOM_ID_SIZE + 1];
+        random_id_z(random);
+        struct str resource = client->wished.len > 0 ? client->wished : str_of(random);
+        session = session_begin(account, resource, stream_lang(client->stream));
+        error = (struct stanza_error){.condition = STANZA_RESOURCE_CONSTRAINT, .type = STANZA_WAIT};
+    }
+    if (session == NULL) {
+        stream_not_bound(client->stream, &error);
+        feed_again(client);
+        return;
+    }
+    client_attach(client, session);
+    log_event(LOG_INFO, "session-began", "conn=%llu session=%.*s",
+              (unsigned long long)conn_id(client->conn), STR_ARGS(session->jid.full));
+    log_login(account);
+    loop_timer_set(client->desk->home->loop, &client->timer, SECOND_US, watch_silence);
+    stream_bound(client->stream, session->jid.resource);
+    feed_again(client);
+}
+
+static void seen(struct store_request *request)
+{
+    struct seeing *seeing = CONTAINER_OF(request, struct seeing, op.request);
+    store_release(request);
+    free(seeing);
+}
+
+static void log_login(struct account *account)
+{
+    struct seeing *seeing = calloc(1, sizeof *seeing);
+    must(seeing != NULL);
+    seeing->op.account = account->number;
+    seeing->op.login_us = clock_wall_us();
+    seeing->op.request.home = loop_mailbox(account->home->loop);
+    seeing->op.request.done = seen;
+    store_account_seen(account->home->store, &seeing->op);
+}
+
+static void host_bind(void *host, struct str wished)
+{
+    struct client *client = host;
+    struct jid bare;
+    must(stream_jid(client->stream, &bare));
+    free((char *)client->wished.at);
+    char *copy = malloc(wished.len + 1);
+    must(copy != NULL);
+    memcpy(copy, wished.at != NULL ? wished.at : "", wished.len);
+    client->wished = str_make(copy, wished.len);
+    client->waiter.run = bind_now;
+    asked(client);
+    account_want(client->desk->home, &bare, &client->waiter);
+}
+
+static void host_resume(void *host, const struct element *resume)
+{
+    struct client *client = host;
+    asked(client);
+    sm_resume(client, resume); // ends in client_resumed
+    if (client->session != NULL)
+        loop_timer_set(client->desk->home->loop, &client->timer, SECOND_US, watch_silence);
+}
+
+static void rate_again(struct timer *timer)
+{
+    struct client *client = CONTAINER_OF(timer, struct client, rate_timer);
+    client->rate_paused = false;
+    stream_unpause(client->stream);
+    feed_again(client);
+}
+
+// A bucket of stanzas: whoever empties it waits until a tenth of a second's worth is back.
+static void count_stanza(struct client *client)
+{
+    const struct im_settings *settings = client->desk->settings;
+    int64_t now_us = loop_now_us(client->desk->home->loop);
+    int64_t refill = (now_us - client->tokens_at_us) * (int64_t)settings->stanzas_per_s / SECOND_US;
+    if (refill > 0) {
+        client->tokens_at_us = now_us;
+        int64_t most = (int64_t)settings->stanzas_burst;
+        client->tokens = (uint32_t)(client->tokens + refill > most ? most : client->tokens + refill);
+    }
+    if (client->tokens > 0)
+        client->tokens--;
+    if (client->tokens > 0 || client->rate_paused)
+        return;
+    client->rate_paused = true;
+    stream_pause(client->stream);
+    loop_timer_set(client->desk->home->loop, &client->rate_timer, SECOND_US / 10, rate_again);
+}
+
+static void host_element(void *host, enum stream_element kind, struct arena *arena,
+                         struct element *root, size_t size)
+{
+    struct client *client = host;
+    struct session *session = client->session;
+    count_stanza(client);
+    if (kind == STREAM_SM) {
+        sm_element(client, root);
+        return;
+    }
+    if (session == NULL)
+        return;
+    if (kind == STREAM_CSI) {
+        intake_csi(session, root);
+        return;
+    }
+    struct str from = element_attr(root, STR("from"));
+    if (from.at != NULL && !stream_from_fits(client->stream, from)) {
+        stream_fail(client->stream, STREAM_INVALID_FROM, NULL);
+        return;
+    }
+    intake_stanza(session, arena, root);
+    (void)size;
+}
+
+static void host_registration(void *host, const struct element *iq)
+{
+    struct client *client = host;
+    intake_registration(client, iq);
+}
+
+static void host_ending(void *host)
+{
+    struct client *client = host;
+    client->polite = true;
+    if (client->session != NULL)
+        sm_last_words(client);
+    stream_close(client->stream, NULL);
+}
+
+static void host_closed(void *host, enum stream_end end, const struct stream_error *error)
+{
+    struct client *client = host;
+    if (error != NULL)
+        log_event(LOG_INFO, "stream-error", "conn=%llu address=%s condition=%s",
+                  (unsigned long long)conn_id(client->conn), client->address,
+                  stream_condition_name(error->condition));
+    // a stream that was closed by its rules is not resumed (XEP-0198 5); one that broke may be
+    if (end != STREAM_ENDED_BY_ERROR)
+        client->polite = true;
+    if (client->conn != NULL)
+        conn_close(client->conn);
+}
+
+static const struct stream_host host_calls = {
+    .send = host_send,
+    .start_tls = host_start_tls,
+    .binding = host_binding,
+    .domain = host_domain,
+    .find_credentials = host_find_credentials,
+    .check_password = host_check_password,
+    .login_failed = host_login_failed,
+    .authenticated = host_authenticated,
+    .bind = host_bind,
+    .resume = host_resume,
+    .registration = host_registration,
+    .element = host_element,
+    .ending = host_ending,
+    .closed = host_closed,
+};
+
+/* ---- The connection's side ---- */
+
+static size_t on_bytes(struct conn *conn, struct str bytes)
+{
+    struct client *client = conn_owner(conn);
+    size_t used = stream_read(client->stream, bytes);
+    if (used < bytes.len && !client->moving && !conn_is_closing(conn))
+        conn_pause(conn);
+    if (client->desk != NULL && !client->moving)
+        stream_rest(client->stream);
+    return used;
+}
+
+static void on_secured(struct conn *conn)
+{
+    struct client *client = conn_owner(conn);
+    if (client->stream == NULL)
+        client->stream =
+            stream_new(&client->desk->policy, &host_calls, client, true, bindings_of(conn));
+    else
+        stream_secured(client->stream, bindings_of(conn));
+}
+
+static void on_drained(struct conn *conn)
+{
+    struct client *client = conn_owner(conn);
+    if (client->session != NULL)
+        session_written(client->session);
+}
+
+static void on_closed(struct conn *conn, enum conn_end end)
+{
+    struct client *client = conn_owner(conn);
+    log_event(LOG_DEBUG, "conn-closed", "conn=%llu address=%s why=%s",
+              (unsigned long long)conn_id(conn), client->address, conn_end_name(end));
+    if (client->session != NULL)
+        session_written(client->session);
+    client->conn = NULL;
+    let_go(client);
+    loop_timer_cancel(&client->timer);
+    loop_timer_cancel(&client->rate_timer);
+    list_leave(&client->in_desk);
+    if (client->n_asked == 0)
+        client_free(client);
+}
+
+static const struct conn_events conn_calls = {
+    .on_bytes = on_bytes,
+    .on_secured = on_secured,
+    .on_drained = on_drained,
+    .on_moved = moved,
+    .on_closed = on_closed,
+};
+
+void client_arrived(struct worker *worker, struct arrival *arrival, void *context)
+{
+    (void)context;
+    struct desk *desk = worker_data(worker);
+    int kind = arrival->kind;
+    struct tls_config *tls = worker_tls(worker);
+    if (kind == DOOR_DIRECT_TLS && tls == NULL) {
+        arrival_refuse(arrival);
+        return;
+    }
+    struct client *client = calloc(1, sizeof *client);
+    must(client != NULL);
+    client->magic = MAGIC_CLIENT;
+    client->desk = desk;
+    client->turn.run = turn_ends;
+    client->flushed.run = after_flush;
+    client->tokens = desk->settings->stanzas_burst;
+    client->tokens_at_us = loop_now_us(desk->home->loop);
+    client->conn = conn_accept(arrival, &conn_calls, client, &desk->settings->conn);
+    addr_text(conn_peer(client->conn), client->address);
+    list_add_last(&desk->clients, &client->in_desk);
+    loop_timer_set(desk->home->loop, &client->timer, desk->settings->unauthenticated_us,
+                   not_in_time);
+    if (kind == DOOR_DIRECT_TLS) // the stream begins when TLS stands
+        conn_start_tls(client->conn, tls, STR_EMPTY);
+    else
+        client->stream = stream_new(&desk->policy, &host_calls, client, false, 0);
+}
+
+void clients_shut_down(struct desk *desk)
+{
+    LIST_EACH (&desk->clients, struct client, in_desk, client) {
+        if (client->stream == NULL)
+            conn_close(client->conn);
+        else
+            stream_fail(client->stream, STREAM_SYSTEM_SHUTDOWN, NULL);
+    }
+}

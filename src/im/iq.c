@@ -1,0 +1,212 @@
+#include "im/iq.h"
+
+#include "base/must.h"
+#include "im/feature.h"
+#include "im/send.h"
+
+#include <stdlib.h>
+
+enum {
+    MAGIC_ASKED = 0x41736B64,
+    ANSWER_MOST = 256 << 20, // a whole roster or archive page; their own limits are far below
+};
+
+/* ---- The life of a request ---- */
+
+struct session *asked_session(const struct asked *asked)
+{
+    return asked->session != 0 ? session_find(asked->home, asked->session) : NULL;
+}
+
+struct arena *asked_arena(struct asked *asked)
+{
+    return &asked->arena;
+}
+
+static void end(struct asked **asked)
+{
+    struct asked *a = TAKE(*asked);
+    must(a->magic == MAGIC_ASKED);
+    a->magic = 0;
+    struct session *session = asked_session(a);
+    stanza_unref(&a->stanza);
+    ticket_unref(&a->ticket);
+    if (a->account != NULL)
+        account_release(a->account);
+    arena_done(&a->arena);
+    uint64_t paused = a->session;
+    free(a);
+    if (paused != 0 && session != NULL)
+        session_unpause(session);
+}
+
+static void answer(struct asked *asked, struct stanza *reply)
+{
+    struct session *session = asked_session(asked);
+    if (session != NULL)
+        send_stanza(session, reply);
+    else if (asked->session == 0 && reply->to.full.len > 0)
+        route_stanza_to(asked->home, reply, &reply->to, NULL, ROUTED_BY_SERVER, 0);
+}
+
+void asked_result(struct asked **asked, struct element *child)
+{
+    struct asked *a = *asked;
+    struct stanza *request = a->stanza;
+    struct stanza *reply = stanza_make(
+        STANZA_IQ, TYPE_RESULT, request->to.full.len > 0 ? &request->to : NULL, &request->from,
+        request->id);
+    if (child != NULL)
+        element_add(reply->root, child);
+    stanza_seal(reply); // the child's texts live as long as the request: the text is made now
+    reply->root->first = reply->root->last = NULL;
+    answer(a, reply);
+    stanza_unref(&reply);
+    end(asked);
+}
+
+void asked_error_full(struct asked **asked, const struct stanza_error *error)
+{
+    struct asked *a = *asked;
+    struct stanza *reply = stanza_refusal(a->stanza, error);
+    desk_of(a->home)->counters.stanza_errors++;
+    if (reply != NULL)
+        answer(a, reply);
+    stanza_unref(&reply);
+    end(asked);
+}
+
+void asked_error(struct asked **asked, enum stanza_condition condition, const char *text)
+{
+    struct stanza_error error = {.condition = condition, .text = str_of(text)};
+    if (text != NULL)
+        error.lang = STR("en");
+    asked_error_full(asked, &error);
+}
+
+void asked_store_error(struct asked **asked, enum err e)
+{
+    struct stanza_error error = {.condition = store_condition(e),
+                                 .type = STANZA_WAIT,
+                                 .text = str_of(store_text(e)),
+                                 .lang = STR("en")};
+    asked_error_full(asked, &error);
+}
+
+/* ---- Who answers ---- */
+
+static const struct iq_handler *find_handler(const struct asked *asked)
+{
+    unsigned wanted = asked->where == ASKED_DOMAIN ? IQ_DOMAIN : IQ_ACCOUNT;
+    wanted |= asked->set ? IQ_SET : IQ_GET;
+    for (size_t f = 0; features[f] != NULL; f++) {
+        const struct iq_handler *handler = features[f]->iqs;
+        for (; handler != NULL && handler->ns.len > 0; handler++) {
+            if ((handler->when & wanted) != wanted ||
+                !element_is(asked->payload, handler->ns, handler->name))
+                continue;
+            if ((handler->when & IQ_OWN_ONLY) != 0 && !asked->own)
+                continue;
+            return handler;
+        }
+    }
+    return NULL;
+}
+
+static void ask(struct home *home, struct stanza *stanza, struct ticket *ticket,
+                enum asked_where where, struct account *account, struct session *session)
+{
+    struct asked *asked = calloc(1, sizeof *asked);
+    must(asked != NULL);
+    *asked = (struct asked){
+        .magic = MAGIC_ASKED,
+        .home = home,
+        .stanza = stanza_ref(stanza),
+        .payload = element_first(stanza->root),
+        .where = where,
+        .account = account,
+        .own = session != NULL && session->account == account,
+        .set = stanza->type == TYPE_SET,
+        .session = session != NULL ? session->id : 0,
+        .ticket = ticket_ref(ticket),
+    };
+    arena_init(&asked->arena, ANSWER_MOST);
+    if (account != NULL)
+        account_hold(account);
+    if (session != NULL)
+        session_pause(session);
+    const struct iq_handler *handler = find_handler(asked);
+    if (handler != NULL)
+        handler->handle(asked);
+    else
+        asked_error(&asked, STANZA_SERVICE_UNAVAILABLE, NULL);
+}
+
+// RFC 6120 8.2.3: an id always; a request has exactly one child, a result at most one.
+static bool is_well_formed(const struct stanza *stanza)
+{
+    const struct element *first = element_first(stanza->root);
+    if (element_attr(stanza->root, STR("id")).at == NULL || stanza->type == TYPE_UNKNOWN)
+        return false;
+    if (stanza->type == TYPE_GET || stanza->type == TYPE_SET)
+        return first != NULL && element_next(first) == NULL;
+    return true;
+}
+
+static bool is_request(const struct stanza *stanza)
+{
+    return stanza->type == TYPE_GET || stanza->type == TYPE_SET;
+}
+
+void iq_from_client(struct session *session, struct stanza *stanza, struct ticket *ticket)
+{
+    struct home *home = session->home;
+    if (!is_well_formed(stanza)) {
+        send_refusal(home, stanza, STANZA_BAD_REQUEST, NULL);
+        return;
+    }
+    const struct jid *to = &stanza->to;
+    bool to_self = to->full.len == 0 || jid_eq(to, &session->account->jid);
+    bool to_domain = !to_self && to->local.len == 0 && desk_domain(desk_of(home), to->domain) &&
+                     jid_is_bare(to);
+    if (to_self || to_domain) {
+        if (is_request(stanza))
+            ask(home, stanza, ticket, to_self ? ASKED_ACCOUNT : ASKED_DOMAIN, session->account,
+                session);
+        return; // answers to our own pings and pushes: that they came is all
+    }
+    for (size_t f = 0; features[f] != NULL; f++)
+        if (features[f]->from_client != NULL && features[f]->from_client(session, stanza) == STOP)
+            return;
+    stanza_seal(stanza);
+    route_stanza(home, stanza, ticket);
+}
+
+void iq_arrived(struct account *account, struct routed *routed)
+{
+    struct stanza *stanza = routed->stanza;
+    if (jid_is_bare(&routed->to)) {
+        if (is_request(stanza))
+            ask(account->home, stanza, routed->ticket, ASKED_ACCOUNT, account, NULL);
+    } else {
+        struct session *session = session_by_resource(account, routed->to.resource);
+        // RFC 6121 8.5.3.2.2
+        if (session == NULL)
+            send_refusal(account->home, stanza, STANZA_SERVICE_UNAVAILABLE, NULL);
+        else
+            send_to_session(session, &(struct sending_out){.stanza = stanza});
+    }
+    routed_free(&routed);
+}
+
+void iq_for_domain(struct home *home, struct routed *routed)
+{
+    struct stanza *stanza = routed->stanza;
+    if (is_request(stanza)) {
+        if (jid_is_bare(&routed->to))
+            ask(home, stanza, routed->ticket, ASKED_DOMAIN, NULL, NULL);
+        else
+            send_refusal(home, stanza, STANZA_ITEM_NOT_FOUND, NULL);
+    }
+    routed_free(&routed);
+}

@@ -1,0 +1,75 @@
+#include "im/send.h"
+
+#include "im/session_life.h"
+
+void send_to_session(struct session *session, const struct sending_out *what)
+{
+    if (session->ending)
+        return;
+    for (size_t f = 0; features[f] != NULL; f++)
+        if (features[f]->to_session != NULL && features[f]->to_session(session, what) == STOP)
+            return;
+    send_past_features(session, what);
+}
+
+void send_past_features(struct session *session, const struct sending_out *what)
+{
+    if (session->ending || session_send(session, what) == OK)
+        return;
+    // what it held goes back to the spool; what was to be sent now is the caller's to keep, and
+    // all that matters has a row there already
+    session_end_with(session, STREAM_RESOURCE_CONSTRAINT, "too much waits for this client");
+}
+
+void send_stanza(struct session *session, struct stanza *stanza)
+{
+    send_to_session(session, &(struct sending_out){.stanza = stanza, .to = session->jid.full});
+}
+
+void send_refusal_full(struct home *home, const struct stanza *stanza,
+                       const struct stanza_error *error)
+{
+    struct stanza *reply = stanza_refusal(stanza, error);
+    if (reply == NULL)
+        return;
+    desk_of(home)->counters.stanza_errors++;
+    if (reply->to.full.len > 0)
+        route_stanza_to(home, reply, &reply->to, NULL, ROUTED_BY_SERVER, 0);
+    stanza_unref(&reply);
+}
+
+void send_refusal(struct home *home, const struct stanza *stanza, enum stanza_condition condition,
+                  const char *text)
+{
+    struct stanza_error error = {.condition = condition, .text = str_of(text)};
+    if (text != NULL)
+        error.lang = STR("en");
+    send_refusal_full(home, stanza, &error);
+}
+
+enum stanza_condition store_condition(enum err e)
+{
+    return e == ERR_FULL || e == ERR_BUSY || e == ERR_LIMIT ? STANZA_RESOURCE_CONSTRAINT
+                                                            : STANZA_INTERNAL_SERVER_ERROR;
+}
+
+const char *store_text(enum err e)
+{
+    switch (e) {
+    case ERR_FULL:
+        return "The server's disk is full; nothing was kept. Try again later.";
+    case ERR_BUSY:
+        return "The server has too much to write; nothing was kept. Try again later.";
+    default:
+        return "The server could not keep this. Try again later.";
+    }
+}
+
+void send_store_refusal(struct home *home, const struct stanza *stanza, enum err e)
+{
+    struct stanza_error error = {.condition = store_condition(e),
+                                 .type = STANZA_WAIT,
+                                 .text = str_of(store_text(e)),
+                                 .lang = STR("en")};
+    send_refusal_full(home, stanza, &error);
+}

@@ -1,0 +1,124 @@
+#include "im/slowdown.h"
+
+#include "base/must.h"
+#include "base/table.h"
+#include "base/list.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+enum { COUNTED_MOST = 100000 }; // who is counted longest ago makes room
+
+struct counted {
+    struct link link; // in order of the last failure
+    unsigned failures;
+    int64_t last_us;
+    size_t len;
+    char key[];
+};
+
+struct login_slowdown {
+    pthread_mutex_t lock; // "slowdown": logins that fail, never messages
+    atomic_size_t n;      // any thread: 0 spares the lock
+    struct table table;
+    struct list oldest_first;
+};
+
+struct login_slowdown *slowdown_new(void)
+{
+    struct login_slowdown *slowdown = calloc(1, sizeof *slowdown);
+    must(slowdown != NULL);
+    pthread_mutex_init(&slowdown->lock, NULL);
+    table_init(&slowdown->table, COUNTED_MOST);
+    list_init(&slowdown->oldest_first);
+    return slowdown;
+}
+
+static void drop(struct login_slowdown *slowdown, struct counted *counted)
+{
+    table_remove(&slowdown->table, str_make(counted->key, counted->len));
+    list_leave(&counted->link);
+    free(counted);
+    atomic_store(&slowdown->n, slowdown->table.n);
+}
+
+void slowdown_free(struct login_slowdown **slowdown)
+{
+    struct login_slowdown *s = TAKE(*slowdown);
+    if (s == NULL)
+        return;
+    LIST_EACH (&s->oldest_first, struct counted, link, counted)
+        drop(s, counted);
+    table_done(&s->table);
+    pthread_mutex_destroy(&s->lock);
+    free(s);
+}
+
+static struct counted *count(struct login_slowdown *slowdown, struct str key, int64_t now_us,
+                             int64_t memory_us)
+{
+    for (;;) {
+        struct counted *oldest = LIST_FIRST(&slowdown->oldest_first, struct counted, link);
+        if (oldest == NULL || (slowdown->table.n < COUNTED_MOST &&
+                               now_us - oldest->last_us < memory_us))
+            break;
+        drop(slowdown, oldest);
+    }
+    struct counted *counted = table_get(&slowdown->table, key);
+    if (counted == NULL) {
+        counted = calloc(1, sizeof *counted + key.len);
+        must(counted != NULL);
+        counted->len = key.len;
+        memcpy(counted->key, key.at, key.len);
+        must(table_put(&slowdown->table, str_make(counted->key, key.len), counted) == OK);
+        atomic_store(&slowdown->n, slowdown->table.n);
+    } else {
+        list_leave(&counted->link);
+    }
+    counted->failures++;
+    counted->last_us = now_us;
+    list_add_last(&slowdown->oldest_first, &counted->link);
+    return counted;
+}
+
+static int64_t delay_of(unsigned failures, unsigned free_of_delay,
+                        const struct im_settings *settings)
+{
+    if (failures <= free_of_delay)
+        return 0;
+    unsigned doublings = failures - free_of_delay - 1;
+    if (doublings > 20)
+        return settings->slowdown_most_us;
+    int64_t delay_us = settings->slowdown_us << doublings;
+    return delay_us < settings->slowdown_most_us ? delay_us : settings->slowdown_most_us;
+}
+
+int64_t slowdown_failed(struct login_slowdown *slowdown, const struct im_settings *settings,
+                        const struct addr *peer, struct str account, int64_t now_us)
+{
+    char block[ADDR_BLOCK_SIZE];
+    struct str address = addr_block(peer, block);
+    pthread_mutex_lock(&slowdown->lock);
+    unsigned by_address =
+        count(slowdown, address, now_us, settings->failure_memory_us)->failures;
+    unsigned by_account =
+        account.len > 0 ? count(slowdown, account, now_us, settings->failure_memory_us)->failures
+                        : 0;
+    pthread_mutex_unlock(&slowdown->lock);
+    int64_t a = delay_of(by_address, settings->failures_address, settings);
+    int64_t b = delay_of(by_account, settings->failures_account, settings);
+    return a > b ? a : b;
+}
+
+void slowdown_succeeded(struct login_slowdown *slowdown, const struct addr *peer,
+                        struct str account)
+{
+    (void)peer;
+    if (atomic_load(&slowdown->n) == 0)
+        return;
+    pthread_mutex_lock(&slowdown->lock);
+    struct counted *counted = table_get(&slowdown->table, account);
+    if (counted != NULL)
+        drop(slowdown, counted);
+    pthread_mutex_unlock(&slowdown->lock);
+}
