@@ -31,8 +31,10 @@ struct stream;
 
 enum stream_state {
     STREAM_OPENING,    // a stream header is due
+    STREAM_GREETING,   // one came and is being looked at; never seen between calls
     STREAM_OFFERED,    // features were sent; the client is not authenticated
     STREAM_SECURING,   // <proceed/> was sent: the bytes belong to TLS
+    STREAM_LOGIN,      // an exchange takes a step; never seen between calls
     STREAM_LOOKUP,     // waits for stream_credentials
     STREAM_CHALLENGED, // a <response/> is due
     STREAM_CHECKING,   // waits for stream_password_checked
@@ -118,7 +120,8 @@ struct stream_host {
     /* XEP-0198 <resume/>: Answer: stream_resumed or stream_not_resumed; the host itself sends
      * <resumed/> or <failed/>. */
     void (*resume)(void *host, const struct element *resume);
-    /* XEP-0077 before login.  The host sends the answering iq itself; NULL: not offered. */
+    /* XEP-0077 before login, inside TLS.  The host sends the answering iq itself; NULL: not
+     * offered. */
     void (*registration)(void *host, const struct element *iq);
     /* A top-level element after binding (CSI also before).  size: bytes on the wire.  root lives in
      * arena.  To keep it the host takes the memory over: copies the struct arena and leaves
@@ -190,16 +193,9 @@ struct str stream_domain_name(const struct stream *stream);
 /* Full JID once bound, bare once authenticated; false before. */
 bool stream_jid(const struct stream *stream, struct jid *out);
 
-/* RFC 6120 §8.1.2.1: whether the from of a client's stanza is acceptable: absent, or its bare or
- * full JID.  Anything else ends the stream with invalid-from. */
+/* RFC 6120 §8.1.2.1: whether the from of a client's stanza is acceptable: absent (at NULL), or its
+ * own bare or full JID.  The stream asks this itself before it hands a stanza on, and ends with
+ * invalid-from where it does not fit. */
 bool stream_from_fits(const struct stream *stream, struct str from);
-
-/* A stream header as a tag to be written: for our answer, for a client, for a server. */
-struct stream_header {
-    struct str content_namespace;  // "jabber:client"
-    struct str from, to, id, lang; // empty: left out
-    bool xml_declaration;
-};
-void stream_header_write(struct buf *out, const struct stream_header *header);
 
 #endif
