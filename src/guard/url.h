@@ -10,6 +10,8 @@
 
 #include "guard/lure.h"
 
+enum { URL_MOST = 4096 };
+
 struct url {
     struct str scheme; // lower case, without the colon
     struct str host;   // canonical ASCII: name, dotted IPv4, [IPv6]; empty for opaque schemes
@@ -24,7 +26,7 @@ struct url {
 };
 
 /* Reads one URL with its scheme (leading and trailing blanks and all tabs and newlines are ignored,
- * as browsers do).  ERR_MALFORMED where a browser would refuse; ERR_LIMIT beyond 8,192 bytes. */
+ * as browsers do).  ERR_MALFORMED where a browser would refuse; ERR_LIMIT beyond URL_MOST bytes. */
 enum err url_parse(const struct lure_rules *rules, struct arena *arena, struct str text,
                    struct url *out) MUST_CHECK;
 

@@ -1,0 +1,370 @@
+/*
+ * Keys of lures, narrow to wide, and the template that stands between.
+ *
+ * A worm puts its victim's name, a serial number or a random token into each
+ * copy; the template is the link without them.  Text is cut into tokens at
+ * everything that is no letter or digit; tokens that are a person's name in some
+ * dress (case, hex, base64, reversed) become {name}, numbers {n}, random-looking
+ * ones {id}, and query values that are none of these {v}.
+ */
+#include "guard/lure_internal.h"
+
+#include "base/must.h"
+
+#include <sodium.h>
+
+enum {
+    SCRATCH_MOST = 4 * 1024 * 1024,
+    SHOWN_MOST = 160,
+    NAMES_MOST = 64,
+    NAME_LEAST = 3,
+    TOKEN_MOST = 64
+};
+
+/* All dresses of all names; lower case, so that one comparison without case serves all. */
+struct dresses {
+    struct str names[NAMES_MOST];
+    size_t n;
+};
+
+static void add_dress(struct dresses *dresses, struct str name)
+{
+    if (name.len >= NAME_LEAST && name.len <= 256 && dresses->n < NAMES_MOST)
+        dresses->names[dresses->n++] = name;
+}
+
+static struct str letters_and_digits(struct arena *scratch, struct str text)
+{
+    char *out = arena_alloc(scratch, text.len + 1);
+    size_t len = 0;
+    for (size_t i = 0; i < text.len; i++)
+        if (ascii_is_alnum(text.at[i]) || (unsigned char)text.at[i] >= 0x80)
+            out[len++] = ascii_lower(text.at[i]);
+    return str_make(out, len);
+}
+
+static void add_coded(struct arena *scratch, struct dresses *dresses, struct str name)
+{
+    if (name.len < NAME_LEAST || name.len > 96)
+        return;
+    char *hex = arena_alloc(scratch, 2 * name.len + 1);
+    sodium_bin2hex(hex, 2 * name.len + 1, (const unsigned char *)name.at, name.len);
+    add_dress(dresses, str_of(hex));
+    size_t room = sodium_base64_encoded_len(name.len, sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+    char *base64 = arena_alloc(scratch, room);
+    sodium_bin2base64(base64, room, (const unsigned char *)name.at, name.len,
+                      sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+    add_dress(dresses, letters_and_digits(scratch, str_of(base64)));
+    char *back = arena_alloc(scratch, name.len);
+    for (size_t i = 0; i < name.len; i++)
+        back[i] = name.at[name.len - 1 - i];
+    add_dress(dresses, str_make(back, name.len));
+}
+
+static void dress(struct arena *scratch, const struct lure_people *people, struct dresses *dresses)
+{
+    dresses->n = 0;
+    for (size_t i = 0; people != NULL && i < people->n; i++) {
+        struct str jid = lure_lower(scratch, people->names[i]);
+        struct str local = str_first(jid, str_find_char(jid, '@'));
+        add_dress(dresses, letters_and_digits(scratch, local));
+        add_coded(scratch, dresses, local);
+        if (local.len < jid.len)
+            add_coded(scratch, dresses, jid);
+        struct str rest = local; // "john.smith" is also John and Smith
+        size_t start = 0;
+        for (size_t k = 0; k <= rest.len; k++)
+            if (k == rest.len ||
+                !(ascii_is_alpha(rest.at[k]) || (unsigned char)rest.at[k] >= 0x80)) {
+                if (k - start >= NAME_LEAST && k - start < rest.len)
+                    add_dress(dresses, str_make(rest.at + start, k - start));
+                start = k + 1;
+            }
+    }
+}
+
+/* The template as it is written, in the scratch arena. */
+struct draft {
+    char *at;
+    size_t len, room;
+    const struct dresses *dresses;
+    unsigned flags;
+};
+
+static void put(struct draft *draft, struct str text)
+{
+    size_t n = text.len < draft->room - draft->len ? text.len : draft->room - draft->len;
+    memcpy(draft->at + draft->len, text.at, n);
+    draft->len += n;
+}
+
+static bool is_name(const struct dresses *dresses, struct str token)
+{
+    for (size_t i = 0; i < dresses->n; i++)
+        if (str_eq_nocase(token, dresses->names[i]))
+            return true;
+    return false;
+}
+
+/* Letters and digits, or letters without vowels and in turning case: nobody's word. */
+static bool is_random(struct str token)
+{
+    size_t digits = 0, turns = 0, hex = 0, vowels = 0, case_turns = 0;
+    for (size_t i = 0; i < token.len; i++) {
+        char c = token.at[i];
+        digits += ascii_is_digit(c);
+        hex += ascii_hex(c) >= 0;
+        vowels += strchr("aeiouyAEIOUY", c) != NULL;
+        if (i > 0) {
+            char p = token.at[i - 1];
+            turns += ascii_is_digit(c) != ascii_is_digit(p);
+            case_turns += ascii_is_alpha(c) && ascii_is_alpha(p) && (c >= 'a') != (p >= 'a') &&
+                          !(i == 1 && c >= 'a');
+        }
+    }
+    if (digits == token.len)
+        return false;
+    if (token.len >= 8 && hex == token.len && digits > 0)
+        return true;
+    if (digits > 0)
+        return token.len >= 5 && turns >= 2;
+    return token.len >= 6 && (case_turns >= 3 || (token.len >= 8 && vowels * 7 < token.len));
+}
+
+/* One token of letters and digits. */
+static void put_token(struct draft *draft, struct str token)
+{
+    if (is_name(draft->dresses, token)) {
+        draft->flags |= LURE_NAMED;
+        put(draft, STR("{name}"));
+        return;
+    }
+    if (token.len > TOKEN_MOST) { // nobody's word, and searching it would cost its square
+        draft->flags |= LURE_NUMBERED;
+        put(draft, STR("{id}"));
+        return;
+    }
+    // a name inside: "photosofjuliet", "juliet2024"
+    for (size_t i = 0; i < draft->dresses->n; i++) {
+        struct str name = draft->dresses->names[i];
+        if (name.len < 4 || name.len >= token.len)
+            continue;
+        for (size_t k = 0; k + name.len <= token.len; k++)
+            if (str_eq_nocase(str_make(token.at + k, name.len), name)) {
+                draft->flags |= LURE_NAMED;
+                if (k > 0)
+                    put_token(draft, str_first(token, k));
+                put(draft, STR("{name}"));
+                if (k + name.len < token.len)
+                    put_token(draft, str_skip(token, k + name.len));
+                return;
+            }
+    }
+    if (is_random(token)) {
+        draft->flags |= LURE_NUMBERED;
+        put(draft, STR("{id}"));
+        return;
+    }
+    for (size_t i = 0; i < token.len;) {
+        if (ascii_is_digit(token.at[i])) {
+            while (i < token.len && ascii_is_digit(token.at[i]))
+                i++;
+            draft->flags |= LURE_NUMBERED;
+            put(draft, STR("{n}"));
+        } else {
+            char lower = ascii_lower(token.at[i++]);
+            put(draft, str_make(&lower, 1));
+        }
+    }
+}
+
+static void put_tokens(struct draft *draft, struct str text)
+{
+    // a whole segment first: the base64 of an address holds '-' and '_'
+    size_t i = 0;
+    while (i < text.len) {
+        size_t from = i;
+        while (i < text.len && (ascii_is_alnum(text.at[i]) || (unsigned char)text.at[i] >= 0x80))
+            i++;
+        if (i > from) {
+            put_token(draft, str_make(text.at + from, i - from));
+        } else if (text.at[i] == '%' && i + 2 < text.len) { // one encoded byte, not two digits
+            put(draft, str_make(text.at + i, 3));
+            i += 3;
+        } else {
+            put(draft, str_make(text.at + i, 1));
+            i++;
+        }
+    }
+}
+
+static void put_segment(struct draft *draft, struct arena *scratch, struct str segment)
+{
+    if (segment.len >= NAME_LEAST &&
+        is_name(draft->dresses, letters_and_digits(scratch, segment))) {
+        draft->flags |= LURE_NAMED;
+        put(draft, STR("{name}"));
+        return;
+    }
+    put_tokens(draft, segment);
+}
+
+/* The labels below the registrable domain may be made for one victim. */
+static void put_host(struct draft *draft, struct arena *scratch, struct str host, struct str domain)
+{
+    struct str below = str_first(host, host.len - domain.len);
+    if (str_starts(below, STR("www.")))
+        below = str_skip(below, 4);
+    while (below.len > 0) {
+        size_t dot = str_find_char(below, '.');
+        put_segment(draft, scratch, str_first(below, dot));
+        put(draft, STR("."));
+        below = str_skip(below, dot < below.len ? dot + 1 : dot);
+    }
+    put(draft, domain);
+}
+
+static void put_query(struct draft *draft, struct arena *scratch, struct str query)
+{
+    char mark = '?';
+    struct str rest = query;
+    while (rest.at != NULL) {
+        struct str pair = str_cut(&rest, '&');
+        size_t equals = str_find_char(pair, '=');
+        put(draft, str_make(&mark, 1));
+        mark = '&';
+        put_segment(draft, scratch, str_first(pair, equals));
+        if (equals == pair.len)
+            continue;
+        put(draft, STR("="));
+        struct str value = str_skip(pair, equals + 1);
+        if (value.len == 0)
+            continue;
+        if (is_name(draft->dresses, value) ||
+            is_name(draft->dresses, letters_and_digits(scratch, value))) {
+            draft->flags |= LURE_NAMED;
+            put(draft, STR("{name}"));
+        } else {
+            draft->flags |= LURE_NUMBERED;
+            put(draft, STR("{v}"));
+        }
+    }
+}
+
+static struct lure_key hash(char domain, struct str a, struct str b)
+{
+    struct lure_key key;
+    crypto_generichash_state state;
+    unsigned char separator = 0;
+    crypto_generichash_init(&state, NULL, 0, sizeof key.bytes);
+    crypto_generichash_update(&state, (const unsigned char *)&domain, 1);
+    crypto_generichash_update(&state, (const unsigned char *)a.at, a.len);
+    crypto_generichash_update(&state, &separator, 1);
+    crypto_generichash_update(&state, (const unsigned char *)b.at, b.len);
+    crypto_generichash_final(&state, key.bytes, sizeof key.bytes);
+    return key;
+}
+
+static struct str keep_shown(struct lure_list *list, struct draft *draft, size_t end)
+{
+    size_t len = end < SHOWN_MOST ? end : SHOWN_MOST;
+    if (!arena_fits(list->arena, len + 1))
+        return STR_EMPTY;
+    return arena_str(list->arena, str_make(draft->at, len));
+}
+
+static void link_keys(struct lure_list *list, struct arena *scratch, struct lure *lure,
+                      struct draft *draft)
+{
+    struct url url;
+    if (url_parse(list->rules, scratch, lure->url, &url) != OK) {
+        // our own canonical form was cut by its length limit: its host still tells
+        url = (struct url){.scheme = STR("http"), .host = lure->host, .path = lure->url};
+        url.port = url.query = url.fragment = STR_EMPTY;
+        url.hierarchic = lure->host.len > 0;
+    }
+    bool web = str_eq(url.scheme, STR("http")) || str_eq(url.scheme, STR("https"));
+    if (!web) {
+        put(draft, url.scheme);
+        put(draft, STR(":"));
+    }
+    put_host(draft, scratch, lure->host, lure->domain);
+    if (url.port.len > 0) {
+        put(draft, STR(":"));
+        put(draft, url.port);
+    }
+    struct str rest = url.path;
+    if (rest.len > 0 && rest.at[0] == '/')
+        rest = str_skip(rest, 1);
+    if (url.path.len > 0)
+        put(draft, STR("/"));
+    while (rest.len > 0) {
+        size_t slash = str_find_char(rest, '/');
+        put_segment(draft, scratch, str_first(rest, slash));
+        if (slash < rest.len)
+            put(draft, STR("/"));
+        rest = str_skip(rest, slash < rest.len ? slash + 1 : slash);
+    }
+    size_t shown = draft->len; // neither query nor fragment are shown
+    if (url.query.len > 0)
+        put_query(draft, scratch, url.query);
+    if (url.fragment.len > 0) {
+        put(draft, STR("#"));
+        put_tokens(draft, url.fragment);
+    }
+    lure->flags |= draft->flags;
+    lure->shown = keep_shown(list, draft, shown);
+    lure->keys[LURE_EXACT] = hash('U', lure->url, STR_EMPTY);
+    lure->keys[LURE_TEMPLATE] = hash('T', str_make(draft->at, draft->len), STR_EMPTY);
+    if (url.hierarchic) {
+        struct str host = lure->host;
+        if (str_starts(host, STR("www.")))
+            host = str_skip(host, 4);
+        lure->keys[LURE_HOST] = hash('H', host, STR_EMPTY);
+        lure->keys[LURE_DOMAIN] = hash('D', lure->domain, STR_EMPTY);
+    }
+}
+
+static void file_keys(struct lure_list *list, struct arena *scratch, struct lure *lure,
+                      struct draft *draft)
+{
+    put_tokens(draft, lure->url);
+    size_t shown = draft->len;
+    if (lure->url.len == 0) {
+        put(draft, lure->media_type);
+        shown = draft->len;
+    }
+    lure->flags |= draft->flags;
+    lure->shown = keep_shown(list, draft, shown);
+    for (size_t i = 0; i < lure->shown.len; i++)
+        must_slow(lure->shown.at[i] != 0);
+    lure->keys[LURE_TEMPLATE] = hash('S', str_make(draft->at, draft->len), STR_EMPTY);
+    if (lure->digest.len > 0) {
+        lure->keys[LURE_EXACT] = hash('F', lure->digest_name, lure->digest);
+    } else {
+        struct str size = arena_printf(scratch, "%llu", (unsigned long long)lure->size);
+        lure->keys[LURE_EXACT] = hash('N', lure->url, size);
+    }
+}
+
+void lure_list_keys(struct lure_list *list, const struct lure_people *people)
+{
+    struct arena scratch;
+    arena_init(&scratch, SCRATCH_MOST);
+    struct dresses dresses;
+    dress(&scratch, people, &dresses);
+    struct arena work;
+    arena_init(&work, SCRATCH_MOST);
+    for (size_t i = 0; i < list->n; i++) {
+        struct lure *lure = &list->lures[i];
+        size_t room = 8 * (lure->url.len + lure->host.len + lure->media_type.len) + 64;
+        struct draft draft = {.at = arena_alloc(&work, room), .room = room, .dresses = &dresses};
+        if (lure->kind == LURE_LINK)
+            link_keys(list, &work, lure, &draft);
+        else
+            file_keys(list, &work, lure, &draft);
+        arena_reset(&work);
+    }
+    arena_done(&work);
+    arena_done(&scratch);
+}

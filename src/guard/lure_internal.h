@@ -1,0 +1,75 @@
+/*
+ * What the files of lure extraction share.
+ */
+#ifndef GUARD_LURE_INTERNAL_H
+#define GUARD_LURE_INTERNAL_H
+
+#include "guard/lure.h"
+#include "guard/url.h"
+
+#include <libpsl.h>
+#include <unicode/uidna.h>
+
+struct lure_rules {
+    UIDNA *idna;
+    const psl_ctx_t *psl;
+};
+
+/* LURE_WELL_KNOWN and LURE_SHORTENER for a canonical host and its registrable domain. */
+unsigned rules_host_flags(struct str host, struct str domain);
+
+/* Bytes that may not be part of a link in running text. */
+static inline bool is_blank(unsigned char c)
+{
+    return c <= ' ' || c == 0x7F;
+}
+
+static inline char ascii_lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
+}
+
+static inline bool ascii_is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static inline bool ascii_is_alpha(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+static inline bool ascii_is_alnum(char c)
+{
+    return ascii_is_digit(c) || ascii_is_alpha(c);
+}
+
+/* 0..15, or -1. */
+static inline int ascii_hex(char c)
+{
+    if (ascii_is_digit(c))
+        return c - '0';
+    c = ascii_lower(c);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* Lower case of ASCII, in arena (or text itself when nothing changes). */
+struct str lure_lower(struct arena *arena, struct str text);
+
+/* Reads one code point of well-formed or broken UTF-8; a broken byte gives U+FFFD and length 1. */
+uint32_t lure_utf8(struct str text, size_t *len);
+
+/* Whether a client shows nothing for it: zero width, directional marks, variation selectors, tags.
+ */
+bool lure_is_invisible(uint32_t point);
+
+/* Puts a parsed link into the list, unless it is there. */
+void lure_put_url(struct lure_list *list, const struct url *url, unsigned flags);
+
+/* A free place in the list, zeroed; NULL when it is full (and overflowed is set). */
+struct lure *lure_list_room(struct lure_list *list);
+
+/* LURE_EXECUTABLE and LURE_DISGUISED by the end of a file name or path. */
+unsigned lure_name_flags(struct str name);
+
+#endif

@@ -1,0 +1,499 @@
+/*
+ * Finding links in running text.
+ *
+ * Most texts have none, so one vectorized pass first looks for the few byte
+ * pairs without which there is no link.  Only then is the text folded (invisible
+ * characters, full-width forms, defanged dots) and cut at blanks, and each chunk
+ * read for schemes and hosts.  Every byte is looked at a bounded number of times.
+ */
+#include "guard/lure_internal.h"
+
+enum { SCRATCH_MOST = 4 * 1024 * 1024, FAILURES_MOST = 256 };
+
+/* In folded text a defanged dot or colon stands as one of these; XML text cannot hold them. */
+enum { DEAD_DOT = 1, DEAD_COLON = 2 };
+
+typedef unsigned char bytes16 __attribute__((vector_size(16)));
+
+static bytes16 hints16(bytes16 a, bytes16 b, bytes16 c)
+{
+    bytes16 dot = (bytes16)(a == '.') & (bytes16)(b > ' ') & ~(bytes16)(b == '.');
+    bytes16 b_folded = b | 32;
+    bytes16 colon =
+        (bytes16)(a == ':') &
+        ((bytes16)(b == '/') | (bytes16)(b == '\\') | (bytes16)(b == ']') | (bytes16)(b == '[') |
+         (bytes16)(b >= 0x80) | ((bytes16)(b_folded >= 'a') & (bytes16)(b_folded <= 'z')));
+    bytes16 word =
+        (bytes16)((a | 32) == 'd') & (bytes16)(b_folded == 'o') & (bytes16)((c | 32) == 't');
+    // U+3002, U+2024; U+FF0E, U+FF1A; U+FF61: dots and a colon of other scripts
+    bytes16 wide = ((bytes16)(a == 0x80) & ((bytes16)(b == 0x82) | (bytes16)(b == 0xA4))) |
+                   ((bytes16)(a == 0xBC) & ((bytes16)(b == 0x8E) | (bytes16)(b == 0x9A))) |
+                   ((bytes16)(a == 0xBD) & (bytes16)(b == 0xA1));
+    return dot | colon | word | wide;
+}
+
+/* Whether there may be a link in the text at all. */
+static bool has_hint(struct str text)
+{
+    const char *at = text.at;
+    size_t left = text.len;
+    bytes16 a, b, c, hits = {0};
+    while (left >= 18) {
+        memcpy(&a, at, 16);
+        memcpy(&b, at + 1, 16);
+        memcpy(&c, at + 2, 16);
+        hits |= hints16(a, b, c);
+        at += 16;
+        left -= 16;
+    }
+    char tail[18 + 16] = {0};
+    memcpy(tail, at, left);
+    memcpy(&a, tail, 16);
+    memcpy(&b, tail + 1, 16);
+    memcpy(&c, tail + 2, 16);
+    hits |= hints16(a, b, c);
+    if (left > 16) { // at most one more pair
+        memcpy(&a, tail + 16, 16);
+        memcpy(&b, tail + 17, 16);
+        memcpy(&c, tail + 18, 16);
+        hits |= hints16(a, b, c);
+    }
+    uint64_t halves[2];
+    memcpy(halves, &hits, sizeof halves);
+    return (halves[0] | halves[1]) != 0;
+}
+
+/* ---- Folding ------------------------------------------------------------------------------- */
+
+static bool is_joint(char c)
+{
+    return ascii_is_alnum(c) || c == '.' || c == ':' || c == '/' || c == '-';
+}
+
+/* Drops what nobody sees, and turns full-width forms into ASCII. */
+static struct str fold_unicode(struct arena *scratch, struct str text, unsigned *flags)
+{
+    size_t i = 0;
+    while (i < text.len && (unsigned char)text.at[i] < 0x80)
+        i++;
+    if (i == text.len)
+        return text;
+    char *out = arena_alloc(scratch, text.len);
+    memcpy(out, text.at, i);
+    size_t len = i;
+    while (i < text.len) {
+        size_t n;
+        uint32_t point = lure_utf8(str_skip(text, i), &n);
+        if (lure_is_invisible(point)) {
+            // emoji are full of selectors; inside a word or a host they hide something
+            if (len > 0 && is_joint(out[len - 1]) && i + n < text.len && is_joint(text.at[i + n]))
+                *flags |= LURE_HIDDEN;
+        } else if (point >= 0xFF01 && point <= 0xFF5E) {
+            out[len++] = (char)(point - 0xFF01 + '!');
+        } else if (point == 0x3002 || point == 0xFF61 || point == 0x2024) {
+            out[len++] = '.';
+        } else if (point == 0xA0 || point == 0x3000 || point == 0x202F ||
+                   (point >= 0x2000 && point <= 0x200A) || point == 0x2028 || point == 0x2029) {
+            out[len++] = ' ';
+        } else if (point == 0xFFFD) {
+            out[len++] = ' ';
+        } else {
+            memcpy(out + len, text.at + i, n);
+            len += n;
+        }
+        i += n;
+    }
+    return str_make(out, len);
+}
+
+static size_t skip_spaces(struct str text, size_t at)
+{
+    while (at < text.len && text.at[at] == ' ')
+        at++;
+    return at;
+}
+
+static bool word_at(struct str text, size_t at, const char *word)
+{
+    size_t len = strlen(word);
+    return text.len >= at + len && str_eq_nocase(str_make(text.at + at, len), str_of(word));
+}
+
+/* "[.]", "(dot)", "{.}", "[:]", "[://]", "[at]"…: the length of such a token at `at`, and what it
+ * stands for. */
+static size_t bracketed(struct str text, size_t at, char *meaning)
+{
+    char close = text.at[at] == '[' ? ']' : text.at[at] == '(' ? ')' : '}';
+    size_t i = skip_spaces(text, at + 1);
+    *meaning = 0;
+    if (i < text.len && text.at[i] == '.') {
+        *meaning = DEAD_DOT;
+        i++;
+    } else if (word_at(text, i, "dot")) {
+        *meaning = DEAD_DOT;
+        i += 3;
+    } else if (word_at(text, i, "://")) {
+        *meaning = DEAD_COLON;
+        i += 3;
+    } else if (i < text.len && text.at[i] == ':') {
+        *meaning = DEAD_COLON;
+        i++;
+    }
+    i = skip_spaces(text, i);
+    return *meaning != 0 && i < text.len && text.at[i] == close ? i + 1 - at : 0;
+}
+
+/* "example dot com" */
+static bool spelled_dot(struct str text, size_t at)
+{
+    static const char *const endings[] = {"com", "org", "net", "info", "biz"};
+    if (!word_at(text, at, " dot ") || at == 0 || !ascii_is_alnum(text.at[at - 1]))
+        return false;
+    for (size_t i = 0; i < COUNT_OF(endings); i++) {
+        size_t end = at + 5 + strlen(endings[i]);
+        if (word_at(text, at + 5, endings[i]) && (end == text.len || !ascii_is_alnum(text.at[end])))
+            return true;
+    }
+    return false;
+}
+
+/* Puts markers where a dot or colon was written so that nothing can be clicked. */
+static struct str fold_defanged(struct arena *scratch, struct str text)
+{
+    size_t i = 0;
+    while (i < text.len && strchr("[({", text.at[i]) == NULL && !word_at(text, i, " dot "))
+        i++;
+    if (i == text.len)
+        return text;
+    char *out = arena_alloc(scratch, text.len + 2);
+    memcpy(out, text.at, i);
+    size_t len = i;
+    while (i < text.len) {
+        char c = text.at[i], meaning = 0;
+        size_t n = c == '[' || c == '(' || c == '{' ? bracketed(text, i, &meaning) : 0;
+        if (n > 0) {
+            bool slashes = meaning == DEAD_COLON && text.at[skip_spaces(text, i + 1) + 1] == '/';
+            while (meaning == DEAD_DOT && len > 0 && out[len - 1] == ' ')
+                len--;
+            out[len++] = meaning;
+            if (slashes) { // "[://]" is longer than what replaces it
+                out[len++] = '/';
+                out[len++] = '/';
+            }
+            i += n;
+            if (meaning == DEAD_DOT)
+                i = skip_spaces(text, i);
+        } else if (c == ' ' && spelled_dot(text, i)) {
+            out[len++] = DEAD_DOT;
+            i += 5;
+        } else {
+            out[len++] = c;
+            i++;
+        }
+    }
+    return str_make(out, len);
+}
+
+/* ---- Chunks ---------------------------------------------------------------------------------- */
+
+struct scan {
+    struct lure_list *list;
+    struct arena *scratch; // emptied after each link
+    unsigned flags;        // of the whole text
+    unsigned n_failed;     // what began like a link and was none
+};
+
+/* What a host or scheme may be made of. */
+static bool is_run(char c)
+{
+    return ascii_is_alnum(c) || c == '.' || c == '-' || c == '_' || c == '+' || c == '*' ||
+           c == DEAD_DOT || (unsigned char)c >= 0x80;
+}
+
+static bool is_end(char c)
+{
+    return is_blank((unsigned char)c) ? c != DEAD_DOT && c != DEAD_COLON
+                                      : c == '<' || c == '>' || c == '"' || c == '`';
+}
+
+/* "http://a.example,http://b.example" are two. */
+static bool begins_another(struct str chunk, size_t at)
+{
+    if (chunk.at[at] != ',' && chunk.at[at] != ';' && chunk.at[at] != '|')
+        return false;
+    return word_at(chunk, at + 1, "http://") || word_at(chunk, at + 1, "https://") ||
+           word_at(chunk, at + 1, "www.");
+}
+
+static size_t count_char(struct str text, char c)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < text.len; i++)
+        n += text.at[i] == c;
+    return n;
+}
+
+/* Where a link that starts at `start` ends: punctuation of the sentence does not belong to it. */
+static size_t link_end(struct str chunk, size_t start)
+{
+    size_t end = start;
+    while (end < chunk.len && end - start < URL_MOST && !is_end(chunk.at[end]) &&
+           !begins_another(chunk, end))
+        end++;
+    struct str link = str_make(chunk.at + start, end - start);
+    size_t opened[3] = {count_char(link, '('), count_char(link, '['), count_char(link, '{')};
+    size_t closed[3] = {count_char(link, ')'), count_char(link, ']'), count_char(link, '}')};
+    while (end > start) {
+        char last = chunk.at[end - 1];
+        if (last == ')' || last == ']' || last == '}') {
+            size_t which = last == ')' ? 0 : last == ']' ? 1 : 2;
+            if (closed[which] <= opened[which])
+                break;
+            closed[which]--;
+        } else if (strchr(".,;:!?'*_~|", last) == NULL) {
+            static const char *const quotes[] = {"\xE2\x80\x9D", "\xE2\x80\x99", "\xC2\xBB",
+                                                 "\xE2\x80\xA6"};
+            size_t cut = 0;
+            for (size_t i = 0; i < COUNT_OF(quotes); i++)
+                if (str_ends(str_make(chunk.at + start, end - start), str_of(quotes[i])))
+                    cut = strlen(quotes[i]);
+            if (cut == 0)
+                break;
+            end -= cut - 1;
+        }
+        end--;
+    }
+    return end;
+}
+
+/* The scheme a run ends in, as browsers would be given it; hxxp and its kin are http. */
+static struct str scheme_of(struct arena *scratch, struct str run, size_t *start, bool *defanged)
+{
+    size_t at = run.len;
+    while (at > 0 && (ascii_is_alnum(run.at[at - 1]) || run.at[at - 1] == '+' ||
+                      run.at[at - 1] == '-' || run.at[at - 1] == '*'))
+        at--;
+    while (at < run.len && !ascii_is_alpha(run.at[at]))
+        at++;
+    struct str scheme = lure_lower(scratch, str_skip(run, at));
+    if (scheme.len > 30 || scheme.len < 2)
+        return STR_EMPTY;
+    size_t s = scheme.len > 4 && scheme.at[scheme.len - 1] == 's' ? 1 : 0;
+    if (scheme.len == 4 + s && scheme.at[0] == 'h' && scheme.at[3] == 'p' &&
+        strchr("x*_t", scheme.at[1]) != NULL && strchr("x*_t", scheme.at[2]) != NULL &&
+        !str_starts(scheme, STR("http"))) {
+        *start = at;
+        *defanged = true;
+        return s ? STR("https") : STR("http");
+    }
+    static const char *const glued[] = {"https", "http", "ftp"};
+    for (size_t i = 0; i < COUNT_OF(glued); i++)
+        if (str_ends(scheme, str_of(glued[i]))) { // "seehttp://"
+            *start = run.len - strlen(glued[i]);
+            return str_of(glued[i]);
+        }
+    *start = at;
+    return str_find_char(scheme, '*') < scheme.len ? STR_EMPTY : scheme;
+}
+
+/* Schemes that clients hand to some program without "//". */
+static bool is_opaque_scheme(struct str scheme)
+{
+    static const char *const schemes[] = {"javascript", "vbscript",  "data",   "magnet", "aim",
+                                          "ymsgr",      "callto",    "skype",  "itms",   "steam",
+                                          "tg",         "search-ms", "intent", "shell"};
+    for (size_t i = 0; i < COUNT_OF(schemes); i++)
+        if (str_eq(scheme, str_of(schemes[i])))
+            return true;
+    return str_starts(scheme, STR("ms-"));
+}
+
+/* With the markers of defanged text turned back. */
+static struct str undead(struct arena *scratch, struct str text)
+{
+    char *out = arena_alloc(scratch, text.len);
+    for (size_t i = 0; i < text.len; i++)
+        out[i] = text.at[i] == DEAD_DOT ? '.' : text.at[i] == DEAD_COLON ? ':' : text.at[i];
+    return str_make(out, text.len);
+}
+
+/* Parses prefix and rest as one URL and puts it into the list. */
+static bool put(struct scan *scan, const char *prefix, struct str rest, unsigned flags)
+{
+    if (memchr(rest.at, DEAD_DOT, rest.len) != NULL ||
+        memchr(rest.at, DEAD_COLON, rest.len) != NULL)
+        flags |= LURE_DEFANGED;
+    struct str live = undead(scan->scratch, rest);
+    struct str text = arena_printf(scan->scratch, "%s%.*s", prefix, STR_ARGS(live));
+    struct url url;
+    if (url_parse(scan->list->rules, scan->scratch, text, &url) != OK)
+        return false;
+    lure_put_url(scan->list, &url, flags | scan->flags);
+    return true;
+}
+
+/* A link whose scheme ends right before chunk[colon]; returns its end, or 0 when it is none. */
+static size_t try_scheme(struct scan *scan, struct str chunk, struct str run, size_t colon)
+{
+    size_t start = 0;
+    bool defanged = false;
+    struct str scheme = scheme_of(scan->scratch, run, &start, &defanged);
+    if (scheme.len == 0 || colon + 1 >= chunk.len)
+        return 0;
+    char prefix[40];
+    if (str_to_z(scheme, prefix, sizeof prefix - 1) != OK)
+        return 0;
+    strcat(prefix, ":");
+    size_t after = colon + 1, slashes = 0;
+    while (after + slashes < chunk.len &&
+           (chunk.at[after + slashes] == '/' || chunk.at[after + slashes] == '\\'))
+        slashes++;
+    bool web =
+        str_eq(scheme, STR("http")) || str_eq(scheme, STR("https")) || str_eq(scheme, STR("ftp"));
+    // "http:example.org" without slashes is found as a bare host
+    if (slashes < (web ? 1 : 2) && !is_opaque_scheme(scheme))
+        return 0;
+    size_t end = link_end(chunk, after);
+    if (end <= after + slashes)
+        return 0;
+    unsigned flags = defanged || chunk.at[colon] == DEAD_COLON ? LURE_DEFANGED : 0;
+    if (!put(scan, prefix, str_make(chunk.at + after, end - after), flags)) {
+        // each failure may have read far ahead: a text full of them would cost its square
+        if (++scan->n_failed > FAILURES_MOST)
+            scan->list->overflowed = true;
+        return 0;
+    }
+    return end;
+}
+
+/* Two-letter and other suffixes that more often end a file's name or join two sentences. */
+static bool is_doubtful_suffix(struct str label)
+{
+    static const char *const doubtful[] = {
+        "sh",  "py",  "pl",  "rs",  "so",   "md",   "zip",  "mov", "cc",  "ps",  "ai", "pm",
+        "mk",  "la",  "in",  "st",  "am",   "do",   "is",   "it",  "no",  "my",  "at", "to",
+        "be",  "as",  "me",  "us",  "app",  "now",  "java", "bz",  "tt",  "im",  "id", "by",
+        "gdn", "cab", "bin", "dev", "how",  "so",   "one",  "vi",  "as",  "ac",  "lt", "gz",
+        "tm",  "ms",  "sc",  "ml",  "page", "data", "link", "map", "inc", "day",
+    };
+    for (size_t i = 0; i < COUNT_OF(doubtful); i++)
+        if (str_eq_nocase(label, str_of(doubtful[i])))
+            return true;
+    return false;
+}
+
+/* A host without a scheme at chunk[from, to); returns the link's end, or 0. */
+static size_t try_bare(struct scan *scan, struct str chunk, size_t from, size_t to)
+{
+    while (from < to && (chunk.at[from] == '.' || chunk.at[from] == '-' || chunk.at[from] == '_'))
+        from++;
+    while (to > from && (chunk.at[to - 1] == '.' || chunk.at[to - 1] == '-' ||
+                         chunk.at[to - 1] == '_' || chunk.at[to - 1] == '*'))
+        to--;
+    struct str run = str_make(chunk.at + from, to - from);
+    size_t dots = 0, last = 0;
+    bool digits = true, wide = false;
+    for (size_t i = 0; i < run.len; i++) {
+        char c = run.at[i];
+        if (c == '*' || c == '+')
+            return 0;
+        if (c == '.' || c == DEAD_DOT) {
+            if (i > 0 && (run.at[i - 1] == '.' || run.at[i - 1] == DEAD_DOT))
+                return 0;
+            dots++;
+            last = i + 1;
+        } else {
+            digits &= ascii_is_digit(c);
+            wide |= (unsigned char)c >= 0x80;
+        }
+    }
+    if (dots == 0 || run.len > 1024)
+        return 0;
+    char next = to < chunk.len ? chunk.at[to] : 0;
+    bool port = next == ':' && to + 1 < chunk.len && ascii_is_digit(chunk.at[to + 1]);
+    bool path = next == '/' || next == '\\' || next == '?' || next == '#';
+    bool www = word_at(run, 0, "www.");
+    struct str label = str_skip(run, last);
+    if (digits) {
+        if (dots != 3 || !(path || port)) // else a version number
+            return 0;
+    } else if (!wide) {
+        bool alpha = true;
+        for (size_t i = 0; i < label.len; i++)
+            alpha &= ascii_is_alpha(label.at[i]);
+        if (label.len < 2 || (!alpha && !word_at(label, 0, "xn--")))
+            return 0;
+        // of a suffix that is none nothing more need be read
+        if (!url_has_suffix(scan->list->rules, lure_lower(scan->scratch, label)))
+            return 0;
+        bool joined = label.len <= 3 && label.at[0] >= 'A' && label.at[0] <= 'Z' &&
+                      label.at[1] >= 'a'; // "done.It works"
+        // "test.py:12" is a line of a program
+        if (!path && !www && ((joined && !port) || is_doubtful_suffix(label)))
+            return 0;
+    } else {
+        struct str host = lure_lower(scan->scratch, undead(scan->scratch, run));
+        bool ip = false;
+        if (url_host(scan->list->rules, scan->scratch, host, &host, &ip) != OK || ip ||
+            !url_has_suffix(scan->list->rules, host))
+            return 0;
+    }
+    size_t end = path || port ? link_end(chunk, from) : to;
+    if (end < to)
+        end = to;
+    if (!put(scan, "http://", str_make(chunk.at + from, end - from), LURE_BARE))
+        return 0;
+    return end;
+}
+
+static void scan_chunk(struct scan *scan, struct str chunk)
+{
+    size_t i = 0;
+    while (i < chunk.len && !scan->list->overflowed) {
+        if (!is_run(chunk.at[i])) {
+            i++;
+            continue;
+        }
+        size_t to = i;
+        while (to < chunk.len && is_run(chunk.at[to]))
+            to++;
+        char next = to < chunk.len ? chunk.at[to] : 0;
+        size_t end = 0;
+        if (next == ':' || next == DEAD_COLON)
+            end = try_scheme(scan, chunk, str_make(chunk.at + i, to - i), to);
+        if (end == 0 && next == '@') { // an address of a person, not a link
+            to++;
+            while (to < chunk.len && is_run(chunk.at[to]))
+                to++;
+        } else if (end == 0) {
+            end = try_bare(scan, chunk, i, to);
+        }
+        arena_reset(scan->scratch);
+        i = end > to ? end : to;
+    }
+}
+
+static void __attribute__((noinline)) scan_slowly(struct lure_list *list, struct str text)
+{
+    struct arena folded, scratch;
+    arena_init(&folded, 2 * text.len + 64);
+    arena_init(&scratch, SCRATCH_MOST);
+    struct scan scan = {.list = list, .scratch = &scratch};
+    text = fold_defanged(&folded, fold_unicode(&folded, text, &scan.flags));
+    size_t from = 0;
+    while (from < text.len && !list->overflowed) {
+        size_t to = from;
+        while (to < text.len && !is_end(text.at[to]))
+            to++;
+        scan_chunk(&scan, str_make(text.at + from, to - from));
+        from = to + 1;
+    }
+    arena_done(&scratch);
+    arena_done(&folded);
+}
+
+void lure_scan_text(struct lure_list *list, struct str text)
+{
+    if (has_hint(text))
+        scan_slowly(list, text);
+}

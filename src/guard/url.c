@@ -1,0 +1,463 @@
+/*
+ * URLs as browsers read them.
+ *
+ * One pass over a copy without tabs and newlines; each part is written in its
+ * normal form into the arena.  Stricter than the WHATWG standard in one thing:
+ * what its serializer would keep apart but every server treats alike (%7E and ~,
+ * a dot at the end of a host) becomes the same text.
+ */
+#include "guard/url.h"
+
+#include "guard/lure_internal.h"
+
+#include "base/must.h"
+
+#include <arpa/inet.h>
+
+enum { HOST_MOST = 253 };
+
+static const struct special {
+    struct str scheme, port;
+} specials[] = {
+    {{"http", 4},  {"80", 2} },
+    {{"https", 5}, {"443", 3}},
+    {{"ftp", 3},   {"21", 2} },
+    {{"ws", 2},    {"80", 2} },
+    {{"wss", 3},   {"443", 3}},
+    {{"file", 4},  {"", 0}   },
+};
+
+static const struct special *find_special(struct str scheme)
+{
+    for (size_t i = 0; i < COUNT_OF(specials); i++)
+        if (str_eq(scheme, specials[i].scheme))
+            return &specials[i];
+    return NULL;
+}
+
+/* Without blanks at both ends, and without tabs and newlines anywhere. */
+static struct str strip(struct arena *arena, struct str text)
+{
+    while (text.len > 0 && (unsigned char)text.at[0] <= ' ')
+        text = str_skip(text, 1);
+    while (text.len > 0 && (unsigned char)text.at[text.len - 1] <= ' ')
+        text.len--;
+    size_t n_bad = 0;
+    for (size_t i = 0; i < text.len; i++)
+        n_bad += text.at[i] == '\t' || text.at[i] == '\n' || text.at[i] == '\r';
+    if (n_bad == 0)
+        return text;
+    char *out = arena_alloc(arena, text.len);
+    size_t len = 0;
+    for (size_t i = 0; i < text.len; i++)
+        if (text.at[i] != '\t' && text.at[i] != '\n' && text.at[i] != '\r')
+            out[len++] = text.at[i];
+    return str_make(out, len);
+}
+
+static bool take_scheme(struct arena *arena, struct str *text, struct str *scheme)
+{
+    size_t n = 0;
+    while (n < text->len && (ascii_is_alnum(text->at[n]) || text->at[n] == '+' ||
+                             text->at[n] == '-' || text->at[n] == '.'))
+        n++;
+    if (n == 0 || n == text->len || text->at[n] != ':' || !ascii_is_alpha(text->at[0]))
+        return false;
+    *scheme = lure_lower(arena, str_first(*text, n));
+    *text = str_skip(*text, n + 1);
+    return true;
+}
+
+/* One byte in the normal form: percent-encoded where `keep` lists it or it is not printable. */
+static size_t put_byte(char *out, unsigned char c, const char *encode)
+{
+    static const char hex[] = "0123456789ABCDEF";
+    if (c > ' ' && c < 0x7F && strchr(encode, c) == NULL) {
+        out[0] = (char)c;
+        return 1;
+    }
+    out[0] = '%';
+    out[1] = hex[c >> 4];
+    out[2] = hex[c & 15];
+    return 3;
+}
+
+/* Decodes and encodes again, so that each text has one spelling.  guarded: characters whose
+ * encoded form means something else than the plain one, so that neither turns into the other. */
+static struct str normalize(struct arena *arena, struct str text, const char *encode,
+                            const char *guarded)
+{
+    char *out = arena_alloc(arena, array_size(text.len + 1, 3));
+    size_t len = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned char c = (unsigned char)text.at[i];
+        if (c == '%' && i + 2 < text.len && ascii_hex(text.at[i + 1]) >= 0 &&
+            ascii_hex(text.at[i + 2]) >= 0) {
+            c = (unsigned char)(ascii_hex(text.at[i + 1]) << 4 | ascii_hex(text.at[i + 2]));
+            i += 2;
+            // an encoded separator stays encoded
+            len += put_byte(out + len, c, c != 0 && strchr(guarded, c) != NULL ? guarded : encode);
+            continue;
+        }
+        len += put_byte(out + len, c, encode);
+    }
+    return str_make(out, len);
+}
+
+static const char path_encode[] = "\"#<>?`{}%";
+static const char path_guarded[] = "/\\?#%";
+static const char query_encode[] = "\"#<>'%";
+static const char query_guarded[] = "#&=+%;";
+
+/* Removes "." and ".." and turns a special scheme's backslashes around. */
+static struct str normal_path(struct arena *arena, struct str path, bool special)
+{
+    if (special && memchr(path.at, '\\', path.len) != NULL) {
+        char *turned = arena_alloc(arena, path.len);
+        for (size_t i = 0; i < path.len; i++)
+            turned[i] = path.at[i] == '\\' ? '/' : path.at[i];
+        path.at = turned;
+    }
+    path = normalize(arena, path, path_encode, path_guarded);
+    char *out = arena_alloc(arena, path.len + 2);
+    size_t len = 0;
+    if (path.len > 0 && path.at[0] == '/')
+        path = str_skip(path, 1);
+    struct str rest = path;
+    while (rest.at != NULL) {
+        struct str segment = str_cut(&rest, '/');
+        bool last = rest.at == NULL;
+        if (str_eq(segment, STR(".."))) {
+            while (len > 0 && out[len - 1] != '/')
+                len--;
+            len -= len > 0;
+            if (last)
+                out[len++] = '/';
+        } else if (str_eq(segment, STR("."))) {
+            if (last)
+                out[len++] = '/';
+        } else {
+            out[len++] = '/';
+            memcpy(out + len, segment.at, segment.len);
+            len += segment.len;
+        }
+    }
+    return str_make(out, len);
+}
+
+/* A number of an IPv4 address: decimal, 0 octal, 0x hexadecimal. */
+static bool ipv4_number(struct str text, uint64_t *out)
+{
+    unsigned base = 10;
+    if (text.len >= 2 && text.at[0] == '0' && ascii_lower(text.at[1]) == 'x') {
+        base = 16;
+        text = str_skip(text, 2);
+    } else if (text.len >= 2 && text.at[0] == '0') {
+        base = 8;
+        text = str_skip(text, 1);
+    }
+    uint64_t value = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        int digit = ascii_hex(text.at[i]);
+        if (digit < 0 || digit >= (int)base)
+            return false;
+        value = value * base + (unsigned)digit;
+        if (value > UINT32_MAX)
+            value = UINT64_C(1) << 32; // too large, and stays so
+    }
+    *out = value;
+    return true;
+}
+
+static bool ends_in_number(struct str host)
+{
+    if (host.len > 0 && host.at[host.len - 1] == '.')
+        host.len--;
+    size_t at = host.len;
+    while (at > 0 && host.at[at - 1] != '.')
+        at--;
+    struct str last = str_skip(host, at);
+    if (last.len == 0)
+        return false;
+    bool digits = true;
+    for (size_t i = 0; i < last.len; i++)
+        digits &= ascii_is_digit(last.at[i]);
+    uint64_t value;
+    return digits || (str_starts(last, STR("0x")) && ipv4_number(last, &value));
+}
+
+static enum err ipv4(struct arena *arena, struct str host, struct str *out)
+{
+    if (host.len > 0 && host.at[host.len - 1] == '.')
+        host.len--;
+    uint64_t parts[4];
+    size_t n = 0;
+    struct str rest = host;
+    while (rest.at != NULL) {
+        struct str part = str_cut(&rest, '.');
+        if (n == 4 || part.len == 0 || !ipv4_number(part, &parts[n]))
+            return ERR_MALFORMED;
+        n++;
+    }
+    for (size_t i = 0; i + 1 < n; i++)
+        if (parts[i] > 255)
+            return ERR_MALFORMED;
+    if (parts[n - 1] >= UINT64_C(1) << (8 * (5 - n)))
+        return ERR_MALFORMED;
+    uint64_t address = parts[n - 1];
+    for (size_t i = 0; i + 1 < n; i++)
+        address |= parts[i] << (8 * (3 - i));
+    *out = arena_printf(arena, "%u.%u.%u.%u", (unsigned)(address >> 24 & 255),
+                        (unsigned)(address >> 16 & 255), (unsigned)(address >> 8 & 255),
+                        (unsigned)(address & 255));
+    return OK;
+}
+
+static enum err ipv6(struct arena *arena, struct str text, struct str *out)
+{
+    char z[INET6_ADDRSTRLEN];
+    struct in6_addr address;
+    if (str_to_z(text, z, sizeof z) != OK || inet_pton(AF_INET6, z, &address) != 1)
+        return ERR_MALFORMED;
+    if (IN6_IS_ADDR_V4MAPPED(&address)) { // the same machine as the IPv4 address
+        *out = arena_printf(arena, "%u.%u.%u.%u", address.s6_addr[12], address.s6_addr[13],
+                            address.s6_addr[14], address.s6_addr[15]);
+        return OK;
+    }
+    must(inet_ntop(AF_INET6, &address, z, sizeof z) != NULL);
+    *out = arena_printf(arena, "[%s]", z);
+    return OK;
+}
+
+static bool is_plain_ascii(struct str text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if ((unsigned char)text.at[i] >= 0x80)
+            return false;
+    return true;
+}
+
+static bool has_ace(struct str host)
+{
+    return str_starts(host, STR("xn--")) || str_find(host, STR(".xn--")) < host.len;
+}
+
+static enum err to_ascii(const struct lure_rules *rules, struct arena *arena, struct str host,
+                         struct str *out)
+{
+    // hyphens and lengths are DNS's affair; browsers do not check them (WHATWG: beStrict false)
+    static const uint32_t ignored = UIDNA_ERROR_EMPTY_LABEL | UIDNA_ERROR_LABEL_TOO_LONG |
+                                    UIDNA_ERROR_DOMAIN_NAME_TOO_LONG | UIDNA_ERROR_LEADING_HYPHEN |
+                                    UIDNA_ERROR_TRAILING_HYPHEN | UIDNA_ERROR_HYPHEN_3_4;
+    if (!str_is_utf8(host) || host.len > 4 * HOST_MOST)
+        return ERR_MALFORMED;
+    char ascii[4 * HOST_MOST];
+    UIDNAInfo info = UIDNA_INFO_INITIALIZER;
+    UErrorCode code = U_ZERO_ERROR;
+    int32_t len = uidna_nameToASCII_UTF8(rules->idna, host.at, (int32_t)host.len, ascii,
+                                         sizeof ascii, &info, &code);
+    if (U_FAILURE(code) || (info.errors & ~ignored) != 0 || len < 0 || len > HOST_MOST + 1)
+        return ERR_MALFORMED;
+    *out = lure_lower(arena, arena_str(arena, str_make(ascii, (size_t)len)));
+    return OK;
+}
+
+static struct str percent_decode(struct arena *arena, struct str text)
+{
+    if (memchr(text.at, '%', text.len) == NULL)
+        return text;
+    char *out = arena_alloc(arena, text.len);
+    size_t len = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.at[i] == '%' && i + 2 < text.len && ascii_hex(text.at[i + 1]) >= 0 &&
+            ascii_hex(text.at[i + 2]) >= 0) {
+            out[len++] = (char)(ascii_hex(text.at[i + 1]) << 4 | ascii_hex(text.at[i + 2]));
+            i += 2;
+        } else {
+            out[len++] = text.at[i];
+        }
+    }
+    return str_make(out, len);
+}
+
+enum err url_host(const struct lure_rules *rules, struct arena *arena, struct str text,
+                  struct str *out, bool *is_ip)
+{
+    if (text.len == 0 || text.len > URL_MOST)
+        return ERR_MALFORMED;
+    if (text.at[0] == '[') {
+        if (text.at[text.len - 1] != ']')
+            return ERR_MALFORMED;
+        enum err e = ipv6(arena, str_make(text.at + 1, text.len - 2), out);
+        if (e == OK)
+            *is_ip = true;
+        return e;
+    }
+    struct str host = percent_decode(arena, text);
+    if (is_plain_ascii(host) && !has_ace(lure_lower(arena, host))) {
+        host = lure_lower(arena, host);
+    } else {
+        enum err e = to_ascii(rules, arena, host, &host);
+        if (e != OK)
+            return e;
+    }
+    for (size_t i = 0; i < host.len; i++) {
+        unsigned char c = (unsigned char)host.at[i];
+        if (c <= ' ' || c >= 0x7F || strchr("\"#%/:<>?@[\\]^`{|}", c) != NULL)
+            return ERR_MALFORMED;
+    }
+    if (ends_in_number(host)) {
+        enum err e = ipv4(arena, host, out);
+        if (e == OK)
+            *is_ip = true;
+        return e;
+    }
+    if (host.len > 1 && host.at[host.len - 1] == '.') // the root's dot changes nothing
+        host.len--;
+    // a name that DNS cannot hold opens nothing
+    if (host.len == 0 || host.len > HOST_MOST || host.at[0] == '.' ||
+        str_find(host, STR("..")) < host.len)
+        return ERR_MALFORMED;
+    *out = host;
+    *is_ip = false;
+    return OK;
+}
+
+/* host[:port] */
+static enum err take_authority(const struct lure_rules *rules, struct arena *arena,
+                               struct str authority, const struct special *special, struct url *url)
+{
+    for (size_t i = authority.len; i-- > 0;)
+        if (authority.at[i] == '@') { // the last one ends the userinfo
+            url->userinfo = true;
+            authority = str_skip(authority, i + 1);
+            break;
+        }
+    size_t end = 0;
+    bool bracket = false;
+    for (; end < authority.len && (bracket || authority.at[end] != ':'); end++) {
+        bracket |= authority.at[end] == '[';
+        bracket &= authority.at[end] != ']';
+    }
+    struct str host = str_first(authority, end);
+    if (end < authority.len) {
+        struct str port = str_skip(authority, end + 1);
+        uint64_t number = 0;
+        if (port.len > 0) {
+            if (str_to_u64(port, 0, 65535, &number) != OK)
+                return ERR_MALFORMED;
+            port = arena_printf(arena, "%u", (unsigned)number);
+            if (special == NULL || !str_eq(port, special->port))
+                url->port = port;
+        }
+    }
+    if (special == NULL) { // an opaque host: no IDN, no IPv4
+        url->host = lure_lower(arena, normalize(arena, host, path_encode, path_guarded));
+    } else {
+        enum err e = url_host(rules, arena, host, &url->host, &url->ip);
+        if (e != OK)
+            return e;
+        url->idn = has_ace(url->host);
+    }
+    url->hierarchic = url->host.len > 0;
+    return OK;
+}
+
+static bool is_slash(char c, bool special)
+{
+    return c == '/' || (special && c == '\\');
+}
+
+enum err url_parse(const struct lure_rules *rules, struct arena *arena, struct str text,
+                   struct url *out)
+{
+    if (text.len > URL_MOST)
+        return ERR_LIMIT;
+    struct url url = {.port = STR_EMPTY, .query = STR_EMPTY, .fragment = STR_EMPTY};
+    url.host = STR_EMPTY;
+    text = strip(arena, text);
+    if (!take_scheme(arena, &text, &url.scheme))
+        return ERR_MALFORMED;
+    const struct special *special = find_special(url.scheme);
+    size_t slashes = 0;
+    while (slashes < text.len && is_slash(text.at[slashes], special != NULL))
+        slashes++;
+    bool file = special != NULL && special->port.len == 0;
+    bool authority = special != NULL && !file ? true : slashes >= 2;
+    if (authority) {
+        // browsers skip any number of slashes after http: but exactly two elsewhere
+        text = str_skip(text, special != NULL && !file ? slashes : 2);
+        size_t end = 0;
+        while (end < text.len && !is_slash(text.at[end], special != NULL) && text.at[end] != '?' &&
+               text.at[end] != '#')
+            end++;
+        if (end > 0 || !file) {
+            if (end == 0 && special == NULL) {
+                url.hierarchic = false;
+            } else {
+                enum err e = take_authority(rules, arena, str_first(text, end), special, &url);
+                if (e != OK)
+                    return e;
+            }
+        }
+        text = str_skip(text, end);
+    }
+    size_t hash = str_find_char(text, '#');
+    if (hash < text.len) {
+        url.fragment = normalize(arena, str_skip(text, hash + 1), path_encode, path_guarded);
+        text = str_first(text, hash);
+    }
+    size_t mark = str_find_char(text, '?');
+    if (mark < text.len) {
+        url.query = normalize(arena, str_skip(text, mark + 1), query_encode, query_guarded);
+        text = str_first(text, mark);
+    }
+    if (special != NULL || authority)
+        url.path = text.len == 0 && special == NULL ? STR_EMPTY
+                                                    : normal_path(arena, text, special != NULL);
+    else
+        url.path = normalize(arena, text, path_encode, path_guarded);
+    *out = url;
+    return OK;
+}
+
+struct str url_format(struct arena *arena, const struct url *url)
+{
+    return arena_printf(arena, "%.*s:%s%.*s%s%.*s%.*s%s%.*s%s%.*s", STR_ARGS(url->scheme),
+                        url->hierarchic ? "//" : "", STR_ARGS(url->host),
+                        url->port.len > 0 ? ":" : "", STR_ARGS(url->port), STR_ARGS(url->path),
+                        url->query.len > 0 ? "?" : "", STR_ARGS(url->query),
+                        url->fragment.len > 0 ? "#" : "", STR_ARGS(url->fragment));
+}
+
+static struct str last_label(struct str host)
+{
+    size_t at = host.len;
+    while (at > 0 && host.at[at - 1] != '.')
+        at--;
+    return str_skip(host, at);
+}
+
+struct str url_domain(const struct lure_rules *rules, struct str host)
+{
+    char z[HOST_MOST + 1];
+    if (host.len == 0 || host.at[0] == '[' || ascii_is_digit(host.at[host.len - 1]) ||
+        str_to_z(host, z, sizeof z) != OK)
+        return host;
+    const char *domain = psl_registrable_domain(rules->psl, z);
+    return domain == NULL ? host : str_skip(host, (size_t)(domain - z));
+}
+
+bool url_has_suffix(const struct lure_rules *rules, struct str host)
+{
+    static const char *private_use[] = {"example", "test", "local", "internal", "lan",
+                                        "home",    "corp", "onion", "localhost"};
+    struct str label = last_label(host);
+    char z[64];
+    if (label.len < 2 || str_to_z(label, z, sizeof z) != OK)
+        return false;
+    for (size_t i = 0; i < COUNT_OF(private_use); i++)
+        if (str_eq(label, str_of(private_use[i])))
+            return true;
+    return psl_is_public_suffix2(rules->psl, z, PSL_TYPE_ICANN | PSL_TYPE_NO_STAR_RULE) == 1;
+}

@@ -1,0 +1,143 @@
+/*
+ * The words around a lure: are they the same from copy to copy, and do they warn?
+ */
+#include "guard/lure_internal.h"
+
+#include "base/hash.h"
+
+enum { TEXT_MOST = 4096 };
+
+/* A word that names a link or a person says nothing about who wrote the rest. */
+static bool is_neutral(struct str word, const struct lure_people *people)
+{
+    if (str_find(word, STR("://")) < word.len || str_starts(word, STR("www.")))
+        return true;
+    for (size_t i = 1; i + 1 < word.len; i++)
+        if (word.at[i] == '.' && ascii_is_alnum(word.at[i + 1]))
+            return true;
+    for (size_t i = 0; people != NULL && i < people->n; i++) {
+        struct str name = people->names[i];
+        if (str_eq_nocase(word, str_first(name, str_find_char(name, '@'))))
+            return true;
+    }
+    return false;
+}
+
+/* Takes the next word without punctuation at its ends. */
+static bool next_word(struct str *rest, struct str *word)
+{
+    while (rest->len > 0) {
+        size_t n = 0;
+        while (n < rest->len && !is_blank((unsigned char)rest->at[n]))
+            n++;
+        *word = str_first(*rest, n);
+        *rest = str_skip(*rest, n < rest->len ? n + 1 : n);
+        while (word->len > 0 && !ascii_is_alnum(word->at[0]) && (unsigned char)word->at[0] < 0x80)
+            *word = str_skip(*word, 1);
+        while (word->len > 0 && !ascii_is_alnum(word->at[word->len - 1]) &&
+               (unsigned char)word->at[word->len - 1] < 0x80)
+            word->len--;
+        if (word->len > 0)
+            return true;
+    }
+    return false;
+}
+
+uint64_t lure_text_shape(const struct lure_list *list, struct str text,
+                         const struct lure_people *people)
+{
+    (void)list;
+    char folded[TEXT_MOST];
+    size_t len = 0;
+    struct str rest = str_first(text, text.len < TEXT_MOST ? text.len : TEXT_MOST), word;
+    while (next_word(&rest, &word)) {
+        if (is_neutral(word, people))
+            continue;
+        for (size_t i = 0; i < word.len && len + 1 < sizeof folded; i++)
+            if (!ascii_is_digit(word.at[i]))
+                folded[len++] = ascii_lower(word.at[i]);
+        if (len + 1 < sizeof folded)
+            folded[len++] = ' ';
+    }
+    if (len == 0)
+        return 0;
+    uint64_t shape = hash_fast(0, str_make(folded, len));
+    return shape != 0 ? shape : 1;
+}
+
+bool lure_text_warns(const struct lure_list *list, struct str text)
+{
+    static const char *const warnings[] = {
+        // English
+        "don't click",
+        "dont click",
+        "do not click",
+        "don't open",
+        "dont open",
+        "do not open",
+        "not click on",
+        "never click",
+        "is a virus",
+        "is a worm",
+        "it's a virus",
+        "its a virus",
+        "it's a worm",
+        "phishing",
+        "malware",
+        "got hacked",
+        "been hacked",
+        "not from me",
+        "wasn't me",
+        "wasnt me",
+        "didn't send",
+        "did not send",
+        // German
+        "nicht klicken",
+        "nicht anklicken",
+        "nicht draufklicken",
+        "nicht \xC3\xB6"
+        "ffnen",
+        "ein virus",
+        "nicht aufmachen",
+        "nicht von mir",
+        // French, Spanish, Portuguese, Italian, Dutch, Polish
+        "ne clique",
+        "ne cliquez",
+        "n'ouvre",
+        "un virus",
+        "no hagas clic",
+        "no abras",
+        "no hagan clic",
+        "n\xC3\xA3o clique",
+        "n\xC3\xA3o abra",
+        "um v\xC3\xADrus",
+        "non cliccare",
+        "non aprire",
+        "niet klikken",
+        "niet openen",
+        "nie klikaj",
+        "nie otwieraj",
+        // Russian
+        "\xD0\xBD\xD0\xB5 \xD0\xBE\xD1\x82\xD0\xBA\xD1\x80\xD1\x8B\xD0\xB2\xD0\xB0",
+        "\xD0\xBD\xD0\xB5 \xD0\xBD\xD0\xB0\xD0\xB6\xD0\xB8\xD0\xBC\xD0\xB0",
+        "\xD0\xB2\xD0\xB8\xD1\x80\xD1\x83\xD1\x81",
+    };
+    if (list->n == 0)
+        return false;
+    size_t dead = 0;
+    for (size_t i = 0; i < list->n; i++)
+        dead += (list->lures[i].flags & LURE_DEFANGED) != 0;
+    if (dead == list->n)
+        return true;
+    struct str trimmed = str_trim(text);
+    if (str_starts(trimmed, STR("> ")) || str_starts(trimmed, STR("\xC2\xBB")))
+        return true;
+    char folded[TEXT_MOST];
+    size_t len = trimmed.len < TEXT_MOST ? trimmed.len : TEXT_MOST;
+    for (size_t i = 0; i < len; i++)
+        folded[i] = ascii_lower(trimmed.at[i]);
+    for (size_t i = 0; i < COUNT_OF(warnings); i++)
+        if (str_find(str_make(folded, len), str_of(warnings[i])) < len)
+            return true;
+    return false;
+}

@@ -1,0 +1,437 @@
+#include "test.h"
+
+#include "guard/lure_internal.h"
+
+#include "base/buf.h"
+#include "base/clock.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+static const struct lure_rules *rules(void)
+{
+    static struct lure_rules *once;
+    if (once == NULL)
+        once = lure_rules_new();
+    return once;
+}
+
+static struct lure_list scan(const char *text)
+{
+    struct lure_list list;
+    lure_list_init(&list, rules(), test_arena());
+    lure_scan_text(&list, str_of(text));
+    return list;
+}
+
+/* All canonical URLs with a space between. */
+static struct str found(const char *text)
+{
+    struct lure_list list = scan(text);
+    struct str out = STR_EMPTY;
+    for (size_t i = 0; i < list.n; i++)
+        out = arena_printf(test_arena(), "%.*s%s%.*s", STR_ARGS(out), i > 0 ? " " : "",
+                           STR_ARGS(list.lures[i].url));
+    return out;
+}
+
+TEST(links_are_found_in_running_text)
+{
+    static const struct {
+        const char *text, *wanted;
+    } rows[] = {
+        {"look http://evil.example/x now",                               "http://evil.example/x"              },
+        {"http://evil.example",                                          "http://evil.example/"               },
+        {"(see http://evil.example/x).",                                 "http://evil.example/x"              },
+        {"http://evil.example/x_(y)",                                    "http://evil.example/x_(y)"          },
+        {"<http://evil.example/x>",                                      "http://evil.example/x"              },
+        {"\"http://evil.example/x\"!",                                   "http://evil.example/x"              },
+        {"[click](http://evil.example/x)",                               "http://evil.example/x"              },
+        {"http://a.example/,http://b.example/",                          "http://a.example/ http://b.example/"},
+        {"http://a.example/ http://a.example/",                          "http://a.example/"                  },
+        {"*https://evil.example/x*",                                     "https://evil.example/x"             },
+        {"seehttp://evil.example/",                                      "http://evil.example/"               },
+        {"\xE7\x9C\x8Bhttp://evil.example/",                             "http://evil.example/"               },
+        {"HTTPS://EVIL.EXAMPLE/X",                                       "https://evil.example/X"             },
+        {"ftp://evil.example/a.exe",                                     "ftp://evil.example/a.exe"           },
+        {"http:\\\\evil.example\\x",                                     "http://evil.example/x"              },
+        {"http:evil.example/x",                                          "http://evil.example/x"              },
+        {"www.evil.example",                                             "http://www.evil.example/"           },
+        {"www.evil.example/x?y=1",                                       "http://www.evil.example/x?y=1"      },
+        {"go to evil.com.",                                              "http://evil.com/"                   },
+        {"evil.com/photo",                                               "http://evil.com/photo"              },
+        {"evil.example:8080/photo",                                      "http://evil.example:8080/photo"     },
+        {"EVIL.COM/photo",                                               "http://evil.com/photo"              },
+        {"evil.co.uk",                                                   "http://evil.co.uk/"                 },
+        {"https://good.com@evil.com/",                                   "https://evil.com/"                  },
+        {"https://evil.com\\@good.com",                                  "https://evil.com/@good.com"         },
+        {"http://3221225985/x",                                          "http://192.0.2.1/x"                 },
+        {"http://0xC0.0.2.1/x",                                          "http://192.0.2.1/x"                 },
+        {"192.0.2.1/x.exe",                                              "http://192.0.2.1/x.exe"             },
+        {"192.0.2.1:8080",                                               "http://192.0.2.1:8080/"             },
+        {"http://[2001:db8::1]/x",                                       "http://[2001:db8::1]/x"             },
+ // hidden and foreign
+        {"ht\xE2\x80\x8Btp://ev\xE2\x80\x8Dil.example/",                 "http://evil.example/"               },
+        {"evil\xE2\x81\xA0.\xE2\x81\xA0"
+         "com/x",                                               "http://evil.com/x"                  },
+        {"http://evil\xE3\x80\x82"
+         "example/",                                            "http://evil.example/"               },
+        {"\xEF\xBD\x85vil\xEF\xBC\x8E"
+         "com/x",                                               "http://evil.com/x"                  },
+        {"http\xEF\xBC\x9A//evil.example/",                              "http://evil.example/"               },
+        {"http://b\xC3\xBC"
+         "cher.example/",                                       "http://xn--bcher-kva.example/"      },
+        {"b\xC3\xBC"
+         "cher.com/x",                                          "http://xn--bcher-kva.com/x"         },
+ // defanged
+        {"hxxp://evil.example/x",                                        "http://evil.example/x"              },
+        {"hXXps://evil[.]example/x",                                     "https://evil.example/x"             },
+        {"h**p://evil.example/",                                         "http://evil.example/"               },
+        {"evil[.]com",                                                   "http://evil.com/"                   },
+        {"evil (dot) com",                                               "http://evil.com/"                   },
+        {"evil[dot]com/x",                                               "http://evil.com/x"                  },
+        {"http[:]//evil.example/",                                       "http://evil.example/"               },
+        {"http[://]evil.example/",                                       "http://evil.example/"               },
+        {"go to example dot com please",                                 "http://example.com/"                },
+ // other things that open
+        {"javascript:alert(1)",                                          "javascript:alert(1)"                },
+        {"smb://server/share",                                           "smb://server/share"                 },
+        {"magnet:?xt=urn:btih:abc",                                      "magnet:?xt=urn:btih:abc"            },
+        {"ms-msdt:/id",                                                  "ms-msdt:/id"                        },
+ // nothing to open
+        {"",                                                             ""                                   },
+        {".",                                                            ""                                   },
+        {"hello",                                                        ""                                   },
+        {"hello there. how are you?",                                    ""                                   },
+        {"well...ok",                                                    ""                                   },
+        {"e.g. this, i.e. that",                                         ""                                   },
+        {"done.It works.So what",                                        ""                                   },
+        {"romeo@example.com",                                            ""                                   },
+        {"mailto:romeo@example.com",                                     ""                                   },
+        {"nick: hi",                                                     ""                                   },
+        {"it is 10:30 :-) :D",                                           ""                                   },
+        {"use version 2.6.32.5",                                         ""                                   },
+        {"192.168.1.1",                                                  ""                                   },
+        {"edit foo.c and bar.h, run setup.py",                           ""                                   },
+        {"test.py:12: error in main.rs",                                 ""                                   },
+        {"/etc/apt/sources.list",                                        ""                                   },
+        {"C:\\windows\\system32",                                        ""                                   },
+        {"connect the dot to the i",                                     ""                                   },
+        {"a polka dot dress",                                            ""                                   },
+        {"std::string",                                                  ""                                   },
+        {"http://",                                                      ""                                   },
+        {"http:// evil",                                                 ""                                   },
+        {"://",                                                          ""                                   },
+        {"http:",                                                        ""                                   },
+        {"\xE4\xBD\xA0\xE5\xA5\xBD\xE3\x80\x82\xE6\x88\x91\xE6\x98\xAF", ""                                   },
+        {"a.b.c.d",                                                      ""                                   },
+        {"array[i.j]",                                                   ""                                   },
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++)
+        check_str(found(rows[i].text), str_of(rows[i].wanted));
+}
+
+TEST(a_hint_is_seen_at_every_place_of_a_text)
+{
+    char text[80];
+    for (size_t len = 12; len < sizeof text; len++)
+        for (size_t at = 0; at + 11 <= len; at++) {
+            memset(text, ' ', len);
+            memcpy(text + at, "evil.com/ab", 11);
+            text[len] = 0;
+            struct lure_list list = scan(text);
+            check(list.n == 1);
+            memset(text, ' ', len);
+            memcpy(text + at, "ok dot com ", 11);
+            list = scan(text);
+            check(list.n == 1 && (list.lures[0].flags & LURE_DEFANGED));
+        }
+}
+
+TEST(a_list_has_a_ceiling_and_says_so)
+{
+    struct buf text;
+    buf_init(&text, 1 << 20);
+    for (int i = 0; i < 200; i++)
+        buf_printf(&text, "http://h%d.example/ ", i);
+    struct lure_list list;
+    lure_list_init(&list, rules(), test_arena());
+    lure_scan_text(&list, buf_str(&text));
+    check(list.n == LURES_MOST);
+    check(list.overflowed);
+    struct arena small;
+    arena_init(&small, 3000);
+    lure_list_init(&list, rules(), &small);
+    lure_scan_text(&list, buf_str(&text));
+    check(list.overflowed);
+    lure_list_keys(&list, NULL);
+    arena_done(&small);
+    buf_done(&text);
+}
+
+TEST(hostile_text_costs_little)
+{
+    static const char *const pieces[] = {
+        "a:b:", "http://[", "a.b/",   "http:a,",       "((((",     "[.][.]", "juliet", "..",
+        "www.", "@.",       "x.com@", "\xE2\x80\x8B.", "http://%", "[ dot ", "{://}",  " dot com",
+    };
+    for (size_t i = 0; i < COUNT_OF(pieces); i++) {
+        struct buf text;
+        buf_init(&text, 1 << 20);
+        while (text.len < 200000)
+            buf_add(&text, str_of(pieces[i]));
+        struct arena arena;
+        arena_init(&arena, 1 << 20);
+        struct lure_list list;
+        lure_list_init(&list, rules(), &arena);
+        lure_scan_text(&list, buf_str(&text));
+        struct lure_people people = {.names = {STR("juliet@example.org")}, .n = 1};
+        lure_list_keys(&list, &people);
+        (void)lure_text_warns(&list, buf_str(&text));
+        (void)lure_text_shape(&list, buf_str(&text), &people);
+        arena_done(&arena);
+        buf_done(&text);
+    }
+}
+
+static struct lure one_of(struct str a, struct str b, const char *url)
+{
+    struct lure_list list;
+    lure_list_init(&list, rules(), test_arena());
+    lure_add_url(&list, str_of(url), STR_EMPTY);
+    check(list.n == 1);
+    struct lure_people people = {
+        .names = {a, b},
+          .n = 2
+    };
+    lure_list_keys(&list, &people);
+    return list.lures[0];
+}
+
+TEST(templates_lose_what_changes_from_victim_to_victim)
+{
+    static const struct {
+        const char *url, *shown;
+        unsigned flags;
+    } rows[] = {
+        {"http://evil.example/juliet",                     "evil.example/{name}",                   LURE_NAMED                },
+        {"http://evil.example/Juliet.jpg",                 "evil.example/{name}.jpg",               LURE_NAMED                },
+        {"http://evil.example/photos-of-juliet",           "evil.example/photos-of-{name}",         LURE_NAMED                },
+        {"http://evil.example/photosofjuliet2024",         "evil.example/photosof{name}{n}",
+         LURE_NAMED | LURE_NUMBERED                                                                                           },
+        {"http://juliet.evil.example/",                    "{name}.evil.example/",                  LURE_NAMED                },
+        {"http://evil.example/6a756c696574",               "evil.example/{name}",                   LURE_NAMED                },
+        {"http://evil.example/anVsaWV0",                   "evil.example/{name}",                   LURE_NAMED                },
+        {"http://evil.example/teiluj",                     "evil.example/{name}",                   LURE_NAMED                },
+        {"http://evil.example/%6auliet",                   "evil.example/{name}",                   LURE_NAMED                },
+        {"http://evil.example/u/juliet%40capulet.example", "evil.example/u/{name}@capulet.example",
+         LURE_NAMED                                                                                                           },
+        {"http://evil.example/?u=juliet",                  "evil.example/",                         LURE_NAMED                },
+        {"http://evil.example/?u=anVsaWV0",                "evil.example/",                         LURE_NAMED                },
+        {"http://evil.example/?u=romeo&x=secret",          "evil.example/",                         LURE_NAMED | LURE_NUMBERED},
+        {"http://evil.example/photo123.jpg",               "evil.example/photo{n}.jpg",             LURE_NUMBERED             },
+        {"http://evil.example/a8f3c2d1e0",                 "evil.example/{id}",                     LURE_NUMBERED             },
+        {"http://evil.example/xK3pQ9zT",                   "evil.example/{id}",                     LURE_NUMBERED             },
+        {"http://evil.example/holiday/photos",             "evil.example/holiday/photos",           0                         },
+        {"https://www.evil.example/holiday",               "evil.example/holiday",                  0                         },
+        {"ftp://evil.example/x",                           "ftp:evil.example/x",                    0                         },
+        {"http://evil.example/x#secret",                   "evil.example/x",                        0                         },
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct lure lure =
+            one_of(STR("romeo@montague.example"), STR("juliet@capulet.example"), rows[i].url);
+        check_str(lure.shown, str_of(rows[i].shown));
+        check((lure.flags & (LURE_NAMED | LURE_NUMBERED)) == rows[i].flags);
+    }
+}
+
+TEST(copies_for_two_victims_share_a_template_but_not_the_url)
+{
+    struct str zero = STR("zero@a.example");
+    struct lure a = one_of(zero, STR("juliet@a.example"), "http://evil.example/p/juliet?x=1");
+    struct lure b = one_of(zero, STR("romeo@a.example"), "http://evil.example/p/romeo?x=2");
+    check(!lure_key_eq(&a.keys[LURE_EXACT], &b.keys[LURE_EXACT]));
+    check(lure_key_eq(&a.keys[LURE_TEMPLATE], &b.keys[LURE_TEMPLATE]));
+    check(lure_key_eq(&a.keys[LURE_HOST], &b.keys[LURE_HOST]));
+    struct lure c = one_of(zero, STR("romeo@a.example"), "http://other.evil.example/p/romeo");
+    check(!lure_key_eq(&a.keys[LURE_HOST], &c.keys[LURE_HOST]));
+    check(lure_key_eq(&a.keys[LURE_DOMAIN], &c.keys[LURE_DOMAIN]));
+    // a host whose name contains another is another
+    struct lure d = one_of(zero, STR("x@a.example"), "http://notevil.example/p/romeo");
+    check(!lure_key_eq(&a.keys[LURE_DOMAIN], &d.keys[LURE_DOMAIN]));
+    struct lure e = one_of(zero, STR("x@a.example"), "http://evil.example.org/p/romeo");
+    check(!lure_key_eq(&a.keys[LURE_DOMAIN], &e.keys[LURE_DOMAIN]));
+}
+
+TEST(files_are_known_by_digest_and_by_shape)
+{
+    struct lure_list list;
+    lure_list_init(&list, rules(), test_arena());
+    static const struct lure_file files[] = {
+        {.name = {"photo.jpg.exe", 13},
+         .size = 99,
+         .digest_name = {"sha-256", 7},
+         .digest = {"47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=", 44}},
+        {.name = {"photo7.jpg.exe", 14},
+         .size = 99,
+         .digest_name = {"SHA-256", 7},
+         .digest = {"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", 64}},
+        {.name = {"C:\\x\\photo8.jpg.exe", 19},                                                     .size = 100                                   },
+        {.name = {"report.pdf", 10},                                                              .size = 5                         },
+    };
+    for (size_t i = 0; i < COUNT_OF(files); i++)
+        lure_add_file(&list, &files[i]);
+    lure_list_keys(&list, NULL);
+    check(list.n == 4);
+    const struct lure *l = list.lures;
+    check(l[0].flags & LURE_EXECUTABLE && l[0].flags & LURE_DISGUISED);
+    check(lure_key_eq(&l[0].keys[LURE_EXACT], &l[1].keys[LURE_EXACT])); // base64 or hex
+    check(!lure_key_eq(&l[0].keys[LURE_TEMPLATE], &l[1].keys[LURE_TEMPLATE]));
+    check(lure_key_eq(&l[1].keys[LURE_TEMPLATE], &l[2].keys[LURE_TEMPLATE]));
+    check_str(l[2].shown, STR("photo{n}.jpg.exe"));
+    check(l[3].flags == 0);
+    check(lure_key_is_none(&l[0].keys[LURE_HOST]));
+}
+
+TEST(a_label_that_names_another_host_is_noticed)
+{
+    struct lure_list list;
+    lure_list_init(&list, rules(), test_arena());
+    lure_add_url(&list, STR("http://evil.example/"), STR("https://bank.com/login"));
+    lure_add_url(&list, STR("http://www.bank.com/x"), STR("bank.com"));
+    lure_add_url(&list, STR("http://c.example/x"), STR("click here"));
+    lure_add_url(&list, STR("cid:sha1+0@bob.xmpp.org"), STR_EMPTY);
+    lure_add_url(&list, STR("mailto:romeo@example.org"), STR_EMPTY);
+    lure_add_url(&list, STR("//d.example/x"), STR_EMPTY);
+    lure_add_url(&list, STR("e.com/x"), STR_EMPTY);
+    check(list.n == 5);
+    check(list.lures[0].flags & LURE_LABELLED);
+    check(!(list.lures[1].flags & LURE_LABELLED));
+    check(!(list.lures[2].flags & LURE_LABELLED));
+    check_str(list.lures[3].url, STR("http://d.example/"
+                                     "x"));
+    check_str(list.lures[4].url, STR("http://e.com/x"));
+}
+
+TEST(keys_are_collected_once_each)
+{
+    struct lure_list list = scan("http://a.example/1 http://a.example/2 http://b.a.example/2");
+    lure_list_keys(&list, NULL);
+    struct lure_key keys[64];
+    // hosts a, b.a; the domain a; templates of a, of b.a; three URLs
+    check(lure_list_collect(&list, keys, 64) == 8);
+    check(lure_list_collect(&list, keys, 2) == 2);
+    check(lure_key_eq(&keys[0], &list.lures[0].keys[LURE_HOST]));
+}
+
+TEST(the_shape_of_the_words_ignores_links_names_and_numbers)
+{
+    struct lure_people people = {.names = {STR("juliet@a.example")}, .n = 1};
+    struct lure_list list = scan("http://evil.example/");
+    uint64_t a =
+        lure_text_shape(&list, STR("Hey Juliet, LOOK at this: http://evil.example/1"), &people);
+    uint64_t b =
+        lure_text_shape(&list, STR("hey look at this http://evil.example/2 juliet!!"), &people);
+    check(a == b && a != 0);
+    check(lure_text_shape(&list, STR("http://evil.example/"), &people) == 0);
+    check(lure_text_shape(&list, STR("quite another http://evil.example/"), &people) != a);
+}
+
+TEST(warnings_are_told_from_offers)
+{
+    static const struct {
+        const char *text;
+        bool warns;
+    } rows[] = {
+        {"look at this http://evil.example/x",                   false},
+        {"don't click http://evil.example/x",                    true },
+        {"DO NOT OPEN http://evil.example/x",                    true },
+        {"careful: hxxp://evil.example/x",                       true },
+        {"evil[.]example/x is bad",                              true },
+        {"> look at this http://evil.example/x\nwas this you?",  true },
+        {"http://evil.example/x ist ein Virus, nicht anklicken", true },
+        {"no link, do not open",                                 false},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct lure_list list = scan(rows[i].text);
+        check(lure_text_warns(&list, str_of(rows[i].text)) == rows[i].warns);
+    }
+}
+
+static double cpu_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
+}
+
+TEST(the_cost_of_a_text_is_printed)
+{
+    static const char plain[] = "well i think that was a good idea, but let us wait until monday";
+    static const char link[] =
+        "this may help: http://ubuntuhandbook.org/index.php/2015/04/encrypt/";
+    struct arena arena;
+    arena_init(&arena, 1 << 20);
+    const int rounds = 20000;
+    double at = cpu_ns();
+    size_t n = 0;
+    for (int i = 0; i < rounds; i++) {
+        struct lure_list list;
+        lure_list_init(&list, rules(), &arena);
+        lure_scan_text(&list, str_of(plain));
+        n += list.n;
+    }
+    double without = (cpu_ns() - at) / rounds;
+    at = cpu_ns();
+    struct lure_people people = {
+        .names = {STR("romeo@a.example"), STR("juliet@a.example")},
+          .n = 2
+    };
+    for (int i = 0; i < rounds; i++) {
+        struct lure_list list;
+        lure_list_init(&list, rules(), &arena);
+        lure_scan_text(&list, str_of(link));
+        lure_list_keys(&list, &people);
+        n += list.n;
+        arena_reset(&arena);
+    }
+    printf("extraction: %.0f ns without a lure, %.0f ns with one and its keys\n", without,
+           (cpu_ns() - at) / rounds);
+    check(n == (size_t)rounds);
+    arena_done(&arena);
+}
+
+/* FIREDOOR_TEXTS: one message a line; prints every host found with its count, for the eye. */
+TEST(real_texts_are_scanned_when_given)
+{
+    const char *path = getenv("FIREDOOR_TEXTS");
+    FILE *file = path != NULL ? fopen(path, "r") : NULL;
+    if (file == NULL)
+        return;
+    char line[65536];
+    size_t n = 0, with = 0, bare = 0;
+    double spent = 0;
+    while (fgets(line, sizeof line, file) != NULL) {
+        struct arena arena;
+        arena_init(&arena, 1 << 20);
+        struct lure_list list;
+        lure_list_init(&list, rules(), &arena);
+        double at = cpu_ns();
+        lure_scan_text(&list, str_trim(str_of(line)));
+        spent += cpu_ns() - at;
+        check(!list.overflowed);
+        n++;
+        with += list.n > 0;
+        for (size_t i = 0; i < list.n; i++)
+            if (list.lures[i].flags & LURE_BARE) {
+                bare++;
+                if (getenv("FIREDOOR_SHOW") != NULL)
+                    printf("bare %.*s\n", STR_ARGS(list.lures[i].url));
+            }
+        arena_done(&arena);
+    }
+    printf("%zu texts, %zu with a lure, %zu bare links, %.0f ns a text\n", n, with, bare,
+           spent / (double)n);
+    fclose(file);
+}
