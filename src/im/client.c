@@ -207,6 +207,11 @@ struct stream *client_stream(const struct client *client)
     return client->stream;
 }
 
+bool client_is_gone(const struct client *client)
+{
+    return client->conn == NULL;
+}
+
 void client_send(struct client *client, struct str bytes)
 {
     if (client->conn != NULL)

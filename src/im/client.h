@@ -25,6 +25,8 @@ void client_detach(struct client *client);
 struct desk *client_desk(const struct client *client);
 struct session *client_session(const struct client *client);
 struct stream *client_stream(const struct client *client);
+/* Whether its connection is closed: only what it has asked for keeps the struct. */
+bool client_is_gone(const struct client *client);
 /* Writes bytes that are no stanza (XEP-0198 elements, answers before login). */
 void client_send(struct client *client, struct str bytes);
 /* The resumption that the client asked for has been answered. */

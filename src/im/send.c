@@ -1,5 +1,7 @@
 #include "im/send.h"
 
+#include "im/delivery_rules.h"
+#include "im/message.h"
 #include "im/session_life.h"
 
 void send_to_session(struct session *session, const struct sending_out *what)
@@ -16,8 +18,10 @@ void send_past_features(struct session *session, const struct sending_out *what)
 {
     if (session->ending || session_send(session, what) == OK)
         return;
-    // what it held goes back to the spool; what was to be sent now is the caller's to keep, and
-    // all that matters has a row there already
+    // what it holds goes back to the spool, and so does this
+    if (what->spool_id == 0 && what->stanza->kind == STANZA_MESSAGE &&
+        message_is_keepable(what->stanza))
+        message_keep(session->account, what->stanza, what->delay_us);
     session_end_with(session, STREAM_RESOURCE_CONSTRAINT, "too much waits for this client");
 }
 

@@ -7,13 +7,15 @@
 #define IM_SESSION_LIFE_H
 
 #include "route/session.h"
+#include "xmpp/stream_error.h"
 
 /* Begins a session with this prepared resource.  A session that has it already is ended with
  * conflict (RFC 6120 7.7.2.2).  NULL: the account has as many as it may (7.7.2.1). */
 struct session *session_begin(struct account *account, struct str resource, struct str lang);
 
-/* Ends it: the features hear of it (unavailable presence among others), undelivered messages go
- * on, and the session is freed.  The client must have been taken from it before. */
+/* Ends it, from the loop: the features hear of it (unavailable presence among others), undelivered
+ * messages go on, and the session is freed.  Until the turn ends the caller may still look at it.
+ * The client must have been taken from it before. */
 void session_end(struct session *session);
 
 /* Ends a session whoever holds it: its client, if it has one, is closed with the condition. */

@@ -54,13 +54,24 @@ void session_free(struct session **session)
     s->magic = 0;
     table_remove(&s->home->sessions, id_key(&s->id));
     list_leave(&s->in_account);
-    s->account->n_sessions--;
+    if (!s->ending)
+        s->account->n_sessions--;
     account_release(s->account);
     stanza_unref(&s->presence);
+    if (s->sm != NULL)
+        loop_timer_cancel(&s->sm->timer);
     own_jid_free(&s->jid);
     own_text_free(&s->lang);
     free(s->sm);
     free(s);
+}
+
+void session_mark_ending(struct session *session)
+{
+    if (session->ending)
+        return;
+    session->ending = true;
+    session->account->n_sessions--;
 }
 
 struct session *session_find(struct home *home, uint64_t id)
@@ -71,9 +82,19 @@ struct session *session_find(struct home *home, uint64_t id)
 struct session *session_by_resource(struct account *account, struct str resource)
 {
     LIST_EACH (&account->sessions, struct session, in_account, session)
-        if (str_eq(session->jid.resource, resource))
+        if (!session->ending && str_eq(session->jid.resource, resource))
             return session;
     return NULL;
+}
+
+void session_sm_start(struct session *session, struct sm *sm)
+{
+    must(session->sm == NULL);
+    session->sm = sm;
+    sm->session = session;
+    // what was sent before and is still in the outbox is not counted by the client, but it is in
+    // front: it stays until the first acknowledgement says that the stream has passed it
+    session->n_uncounted = session->outbox_n;
 }
 
 void session_set_lang(struct session *session, struct str lang)
@@ -213,6 +234,8 @@ enum err session_acked(struct session *session, uint32_t h)
         return ERR_MALFORMED;
     sm->request_pending = false;
     sm->acked = h;
+    for (; session->n_uncounted > 0; session->n_uncounted--)
+        has_arrived(session, session_take_out(session));
     for (; n > 0; n--)
         has_arrived(session, session_take_out(session));
     return OK;

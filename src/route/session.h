@@ -46,7 +46,9 @@ struct sm {
     uint32_t acked;        // … that it acknowledged
     bool request_pending;  // an <r/> of ours is unanswered
     int64_t resume_us;     // how long it may be resumed
-    int64_t detached_us;   // loop time at which the client went; 0 while there
+    int64_t detached_us;   // loop time at which the client went
+    struct timer timer;    // runs while the client is away
+    struct session *session;
 };
 
 /* The connection's side, as the session sees it; implemented by im/client.c. */
@@ -93,9 +95,11 @@ struct session {
     struct sm *sm;      // NULL without XEP-0198
     struct list outbox; // of struct out: sent, not known to have arrived
     size_t outbox_n, outbox_bytes;
+    size_t n_uncounted; // of these, sent before XEP-0198 began
     size_t outbox_n_most, outbox_bytes_most;
     unsigned pauses; // its stanzas are not read while > 0
-    bool ending;
+    bool ending;      // it is about to go: gets nothing more, is found no more
+    struct mail end;  // runs its end from the loop, never under a caller's feet
     int64_t started_us; // wall time
     char address[64];   // of the peer, for logs and operators
 };
@@ -107,10 +111,15 @@ void session_free(struct session **session);
 
 /* NULL when it is gone. */
 struct session *session_find(struct home *home, uint64_t id);
-/* The account's session with this resource, or NULL. */
+/* Marks the session as ending: it is no longer counted or found by its resource. */
+void session_mark_ending(struct session *session);
+/* The account's session with this resource that is not ending, or NULL. */
 struct session *session_by_resource(struct account *account, struct str resource);
 
 void session_set_lang(struct session *session, struct str lang);
+
+/* Begins XEP-0198: what is sent and received from now on is counted.  Takes sm. */
+void session_sm_start(struct session *session, struct sm *sm);
 
 /* Queues and writes one stanza; sealed.  ERR_LIMIT: the outbox is full, nothing was queued; the
  * session is beyond help (its reader is too slow) and the caller ends it. */

@@ -1,0 +1,16 @@
+/*
+ * The archive of a person's messages, and what he wants in it.
+ * Spec: XEP-0313 1.1 with XEP-0059.
+ */
+#ifndef IM_ARCHIVE_H
+#define IM_ARCHIVE_H
+
+#include "im/feature.h"
+
+/* Whether this account wants messages exchanged with peer archived (section 8: always and never
+ * lists first, then the default). */
+bool archive_wants(const struct account *account, const struct jid *peer);
+
+extern const struct feature feature_archive;
+
+#endif

@@ -1,0 +1,15 @@
+/*
+ * Client state indication: a phone in a pocket is told later what can wait.
+ * Spec: XEP-0352 1.0.
+ */
+#ifndef IM_CSI_H
+#define IM_CSI_H
+
+#include "im/feature.h"
+
+/* <active/> or <inactive/> from the session's client. */
+void csi_element(struct session *session, const struct element *element);
+
+extern const struct feature feature_csi;
+
+#endif

@@ -1,0 +1,372 @@
+/*
+ * Deliveries to one account form a queue.  A message that needs a row (it is
+ * archived, or must outlive a crash until its reader has it) waits at its place
+ * for the commit; what comes behind it waits too, so that order is kept.  The
+ * commit groups keep that wait short.
+ */
+#include "im/message.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/must.h"
+#include "im/archive.h"
+#include "im/carbons.h"
+#include "im/delivery_rules.h"
+#include "im/feature.h"
+#include "im/gate.h"
+#include "im/offline.h"
+#include "im/send.h"
+#include "xml/writer.h"
+
+#include <stdlib.h>
+
+enum { SESSIONS_MOST = 1024, LURE_KEY_SIZE = 16, WRITTEN_MOST = 512 << 20 };
+
+/* ---- A row in the store for one side of a message ---- */
+
+struct row {
+    struct store_append op;
+    struct stanza *stanza;
+    struct buf text;
+    struct str origin;
+    struct str lures[STORE_LURES_MOST];
+};
+
+static void row_init(struct row *row, struct account *account, struct stanza *stanza,
+                     const struct jid *peer, uint8_t flags, int64_t at_us)
+{
+    row->stanza = stanza_ref(stanza);
+    buf_init(&row->text, WRITTEN_MOST);
+    stanza_write(&row->text, stanza, STR_EMPTY, STR_EMPTY);
+    struct element *origin = element_child(stanza->root, NS_SID, STR("origin-id"));
+    struct str origin_id = origin != NULL ? element_attr(origin, STR("id")) : STR_EMPTY;
+    struct store_append *op = &row->op;
+    op->request.home = loop_mailbox(account->home->loop);
+    op->account = account->number;
+    op->wall_us = at_us;
+    op->flags = flags;
+    op->type = (uint8_t)stanza->type;
+    op->peer = jid_bare(peer);
+    op->resource = peer->resource;
+    op->message_id = stanza->id;
+    op->origin_id = origin_id.at != NULL ? origin_id : STR_EMPTY;
+    op->stanza = buf_str(&row->text);
+    op->n_lures = (uint32_t)(stanza->lure_keys.len / LURE_KEY_SIZE);
+    if (op->n_lures > STORE_LURES_MOST)
+        op->n_lures = STORE_LURES_MOST;
+    for (uint32_t i = 0; i < op->n_lures; i++)
+        row->lures[i] = str_make(stanza->lure_keys.at + (size_t)i * LURE_KEY_SIZE, LURE_KEY_SIZE);
+    op->lures = row->lures;
+}
+
+static void row_done(struct row *row)
+{
+    store_release(&row->op.request);
+    buf_done(&row->text);
+    stanza_unref(&row->stanza);
+}
+
+/* ---- From our people ---- */
+
+// Ids that only we may give are not believed (XEP-0359 6): whoever they name, if it is one of us.
+static bool is_forged_id(const struct element *child, const void *context)
+{
+    const struct desk *desk = context;
+    if (!element_is(child, NS_SID, STR("stanza-id")))
+        return false;
+    struct str by = element_attr(child, STR("by"));
+    struct arena arena;
+    struct jid jid;
+    arena_init(&arena, (size_t)16 * JID_MOST);
+    bool ours = by.at == NULL || jid_parse(&arena, by, &jid) != OK ||
+                desk_domain(desk, jid.domain) != NULL;
+    arena_done(&arena);
+    return ours;
+}
+
+// A sender has a copy of his own in his archive, and his other devices see what he sent.
+struct sent {
+    struct row row;
+    struct account *account;
+    uint64_t session;
+    struct ticket *ticket;
+};
+
+static void sent_is_archived(struct store_request *request)
+{
+    struct sent *sent = CONTAINER_OF(request, struct sent, row.op.request);
+    struct account *account = sent->account;
+    uint64_t id = (uint64_t)sent->row.op.id;
+    if (request->result != OK) {
+        log_event(LOG_WARNING, "sent-not-archived", "account=%.*s error=%s",
+                  STR_ARGS(account->jid.full), err_name(request->result));
+        id = 0;
+    }
+    desk_of(account->home)->counters.archived++;
+    carbons_sent(account, sent->session, sent->row.stanza, id);
+    row_done(&sent->row);
+    ticket_unref(&sent->ticket);
+    account_release(account);
+    free(sent);
+}
+
+static void keep_sent(struct account *account, uint64_t session, struct stanza *stanza,
+                      struct ticket *ticket, int64_t at_us)
+{
+    if (!archive_wants(account, &stanza->to) || !message_is_archivable(stanza)) {
+        carbons_sent(account, session, stanza, 0);
+        return;
+    }
+    struct sent *sent = calloc(1, sizeof *sent);
+    must(sent != NULL);
+    sent->account = account;
+    sent->session = session;
+    sent->ticket = ticket_ref(ticket);
+    account_hold(account);
+    row_init(&sent->row, account, stanza, &stanza->to, STORE_ARCHIVED | STORE_OUTGOING, at_us);
+    sent->row.op.request.done = sent_is_archived;
+    store_append(account->home->store, &sent->row.op);
+}
+
+void message_accept(struct account *sender, uint64_t session, struct stanza *stanza,
+                    struct ticket *ticket, unsigned flags, int64_t at_us)
+{
+    stanza_seal(stanza);
+    // what one sends to oneself is archived once, as it arrives
+    if (!jid_eq_bare(&stanza->to, &sender->jid))
+        keep_sent(sender, session, stanza, ticket, at_us);
+    route_stanza_to(sender->home, stanza, &stanza->to, ticket, flags, at_us);
+}
+
+void message_from_client(struct session *session, struct stanza *stanza, struct ticket *ticket)
+{
+    struct account *account = session->account;
+    // RFC 6121 8.1.1.1: without to it is for the sender's own account
+    if (stanza->to.full.len == 0)
+        stanza_set_to(stanza, &account->jid);
+    element_remove_if(stanza->root, is_forged_id, desk_of(session->home));
+    for (size_t f = 0; features[f] != NULL; f++)
+        if (features[f]->from_client != NULL && features[f]->from_client(session, stanza) == STOP)
+            return;
+    // the guard: at once when nothing in it can be opened, else later, and the session waits
+    if (gate_message(session, stanza, ticket))
+        return;
+    message_accept(account, session->id, stanza, ticket, 0, 0);
+}
+
+/* ---- For our people ---- */
+
+enum delivery_state { WAITS_FOR_ROW, READY_TO_GO };
+
+struct delivery {
+    struct link link; // in account->deliveries
+    enum delivery_state state;
+    struct account *account;
+    struct routed *routed;
+    bool has_row, archived, spooled;
+    struct row row;
+};
+
+static void delivery_free(struct delivery *delivery)
+{
+    list_leave(&delivery->link);
+    account_release(delivery->account);
+    routed_free(&delivery->routed);
+    if (delivery->has_row)
+        row_done(&delivery->row);
+    free(delivery);
+}
+
+struct targets {
+    size_t n;
+    struct session *sessions[SESSIONS_MOST];
+    bool gets[SESSIONS_MOST];
+};
+
+static enum rule_fate decide(struct account *account, const struct routed *routed, bool may_keep,
+                             struct targets *targets)
+{
+    struct rule_session facts[SESSIONS_MOST];
+    targets->n = 0;
+    LIST_EACH (&account->sessions, struct session, in_account, session) {
+        if (session->ending)
+            continue;
+        if (targets->n == SESSIONS_MOST)
+            break;
+        facts[targets->n] = (struct rule_session){
+            .available = session->available,
+            .priority = session->priority,
+            .is_addressed = str_eq(session->jid.resource, routed->to.resource) &&
+                            routed->to.resource.len > 0,
+        };
+        targets->gets[targets->n] = false;
+        targets->sessions[targets->n++] = session;
+    }
+    return delivery_rule(routed->stanza->type, !jid_is_bare(&routed->to), may_keep, facts,
+                         targets->n, targets->gets);
+}
+
+// Hands it to the sessions that the rules name now: some may have come or gone since it arrived.
+static void hand_over(struct account *account, struct delivery *delivery,
+                      const struct targets *targets)
+{
+    struct routed *routed = delivery->routed;
+    struct desk *desk = desk_of(account->home);
+    uint64_t id = delivery->has_row ? (uint64_t)delivery->row.op.id : 0;
+    struct sending_out what = {
+        .stanza = routed->stanza,
+        .archive_id = delivery->archived ? id : 0,
+        .spool_id = delivery->spooled ? id : 0,
+        .delay_us = (routed->flags & ROUTED_HELD) != 0 ? routed->at_us : 0,
+    };
+    for (size_t i = 0; i < targets->n; i++)
+        if (targets->gets[i]) {
+            desk->counters.messages_delivered++;
+            send_to_session(targets->sessions[i], &what);
+        }
+    carbons_received(account, routed->stanza, what.archive_id, targets->sessions, targets->gets,
+                     targets->n);
+}
+
+static void refuse(struct account *account, const struct routed *routed)
+{
+    desk_of(account->home)->counters.messages_refused++;
+    // RFC 6121 8.5.2.2.1, 8.5.3.2.1
+    send_refusal(account->home, routed->stanza, STANZA_SERVICE_UNAVAILABLE, NULL);
+}
+
+static void finish(struct account *account, struct delivery *delivery)
+{
+    struct targets targets;
+    bool keeps = message_is_keepable(delivery->routed->stanza);
+    switch (decide(account, delivery->routed, keeps, &targets)) {
+    case RULE_DELIVER:
+        hand_over(account, delivery, &targets);
+        break;
+    case RULE_OFFLINE:
+        if (!delivery->spooled)
+            message_keep(account, delivery->routed->stanza, delivery->routed->at_us);
+        break;
+    case RULE_REFUSE:
+        refuse(account, delivery->routed);
+        break;
+    case RULE_DROP:
+        break;
+    }
+    delivery_free(delivery);
+}
+
+void message_pump(struct account *account)
+{
+    account_hold(account);
+    while (!account->spool_reading) {
+        struct delivery *first = LIST_FIRST(&account->deliveries, struct delivery, link);
+        if (first == NULL || first->state == WAITS_FOR_ROW)
+            break;
+        finish(account, first);
+    }
+    account_release(account);
+}
+
+static void row_is_there(struct store_request *request)
+{
+    struct delivery *delivery = CONTAINER_OF(request, struct delivery, row.op.request);
+    struct account *account = delivery->account;
+    struct desk *desk = desk_of(account->home);
+    account_hold(account);
+    if (request->result == OK) {
+        delivery->state = READY_TO_GO;
+        desk->counters.archived += delivery->archived;
+        desk->counters.messages_spooled += delivery->spooled;
+        account->n_spooled += delivery->spooled;
+    } else {
+        log_event(LOG_WARNING, "message-not-kept", "account=%.*s id=%.*s error=%s",
+                  STR_ARGS(account->jid.full), STR_ARGS(delivery->routed->stanza->id),
+                  err_name(request->result));
+        send_store_refusal(account->home, delivery->routed->stanza, request->result);
+        delivery_free(delivery);
+    }
+    message_pump(account);
+    account_release(account);
+}
+
+void message_arrived(struct account *account, struct routed *routed)
+{
+    struct desk *desk = desk_of(account->home);
+    struct stanza *stanza = routed->stanza;
+    struct targets targets;
+    bool keepable = message_is_keepable(stanza);
+    bool room = account->n_spooled < desk->settings->offline_messages;
+    enum rule_fate fate = decide(account, routed, keepable && room, &targets);
+    if (fate == RULE_REFUSE || fate == RULE_DROP) {
+        if (fate == RULE_REFUSE)
+            refuse(account, routed);
+        routed_free(&routed);
+        return;
+    }
+    bool archived = message_is_archivable(stanza) && archive_wants(account, &stanza->from);
+    // a row that exists anyway may serve as spool too; without one it is needed where nobody is
+    // there, and where the sender will be told that we have it (XEP-0198)
+    bool spooled =
+        keepable && room && (archived || fate == RULE_OFFLINE || routed->ticket != NULL);
+    struct delivery *delivery = calloc(1, sizeof *delivery);
+    must(delivery != NULL);
+    delivery->account = account;
+    delivery->routed = routed;
+    delivery->archived = archived;
+    delivery->spooled = spooled;
+    delivery->state = archived || spooled ? WAITS_FOR_ROW : READY_TO_GO;
+    account_hold(account);
+    list_add_last(&account->deliveries, &delivery->link);
+    if (delivery->state == READY_TO_GO) {
+        message_pump(account);
+        return;
+    }
+    delivery->has_row = true;
+    row_init(&delivery->row, account, stanza, &stanza->from,
+             (uint8_t)((archived ? STORE_ARCHIVED : 0) | (spooled ? STORE_SPOOLED : 0)),
+             routed->at_us);
+    delivery->row.op.request.done = row_is_there;
+    store_append(account->home->store, &delivery->row.op);
+}
+
+/* ---- Messages whose reader went away ---- */
+
+struct keeping {
+    struct row row;
+    struct account *account;
+};
+
+static void is_kept(struct store_request *request)
+{
+    struct keeping *keeping = CONTAINER_OF(request, struct keeping, row.op.request);
+    struct account *account = keeping->account;
+    if (request->result == OK) {
+        account->n_spooled++;
+        offline_nudge(account);
+    } else {
+        log_event(LOG_ERROR, "message-not-kept", "account=%.*s id=%.*s error=%s",
+                  STR_ARGS(account->jid.full), STR_ARGS(keeping->row.stanza->id),
+                  err_name(request->result));
+        send_store_refusal(account->home, keeping->row.stanza, request->result);
+    }
+    row_done(&keeping->row);
+    account_release(account);
+    free(keeping);
+}
+
+void message_keep(struct account *account, struct stanza *stanza, int64_t at_us)
+{
+    if (account->n_spooled >= desk_of(account->home)->settings->offline_messages) {
+        desk_of(account->home)->counters.messages_refused++;
+        send_refusal(account->home, stanza, STANZA_SERVICE_UNAVAILABLE, NULL);
+        return;
+    }
+    struct keeping *keeping = calloc(1, sizeof *keeping);
+    must(keeping != NULL);
+    keeping->account = account;
+    account_hold(account);
+    row_init(&keeping->row, account, stanza, &stanza->from, STORE_SPOOLED, at_us);
+    keeping->row.op.request.done = is_kept;
+    store_append(account->home->store, &keeping->row.op);
+}

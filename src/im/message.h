@@ -1,0 +1,32 @@
+/*
+ * Messages: accepted from our people, delivered to our people.
+ *
+ * Accepted: made ours (from, ids), judged, archived for the sender, copied to
+ * his other devices, routed.  Arrived: given its row in the store when it has
+ * to last, and only then delivered, in order of arrival.
+ */
+#ifndef IM_MESSAGE_H
+#define IM_MESSAGE_H
+
+#include "route/route.h"
+#include "route/session.h"
+
+/* From our own client; from is set; not sealed. */
+void message_from_client(struct session *session, struct stanza *stanza, struct ticket *ticket);
+
+/* Goes on with a message that was let pass: archive, copies, routing.  session: the id of the
+ * sending session on this home (it may be gone); at_us: wall time at which it was sent, 0 for now;
+ * flags: of the routed. */
+void message_accept(struct account *sender, uint64_t session, struct stanza *stanza,
+                    struct ticket *ticket, unsigned flags, int64_t at_us);
+
+/* For an account of this home; its features have been asked.  Takes the routed. */
+void message_arrived(struct account *account, struct routed *routed);
+
+/* Delivers what may be delivered now, in order. */
+void message_pump(struct account *account);
+
+/* Keeps a message that a session held without a row when it ended. */
+void message_keep(struct account *account, struct stanza *stanza, int64_t at_us);
+
+#endif

@@ -1,0 +1,252 @@
+#include "im/stream_management.h"
+
+#include "base/log.h"
+#include "base/must.h"
+#include "base/random.h"
+#include "im/send.h"
+#include "im/session_life.h"
+#include "xml/element.h"
+#include "xml/writer.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static void say(struct client *client, const char *format, ...) PRINTF_LIKE(2, 3);
+
+static void say(struct client *client, const char *format, ...)
+{
+    struct arena arena;
+    arena_init(&arena, 4096);
+    va_list args;
+    va_start(args, format);
+    client_send(client, arena_vprintf(&arena, format, args));
+    va_end(args);
+    arena_done(&arena);
+}
+
+// h absent: we no longer know (XEP-0198 5 leaves it out then).
+static void say_failed(struct client *client, const char *condition, const uint32_t *h)
+{
+    char text[32] = "";
+    if (h != NULL)
+        snprintf(text, sizeof text, " h='%u'", *h);
+    say(client,
+        "<failed xmlns='urn:xmpp:sm:3'%s><%s xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>"
+        "</failed>",
+        text, condition);
+}
+
+static bool read_h(const struct element *element, uint32_t *h)
+{
+    struct str text = element_attr(element, STR("h"));
+    uint64_t n;
+    if (text.at == NULL || str_to_u64(text, 0, UINT32_MAX, &n) != OK)
+        return false;
+    *h = (uint32_t)n;
+    return true;
+}
+
+static bool is_true(struct str value)
+{
+    return value.at != NULL && (str_eq(value, STR("true")) || str_eq(value, STR("1")));
+}
+
+static void enable(struct client *client, const struct element *element)
+{
+    struct session *session = client_session(client);
+    const struct im_settings *settings = client_desk(client)->settings;
+    if (session == NULL || session->sm != NULL) {
+        say_failed(client, "unexpected-request", NULL);
+        return;
+    }
+    // what went out before cannot be counted: its receipt is known by the socket alone
+    session_written(session);
+    struct sm *sm = calloc(1, sizeof *sm);
+    must(sm != NULL);
+    sm->resumable = is_true(element_attr(element, STR("resume"))) && settings->resume_us > 0;
+    sm->resume_us = settings->resume_us;
+    struct str most = element_attr(element, STR("max"));
+    uint64_t seconds;
+    if (most.at != NULL && str_to_u64(most, 1, INT32_MAX, &seconds) == OK &&
+        (int64_t)seconds * SECOND_US < sm->resume_us)
+        sm->resume_us = (int64_t)seconds * SECOND_US;
+    random_id_z(sm->id);
+    session_sm_start(session, sm);
+    if (sm->resumable)
+        say(client, "<enabled xmlns='urn:xmpp:sm:3' resume='true' id='%s' max='%lld'/>", sm->id,
+            (long long)(sm->resume_us / SECOND_US));
+    else
+        say(client, "<enabled xmlns='urn:xmpp:sm:3'/>");
+}
+
+static void acknowledged(struct client *client, const struct element *element)
+{
+    struct session *session = client_session(client);
+    uint32_t h;
+    if (session == NULL || session->sm == NULL)
+        return;
+    if (read_h(element, &h) && session_acked(session, h) == OK)
+        return;
+    // XEP-0198 4: more than we sent
+    stream_fail(client_stream(client), STREAM_UNDEFINED_CONDITION,
+                "you acknowledged stanzas that were not sent");
+}
+
+void sm_element(struct client *client, const struct element *element)
+{
+    struct session *session = client_session(client);
+    if (str_eq(element->name, STR("r"))) {
+        if (session != NULL && session->sm != NULL)
+            session_sm_requested(session);
+    } else if (str_eq(element->name, STR("a"))) {
+        acknowledged(client, element);
+    } else if (str_eq(element->name, STR("enable"))) {
+        enable(client, element);
+    } else {
+        say_failed(client, "unexpected-request", NULL);
+    }
+}
+
+static void not_resumed(struct client *client, const char *condition, const uint32_t *h)
+{
+    client_desk(client)->counters.failed_resumptions++;
+    say_failed(client, condition, h);
+    stream_not_resumed(client_stream(client));
+    client_resumed(client);
+}
+
+static struct session *find_waiting(struct account *account, struct str id)
+{
+    LIST_EACH (&account->sessions, struct session, in_account, session)
+        if (!session->ending && session->sm != NULL && session->sm->resumable &&
+            str_eq_secret(str_of(session->sm->id), id))
+            return session;
+    return NULL;
+}
+
+static void resume(struct client *client, struct session *session, uint32_t h)
+{
+    struct sm *sm = session->sm;
+    loop_timer_cancel(&sm->timer);
+    client_desk(client)->counters.resumptions++;
+    log_event(LOG_INFO, "session-resumed", "session=%.*s", STR_ARGS(session->jid.full));
+    must(session_acked(session, h) == OK);
+    sm->asked = false;
+    sm->said = sm->durable;
+    say(client, "<resumed xmlns='urn:xmpp:sm:3' previd='%s' h='%u'/>", sm->id, sm->durable);
+    stream_resumed(client_stream(client), session->jid.resource);
+    client_attach(client, session);
+    session_resend(session);
+    client_resumed(client);
+}
+
+// A client that waits for its session's last stanzas to become durable: only then do both sides
+// agree on where to go on.
+struct resuming {
+    struct client *client;
+    uint64_t session;
+    uint32_t h;
+    struct timer timer;
+};
+
+static void try_again(struct timer *timer)
+{
+    struct resuming *resuming = CONTAINER_OF(timer, struct resuming, timer);
+    struct client *client = resuming->client;
+    struct home *home = client_desk(client)->home;
+    struct session *session = session_find(home, resuming->session);
+    if (session == NULL || session->ending || session->client != NULL) {
+        free(resuming);
+        not_resumed(client, "item-not-found", NULL);
+    } else if (session->sm->durable != session->sm->received && !client_is_gone(client)) {
+        loop_timer_set(home->loop, &resuming->timer, SECOND_US / 100, try_again);
+    } else {
+        uint32_t h = resuming->h;
+        free(resuming);
+        if (client_is_gone(client))
+            client_resumed(client);
+        else
+            resume(client, session, h);
+    }
+}
+
+static void begin_resuming(struct client *client, struct session *session, uint32_t h)
+{
+    struct sm *sm = session->sm;
+    if (h - sm->acked > sm->sent - sm->acked) {
+        not_resumed(client, "bad-request", &sm->durable);
+        return;
+    }
+    if (session->client != NULL) {
+        // the client came back before we saw its old connection die
+        struct client *old = session->client;
+        client_detach(old);
+        client_end(old, STREAM_CONFLICT, "resumed elsewhere");
+        sm_wait(session);
+    }
+    struct resuming *resuming = calloc(1, sizeof *resuming);
+    must(resuming != NULL);
+    *resuming = (struct resuming){.client = client, .session = session->id, .h = h};
+    try_again(&resuming->timer);
+}
+
+void sm_resume(struct client *client, const struct element *resume)
+{
+    struct jid bare;
+    uint32_t h;
+    struct str id = element_attr(resume, STR("previd"));
+    must(stream_jid(client_stream(client), &bare));
+    if (id.at == NULL || !read_h(resume, &h)) {
+        not_resumed(client, "bad-request", NULL);
+        return;
+    }
+    struct account *account = account_find(client_desk(client)->home, jid_bare(&bare));
+    struct session *session = account != NULL ? find_waiting(account, id) : NULL;
+    if (session != NULL)
+        begin_resuming(client, session, h);
+    else
+        not_resumed(client, "item-not-found", NULL);
+}
+
+static void too_late(struct timer *timer)
+{
+    struct sm *sm = CONTAINER_OF(timer, struct sm, timer);
+    session_end(sm->session);
+}
+
+void sm_wait(struct session *session)
+{
+    struct sm *sm = session->sm;
+    sm->detached_us = loop_now_us(session->home->loop);
+    sm->session = session;
+    sm->request_pending = false;
+    loop_timer_set(session->home->loop, &sm->timer, sm->resume_us, too_late);
+    log_event(LOG_INFO, "session-waits", "session=%.*s", STR_ARGS(session->jid.full));
+}
+
+void sm_last_words(struct client *client)
+{
+    struct session *session = client_session(client);
+    if (session->sm != NULL)
+        session_sm_requested(session);
+}
+
+void sm_ask_alive(struct client *client)
+{
+    struct session *session = client_session(client);
+    if (session == NULL)
+        return;
+    if (session->sm != NULL) {
+        client_send(client, STR("<r xmlns='urn:xmpp:sm:3'/>"));
+        session->sm->request_pending = true;
+        return;
+    }
+    char id[RANDOM_ID_SIZE + 1];
+    random_id_z(id);
+    struct jid domain = jid_of_prepared(session->jid.domain);
+    struct stanza *ping = stanza_make(STANZA_IQ, TYPE_GET, &domain, &session->jid, str_of(id));
+    element_child_new(&ping->arena, ping->root, NS_PING, STR("ping"));
+    stanza_seal(ping);
+    send_past_features(session, &(struct sending_out){.stanza = ping});
+    stanza_unref(&ping);
+}
