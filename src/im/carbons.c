@@ -97,11 +97,11 @@ static void disable(struct asked *asked)
     set_wanted(asked, false);
 }
 
-static const struct str disco[] = {NS_CARBONS, {0}};
+static const struct str disco[] = {NS_CARBONS, {NULL, 0}};
 static const struct iq_handler iqs[] = {
     {NS_CARBONS, {"enable", 6},  IQ_SET | IQ_ACCOUNT | IQ_OWN_ONLY, enable },
     {NS_CARBONS, {"disable", 7}, IQ_SET | IQ_ACCOUNT | IQ_OWN_ONLY, disable},
-    {0},
+    {{NULL, 0}, {NULL, 0}, 0, NULL},
 };
 
 const struct feature feature_carbons = {

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/must.h"
+#include "base/random.h"
 #include "im/intake.h"
 #include "im/session_life.h"
 #include "im/slowdown.h"
@@ -25,7 +26,7 @@
 
 enum {
     MAGIC_CLIENT = 0x436C6E74,
-    PASSWORD_ARENA = 4096,
+    PASSWORD_TEXT_MOST = 4096, // bytes, as it comes
 };
 
 struct client {
@@ -372,7 +373,7 @@ struct checking {
     struct credentials credentials;
     bool fits;
     size_t len;
-    char password[SCRAM_PASSWORD_MOST];
+    char password[PASSWORD_TEXT_MOST];
 };
 
 static void check_in_kitchen(struct job *job)

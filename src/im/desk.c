@@ -1,5 +1,6 @@
 #include "im/desk.h"
 
+#include "base/clock.h"
 #include "base/must.h"
 #include "im/feature.h"
 #include "im/gate.h"

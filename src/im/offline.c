@@ -5,6 +5,7 @@
  */
 #include "im/offline.h"
 
+#include "base/clock.h"
 #include "base/must.h"
 #include "im/message.h"
 #include "im/send.h"

@@ -30,7 +30,7 @@ struct im_settings {
     const struct im_domain *domains;
     size_t n_domains;
     struct conn_limits conn;
-    struct stream_limits strange, known; // before and after login
+    struct tokenizer_limits strange, known; // before and after login
     int64_t unauthenticated_us;          // from the connection to the bound resource
     int64_t idle_us, answer_us;          // silence until a ping, and then until the end
     uint32_t stanzas_per_s, stanzas_burst;

@@ -1,5 +1,6 @@
 #include "im/stream_management.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/must.h"
 #include "base/random.h"
