@@ -393,7 +393,7 @@ static struct origin origin_of_key(const struct loading *loading, const char *se
             if (strcmp(loading->sections[s].name, section) == 0 &&
                 strcmp(loading->sections[s].keys[k].name, name) == 0)
                 return loading->origins.of[s][k];
-    must(!"a key of the table");
+    must(false); // the callers name keys of the table
     return (struct origin){0};
 }
 

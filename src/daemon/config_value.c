@@ -164,7 +164,7 @@ bool config_value_read(struct arena *arena, const struct config_key *key, struct
     case KIND_LIST:
         return read_list(arena, text, field);
     }
-    must(!"a kind of key");
+    must(false); // the kinds are all above
     return false;
 }
 
@@ -247,7 +247,7 @@ struct str config_value_text(struct arena *arena, const struct config_key *key, 
                                 STR_ARGS(list->at[i]));
         return text;
     }
-    must(!"a kind of key");
+    must(false); // the kinds are all above
     return text;
 }
 
@@ -286,6 +286,6 @@ struct str config_allowed(struct arena *arena, const struct config_key *key)
     case KIND_LIST:
         return STR("a list of texts");
     }
-    must(!"a kind of key");
+    must(false); // the kinds are all above
     return STR_EMPTY;
 }
