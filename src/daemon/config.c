@@ -199,8 +199,9 @@ static bool setting_text(struct loading *loading, struct arena *arena, struct or
         }
         for (int i = 0; i < config_setting_length(setting); i++) {
             const char *item = config_setting_get_string_elem(setting, i);
-            if (item == NULL || strlen(item) > CONFIG_TEXT_MOST / CONFIG_LIST_MOST) {
-                trouble(loading, origin, "%s: the list may hold short texts only", path);
+            if (item == NULL || text.len + strlen(item) > CONFIG_TEXT_MOST) {
+                trouble(loading, origin, "%s: the list may hold texts only, %d bytes in all", path,
+                        CONFIG_TEXT_MOST);
                 return false;
             }
             text = arena_printf(arena, "%.*s%s%s", STR_ARGS(text), i > 0 ? "," : "", item);
@@ -407,7 +408,8 @@ static void inherit(struct loading *loading)
                        (const char *)loading->config + key->inherited,
                        config_value_size(key->kind));
             else if (!loading->given[d][k])
-                *(struct str *)((char *)&loading->domains[d] + key->offset) = STR_EMPTY;
+                must(config_value_read(loading->arena, key, str_of(key->initial),
+                                       &loading->domains[d]));
         }
 }
 
