@@ -36,6 +36,8 @@ enum conn_end {
     CONN_SHUTDOWN,       // its worker ended
 };
 const char *conn_end_name(enum conn_end end);
+/* In on_closed: more about it for the log, static text, may be empty. */
+const char *conn_end_detail(const struct conn *conn);
 
 struct conn_limits {
     size_t outbox_bytes;    // ceiling of what waits to be written
@@ -68,7 +70,7 @@ struct conn_events {
  * For direct TLS conn_start_tls follows. */
 struct conn *conn_accept(struct arrival *arrival, const struct conn_events *events, void *owner,
                          const struct conn_limits *limits);
-/* A connected or connecting non-blocking stream socket: takes the descriptor. */
+/* A connected non-blocking stream socket (also of socketpair): takes the descriptor. */
 struct conn *conn_adopt(struct worker *worker, int fd, const struct addr *peer,
                         const struct conn_events *events, void *owner,
                         const struct conn_limits *limits);

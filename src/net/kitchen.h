@@ -13,8 +13,9 @@ struct kitchen;
 
 /* Embedded in what the work is about; both functions are set by the caller. */
 struct job {
-    struct mail mail; // the kitchen's: posted to the asking loop when done
-    struct loop *loop;
+    struct mail mail;  // the kitchen's: posted to the asking loop when done
+    struct loop *loop; // the asking one: the kitchen sets it
+    int64_t ordered_us;
     void (*run)(struct job *job);  // on a kitchen thread: touches only the job's own data
     void (*done)(struct job *job); // on the asking loop; may free the job
 };

@@ -13,8 +13,6 @@
 #ifndef NET_MAILBOX_H
 #define NET_MAILBOX_H
 
-#include "base/list.h"
-
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>

@@ -14,8 +14,10 @@ struct workers;
 
 struct workers_config {
     size_t n; // threads; 0: one for each core
-    /* On the worker's thread: before its first turn, and after its last while its connections
-     * still stand; what remains open afterwards is closed with CONN_SHUTDOWN.  May be NULL. */
+    /* on_start runs on the worker's thread before its first turn.  on_stop runs in the worker's
+     * name (worker_is_me holds) on the thread that called workers_stop, when all threads have
+     * ended and no mail is left: what is written to connections now still leaves if the peer takes
+     * it at once, then they are closed with CONN_SHUTDOWN.  Either may be NULL. */
     void (*on_start)(struct worker *worker, void *context);
     void (*on_stop)(struct worker *worker, void *context);
     void *context;
@@ -25,8 +27,8 @@ struct workers_config {
 enum err workers_new(const struct workers_config *config, struct workers **out,
                      struct why *why) MUST_CHECK;
 enum err workers_start(struct workers *workers, struct why *why) MUST_CHECK;
-/* Ends and joins all threads, then runs mail that is left, on this thread but in the worker's
- * name.  The workers and their mailboxes stay valid until workers_free. */
+/* Ends and joins all threads; see on_stop.  The workers and their mailboxes stay valid, and mail
+ * posted meanwhile has been run, in the receiver's name. */
 void workers_stop(struct workers *workers);
 /* Stops them where that was not done. */
 void workers_free(struct workers **p);
@@ -35,7 +37,7 @@ size_t workers_count(const struct workers *workers);
 struct worker *workers_at(const struct workers *workers, size_t i);
 /* All homes, in the order of the workers: for tls_config_new_…. */
 struct tls_home *const *workers_homes(const struct workers *workers);
-/* Gives every worker a new snapshot; connections made from then on use it.  From any thread. */
+/* Gives every worker a new snapshot; connections made from then on use it. */
 void workers_set_tls(struct workers *workers, struct tls_config *config);
 
 /* The calling thread's, NULL elsewhere. */

@@ -1,0 +1,32 @@
+#include "net/process.h"
+
+#include <malloc.h>
+#include <signal.h>
+#include <sys/resource.h>
+
+void process_ignore_sigpipe(void)
+{
+    signal(SIGPIPE, SIG_IGN);
+}
+
+uint64_t process_raise_descriptors(uint64_t wanted)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return 0;
+    struct rlimit more = {.rlim_cur = wanted, .rlim_max = wanted};
+    if (wanted <= limit.rlim_max || setrlimit(RLIMIT_NOFILE, &more) != 0) {
+        more = (struct rlimit){.rlim_cur = limit.rlim_max, .rlim_max = limit.rlim_max};
+        if (setrlimit(RLIMIT_NOFILE, &more) != 0)
+            more = limit;
+    }
+    return more.rlim_cur;
+}
+
+void process_tune_malloc(unsigned n_workers)
+{
+    mallopt(M_ARENA_MAX, (int)n_workers + 1);
+    mallopt(M_TRIM_THRESHOLD, 4 << 20);
+    mallopt(M_TOP_PAD, 1 << 20);
+    mallopt(M_MMAP_THRESHOLD, 1 << 20); // fixed: it would otherwise grow by itself
+}

@@ -1,0 +1,41 @@
+/*
+ * TLS sessions as the connection drives them: bytes in, bytes out, no socket.
+ */
+#ifndef NET_TLS_INTERNAL_H
+#define NET_TLS_INTERNAL_H
+
+#include "base/buf.h"
+#include "net/tls.h"
+
+/* Where a session reads from and writes to during one call: the worker's buffers. */
+struct tls_wire {
+    struct str in;   // consumed from the front
+    struct buf *out; // appended to
+};
+
+enum tls_step {
+    TLS_DONE,   // handshake: finished; reading: bytes came
+    TLS_MORE,   // the peer must say more
+    TLS_CLOSED, // close_notify
+    TLS_BROKEN, // protocol error; an alert may be in out
+};
+
+enum { TLS_RECORD_MOST = 16384 };
+
+/* References config.  name: of the identity to show when no SNI comes; for a client, SNI and the
+ * name to verify. */
+struct tls *tls_new(struct tls_config *config, size_t home, bool client, struct str name,
+                    bool alpn);
+void tls_free(struct tls **p);
+
+enum tls_step tls_handshake(struct tls *tls, struct tls_wire *wire);
+/* Reads decrypted bytes; *n of them on TLS_DONE. */
+enum tls_step tls_read(struct tls *tls, struct tls_wire *wire, char *at, size_t room, size_t *n);
+/* Seals bytes (at most TLS_RECORD_MOST) into one record. */
+enum tls_step tls_write(struct tls *tls, struct tls_wire *wire, struct str bytes);
+void tls_say_goodbye(struct tls *tls, struct tls_wire *wire);
+
+/* Why it broke: static text, "" when nothing did. */
+const char *tls_why(const struct tls *tls);
+
+#endif
