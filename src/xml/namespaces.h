@@ -245,6 +245,13 @@ extern const struct namespaces {
 /* The constant with this text, or text itself when it is none of ours. */
 struct str ns_known(struct str text);
 
+/* Whether text is one of the constants itself, not only equal to one. */
+static inline bool ns_is_known(struct str text)
+{
+    uintptr_t at = (uintptr_t)text.at, first = (uintptr_t)&namespaces;
+    return at >= first && at < first + sizeof namespaces;
+}
+
 static inline bool ns_eq(struct str a, struct str b)
 {
     return a.len == b.len && (a.at == b.at || memcmp(a.at, b.at, a.len) == 0);
