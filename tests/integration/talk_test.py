@@ -2,6 +2,7 @@
 
 import glob
 import os
+import xml.etree.ElementTree as ET
 
 import pytest
 
@@ -42,12 +43,15 @@ def test_a_pattern_matches_what_it_should_and_nothing_else():
         ("<iq><body>hello …</body></iq>", ns.format("<body>hello you</body>"), True),
         ("<iq><body>hello</body></iq>", ns.format("<body>hello you</body>"), False),
         ("<iq><a/><b/></iq>", ns.format("<b/><a/>"), False),
+        ("<iq>…<item-not-found/></error></iq>", error, True),
+        ("<iq><error>…</iq>", error, True),
+        ("<iq>…<b></iq>", ns.format("<a><b/></a>"), False),
         ("<iq>…<a/>…<b/>…</iq>", ns.format("<x><a/></x><b/>"), True),
     ]:
-        element = talk.ET.fromstring(text)
+        element = ET.fromstring(text)
         assert talk.matches(pattern, element, {}) == good, pattern
     caught = {}
-    assert talk.matches("<iq id='{=id}'/>", talk.ET.fromstring(ns.format("")), caught)
+    assert talk.matches("<iq id='{=id}'/>", ET.fromstring(ns.format("")), caught)
     assert caught == {"id": "b"}
 
 

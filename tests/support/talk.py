@@ -22,16 +22,23 @@ phone; every session is somebody of his own, `romeo` is one with a resource the 
     romeo goes offline                  unavailable, end of stream
     romeo is cut                        the connection is lost, without a word
     romeo resumes                       XEP-0198; `resumes with h=1`; fails if refused
-    romeo cannot resume                 <failed/>; afterwards he is not bound
+    romeo cannot resume                 <failed/>; afterwards he is not bound (`cannot resume
+                                        nonsense`: with an id that never was)
+    romeo binds                         on the stream of a failed resumption, and becomes available
+    romeo logs in with PASSWORD         on a new connection, which ends at once
+    romeo fails to log in               with the password all test accounts have
     romeo is acked up to 3              waits until the server's h is 3
     romeo acks | acks 5                 sends <a/>, with his count or this one
     romeo asks                          sends <r/>
     romeo sends XML
     romeo gets PATTERN                  his next stanza, nothing before it
-    romeo gets all of                   indented patterns below, in any order
+    romeo gets all of                   indented patterns below, in any order; one that begins with
+                                        `maybe` may come or not
     romeo is quiet                      when the server is done with all sent so far, he got nothing
     romeo drops what came               forgets it
     romeo is closed with CONDITION      stream error and end of the stream
+    romeo is closed after PATTERN       gets this, then the stream ends
+    romeo is disconnected               the stream ends, whatever it says
     server counts METRIC == N           how much it grew since the first line; also >=
     server restarts                     planned; sessions are cut
     server is killed                    SIGKILL and a new start
@@ -50,8 +57,7 @@ import datetime
 import fnmatch
 import itertools
 import re
-import secrets
-import xml.etree.ElementTree as ET
+from xml.sax.saxutils import unescape
 
 import xmpp
 
@@ -66,7 +72,7 @@ class Mismatch(AssertionError):
 
 
 def flatten(element):
-    """An element as a sequence of ("start", name, attributes), ("text", t), ("end",)."""
+    """An element as a sequence of ("start", name, attributes), ("text", t), ("end", name)."""
     yield "start", element.tag, dict(element.attrib)
     if element.text and element.text.strip():
         yield "text", element.text.strip()
@@ -74,13 +80,54 @@ def flatten(element):
         yield from flatten(child)
         if child.tail and child.tail.strip():
             yield "text", child.tail.strip()
-    yield ("end",)
+    yield "end", element.tag
 
 
-def pattern_tokens(element):
-    """The same, with the wildcard a token of its own; within other text it stands for characters."""
-    for token in flatten(element):
-        yield ("any",) if token == ("text", ANY) else token
+TAG = re.compile(r"<(?P<close>/)?(?P<name>[\w:.-]+)(?P<attributes>(?:\s+[\w:.-]+="
+                 r"(?:'[^']*'|\"[^\"]*\"))*)\s*(?P<empty>/)?>|(?P<text>[^<]+)")
+ATTRIBUTE = re.compile(r"([\w:.-]+)=(?:'([^']*)'|\"([^\"]*)\")")
+
+
+def pattern_tokens(text):
+    """The same of a pattern, with the wildcard a token of its own.
+
+    Read by hand, for a wildcard may open a tag that the pattern closes, or the other way round.
+    """
+    at, open_tags, tokens = 0, [], []
+
+    def full_name(name, spaces):
+        prefix, _, local = name.rpartition(":")
+        uri = xmpp.NS_STREAM if prefix == "stream" else spaces
+        return f"{{{uri}}}{local}" if uri else local
+
+    while at < len(text):
+        found = TAG.match(text, at)
+        if found is None:
+            raise AssertionError(f"a pattern is broken at: {text[at:at + 40]}")
+        at = found.end()
+        spaces = open_tags[-1][1] if open_tags else ""
+        if found["text"] is not None:
+            content = found["text"].strip()
+            if content:
+                tokens.append(("any",) if content == ANY else ("text", unescape(content)))
+        elif found["close"]:
+            names = [name for name, _ in open_tags]
+            if found["name"] in names:
+                while open_tags.pop()[0] != found["name"]:
+                    pass
+            tokens.append(("end", found["name"].split(":")[-1]))
+        else:
+            attributes = {name: unescape(one or other, {"&apos;": "'", "&quot;": '"'})
+                          for name, one, other in ATTRIBUTE.findall(found["attributes"])}
+            spaces = attributes.pop("xmlns", spaces)
+            attributes = {("{http://www.w3.org/XML/1998/namespace}lang" if k == "xml:lang" else k): v
+                          for k, v in attributes.items()}
+            tokens.append(("start", full_name(found["name"], spaces), attributes))
+            if found["empty"]:
+                tokens.append(("end", found["name"].split(":")[-1]))
+            else:
+                open_tags.append((found["name"], spaces))
+    return tokens
 
 
 def text_matches(wanted, got, caught):
@@ -99,6 +146,8 @@ def token_matches(wanted, got, caught):
         return False
     if wanted[0] == "text":
         return text_matches(wanted[1], got[1], caught)
+    if wanted[0] == "end":
+        return wanted[1] == got[1].split("}")[-1]
     if wanted[0] == "start":
         name = got[1] if wanted[1].startswith("{") else got[1].split("}")[-1]
         if wanted[1] != name:
@@ -129,17 +178,10 @@ def tokens_match(wanted, got, caught):
 def matches(pattern, element, caught):
     """Compares an element with the text of a pattern.  What it catches is added to caught."""
     seen = {}
-    if tokens_match(list(pattern_tokens(parse(pattern))), list(flatten(element)), seen):
+    if tokens_match(pattern_tokens(pattern), list(flatten(element)), seen):
         caught.update(seen)
         return True
     return False
-
-
-def parse(text):
-    try:
-        return ET.fromstring(f"<w xmlns:stream='{xmpp.NS_STREAM}'>{text}</w>")[0]
-    except (ET.ParseError, IndexError) as trouble:
-        raise AssertionError(f"a pattern is not well-formed: {trouble}: {text}") from None
 
 
 # The script
@@ -234,6 +276,15 @@ class Dialogue:
                         found.setdefault(words[3])
             elif words[0] not in self.NOBODY:
                 found.setdefault(words[0])
+        # who is only spoken of has an account, and is online like everybody
+        texts = [s.text for step in self.steps for s in [step, *step.below]]
+        caught = {name for text in texts for name in re.findall(r"\{=(\w+)\}", text)}
+        for text in texts:
+            for name in re.findall(r"\{([a-z]+(?:/[\w-]*)?)\}", text):
+                session = name.removesuffix("/")
+                known = {f.split("/")[0] for f in found}
+                if session.split("/")[0] not in known | caught | {"domain", "now"}:
+                    found.setdefault(session)
         return list(found)
 
     # what a line may name
@@ -265,7 +316,7 @@ class Dialogue:
                 return self.accounts[name[5:]]
             raise AssertionError(f"nobody is called {{{name}}}")
 
-        return re.sub(r"\{(=?[\w:/-]+)\}", value, text)
+        return re.sub(r"\{(=?[a-z][\w:/-]*)\}", value, text)
 
     # sessions
 
@@ -380,16 +431,31 @@ class Dialogue:
             raise Mismatch(f"wanted {pattern}\ngot    {xmpp.show(element)}")
 
     def gets_all(self, actor, step):
-        left = [self.fill(s.text) for s in step.below]
-        assert left, "nothing is listed"
+        texts = [self.fill(s.text) for s in step.below]
+        left = [t for t in texts if not t.startswith("maybe ")]
+        free = [t.removeprefix("maybe ") for t in texts if t.startswith("maybe ")]
+        assert texts, "nothing is listed"
+
+        def take(element):
+            for patterns in (left, free):
+                for pattern in patterns:
+                    if matches(pattern, element, self.caught):
+                        patterns.remove(pattern)
+                        return True
+            return False
+
+        session = self.sessions[actor]
         while left:
-            element = self.sessions[actor].stanza()
-            for pattern in left:
-                if matches(pattern, element, self.caught):
-                    left.remove(pattern)
-                    break
-            else:
-                raise Mismatch(f"got {xmpp.show(element)}\nwanted one of\n  " + "\n  ".join(left))
+            element = session.stanza()
+            if not take(element):
+                raise Mismatch(f"got {xmpp.show(element)}\nwanted one of\n  "
+                               + "\n  ".join(left + free))
+        if free:
+            # what may come is there when the server is done, or it does not come
+            self.settle()
+            session.fence()
+            while session.inbox and any(matches(p, session.inbox[0], {}) for p in free):
+                take(session.stanza())
 
     def is_quiet(self, actor, step):
         self.settle()
@@ -433,9 +499,41 @@ class Dialogue:
         answer = self.resume(actor, h)
         assert xmpp.local(answer) == "resumed", xmpp.show(answer)
 
-    def cannot_resume(self, actor, step):
+    def cannot_resume(self, actor, step, nonsense):
+        if nonsense:
+            self.sessions[actor].sm_id = "0123456789abcdefghijklmnop"
         answer = self.resume(actor, None)
         assert xmpp.local(answer) == "failed", xmpp.show(answer)
+        assert xmpp.condition_of(answer) == "item-not-found", xmpp.show(answer)
+
+    def binds(self, actor, step):
+        session = self.sessions[actor]
+        session.bind()
+        session.online()
+        session.drain()
+
+    def logs_in(self, actor, step, password):
+        self.server.connect(self.account(actor), password=password).close()
+
+    def fails_to_log_in(self, actor, step):
+        try:
+            self.server.connect(self.account(actor)).close()
+        except xmpp.LoginFailed as failed:
+            assert failed.condition == "not-authorized", str(failed)
+            return
+        raise AssertionError("he is let in")
+
+    def is_closed_after(self, actor, step, pattern):
+        self.gets(actor, step, pattern)
+        self.is_disconnected(actor, step)
+
+    def is_disconnected(self, actor, step):
+        session = self.sessions[actor]
+        try:
+            while True:
+                session.read()
+        except xmpp.Closed:
+            session.ended = True
 
     def is_acked(self, actor, step, h):
         # counted from here on: what opening the session sent does not matter to the reader
@@ -454,6 +552,7 @@ class Dialogue:
     def is_closed(self, actor, step, condition):
         closed = self.sessions[actor].read_until_closed()
         assert closed.condition == condition, f"closed with {closed.condition}"
+        self.sessions[actor].ended = True
 
     ACTS = [
         (r"sends (.+)", sends),
@@ -466,7 +565,12 @@ class Dialogue:
         (r"goes offline", goes_offline),
         (r"is cut", is_cut),
         (r"resumes(?: with h=(\d+))?", resumes),
-        (r"cannot resume", cannot_resume),
+        (r"cannot resume( nonsense)?", cannot_resume),
+        (r"binds", binds),
+        (r"logs in with (.+)", logs_in),
+        (r"fails to log in", fails_to_log_in),
+        (r"is closed after (.+)", is_closed_after),
+        (r"is disconnected", is_disconnected),
         (r"is acked up to (\d+)", is_acked),
         (r"acks(?: (\d+))?", acks),
         (r"asks", asks),
