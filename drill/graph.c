@@ -1,0 +1,232 @@
+/*
+ * Ties are collected as pairs, sorted, and laid out as one array of contacts.
+ */
+#include "drill/graph.h"
+
+#include "base/must.h"
+#include "base/str.h"
+#include "base/table.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct tie {
+    uint32_t a, b;
+};
+
+struct ties {
+    struct tie *at;
+    size_t n, room;
+};
+
+static void add_tie(struct ties *ties, uint32_t a, uint32_t b)
+{
+    if (ties->n + 2 > ties->room) {
+        ties->room = ties->room == 0 ? 1024 : 2 * ties->room;
+        ties->at = realloc(ties->at, ties->room * sizeof *ties->at);
+        must(ties->at != NULL);
+    }
+    // both directions, so that sorting groups each person's contacts
+    ties->at[ties->n++] = (struct tie){a, b};
+    ties->at[ties->n++] = (struct tie){b, a};
+}
+
+static int compare_ties(const void *left, const void *right)
+{
+    const struct tie *a = left, *b = right;
+    if (a->a != b->a)
+        return a->a < b->a ? -1 : 1;
+    return a->b < b->b ? -1 : a->b > b->b;
+}
+
+/* Lays the ties out and frees them; doubles count once, ties to oneself not at all. */
+static void lay_out(struct graph *graph, uint32_t people, struct ties *ties)
+{
+    qsort(ties->at, ties->n, sizeof *ties->at, compare_ties);
+    graph->n_people = people;
+    graph->first = calloc((size_t)people + 1, sizeof *graph->first);
+    graph->contacts = malloc((ties->n + 1) * sizeof *graph->contacts);
+    must(graph->first != NULL && graph->contacts != NULL);
+    uint32_t n = 0;
+    for (size_t i = 0; i < ties->n; i++) {
+        struct tie tie = ties->at[i];
+        if (tie.a == tie.b || (i > 0 && compare_ties(&ties->at[i - 1], &ties->at[i]) == 0))
+            continue;
+        graph->contacts[n++] = tie.b;
+        graph->first[tie.a + 1] = n;
+    }
+    for (uint32_t i = 1; i <= people; i++) {
+        if (graph->first[i] == 0)
+            graph->first[i] = graph->first[i - 1];
+    }
+    graph->n_ties = n / 2;
+    free(ties->at);
+}
+
+void graph_make(struct graph *graph, uint32_t people, double contacts, struct prng *prng)
+{
+    must(people >= 2 && contacts >= 1);
+    // each newcomer brings m ties, each of which counts for two people
+    double ties_each = contacts / 2;
+    uint32_t least = (uint32_t)ties_each;
+    double chance_of_more = ties_each - least;
+    if (least == 0) {
+        least = 1; // nobody is an island
+        chance_of_more = 0;
+    }
+    struct ties ties = {0};
+    for (uint32_t newcomer = 1; newcomer < people; newcomer++) {
+        uint32_t wanted = least + (prng_unit(prng) < chance_of_more);
+        if (wanted > newcomer)
+            wanted = newcomer;
+        size_t n_before = ties.n;
+        for (uint32_t made = 0; made < wanted;) {
+            // an end of a random tie is a person drawn by number of contacts
+            uint32_t other = n_before == 0 ? 0 : ties.at[prng_below(prng, n_before)].a;
+            if (n_before > 0 && prng_below(prng, 20) == 0)
+                other = (uint32_t)prng_below(prng, newcomer); // and now and then anybody
+            bool known = false;
+            for (size_t i = n_before; i < ties.n; i++)
+                known |= ties.at[i].a == other;
+            if (known)
+                continue;
+            add_tie(&ties, newcomer, other);
+            made++;
+        }
+    }
+    lay_out(graph, people, &ties);
+}
+
+/* The number of a name, given in order of appearance. */
+static uint32_t number_of(struct table *names, struct str name, uint32_t *n)
+{
+    uint32_t *known = table_get(names, name);
+    if (known != NULL)
+        return *known;
+    // the number and the name that the table borrows, in one block
+    uint32_t *fresh = malloc(sizeof *fresh + name.len);
+    must(fresh != NULL);
+    *fresh = (*n)++;
+    memcpy(fresh + 1, name.at, name.len);
+    must(table_put(names, str_make((char *)(fresh + 1), name.len), fresh) == OK);
+    return *fresh;
+}
+
+static struct str cut_word(struct str *rest)
+{
+    size_t from = 0;
+    while (from < rest->len && strchr(" \t\r\n,;", rest->at[from]) != NULL)
+        from++;
+    size_t to = from;
+    while (to < rest->len && strchr(" \t\r\n,;", rest->at[to]) == NULL)
+        to++;
+    struct str word = str_make(rest->at + from, to - from);
+    *rest = str_skip(*rest, to);
+    return word;
+}
+
+/* Keeps the people met first on a walk in breadth from a random one. */
+static void keep_part(struct graph *graph, uint32_t people, struct prng *prng)
+{
+    uint32_t *queue = malloc(graph->n_people * sizeof *queue);
+    uint32_t *number = malloc(graph->n_people * sizeof *number);
+    must(queue != NULL && number != NULL);
+    for (uint32_t i = 0; i < graph->n_people; i++)
+        number[i] = UINT32_MAX;
+    uint32_t n_met = 0, n_done = 0;
+    while (n_met < people) {
+        if (n_done == n_met) { // the first one, or another island
+            uint32_t start = (uint32_t)prng_below(prng, graph->n_people);
+            while (number[start] != UINT32_MAX)
+                start = (start + 1) % graph->n_people;
+            number[start] = n_met;
+            queue[n_met++] = start;
+        }
+        uint32_t person = queue[n_done++];
+        for (uint32_t i = 0; i < graph_degree(graph, person) && n_met < people; i++) {
+            uint32_t other = graph_contacts(graph, person)[i];
+            if (number[other] == UINT32_MAX) {
+                number[other] = n_met;
+                queue[n_met++] = other;
+            }
+        }
+    }
+    struct ties ties = {0};
+    for (uint32_t a = 0; a < graph->n_people; a++) {
+        for (uint32_t i = 0; number[a] != UINT32_MAX && i < graph_degree(graph, a); i++) {
+            uint32_t b = graph_contacts(graph, a)[i];
+            if (a < b && number[b] != UINT32_MAX)
+                add_tie(&ties, number[a], number[b]);
+        }
+    }
+    free(queue);
+    free(number);
+    graph_done(graph);
+    lay_out(graph, people, &ties);
+}
+
+enum err graph_read(struct graph *graph, const char *path, uint32_t people, struct prng *prng,
+                    struct why *why)
+{
+    FILE *file = fopen(path, "re");
+    if (file == NULL)
+        return why_say(why, ERR_IO, "%s: %s", path, strerror(errno));
+    struct table names;
+    table_init(&names, 10000000);
+    struct ties ties = {0};
+    uint32_t n = 0;
+    unsigned n_line = 0;
+    enum err e = OK;
+    char *line = NULL;
+    size_t room = 0;
+    for (ssize_t len; e == OK && (len = getline(&line, &room, file)) > 0;) {
+        struct str rest = str_make(line, (size_t)len);
+        struct str a = cut_word(&rest), b = cut_word(&rest);
+        n_line++;
+        if (a.len == 0 || a.at[0] == '#' || (n_line == 1 && str_eq(a, STR("from"))))
+            continue;
+        if (b.len == 0)
+            e = why_say(why, ERR_MALFORMED, "%s:%u: a line names two people", path, n_line);
+        else if (!str_eq(a, b))
+            add_tie(&ties, number_of(&names, a, &n), number_of(&names, b, &n));
+    }
+    free(line);
+    fclose(file);
+    size_t at = 0;
+    for (void *number; (number = table_next(&names, &at)) != NULL;)
+        free(number);
+    table_done(&names);
+    if (e == OK && n < 2)
+        e = why_say(why, ERR_MALFORMED, "%s: no two people know each other", path);
+    if (e != OK) {
+        free(ties.at);
+        return e;
+    }
+    lay_out(graph, n, &ties);
+    if (people != 0 && people < n)
+        keep_part(graph, people, prng);
+    return OK;
+}
+
+void graph_done(struct graph *graph)
+{
+    free(graph->first);
+    free(graph->contacts);
+    *graph = (struct graph){0};
+}
+
+bool graph_are_contacts(const struct graph *graph, uint32_t a, uint32_t b)
+{
+    uint32_t low = graph->first[a], high = graph->first[a + 1];
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (graph->contacts[middle] == b)
+            return true;
+        if (graph->contacts[middle] < b)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return false;
+}

@@ -1,0 +1,46 @@
+/*
+ * Who knows whom: contact graphs with the degrees of real ones.
+ *
+ * A few people have many contacts and most have few: that is what carries a
+ * worm.  Graphs are made by preferential attachment (Barabasi and Albert) or
+ * read from a file of pairs.  The same seed gives the same graph everywhere.
+ */
+#ifndef DRILL_GRAPH_H
+#define DRILL_GRAPH_H
+
+#include "base/err.h"
+#include "base/random.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct graph {
+    uint32_t n_people;
+    size_t n_ties;      // undirected
+    uint32_t *first;    // n_people + 1 indices into contacts
+    uint32_t *contacts; // of all people, one after the other, ascending for each
+};
+
+/* people at least 2; contacts: the mean number wanted, at least 1.  Everybody is connected. */
+void graph_make(struct graph *graph, uint32_t people, double contacts, struct prng *prng);
+/* Reads "a b" on each line, further columns ignored, a line of names allowed at the top; then
+ * keeps at most `people` of them (0: all), those nearest to a random first one, so that the part
+ * keeps its density.  */
+enum err graph_read(struct graph *graph, const char *path, uint32_t people, struct prng *prng,
+                    struct why *why) MUST_CHECK;
+void graph_done(struct graph *graph);
+
+static inline uint32_t graph_degree(const struct graph *graph, uint32_t person)
+{
+    return graph->first[person + 1] - graph->first[person];
+}
+
+static inline const uint32_t *graph_contacts(const struct graph *graph, uint32_t person)
+{
+    return graph->contacts + graph->first[person];
+}
+
+bool graph_are_contacts(const struct graph *graph, uint32_t a, uint32_t b);
+
+#endif
