@@ -39,7 +39,7 @@ uint32_t chat_partner(struct chatter *chatter, const struct graph *graph)
 {
     uint32_t n = graph_degree(graph, chatter->person);
     must(n > 0);
-    double rank = pow((double)n, prng_unit(&chatter->prng)) - 1;
+    double rank = pow(n + 1.0, prng_unit(&chatter->prng)) - 1;
     uint32_t at = ((uint32_t)rank + chatter->favourite % n) % n;
     return graph_contacts(graph, chatter->person)[at];
 }

@@ -188,8 +188,10 @@ enum err graph_read(struct graph *graph, const char *path, uint32_t people, stru
             continue;
         if (b.len == 0)
             e = why_say(why, ERR_MALFORMED, "%s:%u: a line names two people", path, n_line);
-        else if (!str_eq(a, b))
-            add_tie(&ties, number_of(&names, a, &n), number_of(&names, b, &n));
+        if (e != OK || str_eq(a, b))
+            continue;
+        uint32_t of_a = number_of(&names, a, &n), of_b = number_of(&names, b, &n);
+        add_tie(&ties, of_a, of_b);
     }
     free(line);
     fclose(file);

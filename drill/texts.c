@@ -117,37 +117,38 @@ void texts_link(struct prng *prng, struct buf *out)
     buf_add(out, prng_below(prng, 12) == 0 ? STR("http://") : STR("https://"));
     if (prng_unit(prng) < 0.75) {
         // rank by a power law over the known hosts
-        double rank = pow((double)COUNT_OF(hosts), prng_unit(prng)) - 1;
+        double rank = pow(COUNT_OF(hosts) + 1.0, prng_unit(prng)) - 1;
         buf_add(out, str_of(hosts[(size_t)rank]));
     } else {
         // 48 x 48 x 8 small sites: most of those drawn appear once
         const char *first = PICK(prng, words), *second = PICK(prng, words);
         buf_printf(out, "www.%s-%s.%s", first, second, PICK(prng, endings));
     }
-    const char *word = PICK(prng, words);
+    // drawn one by one: the order within a call's arguments is the compiler's to choose
+    const char *word = PICK(prng, words), *more = PICK(prng, words);
+    unsigned number = (unsigned)prng_below(prng, 1000000);
     switch (prng_below(prng, 4)) {
     case 0:
-        buf_printf(out, "/%s/%u", word, (unsigned)prng_below(prng, 1000000));
+        buf_printf(out, "/%s/%u", word, number);
         break;
     case 1:
-        buf_printf(out, "/%s?id=%u", word, (unsigned)prng_below(prng, 1000000));
+        buf_printf(out, "/%s?id=%u", word, number);
         break;
     case 2:
-        buf_printf(out, "/%s-%s-%u.html", word, PICK(prng, words),
-                   (unsigned)prng_below(prng, 1000));
+        buf_printf(out, "/%s-%s-%u.html", word, more, number % 1000);
         break;
     default:
-        buf_printf(out, "/%s/%s/", word, PICK(prng, words));
+        buf_printf(out, "/%s/%s/", word, more);
     }
 }
 
 static bool fill(struct str name, struct prng *prng, struct buf *out)
 {
+    unsigned hour = 8 + (unsigned)prng_below(prng, 11), minute = 5 * (unsigned)prng_below(prng, 12);
     if (str_eq(name, STR("link")))
         texts_link(prng, out);
     else if (str_eq(name, STR("time")))
-        buf_printf(out, "%u:%02u", 8 + (unsigned)prng_below(prng, 11),
-                   5 * (unsigned)prng_below(prng, 12));
+        buf_printf(out, "%u:%02u", hour, minute);
     else if (str_eq(name, STR("day")))
         buf_add(out, str_of(PICK(prng, days)));
     else if (str_eq(name, STR("file")))
