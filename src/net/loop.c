@@ -33,11 +33,13 @@ struct wheel {
     struct list slots[LEVELS][SLOTS];
 };
 
+enum { NO_ALARM = 0, ALARM_RANG = -1 };
+
 struct loop {
     uv_loop_t uv;
     uv_async_t async;
     uv_timer_t alarm;
-    int64_t alarm_tick; // 0: none set
+    int64_t alarm_tick; // NO_ALARM, ALARM_RANG, or for when it is set
     struct mailbox mailbox;
     struct list chores[TURN_ENDS];
     bool in_turn; // this turn's time was taken
@@ -175,7 +177,7 @@ static void on_async(uv_async_t *async)
 
 static void on_alarm(uv_timer_t *alarm)
 {
-    CONTAINER_OF(alarm, struct loop, alarm)->alarm_tick = 0;
+    CONTAINER_OF(alarm, struct loop, alarm)->alarm_tick = ALARM_RANG;
 }
 
 static void wake(void *context)
@@ -260,17 +262,19 @@ static void run_chores(struct list *chores)
 static void set_alarm(struct loop *loop)
 {
     int64_t next = wheel_next(&loop->wheel);
-    if (next == loop->alarm_tick || (next == INT64_MAX && loop->alarm_tick == 0))
+    if (next == INT64_MAX)
+        next = NO_ALARM;
+    if (next == loop->alarm_tick)
         return;
-    if (next == INT64_MAX) {
+    loop->alarm_tick = next;
+    if (next == NO_ALARM) {
         uv_timer_stop(&loop->alarm);
-        loop->alarm_tick = 0;
         return;
     }
     int64_t wait_us = (next << TICK_SHIFT) - clock_now_us();
     uv_update_time(&loop->uv);
-    uv_timer_start(&loop->alarm, on_alarm, wait_us <= 0 ? 0 : (uint64_t)(wait_us + 999) / 1000, 0);
-    loop->alarm_tick = next;
+    // repeating: libuv runs timers before it waits, and one that rings there would be lost on it
+    uv_timer_start(&loop->alarm, on_alarm, wait_us <= 0 ? 0 : (uint64_t)(wait_us + 999) / 1000, 1);
 }
 
 static void turn(struct loop *loop, bool may_wait)

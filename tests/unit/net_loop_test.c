@@ -159,7 +159,7 @@ TEST(signals_arrive_on_the_loop)
     check(loop_new("test", &loop, NULL) == OK);
     int wanted[] = {SIGUSR1, SIGHUP};
     check(loop_signals(loop, wanted, 2, note_signal, NULL, NULL) == OK);
-    kill(getpid(), SIGHUP);
+    raise(SIGHUP);
     while (got_signal == 0)
         loop_turn(loop, SECOND_US);
     check(got_signal == SIGHUP);
