@@ -32,7 +32,7 @@ BELOW = {
     # programs of their own: they speak to the server through sockets, never through its rooms
     "ctl": ["base", "net", "xml", "xmpp/jid.h"],
     "drill": ["base", "net", "xml", "xmpp"],
-    "bench": ["base", "net", "xml", "xmpp", "drill"],
+    "bench": ["base", "net", "xml", "xmpp", "drill", "store"],
 }
 
 # Folders that hold rooms.  A room below src/ is its folder; outside, the folder itself is the room.

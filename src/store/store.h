@@ -378,8 +378,10 @@ struct store_message {
 
 enum { STORE_LURE_KEY_MOST = 32, STORE_LURES_MOST = 64 }; // bytes; keys of one message
 
-/* ids are given out at the call, so op->id may be read at once; the row is there with OK.  Taking
- * it out of the spool may be asked for before this completes. */
+/* ids are given out at the call, so op->id may be read at once (unless backdated); the row is there
+ * with OK.  Taking it out of the spool may be asked for before this completes.  A row with lures
+ * that is not archived (flags may even be 0) outlives its delivery without its stanza, so that
+ * store_deliveries finds it.  ERR_MISSING when the account was deleted. */
 struct store_append {
     struct store_request request;
     int64_t account;
@@ -391,10 +393,11 @@ struct store_append {
     uint32_t n_lures;
     const struct str *lures; // keys by which store_deliveries finds this row
     int64_t id;              // out
+    bool folded;             // the store's own: it left the spool before it was written
 };
 void store_append(struct store *store, struct store_append *op);
 
-/* What waits for an account, in order.  Withdrawn messages do not wait. */
+/* What waits for an account, in order.  Withdrawn messages do not wait, until shown again. */
 struct store_spool_list {
     struct store_request request;
     int64_t account;
@@ -406,15 +409,15 @@ struct store_spool_list {
 };
 void store_spool_list(struct store *store, struct store_spool_list *op);
 
-/* Takes messages out of the spool: the ids named, and (up_to_id != 0) all up to that one.  A row
- * that is not archived goes altogether.  What is gone already is no error. */
+/* Takes messages out of the spool: the ids named, and (up_to_id != 0) all up to that one but the
+ * withdrawn.  A row that is not archived goes altogether.  What is gone already is no error. */
 struct store_spool_clear {
     struct store_request request;
     int64_t account;
     int64_t up_to_id;
     uint32_t n_ids;
     const int64_t *ids;
-    uint32_t n_cleared; // out
+    uint32_t n_cleared; // out: rows that were there
 };
 void store_spool_clear(struct store *store, struct store_spool_clear *op);
 
@@ -425,12 +428,14 @@ struct store_spool_count {
 };
 void store_spool_count(struct store *store, struct store_spool_count *op);
 
-/* Drops what has waited since before then: at most so many; more: call again. */
+/* Drops what has waited since before then, looking at no more than `most`; more: call again, with
+ * after_account and after_id as they were left. */
 struct store_spool_expire {
     struct store_request request;
     int64_t before_us;
     uint32_t most;
-    uint32_t n; // out
+    int64_t after_account, after_id; // in and out
+    uint32_t n;                      // out: dropped
     bool more;
 };
 void store_spool_expire(struct store *store, struct store_spool_expire *op);
@@ -513,6 +518,17 @@ struct store_deliveries {
     bool more;
 };
 void store_deliveries(struct store *store, struct store_deliveries *op);
+
+/* Forgets the keys of rows older than that: at most so many rows.  Rows that are neither archived
+ * nor spooled, kept only for these keys, go altogether. */
+struct store_deliveries_expire {
+    struct store_request request;
+    int64_t before_us;
+    uint32_t most;
+    uint32_t n; // out
+    bool more;
+};
+void store_deliveries_expire(struct store *store, struct store_deliveries_expire *op);
 
 /* ---- Records: small durable things of the rooms above -------------------------------------- */
 
@@ -617,7 +633,7 @@ struct store_event_read {
 };
 void store_event_read(struct store *store, struct store_event_read *op);
 
-/* Forgets events up to and including that number. */
+/* Forgets events up to and including that number (the newest one of all may stay). */
 struct store_event_trim {
     struct store_request request;
     int64_t up_to;

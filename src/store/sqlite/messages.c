@@ -1,0 +1,773 @@
+/*
+ * Messages in SQLite: archive, spool, and who received which lure.
+ *
+ * A commit costs what pages it dirties, so tables instead of indexes: `message`
+ * is a log that only grows at its end.  `archive` and `spool` hold (owner, id):
+ * an archive page is one walk along `archive`, filtered without reading a
+ * message.  But every owner has a page of his own there; so a new message's
+ * entry is first written to `recent`, also a log, in which most messages are
+ * delivered and taken out of the spool again.  Some thousand entries later they
+ * move to `archive` and `spool`, sorted by owner, a part at a time.  Readers
+ * look at both.
+ */
+#include "store/sqlite/sqlite_internal.h"
+
+#include "base/list.h"
+
+#include <stdlib.h>
+
+#define OP(type) struct store_##type *op = CONTAINER_OF(request, struct store_##type, request)
+
+enum {
+    TYPE_SHIFT = 8, // in message.flags
+    FLAGS_ON_DISK = STORE_ARCHIVED | STORE_OUTGOING,
+    BACKDATE_TRIES = 4096,
+    CLEAR_STEP = 256,   // rows taken out of a spool at a time
+    ERASE_STEP = 200,   // rows of a deleted account erased in one commit
+    RECENT_MOST = 8192, // entries from which on they are moved…
+    RECENT_LEFT = 1024, // …all but the newest, which may soon leave the spool…
+    MOVING_PARTS = 8,   // …in so many commits, so that none takes long
+};
+
+/* ---- Writing ------------------------------------------------------------------------------- */
+
+static bool insert_message(struct connection *c, const struct store_append *op, int64_t id,
+                           struct str stanza)
+{
+    int64_t flags = (op->flags & FLAGS_ON_DISK) | (int64_t)op->type << TYPE_SHIFT;
+    return sql_run(c, "INSERT OR IGNORE INTO message VALUES (?, ?, ?, ?, ?, ?, ?, ?)", "iiittttb",
+                   id, op->account, flags, op->peer, op->resource, op->message_id, op->origin_id,
+                   stanza) > 0;
+}
+
+static void insert_lures(struct connection *c, const struct store_append *op)
+{
+    for (uint32_t i = 0; i < op->n_lures; i++)
+        sql_run(c, "INSERT OR IGNORE INTO lure VALUES (?, ?)", "bi", op->lures[i], op->id);
+}
+
+// Where the row is found: in the archive, in the spool, by its lures.
+static void insert_entry(struct connection *c, const struct store_append *op, bool archived,
+                         bool spooled)
+{
+    bool lures = op->n_lures > 0;
+    int64_t visible = archived ? 0 : VISIBLE_LEDGER | (lures ? 0 : VISIBLE_NOWHERE);
+    int64_t kept = archived ? KEPT_ALL : lures ? KEPT_LEDGER : KEPT_NOTHING;
+    int64_t peer = peer_hash(c, op->peer);
+    if (!op->backdate) {
+        sql_run(c, "INSERT INTO recent VALUES (?, ?, ?, ?, ?)", "iiiii", op->id, op->account, peer,
+                visible, spooled ? kept : INT64_C(-1));
+        c->n_recent++;
+        return;
+    }
+    if (archived || lures)
+        sql_run(c, "INSERT INTO archive VALUES (?, ?, ?, ?)", "iiii", op->account, op->id, peer,
+                visible);
+    if (spooled)
+        sql_run(c, "INSERT INTO spool VALUES (?, ?, ?)", "iii", op->account, op->id, kept);
+}
+
+enum err message_append(struct connection *c, struct store_request *request)
+{
+    OP(append);
+    if (c->any_deleted &&
+        sql_number(c, 0, "SELECT 1 FROM account WHERE number = ?", "i", op->account) == 0)
+        return ERR_MISSING;
+    bool archived = (op->flags & STORE_ARCHIVED) != 0, spooled = append_is_spooled(op);
+    bool lures = op->n_lures > 0;
+    if (!archived && !spooled && !lures)
+        return OK; // delivered before it was written
+    struct str stanza = archived || spooled ? op->stanza : STR_EMPTY;
+    bool done = insert_message(c, op, op->id, stanza);
+    // others of that very microsecond: only imports meet them
+    for (int i = 0; i < BACKDATE_TRIES && !done && op->backdate && c->failed == SQLITE_OK; i++)
+        done = insert_message(c, op, ++op->id, stanza);
+    if (!done)
+        return ERR_EXISTS;
+    insert_entry(c, op, archived, spooled);
+    if (lures)
+        insert_lures(c, op);
+    return OK;
+}
+
+/* ---- From recent to archive and spool ------------------------------------------------------ */
+
+bool messages_want_moving(const struct connection *c)
+{
+    return c->moving_up_to != 0 || c->n_recent > RECENT_MOST;
+}
+
+// Neighbours stay together, so that a part fills whole pages.
+#define PART "(owner >> 6 & 7) = ?2"
+
+static void move_part(struct connection *c, int64_t up_to, int64_t part)
+{
+    sql_run(c,
+            "INSERT INTO archive SELECT owner, id, peer, visible FROM recent "
+            "WHERE id <= ?1 AND visible < 8 AND " PART " ORDER BY owner, id",
+            "ii", up_to, part);
+    sql_run(c,
+            "INSERT INTO spool SELECT owner, id, kept FROM recent "
+            "WHERE id <= ?1 AND kept >= 0 AND " PART " ORDER BY owner, id",
+            "ii", up_to, part);
+    c->n_recent -= sql_run(c, "DELETE FROM recent WHERE id <= ?1 AND " PART, "ii", up_to, part);
+}
+
+void messages_move_some(struct connection *c)
+{
+    if (c->moving_up_to == 0)
+        c->moving_up_to =
+            sql_number(c, 0, "SELECT id FROM recent ORDER BY id DESC LIMIT 1 OFFSET ?", "i",
+                       (int64_t)RECENT_LEFT);
+    move_part(c, c->moving_up_to, c->moving_part++);
+    if (c->moving_part < MOVING_PARTS)
+        return;
+    c->moving_part = c->moving_up_to = 0;
+    c->n_recent = sql_number(c, 0, "SELECT count(*) FROM recent", "");
+}
+
+// For housekeeping that would rather look in one place only.
+static void move_all(struct connection *c)
+{
+    for (int64_t part = 0; part < MOVING_PARTS; part++)
+        move_part(c, INT64_MAX, part);
+    c->moving_part = c->moving_up_to = 0;
+}
+
+/* ---- Reading rows -------------------------------------------------------------------------- */
+
+#define MESSAGE_COLUMNS "m.id, m.flags, m.peer, m.resource, m.message_id, m.origin_id, m.stanza"
+enum { N_MESSAGE_COLUMNS = 7 };
+
+static struct store_message read_message(struct connection *c, sqlite3_stmt *s, int64_t visible,
+                                         bool record)
+{
+    int64_t flags = sqlite3_column_int64(s, 1);
+    struct store_message m = {
+        .id = sqlite3_column_int64(s, 0),
+        .flags = (uint8_t)(flags & FLAGS_ON_DISK),
+        .type = (uint8_t)(flags >> TYPE_SHIFT),
+        .peer = sql_text(c, s, 2),
+        .resource = sql_text(c, s, 3),
+        .message_id = sql_text(c, s, 4),
+        .origin_id = sql_text(c, s, 5),
+        .stanza = STR_EMPTY,
+    };
+    m.wall_us = store_id_time_us(m.id);
+    if (visible & VISIBLE_HIDDEN)
+        m.flags |= STORE_HIDDEN;
+    if (visible & VISIBLE_TOMBSTONE)
+        m.flags |= STORE_TOMBSTONE;
+    if (record || (visible & VISIBLE_WITHDRAWN) == 0)
+        m.stanza = sql_text(c, s, 6);
+    return m;
+}
+
+// A page that outgrows the results' ceiling ends before the row that did not fit.
+static bool page_is_cut(struct connection *c, uint32_t n)
+{
+    if (c->refused == OK || n == 0)
+        return false;
+    c->refused = OK;
+    return true;
+}
+
+/* ---- Spool --------------------------------------------------------------------------------- */
+
+int64_t spool_length(struct connection *c, int64_t account)
+{
+    return sql_number(c, 0,
+                      "SELECT (SELECT count(*) FROM spool WHERE owner = ?1 AND kept < 4) + "
+                      "(SELECT count(*) FROM recent INDEXED BY recent_spool "
+                      "WHERE owner = ?1 AND kept >= 0 AND kept < 4)",
+                      "i", account);
+}
+
+enum err spool_count(struct connection *c, struct store_request *request)
+{
+    OP(spool_count);
+    op->n = (uint64_t)spool_length(c, op->account);
+    return OK;
+}
+
+enum err spool_list(struct connection *c, struct store_request *request)
+{
+    OP(spool_list);
+    op->n = 0;
+    op->more = false;
+    op->messages = sql_room(c, op->most, sizeof *op->messages);
+    if (op->messages == NULL)
+        return OK;
+    sqlite3_stmt *s =
+        sql_start(c,
+                  "SELECT s.id, " MESSAGE_COLUMNS " FROM spool s "
+                  "CROSS JOIN message m ON m.id = s.id "
+                  "WHERE s.owner = ?1 AND s.id > ?2 AND s.kept < 4 "
+                  "UNION ALL SELECT s.id, " MESSAGE_COLUMNS
+                  " FROM recent s INDEXED BY recent_spool CROSS JOIN message m ON m.id = s.id "
+                  "WHERE s.owner = ?1 AND s.id > ?2 AND s.kept >= 0 AND s.kept < 4 "
+                  "ORDER BY 1 LIMIT ?3",
+                  "iii", op->account, op->after_id, (int64_t)op->most + 1);
+    while (sql_next(c, s)) {
+        struct store_message m = {0};
+        if (op->n < op->most)
+            m = read_message(c, s, 0, false);
+        if (op->n == op->most || page_is_cut(c, op->n)) {
+            op->more = true;
+            sql_stop(c, s);
+            break;
+        }
+        m.flags |= STORE_SPOOLED;
+        op->messages[op->n++] = m;
+    }
+    return OK;
+}
+
+// What delivery, expiry or withdrawal leaves of a message that has left the spool.
+static void leave_spool(struct connection *c, int64_t id, int64_t kept)
+{
+    if ((kept & KEPT_MASK) == KEPT_NOTHING)
+        sql_run(c, "DELETE FROM message WHERE id = ?", "i", id);
+    else if ((kept & KEPT_MASK) == KEPT_LEDGER)
+        sql_run(c, "UPDATE message SET stanza = x'' WHERE id = ?", "i", id);
+}
+
+static bool clear_recent(struct connection *c, int64_t account, int64_t id)
+{
+    if (sql_run(c, "UPDATE recent SET kept = -1 WHERE id = ? AND owner = ? AND (kept & 3) = 1",
+                "ii", id, account) > 0)
+        return true;
+    int64_t kept =
+        sql_number(c, -1, "SELECT kept FROM recent WHERE id = ? AND owner = ? AND kept >= 0", "ii",
+                   id, account);
+    if (kept < 0)
+        return false;
+    if ((kept & KEPT_MASK) == KEPT_NOTHING)
+        sql_run(c, "DELETE FROM recent WHERE id = ?", "i", id);
+    else
+        sql_run(c, "UPDATE recent SET kept = -1 WHERE id = ?", "i", id);
+    leave_spool(c, id, kept);
+    return true;
+}
+
+static bool clear_one(struct connection *c, int64_t account, int64_t id)
+{
+    if (clear_recent(c, account, id))
+        return true;
+    int64_t kept =
+        sql_number(c, -1, "SELECT kept FROM spool WHERE owner = ? AND id = ?", "ii", account, id);
+    if (kept < 0)
+        return false;
+    sql_run(c, "DELETE FROM spool WHERE owner = ? AND id = ?", "ii", account, id);
+    leave_spool(c, id, kept);
+    return true;
+}
+
+static uint32_t clear_recent_up_to(struct connection *c, int64_t account, int64_t up_to)
+{
+    uint32_t n_cleared = (uint32_t)sql_run(c,
+                                           "UPDATE recent INDEXED BY recent_spool SET kept = -1 "
+                                           "WHERE owner = ? AND id <= ? AND kept >= 0 AND kept = 1",
+                                           "ii", account, up_to);
+    for (;;) { // those of which delivery leaves less
+        int64_t id = sql_number(c, 0,
+                                "SELECT id FROM recent INDEXED BY recent_spool WHERE owner = ? "
+                                "AND id <= ? AND kept >= 0 AND kept < 4 ORDER BY id LIMIT 1",
+                                "ii", account, up_to);
+        if (id == 0 || !clear_recent(c, account, id))
+            return n_cleared;
+        n_cleared++;
+    }
+}
+
+static uint32_t clear_up_to(struct connection *c, int64_t account, int64_t up_to)
+{
+    uint32_t n_cleared = clear_recent_up_to(c, account, up_to);
+    size_t n;
+    do {
+        struct {
+            int64_t id, kept;
+        } rows[CLEAR_STEP];
+        n = 0;
+        sqlite3_stmt *s = sql_start(c,
+                                    "SELECT id, kept FROM spool WHERE owner = ? AND id <= ? "
+                                    "AND kept < 4 ORDER BY id LIMIT 256",
+                                    "ii", account, up_to);
+        while (sql_next(c, s)) {
+            rows[n].id = sqlite3_column_int64(s, 0);
+            rows[n++].kept = sqlite3_column_int64(s, 1);
+        }
+        if (n == 0)
+            break;
+        sql_run(c, "DELETE FROM spool WHERE owner = ? AND id BETWEEN ? AND ? AND kept < 4", "iii",
+                account, rows[0].id, rows[n - 1].id);
+        for (size_t i = 0; i < n; i++)
+            leave_spool(c, rows[i].id, rows[i].kept);
+        n_cleared += (uint32_t)n;
+    } while (n == CLEAR_STEP && c->failed == SQLITE_OK);
+    return n_cleared;
+}
+
+enum err spool_clear(struct connection *c, struct store_request *request)
+{
+    OP(spool_clear);
+    op->n_cleared = 0;
+    for (uint32_t i = 0; i < op->n_ids; i++)
+        op->n_cleared += clear_one(c, op->account, op->ids[i]);
+    if (op->up_to_id != 0)
+        op->n_cleared += clear_up_to(c, op->account, op->up_to_id);
+    return OK;
+}
+
+struct row {
+    int64_t owner, id, kept;
+};
+
+// The rows that a query of (owner, id, kept) answers, collected before any of them changes.
+static struct row *collect(struct connection *c, sqlite3_stmt *s, uint32_t most, uint32_t *n)
+{
+    struct row *rows = sql_room(c, most, sizeof(struct row));
+    *n = 0;
+    while (sql_next(c, s)) {
+        rows[*n].owner = sqlite3_column_int64(s, 0);
+        rows[*n].id = sqlite3_column_int64(s, 1);
+        rows[(*n)++].kept = sqlite3_column_int64(s, 2);
+    }
+    return rows;
+}
+
+static int64_t first_id_of(int64_t wall_us)
+{
+    if (wall_us <= 0)
+        return 0;
+    return wall_us >= INT64_MAX >> STORE_ID_SHIFT ? INT64_MAX : wall_us << STORE_ID_SHIFT;
+}
+
+enum err spool_expire(struct connection *c, struct store_request *request)
+{
+    OP(spool_expire);
+    uint32_t n_looked;
+    move_all(c);
+    sqlite3_stmt *s = sql_start(c,
+                                "SELECT owner, id, kept FROM spool WHERE (owner, id) > (?, ?) "
+                                "ORDER BY owner, id LIMIT ?",
+                                "iii", op->after_account, op->after_id, (int64_t)op->most);
+    struct row *rows = collect(c, s, op->most, &n_looked);
+    int64_t before_id = first_id_of(op->before_us);
+    op->n = 0;
+    for (uint32_t i = 0; i < n_looked; i++)
+        if (rows[i].id < before_id)
+            op->n += clear_one(c, rows[i].owner, rows[i].id);
+    op->more = n_looked == op->most && n_looked > 0;
+    if (n_looked > 0) {
+        op->after_account = rows[n_looked - 1].owner;
+        op->after_id = rows[n_looked - 1].id;
+    }
+    return OK;
+}
+
+/* ---- Archive ------------------------------------------------------------------------------- */
+
+// The filters of a query as SQL sees them.
+struct filter {
+    int64_t low, high; // ids, exclusive
+    int64_t without;   // bits of archive.visible
+    int64_t any_peer, peer;
+};
+
+static struct filter filter_of(struct connection *c, const struct store_archive_query *op)
+{
+    struct filter f = {
+        .low = first_id_of(op->start_us) - 1,
+        .high = op->end_us > 0 && op->end_us < INT64_MAX ? first_id_of(op->end_us + 1) : INT64_MAX,
+        .without = VISIBLE_LEDGER | (op->record ? 0 : VISIBLE_HIDDEN),
+        .any_peer = op->with.len == 0,
+    };
+    if (!f.any_peer)
+        f.peer = peer_hash(c, op->with);
+    return f;
+}
+
+static bool is_in_archive(struct connection *c, int64_t account, int64_t id, int64_t without)
+{
+    return sql_number(c, 0,
+                      "SELECT 1 FROM archive WHERE owner = ?1 AND id = ?2 AND (visible & ?3) = 0 "
+                      "UNION ALL "
+                      "SELECT 1 FROM recent WHERE owner = ?1 AND id = ?2 AND (visible & ?3) = 0",
+                      "iii", account, id, without) != 0;
+}
+
+#define MATCH_ARCHIVE                                                                              \
+    "a.owner = ?1 AND a.id > ?2 AND a.id < ?3 AND (a.visible & ?4) = 0 "                           \
+    "AND (?5 OR a.peer = ?6) "
+#define FROM_ARCHIVE(table)                                                                        \
+    "FROM " table " a CROSS JOIN message m ON m.id = a.id WHERE " MATCH_ARCHIVE                    \
+    "AND (?7 = '' OR m.resource = ?7) "
+#define PAGE(order)                                                                                \
+    "SELECT a.id, " MESSAGE_COLUMNS ", a.visible " FROM_ARCHIVE(                                   \
+        "archive") "UNION ALL "                                                                    \
+                   "SELECT a.id, " MESSAGE_COLUMNS                                                 \
+                   ", a.visible " FROM_ARCHIVE("recent") "ORDER BY 1 " order " LIMIT ?8"
+
+static int64_t count_matches(struct connection *c, const struct store_archive_query *op,
+                             const struct filter *f)
+{
+    if (op->with_resource.len == 0)
+        return sql_number(c, 0,
+                          "SELECT (SELECT count(*) FROM archive a WHERE " MATCH_ARCHIVE
+                          ") + (SELECT count(*) FROM recent a WHERE " MATCH_ARCHIVE ")",
+                          "iiiiii", op->account, f->low, f->high, f->without, f->any_peer, f->peer);
+    return sql_number(c, 0,
+                      "SELECT (SELECT count(*) " FROM_ARCHIVE(
+                          "archive") ") "
+                                     "+ (SELECT count(*) " FROM_ARCHIVE("recent") ")",
+                      "iiiiiit", op->account, f->low, f->high, f->without, f->any_peer, f->peer,
+                      op->with_resource);
+}
+
+static void reverse(struct store_message *messages, uint32_t n)
+{
+    for (uint32_t i = 0; i < n / 2; i++) {
+        struct store_message m = messages[i];
+        messages[i] = messages[n - 1 - i];
+        messages[n - 1 - i] = m;
+    }
+}
+
+static void read_page(struct connection *c, struct store_archive_query *op, const struct filter *f)
+{
+    static const char forwards[] = PAGE("ASC");
+    static const char backwards[] = PAGE("DESC");
+    op->complete = true;
+    const char *sql = op->backwards ? backwards : forwards;
+    sqlite3_stmt *s = sql_start(c, sql, "iiiiiiti", op->account, f->low, f->high, f->without,
+                                f->any_peer, f->peer, op->with_resource, (int64_t)op->most + 1);
+    while (sql_next(c, s)) {
+        struct store_message m = {0};
+        if (op->n < op->most)
+            m = read_message(c, s, sqlite3_column_int64(s, N_MESSAGE_COLUMNS), op->record);
+        if (op->n == op->most || page_is_cut(c, op->n)) {
+            op->complete = false;
+            sql_stop(c, s);
+            break;
+        }
+        op->messages[op->n++] = m;
+    }
+    if (op->backwards)
+        reverse(op->messages, op->n);
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+// The ids asked for that match the other filters, in order; ERR_MISSING when one does not exist.
+static enum err matching_ids(struct connection *c, const struct store_archive_query *op,
+                             const struct filter *f, int64_t **out, uint32_t *n_out)
+{
+    int64_t *ids = sql_room(c, op->n_ids, sizeof(int64_t));
+    if (ids == NULL)
+        return OK;
+    memcpy(ids, op->ids, op->n_ids * sizeof *ids);
+    qsort(ids, op->n_ids, sizeof *ids, compare_ids);
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < op->n_ids; i++) {
+        if (!is_in_archive(c, op->account, ids[i], f->without))
+            return ERR_MISSING;
+        if (n > 0 && ids[n - 1] == ids[i])
+            continue;
+        struct filter one = *f;
+        one.low = f->low > ids[i] - 1 ? f->low : ids[i] - 1;
+        one.high = f->high < ids[i] + 1 ? f->high : ids[i] + 1;
+        if (one.low < one.high && count_matches(c, op, &one) > 0)
+            ids[n++] = ids[i];
+    }
+    *out = ids;
+    *n_out = n;
+    return OK;
+}
+
+static enum err query_ids(struct connection *c, struct store_archive_query *op,
+                          const struct filter *f, const struct filter *page)
+{
+    int64_t *ids = NULL;
+    uint32_t n = 0;
+    enum err e = matching_ids(c, op, f, &ids, &n);
+    if (e != OK)
+        return e;
+    op->total = n;
+    uint32_t begin = 0, end = n;
+    while (begin < end && ids[begin] <= page->low)
+        begin++;
+    while (end > begin && ids[end - 1] >= page->high)
+        end--;
+    op->complete = end - begin <= op->most;
+    if (!op->complete && op->backwards)
+        begin = end - op->most;
+    else if (!op->complete)
+        end = begin + op->most;
+    op->index = begin;
+    for (uint32_t i = begin; i < end; i++) {
+        sqlite3_stmt *s =
+            sql_start(c,
+                      "SELECT m.id, " MESSAGE_COLUMNS ", coalesce((SELECT visible FROM archive a "
+                      "WHERE a.owner = ?1 AND a.id = ?2), "
+                      "(SELECT visible FROM recent WHERE id = ?2)) FROM message m WHERE m.id = ?2",
+                      "ii", op->account, ids[i]);
+        if (sql_next(c, s)) {
+            op->messages[op->n++] =
+                read_message(c, s, sqlite3_column_int64(s, N_MESSAGE_COLUMNS), op->record);
+            sql_stop(c, s);
+        }
+    }
+    return OK;
+}
+
+enum err archive_query(struct connection *c, struct store_request *request)
+{
+    OP(archive_query);
+    op->n = 0;
+    op->total = op->index = 0;
+    op->complete = true;
+    struct filter all = filter_of(c, op), page = all;
+    // a withdrawn row may still be a client's mark
+    if (op->after_id != 0 && !is_in_archive(c, op->account, op->after_id, VISIBLE_LEDGER))
+        return ERR_MISSING;
+    if (op->before_id != 0 && !is_in_archive(c, op->account, op->before_id, VISIBLE_LEDGER))
+        return ERR_MISSING;
+    if (op->after_id > page.low)
+        page.low = op->after_id;
+    if (op->before_id != 0 && op->before_id < page.high)
+        page.high = op->before_id;
+    op->messages = sql_room(c, op->most, sizeof *op->messages);
+    if (op->messages == NULL)
+        return OK;
+    if (op->n_ids > 0)
+        return query_ids(c, op, &all, &page);
+    if (op->most > 0)
+        read_page(c, op, &page);
+    else
+        op->complete = count_matches(c, op, &page) == 0;
+    if (op->count)
+        op->total = (uint64_t)count_matches(c, op, &all);
+    if (op->count && op->n > 0) {
+        struct filter before = all;
+        before.high = op->messages[0].id;
+        op->index = (uint64_t)count_matches(c, op, &before);
+    }
+    return OK;
+}
+
+enum err archive_span(struct connection *c, struct store_request *request)
+{
+    OP(archive_span);
+    op->first_id = sql_number(
+        c, 0,
+        "SELECT min(id) FROM (SELECT * FROM (SELECT id FROM archive WHERE owner = ?1 "
+        "AND (visible & 5) = 0 ORDER BY id LIMIT 1) UNION ALL SELECT * FROM (SELECT id FROM recent "
+        "WHERE owner = ?1 AND (visible & 5) = 0 ORDER BY id LIMIT 1))",
+        "i", op->account);
+    op->last_id = sql_number(
+        c, 0,
+        "SELECT max(id) FROM (SELECT * FROM (SELECT id FROM archive WHERE owner = ?1 "
+        "AND (visible & 5) = 0 ORDER BY id DESC LIMIT 1) UNION ALL SELECT * FROM (SELECT id FROM "
+        "recent WHERE owner = ?1 AND (visible & 5) = 0 ORDER BY id DESC LIMIT 1))",
+        "i", op->account);
+    return OK;
+}
+
+static bool set_visible(struct connection *c, const struct store_row *row, int64_t bits)
+{
+    int n = sql_run(c,
+                    "UPDATE recent SET visible = (visible & 12) | ?3 WHERE owner = ?1 "
+                    "AND id = ?2 AND (visible & 3) <> ?3",
+                    "iii", row->account, row->id, bits);
+    n += sql_run(c,
+                 "UPDATE archive SET visible = (visible & 12) | ?3 WHERE owner = ?1 "
+                 "AND id = ?2 AND (visible & 3) <> ?3",
+                 "iii", row->account, row->id, bits);
+    return n > 0;
+}
+
+// A withdrawn message stays in the spool without being seen there.
+static bool set_waiting(struct connection *c, const struct store_row *row, bool waits)
+{
+    int64_t bit = waits ? 0 : KEPT_WITHDRAWN;
+    int n = sql_run(c,
+                    "UPDATE recent SET kept = (kept & 3) | ?3 WHERE owner = ?1 AND id = ?2 "
+                    "AND kept >= 0 AND (kept & 4) <> ?3",
+                    "iii", row->account, row->id, bit);
+    n += sql_run(c,
+                 "UPDATE spool SET kept = (kept & 3) | ?3 WHERE owner = ?1 AND id = ?2 "
+                 "AND (kept & 4) <> ?3",
+                 "iii", row->account, row->id, bit);
+    return n > 0;
+}
+
+enum err archive_withdraw(struct connection *c, struct store_request *request)
+{
+    OP(archive_withdraw);
+    int64_t bits = (op->visibility & STORE_HIDDEN ? VISIBLE_HIDDEN : 0) |
+                   (op->visibility & STORE_TOMBSTONE ? VISIBLE_TOMBSTONE : 0);
+    op->n_changed = op->n_unspooled = 0;
+    for (uint32_t i = 0; i < op->n; i++) {
+        const struct store_row *row = &op->rows[i];
+        bool changed = set_visible(c, row, bits);
+        if (op->unspool)
+            op->n_unspooled += clear_one(c, row->account, row->id);
+        else
+            changed |= set_waiting(c, row, bits == 0);
+        op->n_changed += changed;
+    }
+    return OK;
+}
+
+// Takes a row's archive entry; the rest goes too unless spool or ledger still need it.
+static void purge_one(struct connection *c, int64_t owner, int64_t id)
+{
+    bool waits =
+        sql_number(c, 0, "SELECT 1 FROM spool WHERE owner = ? AND id = ?", "ii", owner, id) != 0;
+    bool lured = sql_number(c, 0, "SELECT 1 FROM lure WHERE id = ?", "i", id) != 0;
+    if (lured)
+        sql_run(c, "UPDATE archive SET visible = visible | 4 WHERE owner = ? AND id = ?", "ii",
+                owner, id);
+    else
+        sql_run(c, "DELETE FROM archive WHERE owner = ? AND id = ?", "ii", owner, id);
+    if (waits)
+        sql_run(c, "UPDATE spool SET kept = (kept & 4) | ?3 WHERE owner = ?1 AND id = ?2", "iii",
+                owner, id, (int64_t)(lured ? KEPT_LEDGER : KEPT_NOTHING));
+    if (waits)
+        sql_run(c, "UPDATE message SET flags = flags & ~1 WHERE id = ?", "i", id);
+    else if (lured)
+        sql_run(c, "UPDATE message SET flags = flags & ~1, stanza = x'' WHERE id = ?", "i", id);
+    else
+        sql_run(c, "DELETE FROM message WHERE id = ?", "i", id);
+}
+
+enum err archive_purge(struct connection *c, struct store_request *request)
+{
+    OP(archive_purge);
+    uint32_t n_looked;
+    move_all(c);
+    sqlite3_stmt *s = sql_start(
+        c,
+        "SELECT owner, id, (flags & 1) AND (?3 = '' OR ?3 = (SELECT domain FROM account "
+        "WHERE number = owner)) FROM message WHERE id > ?1 AND id < ?2 ORDER BY id LIMIT ?4",
+        "iiti", op->after_id, first_id_of(op->before_us), op->domain, (int64_t)op->most);
+    struct row *rows = collect(c, s, op->most, &n_looked);
+    op->n = 0;
+    for (uint32_t i = 0; i < n_looked; i++) {
+        if (rows[i].kept == 0)
+            continue;
+        purge_one(c, rows[i].owner, rows[i].id);
+        op->n++;
+    }
+    op->more = n_looked == op->most && n_looked > 0;
+    if (n_looked > 0)
+        op->after_id = rows[n_looked - 1].id;
+    return OK;
+}
+
+/* ---- Deliveries ---------------------------------------------------------------------------- */
+
+enum err deliveries_find(struct connection *c, struct store_request *request)
+{
+    OP(deliveries);
+    op->n = 0;
+    op->more = false;
+    op->deliveries = sql_room(c, op->most, sizeof *op->deliveries);
+    if (op->deliveries == NULL)
+        return OK;
+    sqlite3_stmt *s = sql_start(c,
+                                "SELECT " MESSAGE_COLUMNS
+                                ", coalesce(a.visible, 0), coalesce(s.kept, -1), m.owner, "
+                                "o.local, o.domain FROM lure l CROSS JOIN message m ON m.id = l.id "
+                                "JOIN account o ON o.number = m.owner "
+                                "LEFT JOIN archive a ON a.owner = m.owner AND a.id = m.id "
+                                "LEFT JOIN spool s ON s.owner = m.owner AND s.id = m.id "
+                                "WHERE l.key = ? AND l.id > ? ORDER BY l.id LIMIT ?",
+                                "bii", op->key, op->after_id, (int64_t)op->most + 1);
+    while (sql_next(c, s)) {
+        struct store_delivery d = {0};
+        if (op->n < op->most) {
+            d.message = read_message(c, s, sqlite3_column_int64(s, N_MESSAGE_COLUMNS), true);
+            d.account = sqlite3_column_int64(s, N_MESSAGE_COLUMNS + 2);
+            d.local = sql_text(c, s, N_MESSAGE_COLUMNS + 3);
+            d.domain = sql_text(c, s, N_MESSAGE_COLUMNS + 4);
+            int64_t kept = sqlite3_column_int64(s, N_MESSAGE_COLUMNS + 1);
+            if (kept >= 0)
+                d.message.flags |= STORE_SPOOLED;
+            if (kept >= 0 && (kept & KEPT_WITHDRAWN))
+                d.message.flags |= STORE_HIDDEN;
+        }
+        if (op->n == op->most || page_is_cut(c, op->n)) {
+            op->more = true;
+            sql_stop(c, s);
+            break;
+        }
+        op->deliveries[op->n++] = d;
+    }
+    return OK;
+}
+
+// A row whose keys have expired: what was kept only for them goes.
+static void forget_lures(struct connection *c, int64_t owner, int64_t id, bool archived)
+{
+    sql_run(c, "DELETE FROM lure WHERE id = ?", "i", id);
+    if (archived)
+        return;
+    sql_run(c, "DELETE FROM archive WHERE owner = ? AND id = ?", "ii", owner, id);
+    int waits =
+        sql_run(c, "UPDATE spool SET kept = kept & 4 WHERE owner = ? AND id = ?", "ii", owner, id);
+    if (waits == 0)
+        sql_run(c, "DELETE FROM message WHERE id = ?", "i", id);
+}
+
+enum err deliveries_expire(struct connection *c, struct store_request *request)
+{
+    OP(deliveries_expire);
+    move_all(c);
+    sqlite3_stmt *s = sql_start(c,
+                                "SELECT coalesce(m.owner, 0), l.id, coalesce(m.flags & 1, 0) FROM "
+                                "(SELECT DISTINCT id FROM lure WHERE id < ? ORDER BY id LIMIT ?) l "
+                                "LEFT JOIN message m ON m.id = l.id",
+                                "ii", first_id_of(op->before_us), (int64_t)op->most);
+    struct row *rows = collect(c, s, op->most, &op->n);
+    for (uint32_t i = 0; i < op->n; i++)
+        forget_lures(c, rows[i].owner, rows[i].id, rows[i].kept != 0);
+    op->more = op->n == op->most && op->n > 0;
+    return OK;
+}
+
+/* ---- Deleted accounts ---------------------------------------------------------------------- */
+
+static uint32_t erase_some(struct connection *c, int64_t owner)
+{
+    uint32_t n;
+    sqlite3_stmt *s = sql_start(c,
+                                "SELECT owner, id, 0 FROM archive WHERE owner = ?1 UNION "
+                                "SELECT owner, id, 0 FROM spool WHERE owner = ?1 UNION "
+                                "SELECT owner, id, 0 FROM recent WHERE owner = ?1 LIMIT ?2",
+                                "ii", owner, (int64_t)ERASE_STEP);
+    struct row *rows = collect(c, s, ERASE_STEP, &n);
+    for (uint32_t i = 0; i < n; i++) {
+        sql_run(c, "DELETE FROM archive WHERE owner = ? AND id = ?", "ii", owner, rows[i].id);
+        sql_run(c, "DELETE FROM spool WHERE owner = ? AND id = ?", "ii", owner, rows[i].id);
+        sql_run(c, "DELETE FROM recent WHERE id = ?", "i", rows[i].id);
+        sql_run(c, "DELETE FROM lure WHERE id = ?", "i", rows[i].id);
+        sql_run(c, "DELETE FROM message WHERE id = ?", "i", rows[i].id);
+    }
+    return n;
+}
+
+bool messages_erase_doomed(struct connection *c)
+{
+    int64_t owner = sql_number(c, 0, "SELECT owner FROM doomed LIMIT 1", "");
+    if (owner == 0)
+        return false;
+    if (erase_some(c, owner) < ERASE_STEP && c->failed == SQLITE_OK)
+        sql_run(c, "DELETE FROM doomed WHERE owner = ?", "i", owner);
+    return sql_number(c, 0, "SELECT 1 FROM doomed LIMIT 1", "") != 0;
+}

@@ -1,0 +1,159 @@
+/*
+ * The SQLite backend's own helpers: statements, binding, columns, errors.
+ *
+ * A function that carries out an operation reads straight on: the first
+ * failure of SQLite is remembered in the connection (`failed`), everything
+ * after it does nothing, and the caller turns it into an enum err at the end
+ * (sql_result).
+ */
+#ifndef STORE_SQLITE_SQLITE_INTERNAL_H
+#define STORE_SQLITE_SQLITE_INTERNAL_H
+
+#include "base/hash.h"
+#include "store/store_internal.h"
+
+#include <sqlite3.h>
+
+enum {
+    STATEMENTS_ROOM = 512, // slots of the cache; a power of two
+};
+
+struct migration {
+    int version;
+    const char *name;
+    const char *sql;
+};
+
+extern const struct migration migrations[];
+extern const size_t n_migrations;
+
+struct statement_slot {
+    const char *sql; // a literal: compared by address
+    sqlite3_stmt *prepared;
+};
+
+struct connection {
+    sqlite3 *db;
+    bool writer;
+    int lock_fd;          // writer only; -1: none
+    struct hash_key peer; // for the hashes of JIDs in the archive
+    struct statement_slot statements[STATEMENTS_ROOM];
+    size_t n_statements;
+
+    // the operation under way
+    int failed; // SQLite's code; SQLITE_OK: none
+    enum err refused;
+    struct arena *arena;
+
+    // writer only
+    bool spoilt;          // the transaction is lost
+    bool any_deleted;     // an account was deleted since the start: appends must look
+    bool any_doomed;      // messages of deleted accounts wait to be erased
+    bool mark_clean;      // at closing
+    int64_t n_recent;     // rows of the table recent, nearly
+    int64_t moving_up_to; // id: the portion of recent being moved; 0: none
+    int64_t moving_part;  // which part of it comes next
+    int n_log_pages;      // in the write-ahead log
+    int n_log_pages_left; // as the last checkpoint left it: what readers kept from being moved
+    struct fault_vfs *faults;
+};
+
+/* The prepared statement of a literal; NULL after a failure. */
+sqlite3_stmt *sql_prepare(struct connection *c, const char *sql);
+
+/* Binds in order: i int64_t, t struct str as text, b struct str as blob, n NULL. */
+sqlite3_stmt *sql_start(struct connection *c, const char *sql, const char *types, ...);
+/* Next row?  At the end or after a failure the statement is reset. */
+bool sql_next(struct connection *c, sqlite3_stmt *s);
+/* Ends a walk early. */
+void sql_stop(struct connection *c, sqlite3_stmt *s);
+/* Runs to the end; how many rows it changed. */
+int sql_run(struct connection *c, const char *sql, const char *types, ...);
+/* The single integer that a query answers, or otherwise. */
+int64_t sql_number(struct connection *c, int64_t otherwise, const char *sql, const char *types,
+                   ...);
+
+/* Copies of columns in the operation's arena; beyond its ceiling the operation fails with
+ * ERR_LIMIT. */
+struct str sql_text(struct connection *c, sqlite3_stmt *s, int column);
+/* An array of n members; NULL (and ERR_LIMIT) beyond the ceiling. */
+void *sql_room(struct connection *c, size_t n, size_t size);
+
+/* What the operation comes to; e is its own opinion where SQLite has none. */
+enum err sql_result(struct connection *c, enum err e, struct why *why);
+
+/* A list of texts in one blob. */
+struct str list_pack(struct connection *c, const struct str *items, uint32_t n);
+uint32_t list_unpack(struct connection *c, struct str packed, struct str **items);
+
+/* The bits of archive.visible. */
+enum {
+    VISIBLE_HIDDEN = 1,
+    VISIBLE_TOMBSTONE = 2,
+    VISIBLE_WITHDRAWN = VISIBLE_HIDDEN | VISIBLE_TOMBSTONE,
+    VISIBLE_LEDGER = 4,  // not in the archive: kept for its lures
+    VISIBLE_NOWHERE = 8, // in the spool only
+};
+/* spool.kept: what delivery leaves, and whether the message was withdrawn while it waits. */
+enum { KEPT_NOTHING = 0, KEPT_ALL = 1, KEPT_LEDGER = 2, KEPT_MASK = 3, KEPT_WITHDRAWN = 4 };
+
+int64_t peer_hash(const struct connection *c, struct str bare);
+
+enum err account_create(struct connection *c, struct store_request *request);
+enum err account_find(struct connection *c, struct store_request *request);
+enum err account_set_keys(struct connection *c, struct store_request *request);
+enum err account_disable(struct connection *c, struct store_request *request);
+enum err account_delete(struct connection *c, struct store_request *request);
+enum err account_list(struct connection *c, struct store_request *request);
+enum err account_count(struct connection *c, struct store_request *request);
+enum err account_seen(struct connection *c, struct store_request *request);
+enum err account_import(struct connection *c, struct store_request *request);
+enum err account_load(struct connection *c, struct store_request *request);
+
+enum err roster_set(struct connection *c, struct store_request *request);
+enum err pending_set(struct connection *c, struct store_request *request);
+enum err block_change(struct connection *c, struct store_request *request);
+enum err archive_prefs_set(struct connection *c, struct store_request *request);
+enum err document_get(struct connection *c, struct store_request *request);
+enum err document_put(struct connection *c, struct store_request *request);
+/* Reads the account's part of these into op. */
+void roster_load(struct connection *c, struct store_account_load *op);
+/* Stores an item with a version that the caller has taken. */
+void roster_put(struct connection *c, int64_t account, const struct store_roster_item *item,
+                int64_t version);
+
+enum err message_append(struct connection *c, struct store_request *request);
+enum err spool_list(struct connection *c, struct store_request *request);
+enum err spool_clear(struct connection *c, struct store_request *request);
+enum err spool_count(struct connection *c, struct store_request *request);
+enum err spool_expire(struct connection *c, struct store_request *request);
+enum err archive_query(struct connection *c, struct store_request *request);
+enum err archive_span(struct connection *c, struct store_request *request);
+enum err archive_withdraw(struct connection *c, struct store_request *request);
+enum err archive_purge(struct connection *c, struct store_request *request);
+enum err deliveries_find(struct connection *c, struct store_request *request);
+enum err deliveries_expire(struct connection *c, struct store_request *request);
+int64_t spool_length(struct connection *c, int64_t account);
+/* Erases some messages of deleted accounts; false when none is left. */
+bool messages_erase_doomed(struct connection *c);
+/* Whether entries should be moved from recent to archive and spool, and one step of it. */
+bool messages_want_moving(const struct connection *c);
+void messages_move_some(struct connection *c);
+
+enum err record_put(struct connection *c, struct store_request *request);
+enum err record_get(struct connection *c, struct store_request *request);
+enum err record_take(struct connection *c, struct store_request *request);
+enum err record_remove(struct connection *c, struct store_request *request);
+enum err record_list(struct connection *c, struct store_request *request);
+enum err record_expire(struct connection *c, struct store_request *request);
+enum err event_append(struct connection *c, struct store_request *request);
+enum err event_read(struct connection *c, struct store_request *request);
+enum err event_trim(struct connection *c, struct store_request *request);
+enum err audit_append(struct connection *c, struct store_request *request);
+enum err audit_list(struct connection *c, struct store_request *request);
+
+/* Brings the database to version n; ERR_UNSUPPORTED when it is beyond. */
+enum err schema_migrate(sqlite3 *db, const char *path, const struct migration *list, size_t n,
+                        struct why *why) MUST_CHECK;
+
+#endif
