@@ -238,11 +238,11 @@ struct str sql_text(struct connection *c, sqlite3_stmt *s, int column)
 void *sql_room(struct connection *c, size_t n, size_t size)
 {
     size_t bytes;
-    if (__builtin_mul_overflow(n, size, &bytes) || !arena_fits(c->arena, bytes)) {
+    if (__builtin_mul_overflow(n, size, &bytes) || !arena_fits(c->arena, bytes + 1)) {
         c->refused = ERR_LIMIT;
         return NULL;
     }
-    return arena_zalloc(c->arena, bytes);
+    return arena_zalloc(c->arena, bytes > 0 ? bytes : 1);
 }
 
 /* ---- Lists: 4 bytes of length (little end first), then the text, for each ------------------- */

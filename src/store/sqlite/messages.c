@@ -136,7 +136,8 @@ static void move_all(struct connection *c)
 
 /* ---- Reading rows -------------------------------------------------------------------------- */
 
-#define MESSAGE_COLUMNS "m.id, m.flags, m.peer, m.resource, m.message_id, m.origin_id, m.stanza"
+// After the id, which comes from the table that gives the order.
+#define MESSAGE_COLUMNS "m.flags, m.peer, m.resource, m.message_id, m.origin_id, m.stanza"
 enum { N_MESSAGE_COLUMNS = 7 };
 
 static struct store_message read_message(struct connection *c, sqlite3_stmt *s, int64_t visible,
@@ -680,15 +681,17 @@ enum err deliveries_find(struct connection *c, struct store_request *request)
     op->deliveries = sql_room(c, op->most, sizeof *op->deliveries);
     if (op->deliveries == NULL)
         return OK;
-    sqlite3_stmt *s = sql_start(c,
-                                "SELECT " MESSAGE_COLUMNS
-                                ", coalesce(a.visible, 0), coalesce(s.kept, -1), m.owner, "
-                                "o.local, o.domain FROM lure l CROSS JOIN message m ON m.id = l.id "
-                                "JOIN account o ON o.number = m.owner "
-                                "LEFT JOIN archive a ON a.owner = m.owner AND a.id = m.id "
-                                "LEFT JOIN spool s ON s.owner = m.owner AND s.id = m.id "
-                                "WHERE l.key = ? AND l.id > ? ORDER BY l.id LIMIT ?",
-                                "bii", op->key, op->after_id, (int64_t)op->most + 1);
+    sqlite3_stmt *s =
+        sql_start(c,
+                  "SELECT l.id, " MESSAGE_COLUMNS ", coalesce(a.visible, r.visible, 0), "
+                  "coalesce(s.kept, r.kept, -1), m.owner, o.local, o.domain "
+                  "FROM lure l CROSS JOIN message m ON m.id = l.id "
+                  "JOIN account o ON o.number = m.owner "
+                  "LEFT JOIN archive a ON a.owner = m.owner AND a.id = m.id "
+                  "LEFT JOIN spool s ON s.owner = m.owner AND s.id = m.id "
+                  "LEFT JOIN recent r ON r.id = m.id "
+                  "WHERE l.key = ? AND l.id > ? ORDER BY l.id LIMIT ?",
+                  "bii", op->key, op->after_id, (int64_t)op->most + 1);
     while (sql_next(c, s)) {
         struct store_delivery d = {0};
         if (op->n < op->most) {
