@@ -153,7 +153,7 @@ static sqlite3_stmt *start(struct connection *c, const char *sql, const char *ty
             rc = sqlite3_bind_null(s, at);
             break;
         default:
-            must(!"a known type");
+            must(false);
         }
     }
     if (rc != SQLITE_OK) {
