@@ -657,13 +657,19 @@ static void ask_registration(struct stream *stream, struct element *element)
 
 // Binding and resumption.
 
+// An answer repeats the client's id, each byte of which may take six when escaped ("&apos;").
+static size_t answer_most(const struct stream *stream)
+{
+    return 6 * (size_t)stream->policy->known.bytes + OUT_MOST;
+}
+
 static void refuse_binding(struct stream *stream, const struct element *request,
                            const struct stanza_error *error)
 {
     struct arena arena;
     arena_init(&arena, OUT_MOST);
     struct buf out;
-    buf_init(&out, 2 * stream->policy->known.bytes + OUT_MOST); // the id is the client's
+    buf_init(&out, answer_most(stream));
     const struct element *reply = stanza_error_reply(&arena, request, error);
     xml_write(&out, reply, NS_CLIENT);
     send_and_drop(stream, &out);
@@ -709,7 +715,7 @@ static void is_bound(struct stream *stream, struct element *element)
     (void)element;
     const struct element *request = TAKE(stream->request);
     struct buf out;
-    buf_init(&out, 2 * stream->policy->known.bytes + OUT_MOST); // the id is the client's
+    buf_init(&out, answer_most(stream));
     buf_add(&out, STR("<iq"));
     add_attribute(&out, "type", STR("result"));
     add_attribute(&out, "id", element_attr(request, STR("id")));
