@@ -1,0 +1,275 @@
+#include "daemon/server.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/must.h"
+#include "base/random.h"
+#include "daemon/server_settings.h"
+#include "im/client.h"
+#include "im/desk.h"
+#include "im/slowdown.h"
+#include "net/listener.h"
+#include "net/metrics_http.h"
+#include "net/process.h"
+#include "store/store.h"
+
+#include <stdlib.h>
+#include <sys/stat.h>
+
+enum {
+    N_DOORS = 2, // DOOR_STARTTLS, DOOR_DIRECT_TLS
+    ADDRESSES_MOST = 64,
+    KITCHEN_THREADS = 2,
+    INHERITED_MOST = N_DOORS * ADDRESSES_MOST,
+};
+
+struct server {
+    const struct config *config;
+    struct loop *loop;
+    struct workers *workers;
+    struct listener *listener;
+    struct door *doors[INHERITED_MOST];
+    int door_kinds[INHERITED_MOST];
+    size_t n_doors;
+    struct metrics_http *metrics;
+    struct scram_crypto *crypto;
+    struct service service;
+    struct im_settings *settings;
+    struct desk **desks;
+    bool started;
+};
+
+static void worker_started(struct worker *worker, void *context)
+{
+    (void)context;
+    struct desk *desk = worker_data(worker);
+    home_start(desk->home);
+}
+
+static void worker_stops(struct worker *worker, void *context)
+{
+    (void)context;
+    clients_shut_down(worker_data(worker));
+}
+
+/* ---- Doors and certificates ---- */
+
+static struct listener_limits listener_limits(const struct config *config)
+{
+    return (struct listener_limits){
+        .conns = (size_t)config->limits.connections,
+        .conns_per_address = (size_t)config->limits.connections_per_address,
+        .accepts_per_s_per_address = (uint32_t)config->limits.accepts_per_second,
+    };
+}
+
+static void keep_door(struct server *server, struct door *door, int kind)
+{
+    must(server->n_doors < INHERITED_MOST);
+    server->doors[server->n_doors] = door;
+    server->door_kinds[server->n_doors++] = kind;
+    log_event(LOG_NOTICE, "listening", "port=%u kind=%s", door_port(door),
+              kind == DOOR_STARTTLS ? "starttls" : "direct-tls");
+}
+
+static enum err open_doors(struct server *server, int64_t port, int kind, struct why *why)
+{
+    const struct config_list *addresses = &server->config->listen.addresses;
+    for (size_t i = 0; port != 0 && i < addresses->n && i < ADDRESSES_MOST; i++) {
+        struct door *door;
+        enum err e =
+            listener_open(server->listener, addresses->at[i], (uint16_t)port, kind, &door, why);
+        if (e != OK)
+            return e;
+        keep_door(server, door, kind);
+    }
+    return OK;
+}
+
+// Sockets that the service manager kept for us over a restart.
+static enum err adopt_doors(struct server *server, struct why *why)
+{
+    struct inherited inherited[INHERITED_MOST];
+    size_t n = listener_inherited(inherited, INHERITED_MOST);
+    for (size_t i = 0; i < n; i++) {
+        int kind = str_starts(inherited[i].name, STR("direct")) ? DOOR_DIRECT_TLS : DOOR_STARTTLS;
+        struct door *door;
+        enum err e = listener_adopt(server->listener, inherited[i].fd, kind, &door, why);
+        if (e != OK)
+            return e;
+        keep_door(server, door, kind);
+    }
+    return OK;
+}
+
+static enum err read_certificates(struct server *server, const struct config *config,
+                                  struct tls_config **out, struct why *why)
+{
+    struct tls_identity *identities = calloc(config->n_domains, sizeof *identities);
+    must(identities != NULL);
+    for (size_t i = 0; i < config->n_domains; i++) {
+        const struct config_domain *domain = &config->domains[i];
+        identities[i] = (struct tls_identity){&domain->name, 1, domain->certificate.at,
+                                              domain->key.at};
+    }
+    enum err e = tls_config_new_server(identities, config->n_domains,
+                                       workers_homes(server->workers),
+                                       workers_count(server->workers), out, why);
+    free(identities);
+    return e;
+}
+
+enum err server_prepare(const struct config *config, struct loop *loop, struct server **out,
+                        struct why *why)
+{
+    struct server *server = calloc(1, sizeof *server);
+    must(server != NULL);
+    server->config = config_ref(config);
+    server->loop = loop;
+    server->settings = server_settings(config);
+    process_raise_descriptors((uint64_t)config->limits.connections + 4096);
+    process_tune_malloc((unsigned)config->server.workers);
+    const struct workers_config workers = {
+        .n = (size_t)config->server.workers,
+        .on_start = worker_started,
+        .on_stop = worker_stops,
+    };
+    struct tls_config *tls = NULL;
+    enum err e = workers_new(&workers, &server->workers, why);
+    if (e == OK)
+        e = read_certificates(server, config, &tls, why);
+    if (e == OK) {
+        workers_set_tls(server->workers, tls);
+        struct listener_limits limits = listener_limits(config);
+        server->listener = listener_new(loop, server->workers, &limits, client_arrived, NULL);
+        e = adopt_doors(server, why);
+    }
+    if (e == OK && server->n_doors == 0) {
+        e = open_doors(server, config->listen.starttls, DOOR_STARTTLS, why);
+        if (e == OK)
+            e = open_doors(server, config->listen.direct_tls, DOOR_DIRECT_TLS, why);
+    }
+    tls_config_unref(&tls);
+    if (e != OK)
+        server_stop(&server);
+    else
+        *out = server;
+    return e;
+}
+
+/* ---- Store, desks, threads ---- */
+
+enum err server_open(struct server *server, struct why *why)
+{
+    const struct config *config = server->config;
+    struct service *service = &server->service;
+    const struct store_options options = {
+        .path = config->store.path.at,
+        .queue_most = (unsigned)config->store.queue,
+        .test_faults = config->test.faults.len > 0 ? config->test.faults.at : NULL,
+    };
+    enum err e = store_open(&options, &service->store, why);
+    if (e == OK)
+        e = kitchen_new(KITCHEN_THREADS, (size_t)config->auth.queue, &service->kitchen, why);
+    if (e != OK)
+        return e;
+    server->crypto = scram_crypto_new(NULL);
+    service->crypto = server->crypto;
+    random_bytes(service->secret.bytes, sizeof service->secret.bytes);
+    service->workers = server->workers;
+    service->slowdown = slowdown_new();
+    service->started_us = clock_wall_us();
+    size_t n = workers_count(server->workers);
+    server->desks = calloc(n, sizeof(struct desk *));
+    service->homes.at = calloc(n, sizeof(struct home *));
+    must(server->desks != NULL && service->homes.at != NULL);
+    service->homes.n = (unsigned)n;
+    for (size_t i = 0; i < n; i++) {
+        server->desks[i] = desk_new(service, workers_at(server->workers, i), server->settings);
+        service->homes.at[i] = server->desks[i]->home;
+    }
+    return OK;
+}
+
+enum err server_start(struct server *server, struct why *why)
+{
+    const struct config *config = server->config;
+    enum err e = workers_start(server->workers, why);
+    if (e != OK)
+        return e;
+    server->started = true;
+    if (config->metrics.port != 0) {
+        struct addr at;
+        e = addr_parse(config->metrics.address, (uint16_t)config->metrics.port, &at);
+        if (e != OK)
+            return why_say(why, e, "metrics.address: %s is no numeric address",
+                           config->metrics.address.at);
+        e = metrics_http_new(&at, server_metrics, server, &server->metrics, why);
+    }
+    return e;
+}
+
+enum err server_reload(struct server *server, const struct config *config, struct why *why)
+{
+    struct tls_config *tls;
+    enum err e = read_certificates(server, config, &tls, why);
+    if (e != OK)
+        return e;
+    struct im_settings *settings = server_settings(config);
+    struct listener_limits limits = listener_limits(config);
+    workers_set_tls(server->workers, tls);
+    tls_config_unref(&tls);
+    service_set_settings(&server->service, settings);
+    listener_set_limits(server->listener, &limits);
+    im_settings_unref(&server->settings);
+    server->settings = settings;
+    const struct config *old = server->config;
+    server->config = config_ref(config);
+    config_unref(&old);
+    return OK;
+}
+
+void server_stop(struct server **server)
+{
+    struct server *s = TAKE(*server);
+    if (s == NULL)
+        return;
+    metrics_http_free(&s->metrics);
+    for (size_t i = 0; i < s->n_doors; i++)
+        door_close(&s->doors[i]);
+    if (s->workers != NULL)
+        workers_stop(s->workers);
+    if (s->service.kitchen != NULL)
+        kitchen_free(&s->service.kitchen);
+    if (s->service.store != NULL)
+        store_close(&s->service.store);
+    listener_free(&s->listener);
+    for (size_t i = 0; s->desks != NULL && i < s->service.homes.n; i++)
+        desk_free(&s->desks[i]);
+    free(s->desks);
+    free(s->service.homes.at);
+    slowdown_free(&s->service.slowdown);
+    scram_crypto_free(&s->crypto);
+    workers_free(&s->workers);
+    im_settings_unref(&s->settings);
+    config_unref(&s->config);
+    free(s);
+}
+
+const struct config *server_config(const struct server *server)
+{
+    return server->config;
+}
+
+struct service *server_service(struct server *server)
+{
+    return &server->service;
+}
+
+uint16_t server_port(const struct server *server, int kind)
+{
+    for (size_t i = 0; i < server->n_doors; i++)
+        if (server->door_kinds[i] == kind)
+            return door_port(server->doors[i]);
+    return 0;
+}

@@ -1,0 +1,120 @@
+#include "daemon/server_settings.h"
+
+#include "base/must.h"
+
+static struct str keep(struct im_settings *settings, struct str text)
+{
+    return arena_str(&settings->arena, text);
+}
+
+static unsigned mechanisms_of(const struct config *config, const struct config_domain *domain)
+{
+    unsigned mechanisms = SASL_BIT(SASL_SCRAM_SHA_256) | SASL_BIT(SASL_SCRAM_SHA_256_PLUS);
+    if (config->auth.scram_sha_1)
+        mechanisms |= SASL_BIT(SASL_SCRAM_SHA_1) | SASL_BIT(SASL_SCRAM_SHA_1_PLUS);
+    if (domain->plain)
+        mechanisms |= SASL_BIT(SASL_PLAIN);
+    return mechanisms;
+}
+
+static enum archive_preference archive_of(int choice)
+{
+    switch (choice) {
+    case CONFIG_ARCHIVE_NEVER:
+        return ARCHIVE_NEVER;
+    case CONFIG_ARCHIVE_ROSTER:
+        return ARCHIVE_ROSTER;
+    default:
+        return ARCHIVE_ALWAYS;
+    }
+}
+
+static void read_domain(struct im_settings *settings, const struct config *config,
+                        const struct config_domain *from, struct im_domain *to)
+{
+    to->name = keep(settings, from->name);
+    to->stream = (struct stream_domain){
+        .name = to->name,
+        .mechanisms = mechanisms_of(config, from),
+        .protect_offer = true,
+        .registration = from->registration,
+        .roster_versioning = true,
+        .preapproval = true,
+        .sm = true,
+        .csi = true,
+    };
+    to->lang = keep(settings, from->language);
+    to->n_admins = from->admins.n;
+    struct str *admins = arena_make_array(&settings->arena, struct str, from->admins.n + 1);
+    for (size_t i = 0; i < from->admins.n; i++)
+        admins[i] = keep(settings, from->admins.at[i]);
+    to->admins = admins;
+    to->registration = from->registration;
+    to->change_password = config->registration.change_password;
+    to->cancel = config->registration.cancel;
+    to->archive = config->archive.enabled;
+    to->archive_default = archive_of(from->archive);
+}
+
+static struct tokenizer_limits stream_limits(const struct config *config, size_t bytes)
+{
+    struct tokenizer_limits limits = tokenizer_limits_default;
+    limits.bytes = (uint32_t)bytes;
+    limits.elements = (uint32_t)config->limits.elements;
+    limits.depth = (uint16_t)config->limits.depth;
+    limits.attributes = (uint16_t)config->limits.attributes;
+    if (limits.attributes > TOKENIZER_ATTRIBUTES_MOST)
+        limits.attributes = TOKENIZER_ATTRIBUTES_MOST;
+    return limits;
+}
+
+struct im_settings *server_settings(const struct config *config)
+{
+    struct im_settings *settings = im_settings_new();
+    struct im_domain *domains =
+        arena_make_array(&settings->arena, struct im_domain, config->n_domains);
+    for (size_t i = 0; i < config->n_domains; i++)
+        read_domain(settings, config, &config->domains[i], &domains[i]);
+    settings->domains = domains;
+    settings->n_domains = config->n_domains;
+    settings->conn = conn_limits_default;
+    settings->conn.outbox_bytes = config->limits.outbox_bytes;
+    settings->conn.bytes_per_s = (uint32_t)config->limits.bytes_per_second;
+    settings->conn.burst_bytes = (uint32_t)config->limits.bytes_burst;
+    settings->conn.handshake_us = config->limits.unauthenticated_time_us;
+    settings->strange = stream_limits(config, config->limits.preauth_stanza_bytes);
+    settings->known = stream_limits(config, config->limits.stanza_bytes);
+    settings->unauthenticated_us = config->limits.unauthenticated_time_us;
+    settings->idle_us = config->limits.idle_time_us;
+    settings->answer_us = config->limits.answer_time_us;
+    settings->stanzas_per_s = (uint32_t)config->limits.stanzas_per_second;
+    settings->stanzas_burst = (uint32_t)config->limits.stanzas_burst;
+    settings->iterations = (uint32_t)config->auth.iterations;
+    settings->attempts = (unsigned)config->auth.attempts;
+    settings->failures_account = (unsigned)config->auth.failures_account;
+    settings->failures_address = (unsigned)config->auth.failures_address;
+    settings->slowdown_us = config->auth.slowdown_us;
+    settings->slowdown_most_us = config->auth.slowdown_most_us;
+    settings->failure_memory_us = config->auth.failure_memory_us;
+    settings->registrations_per_address = (unsigned)config->registration.per_address;
+    settings->sessions_per_user = (size_t)config->limits.sessions_per_user;
+    settings->roster_items = (size_t)config->limits.roster_items;
+    settings->roster_groups = (size_t)config->limits.roster_groups;
+    settings->roster_name_bytes = config->limits.roster_name_bytes;
+    settings->pending_subscriptions = (size_t)config->limits.pending_subscriptions;
+    settings->directed_presences = (size_t)config->limits.directed_presences;
+    settings->block_items = (size_t)config->limits.block_items;
+    settings->offline_messages = (size_t)config->limits.offline_messages;
+    settings->outbox_bytes = config->limits.outbox_bytes;
+    settings->unacked_stanzas = (size_t)config->limits.unacked_stanzas;
+    settings->private_bytes = config->limits.private_bytes;
+    settings->private_items = (size_t)config->limits.private_items;
+    settings->vcard_bytes = config->limits.vcard_bytes;
+    settings->archive_page = (size_t)config->limits.archive_page;
+    settings->resume_us = config->limits.resume_time_us;
+    settings->archive_retention_us = config->archive.retention_us;
+    settings->guard_mode = config->guard.mode;
+    settings->clock_rate = config->test.clock_rate;
+    settings->software_version = STR(FIREDOOR_VERSION);
+    return settings;
+}
