@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/must.h"
 #include "base/random.h"
+#include "daemon/metrics.h"
 #include "daemon/server_settings.h"
 #include "im/client.h"
 #include "im/desk.h"
@@ -14,7 +15,6 @@
 #include "store/store.h"
 
 #include <stdlib.h>
-#include <sys/stat.h>
 
 enum {
     N_DOORS = 2, // DOOR_STARTTLS, DOOR_DIRECT_TLS
@@ -191,6 +191,11 @@ enum err server_open(struct server *server, struct why *why)
     return OK;
 }
 
+static void write_metrics(struct buf *out, void *context)
+{
+    metrics_write(out, context);
+}
+
 enum err server_start(struct server *server, struct why *why)
 {
     const struct config *config = server->config;
@@ -204,7 +209,7 @@ enum err server_start(struct server *server, struct why *why)
         if (e != OK)
             return why_say(why, e, "metrics.address: %s is no numeric address",
                            config->metrics.address.at);
-        e = metrics_http_new(&at, server_metrics, server, &server->metrics, why);
+        e = metrics_http_new(&at, write_metrics, &server->service, &server->metrics, why);
     }
     return e;
 }

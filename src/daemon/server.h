@@ -37,8 +37,4 @@ struct service *server_service(struct server *server);
 /* The port that a kind of door (im/client.h: DOOR_…) listens on; 0: none. */
 uint16_t server_port(const struct server *server, int kind);
 
-/* Prometheus text; any thread. */
-struct buf;
-void server_metrics(struct buf *out, void *server);
-
 #endif

@@ -1,0 +1,136 @@
+/*
+ * What a monitoring system reads: the counters of all workers, added up, and
+ * the store's.  Read without locks while the workers count: a figure may be a
+ * moment old, never wrong by more.
+ */
+#include "daemon/metrics.h"
+
+#include "base/clock.h"
+#include "im/desk.h"
+#include "net/worker.h"
+#include "store/store.h"
+
+#include <inttypes.h>
+#include <stddef.h>
+
+struct sum {
+    struct desk_counters counters;
+    uint64_t connections, sessions, accounts, bytes_in, bytes_out, handshakes, handshakes_failed;
+    int64_t busy_us, longest_turn_us;
+};
+
+static uint64_t read64(const uint64_t *counter)
+{
+    return __atomic_load_n(counter, __ATOMIC_RELAXED);
+}
+
+static void add_desk(struct sum *sum, const struct desk *desk)
+{
+    const uint64_t *from = (const uint64_t *)&desk->counters;
+    uint64_t *to = (uint64_t *)&sum->counters;
+    for (size_t i = 0; i < sizeof sum->counters / sizeof *to; i++)
+        to[i] += read64(&from[i]);
+    sum->sessions += __atomic_load_n(&desk->home->sessions.n, __ATOMIC_RELAXED);
+    sum->accounts += __atomic_load_n(&desk->home->accounts.n, __ATOMIC_RELAXED);
+}
+
+static void add_worker(struct sum *sum, const struct worker *worker)
+{
+    struct worker_stats stats;
+    worker_stats(worker, &stats);
+    sum->connections += stats.n_conns;
+    sum->bytes_in += stats.bytes_in;
+    sum->bytes_out += stats.bytes_out;
+    sum->handshakes += stats.n_handshakes;
+    sum->handshakes_failed += stats.n_handshakes_failed;
+    sum->busy_us += stats.loop.busy_us;
+    if (stats.loop.longest_turn_us > sum->longest_turn_us)
+        sum->longest_turn_us = stats.loop.longest_turn_us;
+}
+
+static void say(struct buf *out, const char *name, const char *type, const char *help,
+                uint64_t value)
+{
+    buf_printf(out, "# HELP firedoor_%s %s\n# TYPE firedoor_%s %s\nfiredoor_%s %" PRIu64 "\n", name,
+               help, name, type, name, value);
+}
+
+static void say_us(struct buf *out, const char *name, const char *type, const char *help,
+                   int64_t us)
+{
+    buf_printf(out, "# HELP firedoor_%s %s\n# TYPE firedoor_%s %s\nfiredoor_%s %.6f\n", name, help,
+               name, type, name, (double)us / (double)SECOND_US);
+}
+
+#define COUNTER(name, help) {#name, help, offsetof(struct desk_counters, name)}
+
+static void say_counters(struct buf *out, const struct desk_counters *counters)
+{
+    static const struct {
+        const char *name, *help;
+        size_t at;
+    } rows[] = {
+        COUNTER(logins, "Logins that succeeded."),
+        COUNTER(failed_logins, "Logins that failed."),
+        COUNTER(resumptions, "Sessions resumed (XEP-0198)."),
+        COUNTER(failed_resumptions, "Resumptions refused."),
+        COUNTER(messages_in, "Messages that clients sent."),
+        COUNTER(messages_delivered, "Messages handed to sessions."),
+        COUNTER(messages_spooled, "Messages kept until their reader has them."),
+        COUNTER(messages_refused, "Messages returned with an error."),
+        COUNTER(presences_in, "Presence stanzas that clients sent."),
+        COUNTER(iqs_in, "IQ stanzas that clients sent."),
+        COUNTER(stanza_errors, "Stanza errors sent."),
+        COUNTER(sessions_ended, "Sessions that ended."),
+        COUNTER(blocked_messages, "Stanzas refused by block lists."),
+        COUNTER(carbons, "Copies to other devices."),
+        COUNTER(archived, "Messages archived."),
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        uint64_t value;
+        memcpy(&value, (const char *)counters + rows[i].at, sizeof value);
+        say(out, rows[i].name, "counter", rows[i].help, value);
+    }
+}
+
+static void say_store(struct buf *out, const struct store *store)
+{
+    struct store_stats stats;
+    store_stats(store, &stats);
+    say(out, "store_health", "gauge", "0 well, 1 disk full, 2 failing.", (uint64_t)stats.health);
+    say(out, "store_commits", "counter", "Commits.", stats.n_commits);
+    say(out, "store_failed_commits", "counter", "Commits that failed.", stats.n_failed_commits);
+    say(out, "store_changes", "counter", "Changes committed.", stats.n_changes);
+    say(out, "store_reads", "counter", "Reads.", stats.n_reads);
+    say(out, "store_refused", "counter", "Operations refused because the queue was full.",
+        stats.n_refused);
+    say(out, "store_messages", "counter", "Message rows written.", stats.n_messages);
+    say(out, "store_queue", "gauge", "Operations in hand.", stats.queue_length);
+    say(out, "store_largest_batch", "gauge", "Most operations in one commit.",
+        stats.largest_batch);
+    say_us(out, "store_longest_commit_seconds", "gauge", "Longest commit.",
+           stats.longest_commit_us);
+}
+
+void metrics_write(struct buf *out, const struct service *service)
+{
+    struct sum sum = {0};
+    for (unsigned i = 0; i < service->homes.n; i++) {
+        add_desk(&sum, desk_of(service->homes.at[i]));
+        add_worker(&sum, service->homes.at[i]->worker);
+    }
+    say(out, "connections", "gauge", "Connections of clients.", sum.connections);
+    say(out, "sessions", "gauge", "Bound sessions, those waiting for resumption included.",
+        sum.sessions);
+    say(out, "accounts_in_memory", "gauge", "Accounts in memory.", sum.accounts);
+    say(out, "bytes_in", "counter", "Bytes received.", sum.bytes_in);
+    say(out, "bytes_out", "counter", "Bytes sent.", sum.bytes_out);
+    say(out, "tls_handshakes", "counter", "TLS handshakes.", sum.handshakes);
+    say(out, "tls_handshakes_failed", "counter", "TLS handshakes that failed.",
+        sum.handshakes_failed);
+    say_us(out, "busy_seconds", "counter", "Time the workers worked.", sum.busy_us);
+    say_us(out, "longest_turn_seconds", "gauge", "Longest turn of a worker's loop.",
+           sum.longest_turn_us);
+    say_counters(out, &sum.counters);
+    say_store(out, service->store);
+}

@@ -1,0 +1,16 @@
+/*
+ * Between roster.c and subscription's acts (roster_subscription.c).
+ */
+#ifndef IM_ROSTER_INTERNAL_H
+#define IM_ROSTER_INTERNAL_H
+
+#include "im/roster.h"
+
+/* In memory only. */
+void roster_remember_request(struct account *account, struct str from, struct str stanza);
+
+/* The contact is about to be removed: unsubscribe and unsubscribed go out where they are due, and
+ * our presence is withdrawn (RFC 6121 2.5.2). */
+void roster_say_removed(struct account *account, const struct roster_item *item);
+
+#endif
