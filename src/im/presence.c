@@ -1,0 +1,304 @@
+/*
+ * One session's available presence goes to everybody who may see it: contacts
+ * with a subscription "from" or "both", the account's own sessions, and
+ * addresses it was directed to.  One stanza, sealed once, with another to for
+ * each.
+ */
+#include "im/presence.h"
+
+#include "base/clock.h"
+#include "base/must.h"
+#include "im/offline.h"
+#include "im/roster.h"
+#include "im/roster_subscription.h"
+#include "im/send.h"
+#include "route/own.h"
+
+#include <stdlib.h>
+
+/* An address outside the broadcast that a session has shown itself to (RFC 6121 4.6). */
+struct directed_presence {
+    struct directed_presence *next;
+    struct jid to; // own memory
+};
+
+/* ---- Sending ---- */
+
+static void broadcast(struct account *account, struct stanza *presence, struct ticket *ticket)
+{
+    LIST_EACH (&account->roster->items, struct roster_item, link, item)
+        if (item->subscription == STORE_SUB_FROM || item->subscription == STORE_SUB_BOTH)
+            route_stanza_to(account->home, presence, &item->jid, ticket, 0, 0);
+    LIST_EACH (&account->sessions, struct session, in_account, session)
+        if (session->available && !session->ending)
+            send_to_session(session,
+                            &(struct sending_out){.stanza = presence, .to = account->jid.full});
+}
+
+
+// RFC 6121 4.2.2: what a session learns when it has said that it is there.
+static void welcome(struct session *session)
+{
+    struct account *account = session->account;
+    struct stanza *probe = stanza_make(STANZA_PRESENCE, TYPE_PROBE, &session->jid, NULL, STR_EMPTY);
+    stanza_seal(probe);
+    LIST_EACH (&account->roster->items, struct roster_item, link, item)
+        if (item->subscription == STORE_SUB_TO || item->subscription == STORE_SUB_BOTH)
+            route_stanza_to(account->home, probe, &item->jid, NULL, ROUTED_BY_SERVER, 0);
+    stanza_unref(&probe);
+    LIST_EACH (&account->sessions, struct session, in_account, other)
+        if (other != session && other->available && !other->ending)
+            send_stanza(session, other->presence);
+    subscription_show_requests(session);
+}
+
+static void forget_directed(struct session *session)
+{
+    while (session->directed != NULL) {
+        struct directed_presence *d = session->directed;
+        session->directed = d->next;
+        own_jid_free(&d->to);
+        free(d);
+    }
+}
+
+static struct directed_presence **find_directed(struct session *session, const struct jid *to)
+{
+    struct directed_presence **at = &session->directed;
+    while (*at != NULL && !jid_eq(&(*at)->to, to))
+        at = &(*at)->next;
+    return at;
+}
+
+struct seeing {
+    struct store_account_seen op;
+    struct str status;
+};
+
+static void seen(struct store_request *request)
+{
+    struct seeing *seeing = CONTAINER_OF(request, struct seeing, op.request);
+    store_release(request);
+    own_text_free(&seeing->status);
+    free(seeing);
+}
+
+// XEP-0012: when, and with which words, the account was last seen.
+static void remember_leaving(struct account *account, struct str status)
+{
+    LIST_EACH (&account->sessions, struct session, in_account, session)
+        if (session->available && !session->ending)
+            return;
+    account->last_activity_us = clock_wall_us();
+    own_text_free(&account->last_status);
+    account->last_status = own_text(status);
+    struct seeing *seeing = calloc(1, sizeof *seeing);
+    must(seeing != NULL);
+    seeing->status = own_text(status);
+    seeing->op.account = account->number;
+    seeing->op.active_us = account->last_activity_us;
+    seeing->op.status = seeing->status;
+    seeing->op.request.home = loop_mailbox(account->home->loop);
+    seeing->op.request.done = seen;
+    store_account_seen(account->home->store, &seeing->op);
+}
+
+static void become_unavailable(struct session *session, struct stanza *presence)
+{
+    struct account *account = session->account;
+    session->available = false;
+    stanza_unref(&session->presence);
+    broadcast(account, presence, NULL);
+    for (struct directed_presence *d = session->directed; d != NULL; d = d->next)
+        route_stanza_to(account->home, presence, &d->to, NULL, 0, 0);
+    forget_directed(session);
+    struct str status = element_child_text(presence->root, NS_CLIENT, STR("status"));
+    remember_leaving(account, status.at != NULL ? status : STR_EMPTY);
+}
+
+// RFC 6121 4.7.2.3: an integer from -128 to 127; anything else is the client's mistake.
+static bool read_priority(const struct stanza *stanza, int8_t *priority)
+{
+    struct str text = element_child_text(stanza->root, NS_CLIENT, STR("priority"));
+    *priority = 0;
+    if (text.at == NULL)
+        return true;
+    text = str_trim(text);
+    bool negative = text.len > 0 && text.at[0] == '-';
+    if (text.len > 0 && (negative || text.at[0] == '+'))
+        text = str_skip(text, 1);
+    uint64_t n;
+    if (str_to_u64(text, 0, negative ? 128 : 127, &n) != OK)
+        return false;
+    *priority = (int8_t)(negative ? -(int)n : (int)n);
+    return true;
+}
+
+static void available(struct session *session, struct stanza *stanza, struct ticket *ticket)
+{
+    int8_t priority;
+    if (!read_priority(stanza, &priority)) {
+        send_refusal(session->home, stanza, STANZA_BAD_REQUEST, "the priority is no number");
+        return;
+    }
+    bool is_initial = !session->available;
+    bool was_negative = session->priority < 0;
+    stanza_seal(stanza);
+    session->available = true;
+    session->priority = priority;
+    stanza_unref(&session->presence);
+    session->presence = stanza_ref(stanza);
+    broadcast(session->account, stanza, ticket);
+    if (is_initial)
+        welcome(session);
+    if (priority >= 0 && (is_initial || was_negative))
+        offline_deliver(session);
+}
+
+static void directed(struct session *session, struct stanza *stanza, struct ticket *ticket)
+{
+    struct directed_presence **at = find_directed(session, &stanza->to);
+    bool is_available = stanza->type == TYPE_AVAILABLE;
+    if (stanza->type == TYPE_UNAVAILABLE && *at != NULL) {
+        struct directed_presence *d = *at;
+        *at = d->next;
+        own_jid_free(&d->to);
+        free(d);
+    } else if (is_available && *at == NULL) {
+        size_t n = 0;
+        for (struct directed_presence *d = session->directed; d != NULL; d = d->next)
+            n++;
+        if (n >= desk_of(session->home)->settings->directed_presences) {
+            send_refusal(session->home, stanza, STANZA_RESOURCE_CONSTRAINT,
+                         "too many addresses know of you already");
+            return;
+        }
+        struct directed_presence *d = calloc(1, sizeof *d);
+        must(d != NULL);
+        d->to = own_jid(&stanza->to);
+        d->next = session->directed;
+        session->directed = d;
+    }
+    stanza_seal(stanza);
+    route_stanza(session->home, stanza, ticket);
+}
+
+void presence_from_client(struct session *session, struct stanza *stanza, struct ticket *ticket)
+{
+    switch (stanza->type) {
+    case TYPE_SUBSCRIBE:
+    case TYPE_SUBSCRIBED:
+    case TYPE_UNSUBSCRIBE:
+    case TYPE_UNSUBSCRIBED:
+        subscription_from_client(session, stanza, ticket);
+        return;
+    case TYPE_AVAILABLE:
+    case TYPE_UNAVAILABLE:
+        break;
+    case TYPE_ERROR:
+        if (stanza->to.full.len > 0) {
+            stanza_seal(stanza);
+            route_stanza(session->home, stanza, ticket);
+        }
+        return;
+    case TYPE_PROBE: // probes are the server's (RFC 6121 4.3)
+        return;
+    default:
+        send_refusal(session->home, stanza, STANZA_BAD_REQUEST, NULL);
+        return;
+    }
+    for (size_t f = 0; features[f] != NULL; f++)
+        if (features[f]->from_client != NULL && features[f]->from_client(session, stanza) == STOP)
+            return;
+    if (stanza->to.full.len > 0) {
+        directed(session, stanza, ticket);
+    } else if (stanza->type == TYPE_AVAILABLE) {
+        available(session, stanza, ticket);
+    } else if (session->available) {
+        stanza_seal(stanza);
+        // the session itself hears its own last word too, as RFC 6121 4.5.2 has it
+        send_stanza(session, stanza);
+        become_unavailable(session, stanza);
+    }
+}
+
+/* ---- Arriving ---- */
+
+static void answer_probe(struct account *account, const struct routed *routed)
+{
+    const struct jid *asker = &routed->stanza->from;
+    bool any = false;
+    if (!roster_is_seen_by(account, jid_bare(asker)) && !jid_eq_bare(asker, &account->jid)) {
+        // RFC 6121 4.3.2.1: the other side believes in a subscription that does not exist
+        struct jid bare = jid_bare_of(asker);
+        struct stanza *no =
+            stanza_make(STANZA_PRESENCE, TYPE_UNSUBSCRIBED, &account->jid, &bare, STR_EMPTY);
+        stanza_seal(no);
+        route_stanza_to(account->home, no, &bare, NULL, ROUTED_BY_SERVER, 0);
+        stanza_unref(&no);
+        return;
+    }
+    LIST_EACH (&account->sessions, struct session, in_account, session)
+        if (session->available && !session->ending) {
+            any = true;
+            route_stanza_to(account->home, session->presence, asker, NULL, 0, 0);
+        }
+    if (any)
+        return;
+    struct stanza *away =
+        stanza_make(STANZA_PRESENCE, TYPE_UNAVAILABLE, &account->jid, NULL, STR_EMPTY);
+    if (account->last_status.len > 0)
+        element_child_with(&away->arena, away->root, NS_CLIENT, STR("status"),
+                           arena_str(&away->arena, account->last_status));
+    stanza_seal(away);
+    route_stanza_to(account->home, away, asker, NULL, 0, 0);
+    stanza_unref(&away);
+}
+
+static void deliver(struct account *account, const struct routed *routed)
+{
+    const struct jid *to = &routed->to;
+    LIST_EACH (&account->sessions, struct session, in_account, session) {
+        if (session->ending || (!session->available && jid_is_bare(to)))
+            continue;
+        if (!jid_is_bare(to) && !str_eq(to->resource, session->jid.resource))
+            continue;
+        send_to_session(session, &(struct sending_out){.stanza = routed->stanza, .to = to->full});
+    }
+}
+
+void presence_arrived(struct account *account, struct routed *routed)
+{
+    switch (routed->stanza->type) {
+    case TYPE_SUBSCRIBE:
+    case TYPE_SUBSCRIBED:
+    case TYPE_UNSUBSCRIBE:
+    case TYPE_UNSUBSCRIBED:
+        subscription_arrived(account, routed);
+        return;
+    case TYPE_PROBE:
+        answer_probe(account, routed);
+        break;
+    default:
+        deliver(account, routed);
+        break;
+    }
+    routed_free(&routed);
+}
+
+static void session_ends(struct session *session)
+{
+    if (session->available || session->directed != NULL) {
+        struct stanza *gone =
+            stanza_make(STANZA_PRESENCE, TYPE_UNAVAILABLE, &session->jid, NULL, STR_EMPTY);
+        stanza_seal(gone);
+        become_unavailable(session, gone);
+        stanza_unref(&gone);
+    }
+}
+
+const struct feature feature_presence = {
+    .name = "presence",
+    .spec = "RFC 6121 section 4",
+    .session_ends = session_ends,
+};
