@@ -190,6 +190,14 @@ void stanza_seal(struct stanza *stanza)
     buf_done(&inner);
 }
 
+void stanza_seal_with(struct stanza *stanza, struct str inner)
+{
+    must(!stanza->sealed);
+    stanza->sealed = true;
+    stanza->arena.ceiling += inner.len + 1;
+    stanza->inner = arena_str(&stanza->arena, inner);
+}
+
 struct stanza *stanza_ref(struct stanza *stanza)
 {
     atomic_fetch_add_explicit(&stanza->refs, 1, memory_order_relaxed);

@@ -79,6 +79,9 @@ void stanza_set_to(struct stanza *stanza, const struct jid *to);
 /* Serializes the children; nothing may change afterwards.  Idempotent. */
 void stanza_seal(struct stanza *stanza);
 
+/* Seals a stanza whose children are given as text in canonical form (copied) instead of a tree. */
+void stanza_seal_with(struct stanza *stanza, struct str inner);
+
 struct stanza *stanza_ref(struct stanza *stanza);
 /* NULL is fine; nulls the pointer. */
 void stanza_unref(struct stanza **stanza);
