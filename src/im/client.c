@@ -669,12 +669,6 @@ static void host_element(void *host, enum stream_element kind, struct arena *are
     (void)size;
 }
 
-static void host_registration(void *host, const struct element *iq)
-{
-    struct client *client = host;
-    intake_registration(client, iq);
-}
-
 static void host_ending(void *host)
 {
     struct client *client = host;
@@ -709,7 +703,6 @@ static const struct stream_host host_calls = {
     .authenticated = host_authenticated,
     .bind = host_bind,
     .resume = host_resume,
-    .registration = host_registration,
     .element = host_element,
     .ending = host_ending,
     .closed = host_closed,

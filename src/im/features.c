@@ -5,7 +5,6 @@
 #include "im/csi.h"
 #include "im/offline.h"
 #include "im/presence.h"
-#include "im/registration.h"
 #include "im/roster.h"
 
 const struct feature *const features[] = {
@@ -15,6 +14,5 @@ const struct feature *const features[] = {
     &feature_archive,
     &feature_offline,
     &feature_csi,
-    &feature_registration,
     NULL,
 };

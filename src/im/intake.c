@@ -5,7 +5,6 @@
 #include "im/iq.h"
 #include "im/message.h"
 #include "im/presence.h"
-#include "im/registration.h"
 #include "im/send.h"
 
 void intake_stanza(struct session *session, struct arena *arena, struct element *root)
@@ -36,9 +35,4 @@ void intake_stanza(struct session *session, struct arena *arena, struct element 
 void intake_csi(struct session *session, const struct element *root)
 {
     csi_element(session, root);
-}
-
-void intake_registration(struct client *client, const struct element *iq)
-{
-    registration_before_login(client, iq);
 }

@@ -13,8 +13,4 @@ struct element;
 void intake_stanza(struct session *session, struct arena *arena, struct element *root);
 /* <active/> or <inactive/> (XEP-0352). */
 void intake_csi(struct session *session, const struct element *root);
-/* An iq of jabber:iq:register before login (XEP-0077); the answer goes to the client at once or
- * later. */
-void intake_registration(struct client *client, const struct element *iq);
-
 #endif
