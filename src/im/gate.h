@@ -1,19 +1,40 @@
 /*
  * The gate: where every message meets the guard before anybody gets it.
  *
- * Without a lure, and from an account that is not restricted, a message passes
- * on its worker without leaving it.  Otherwise the guard's thread is asked and
- * the sender's later stanzas wait for its word.
+ * Without a lure a message passes on its worker and never leaves it.  With one
+ * the guard's thread is asked and the sender's later stanzas wait for its word:
+ *
+ *     worker                    guard's thread                 worker
+ *     gate_message ──mail──►  judge, log the event  ──mail──►  deliver | hold | refuse
+ *                               └─ orders ─► containment.h
+ *
+ * guard.mode off: nothing is looked at; observe: everything is judged, recorded
+ * and delivered.
  */
 #ifndef IM_GATE_H
 #define IM_GATE_H
 
 #include "im/feature.h"
 
+struct guard_config;
+
+/* The guard's thread: brings its state back from the store (snapshot, then the events since) and
+ * starts.  clock_rate: tests only, else 1. */
+enum err gate_new(struct service *service, const struct guard_config *config, uint64_t seed,
+                  double clock_rate, struct gate **out, struct why *why) MUST_CHECK;
+/* Takes a last snapshot and ends the thread; the workers have ended before. */
+void gate_free(struct gate **gate);
+
 /* True when the gate keeps the message: it will go on with message_accept, or has refused it. */
 bool gate_message(struct session *session, struct stanza *stanza, struct ticket *ticket);
 
+/* A message from this peer was handed to the account: whether people talk to each other is part
+ * of the pace. */
+void gate_received(struct account *account, const struct jid *peer);
+
 /* A copy of a message with lures reached a client of this account: an exposure. */
 void gate_exposed(struct account *account, const struct stanza *stanza);
+
+extern const struct feature feature_gate;
 
 #endif

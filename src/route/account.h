@@ -18,6 +18,7 @@ enum account_state {
 struct roster;
 struct block_list;
 struct archive_prefs;
+struct pace_book;
 
 /* Somebody who needs the account loaded.  run takes the waiter; it runs at once when the account
  * is loaded already. */
@@ -47,7 +48,7 @@ struct account {
     struct archive_prefs *archive; // im/archive.h
     struct list roster_jobs;       // im/roster.h: changes wait for the one before
     bool roster_busy;
-    void *pace; // im/gate.h: how this account usually types
+    struct pace_book *pace;        // im/pace.h: how this account writes
     int64_t last_activity_us; // wall time of the last unavailable presence; 0 never (XEP-0012)
     struct str last_status;   // its status text, own memory
     int64_t created_us;       // wall time

@@ -55,6 +55,7 @@ struct stanza {
     struct str inner;    // the serialized children, from stanza_seal() on
     bool sealed;
     struct str lure_keys; // what the guard found, as 16-byte keys side by side; empty: no lure
+    bool calm;            // the guard need not hear who got these lures
 };
 
 /* Makes a stanza of a parsed element: takes over the arena that root lives in (arena is as after

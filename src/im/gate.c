@@ -1,0 +1,236 @@
+/*
+ * The workers' side of the gate.
+ */
+#include "im/gate_internal.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/must.h"
+#include "im/containment.h"
+#include "im/lures.h"
+#include "im/message.h"
+#include "im/pace.h"
+#include "im/send.h"
+
+#include <stdlib.h>
+
+enum {
+    JUDGING_MOST = 128 << 20, // a stanza full of links, canonical forms included
+    KEYS_MOST = STORE_LURES_MOST,
+};
+
+int64_t gate_now_us(const struct gate *gate)
+{
+    int64_t wall_us = clock_wall_us();
+    if (gate->clock_rate == 1)
+        return wall_us;
+    return gate->born_us + (int64_t)((double)(wall_us - gate->born_us) * gate->clock_rate);
+}
+
+static bool is_composing(const struct stanza *stanza)
+{
+    return element_child(stanza->root, NS_CHATSTATES, STR("composing")) != NULL;
+}
+
+static void judging_free(struct judging *judging)
+{
+    struct session *session = session_find(judging->home, judging->session);
+    struct account *account = judging->account;
+    stanza_unref(&judging->stanza);
+    ticket_unref(&judging->ticket);
+    buf_done(&judging->held_value);
+    arena_done(&judging->arena);
+    free(judging);
+    if (session != NULL)
+        session_unpause(session);
+    account_release(account);
+}
+
+// The keys travel with the stanza: the store finds every copy by them, exposures name them.
+static void stamp_keys(struct judging *judging)
+{
+    struct stanza *stanza = judging->stanza;
+    struct lure_key keys[KEYS_MOST];
+    size_t n = lure_list_collect(&judging->lures, keys, KEYS_MOST);
+    _Static_assert(sizeof keys[0] == 16, "keys lie side by side");
+    stanza->arena.ceiling += n * sizeof keys[0] + 1;
+    stanza->lure_keys =
+        arena_str(&stanza->arena, str_make((const char *)keys, n * sizeof keys[0]));
+}
+
+static struct str body_of(const struct stanza *stanza)
+{
+    struct str body = element_child_text(stanza->root, NS_CLIENT, STR("body"));
+    return body.at != NULL ? body : STR_EMPTY;
+}
+
+static void describe(struct judging *judging, const struct pace *pace)
+{
+    struct stanza *stanza = judging->stanza;
+    struct lure_people *people = arena_make(&judging->arena, struct lure_people);
+    struct str sender = jid_bare(&stanza->from), receiver = jid_bare(&stanza->to);
+    people->names[0] = sender;
+    people->names[1] = receiver;
+    people->n = 2;
+    lure_list_keys(&judging->lures, people);
+    stamp_keys(judging);
+    struct str body = body_of(stanza);
+    judging->sending = (struct sending){
+        .message = atomic_fetch_add(&judging->gate->next_message, 1),
+        .sender = sender,
+        .receiver = receiver,
+        .audience = 1,
+        .warns = lure_text_warns(&judging->lures, body),
+        .overflowed = judging->lures.overflowed,
+        .shape = lure_text_shape(&judging->lures, body, people),
+        .lures = judging->lures.lures,
+        .n_lures = judging->lures.n,
+        .pace = *pace,
+    };
+}
+
+bool gate_message(struct session *session, struct stanza *stanza, struct ticket *ticket)
+{
+    struct account *account = session->account;
+    struct desk *desk = desk_of(session->home);
+    struct gate *gate = desk->service->gate;
+    if (gate == NULL || desk->settings->guard_mode == GATE_OFF || stanza->type == TYPE_ERROR)
+        return false;
+    int64_t now_us = gate_now_us(gate);
+    struct str peer = jid_bare(&stanza->to);
+    struct arena arena;
+    struct lure_list lures;
+    arena_init(&arena, JUDGING_MOST);
+    lure_list_init(&lures, gate->rules, &arena);
+    lures_of_stanza(&lures, stanza->root);
+    if (lures.n == 0 && !lures.overflowed) {
+        arena_done(&arena);
+        if (is_composing(stanza))
+            pace_composing(account, peer, now_us);
+        else if (body_of(stanza).len > 0)
+            pace_sends(account, peer, now_us, NULL);
+        return false;
+    }
+    struct pace pace;
+    pace_sends(account, peer, now_us, &pace);
+    struct judging *judging = calloc(1, sizeof *judging);
+    must(judging != NULL);
+    judging->gate = gate;
+    judging->home = session->home;
+    judging->account = account;
+    judging->session = session->id;
+    judging->stanza = stanza_ref(stanza);
+    judging->ticket = ticket_ref(ticket);
+    judging->arena = arena;
+    judging->lures = lures;
+    judging->lures.arena = &judging->arena;
+    judging->observes = desk->settings->guard_mode == GATE_OBSERVE;
+    judging->at_us = clock_wall_us();
+    account_hold(account);
+    session_pause(session);
+    describe(judging, &pace);
+    stanza_seal(stanza);
+    judging->mail.run = gate_judge;
+    loop_post(gate->loop, &judging->mail);
+    return true;
+}
+
+/* ---- The guard has spoken ---- */
+
+static void refuse(struct judging *judging)
+{
+    struct session *session = session_find(judging->home, judging->session);
+    desk_of(judging->home)->counters.messages_refused++;
+    containment_refuse(judging->home, judging->stanza,
+                       session != NULL ? session->lang : STR("en"), judging->reason,
+                       judging->incident);
+}
+
+static void is_kept(struct store_request *request)
+{
+    struct judging *judging = CONTAINER_OF(request, struct judging, held.request);
+    enum err e = request->result;
+    store_release(request);
+    if (e != OK)
+        send_store_refusal(judging->home, judging->stanza, e);
+    containment_held(judging->gate, judging->sending.message, e == OK);
+    judging_free(judging);
+}
+
+// A held message is durable before it is acknowledged; the guard's orders find it by its number.
+static void hold(struct judging *judging)
+{
+    struct arena *arena = &judging->arena;
+    containment_write_held(&judging->held_value, judging->stanza, judging->at_us);
+    judging->held.kind = STORE_HELD;
+    judging->held.record.key =
+        arena_printf(arena, "%llu", (unsigned long long)judging->sending.message);
+    judging->held.record.group =
+        arena_printf(arena, "%llu", (unsigned long long)judging->incident);
+    judging->held.record.subject = judging->sending.sender;
+    judging->held.record.value = buf_str(&judging->held_value);
+    judging->held.request.home = loop_mailbox(judging->home->loop);
+    judging->held.request.done = is_kept;
+    store_record_put(judging->home->store, &judging->held);
+}
+
+void gate_judged(struct mail *mail)
+{
+    struct judging *judging = CONTAINER_OF(mail, struct judging, mail);
+    switch (judging->observes ? VERDICT_DELIVER : judging->verdict) {
+    case VERDICT_DELIVER:
+        message_accept(judging->account, judging->session, judging->stanza, judging->ticket, 0,
+                       judging->at_us);
+        judging_free(judging);
+        break;
+    case VERDICT_HOLD:
+        hold(judging);
+        break;
+    case VERDICT_REJECT:
+        refuse(judging);
+        judging_free(judging);
+        break;
+    }
+}
+
+/* ---- What the guard learns from delivery ---- */
+
+void gate_received(struct account *account, const struct jid *peer)
+{
+    struct gate *gate = desk_of(account->home)->service->gate;
+    if (gate != NULL && account->pace != NULL)
+        pace_received(account, jid_bare(peer), gate_now_us(gate));
+}
+
+void gate_exposed(struct account *account, const struct stanza *stanza)
+{
+    struct gate *gate = desk_of(account->home)->service->gate;
+    if (gate == NULL || stanza->calm)
+        return;
+    struct str sender = jid_bare(&stanza->from), receiver = account->jid.full;
+    size_t keys = stanza->lure_keys.len;
+    struct exposing *exposing = malloc(sizeof *exposing + keys + sender.len + receiver.len);
+    must(exposing != NULL);
+    *exposing = (struct exposing){
+        .mail.run = gate_note_exposure,
+        .gate = gate,
+        .n = (uint32_t)(keys / sizeof(struct lure_key)),
+        .sender_len = sender.len,
+        .receiver_len = receiver.len,
+    };
+    memcpy(exposing->data, stanza->lure_keys.at, keys);
+    memcpy(exposing->data + keys, sender.at, sender.len);
+    memcpy(exposing->data + keys + sender.len, receiver.at, receiver.len);
+    loop_post(gate->loop, &exposing->mail);
+}
+
+static void account_forgotten(struct account *account)
+{
+    pace_free(&account->pace);
+}
+
+const struct feature feature_gate = {
+    .name = "gate",
+    .spec = "docs/guard.md",
+    .account_forgotten = account_forgotten,
+};

@@ -1,0 +1,79 @@
+/*
+ * Between the gate's two threads: gate.c (workers) and gate_thread.c (guard).
+ */
+#ifndef IM_GATE_INTERNAL_H
+#define IM_GATE_INTERNAL_H
+
+#include "guard/guard.h"
+#include "im/gate.h"
+#include "store/store.h"
+
+#include <pthread.h>
+
+enum { GATE_OFF, GATE_OBSERVE, GATE_ON }; // im_settings.guard_mode
+
+struct gate {
+    struct service *service;
+    struct loop *loop; // the guard thread's
+    pthread_t thread;
+    bool running;
+    struct lure_rules *rules; // read-only, any thread
+
+    // the guard's thread alone
+    struct guard *guard;
+    double clock_rate;
+    int64_t born_us; // wall time from which the guard's clock runs at its rate
+    struct timer tick;
+    uint64_t n_since_snapshot;
+    int64_t snapshot_us; // loop time of the last one
+    bool snapshot_busy;
+    atomic_uint_fast64_t next_message; // numbers of judged messages; any thread
+};
+
+/* The guard's time now; any thread. */
+int64_t gate_now_us(const struct gate *gate);
+
+/* One message that waits for the guard's word.  Made by a worker, judged by the guard's thread,
+ * finished by the worker. */
+struct judging {
+    struct mail mail;
+    struct gate *gate;
+    struct home *home;
+    struct account *account; // held
+    uint64_t session;
+    struct stanza *stanza;
+    struct ticket *ticket;
+    struct arena arena; // of everything below
+    struct lure_list lures;
+    struct sending sending;
+    bool observes; // judge and record, then deliver in any case
+    int64_t at_us; // wall time at which it was sent
+    // the guard's word
+    enum verdict verdict;
+    enum reason reason;
+    uint64_t incident;
+    struct store_record_put held; // when it is to be held: kept before it is acknowledged
+    struct buf held_value;
+};
+
+/* On the guard's thread: judges, logs, carries out orders, mails the judging home. */
+void gate_judge(struct mail *mail);
+/* On the home: goes on with a judged message. */
+void gate_judged(struct mail *mail);
+
+/* On the guard's thread: takes an event (writes it to the log first) and carries out the orders of
+ * its word. */
+void gate_take(struct gate *gate, struct guard_event *event, struct guard_word *word,
+               bool observes);
+
+/* A copy that reached somebody. */
+struct exposing {
+    struct mail mail;
+    struct gate *gate;
+    uint32_t n;
+    size_t sender_len, receiver_len;
+    char data[]; // keys, then sender, then receiver
+};
+void gate_note_exposure(struct mail *mail);
+
+#endif

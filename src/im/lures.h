@@ -1,0 +1,15 @@
+/*
+ * What a stanza shows a person to open, found in all its corners.
+ */
+#ifndef IM_LURES_H
+#define IM_LURES_H
+
+#include "guard/lure.h"
+#include "xml/element.h"
+
+/* Adds every lure of the stanza: body and subject in all languages, XHTML-IM, out-of-band data
+ * (XEP-0066), references, shared files and their metadata (XEP-0372, 0385, 0446, 0447), file
+ * offers (XEP-0096, 0234). */
+void lures_of_stanza(struct lure_list *list, const struct element *stanza);
+
+#endif
