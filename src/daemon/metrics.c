@@ -62,7 +62,10 @@ static void say_us(struct buf *out, const char *name, const char *type, const ch
                name, type, name, (double)us / (double)SECOND_US);
 }
 
-#define COUNTER(name, help) {#name, help, offsetof(struct desk_counters, name)}
+#define COUNTER(name, help)                                                                        \
+    {                                                                                              \
+#name, help, offsetof(struct desk_counters, name)                                          \
+    }
 
 static void say_counters(struct buf *out, const struct desk_counters *counters)
 {
@@ -106,8 +109,7 @@ static void say_store(struct buf *out, const struct store *store)
         stats.n_refused);
     say(out, "store_messages", "counter", "Message rows written.", stats.n_messages);
     say(out, "store_queue", "gauge", "Operations in hand.", stats.queue_length);
-    say(out, "store_largest_batch", "gauge", "Most operations in one commit.",
-        stats.largest_batch);
+    say(out, "store_largest_batch", "gauge", "Most operations in one commit.", stats.largest_batch);
     say_us(out, "store_longest_commit_seconds", "gauge", "Longest commit.",
            stats.longest_commit_us);
 }

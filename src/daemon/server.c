@@ -109,12 +109,12 @@ static enum err read_certificates(struct server *server, const struct config *co
     must(identities != NULL);
     for (size_t i = 0; i < config->n_domains; i++) {
         const struct config_domain *domain = &config->domains[i];
-        identities[i] = (struct tls_identity){&domain->name, 1, domain->certificate.at,
-                                              domain->key.at};
+        identities[i] =
+            (struct tls_identity){&domain->name, 1, domain->certificate.at, domain->key.at};
     }
-    enum err e = tls_config_new_server(identities, config->n_domains,
-                                       workers_homes(server->workers),
-                                       workers_count(server->workers), out, why);
+    enum err e =
+        tls_config_new_server(identities, config->n_domains, workers_homes(server->workers),
+                              workers_count(server->workers), out, why);
     free(identities);
     return e;
 }

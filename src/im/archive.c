@@ -15,8 +15,8 @@
 #include <stdlib.h>
 
 enum {
-    IDS_MOST = 100,       // of one by-id query
-    JIDS_MOST = 1000,     // in one of the lists of preferences
+    IDS_MOST = 100,         // of one by-id query
+    JIDS_MOST = 1000,       // in one of the lists of preferences
     RESULT_MOST = 96 << 20, // one archived message, wrapped
 };
 
@@ -108,8 +108,7 @@ static void account_forgotten(struct account *account)
 static bool is_listed(const struct jid *jids, size_t n, const struct jid *peer)
 {
     for (size_t i = 0; i < n; i++)
-        if (jid_eq(&jids[i], peer) ||
-            (jid_is_bare(&jids[i]) && jid_eq_bare(&jids[i], peer)))
+        if (jid_eq(&jids[i], peer) || (jid_is_bare(&jids[i]) && jid_eq_bare(&jids[i], peer)))
             return true;
     return false;
 }
@@ -143,7 +142,7 @@ static void add_jids(struct arena *arena, struct element *prefs, struct str name
 }
 
 static const struct str preference_names[] = {
-    [ARCHIVE_NEVER] = {"never", 5},
+    [ARCHIVE_NEVER] = {"never",  5},
     [ARCHIVE_ROSTER] = {"roster", 6},
     [ARCHIVE_ALWAYS] = {"always", 6},
 };
@@ -188,12 +187,13 @@ static enum err read_jids(struct arena *arena, const struct element *list, struc
     *n = 0;
     if (list == NULL)
         return OK;
-    ELEMENT_EACH (list, e)
-        most++;
+    ELEMENT_EACH(list, e)
+    most++;
     if (most > JIDS_MOST)
         return ERR_LIMIT;
     struct str *jids = arena_make_array(arena, struct str, most + 1);
-    ELEMENT_EACH (list, e) {
+    ELEMENT_EACH(list, e)
+    {
         struct jid jid;
         if (!element_is(e, NS_MAM, STR("jid")))
             continue;
@@ -323,8 +323,7 @@ static struct element *fin_of(struct asked *asked, const struct querying *queryi
         struct element *first = element_child_with(arena, set, NS_RSM, STR("first"),
                                                    id_text(arena, op->messages[0].id));
         if (op->count)
-            element_set(arena, first, STR("index"),
-                        arena_printf(arena, "%" PRIu64, op->index));
+            element_set(arena, first, STR("index"), arena_printf(arena, "%" PRIu64, op->index));
         element_child_with(arena, set, NS_RSM, STR("last"),
                            id_text(arena, op->messages[op->n - 1].id));
     }
@@ -372,7 +371,8 @@ static enum err read_form(struct arena *arena, const struct element *form,
 {
     struct store_archive_query *op = &querying->op;
     struct jid with;
-    ELEMENT_EACH (form, field) {
+    ELEMENT_EACH(form, field)
+    {
         struct str name = element_attr(field, STR("var"));
         struct str value = element_child_text(field, NS_DATA, STR("value"));
         if (!element_is(field, NS_DATA, STR("field")) || name.at == NULL || value.at == NULL)
@@ -397,7 +397,8 @@ static enum err read_form(struct arena *arena, const struct element *form,
             e = read_id(value, &op->after_id);
         } else if (str_eq(name, STR("ids"))) {
             op->ids = querying->ids;
-            ELEMENT_EACH (field, v) {
+            ELEMENT_EACH(field, v)
+            {
                 if (op->n_ids == IDS_MOST)
                     return ERR_LIMIT;
                 e = read_id(v->text, &querying->ids[op->n_ids++]);
@@ -489,9 +490,12 @@ static void form(struct asked *asked)
     static const struct {
         struct str name, type;
     } fields[] = {
-        {{"with", 4}, {"jid-single", 10}},       {{"start", 5}, {"text-single", 11}},
-        {{"end", 3}, {"text-single", 11}},       {{"before-id", 9}, {"text-single", 11}},
-        {{"after-id", 8}, {"text-single", 11}},  {{"ids", 3}, {"list-multi", 10}},
+        {{"with", 4},      {"jid-single", 10} },
+        {{"start", 5},     {"text-single", 11}},
+        {{"end", 3},       {"text-single", 11}},
+        {{"before-id", 9}, {"text-single", 11}},
+        {{"after-id", 8},  {"text-single", 11}},
+        {{"ids", 3},       {"list-multi", 10} },
     };
     struct arena *arena = asked_arena(asked);
     struct element *query = element_new(arena, NS_MAM, STR("query"));
@@ -532,7 +536,10 @@ static void span_is_there(struct store_request *request)
     const struct {
         struct str name;
         int64_t id;
-    } ends[] = {{STR("start"), first}, {STR("end"), last}};
+    } ends[] = {
+        {STR("start"), first},
+        {STR("end"),   last }
+    };
     for (size_t i = 0; i < COUNT_OF(ends) && first != 0; i++) {
         struct element *end = element_child_new(arena, metadata, NS_MAM, ends[i].name);
         element_set(arena, end, STR("id"), id_text(arena, ends[i].id));
@@ -552,7 +559,9 @@ static void metadata(struct asked *asked)
     store_archive_span(asked->home->store, &spanning->op);
 }
 
-static const struct str disco[] = {NS_MAM, NS_MAM_EXTENDED, NS_SID, {NULL, 0}};
+static const struct str disco[] = {
+    NS_MAM, NS_MAM_EXTENDED, NS_SID, {NULL, 0}
+};
 
 static const struct iq_handler iqs[] = {
     {NS_MAM,    {"query", 5},    IQ_SET | IQ_ACCOUNT | IQ_OWN_ONLY, query       },

@@ -32,7 +32,7 @@ struct asked {
     bool set;                // type set rather than get
     uint64_t session;        // the asker's id when it is a session of this home, else 0
     struct ticket *ticket;
-    void *data;       // the handler's, while the store works
+    void *data; // the handler's, while the store works
     struct arena arena;
 };
 

@@ -11,8 +11,7 @@
 static struct stanza *wrap(struct account *account, struct stanza *stanza, uint64_t archive_id,
                            struct str direction)
 {
-    struct stanza *copy =
-        stanza_make(STANZA_MESSAGE, stanza->type, &account->jid, NULL, STR_EMPTY);
+    struct stanza *copy = stanza_make(STANZA_MESSAGE, stanza->type, &account->jid, NULL, STR_EMPTY);
     struct arena *arena = &copy->arena;
     struct element *outer = element_child_new(arena, copy->root, NS_CARBONS, direction);
     struct element *forwarded = element_child_new(arena, outer, NS_FORWARD, STR("forwarded"));
@@ -52,14 +51,14 @@ void carbons_sent(struct account *account, uint64_t session, struct stanza *stan
         return;
     if (!message_is_carbon_copied(stanza, false))
         return;
-    LIST_EACH (&account->sessions, struct session, in_account, other)
-        if (other->id != session && wants(other))
-            give(other, account, stanza, archive_id, STR("sent"), &copy);
+    LIST_EACH(&account->sessions, struct session, in_account, other)
+    if (other->id != session && wants(other))
+        give(other, account, stanza, archive_id, STR("sent"), &copy);
     stanza_unref(&copy);
 }
 
-static bool has_it(const struct session *session, struct session *const *sessions,
-                   const bool *gets, size_t n)
+static bool has_it(const struct session *session, struct session *const *sessions, const bool *gets,
+                   size_t n)
 {
     for (size_t i = 0; i < n; i++)
         if (sessions[i] == session)
@@ -73,9 +72,9 @@ void carbons_received(struct account *account, struct stanza *stanza, uint64_t a
     struct stanza *copy = NULL;
     if (account->n_sessions < 2 || !message_is_carbon_copied(stanza, true))
         return;
-    LIST_EACH (&account->sessions, struct session, in_account, other)
-        if (wants(other) && !has_it(other, sessions, gets, n))
-            give(other, account, stanza, archive_id, STR("received"), &copy);
+    LIST_EACH(&account->sessions, struct session, in_account, other)
+    if (wants(other) && !has_it(other, sessions, gets, n))
+        give(other, account, stanza, archive_id, STR("received"), &copy);
     stanza_unref(&copy);
 }
 
@@ -97,11 +96,13 @@ static void disable(struct asked *asked)
     set_wanted(asked, false);
 }
 
-static const struct str disco[] = {NS_CARBONS, {NULL, 0}};
+static const struct str disco[] = {
+    NS_CARBONS, {NULL, 0}
+};
 static const struct iq_handler iqs[] = {
     {NS_CARBONS, {"enable", 6},  IQ_SET | IQ_ACCOUNT | IQ_OWN_ONLY, enable },
     {NS_CARBONS, {"disable", 7}, IQ_SET | IQ_ACCOUNT | IQ_OWN_ONLY, disable},
-    {{NULL, 0}, {NULL, 0}, 0, NULL},
+    {{NULL, 0},  {NULL, 0},      0,                                 NULL   },
 };
 
 const struct feature feature_carbons = {

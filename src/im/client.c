@@ -270,6 +270,8 @@ static unsigned bindings_of(const struct conn *conn)
         bindings |= 1U << BINDING_TLS_EXPORTER;
     if (tls_bind(tls, TLS_SERVER_END_POINT, data, &len) == OK)
         bindings |= 1U << BINDING_TLS_SERVER_END_POINT;
+    if (tls_bind(tls, TLS_UNIQUE, data, &len) == OK)
+        bindings |= 1U << BINDING_TLS_UNIQUE;
     return bindings;
 }
 
@@ -291,9 +293,12 @@ static size_t host_binding(void *host, enum channel_binding binding,
     const struct tls *tls = conn_tls(client->conn);
     _Static_assert((int)TLS_BINDING_MOST <= (int)CHANNEL_BINDING_MOST, "room for any binding");
     size_t len;
-    enum tls_binding kind =
-        binding == BINDING_TLS_EXPORTER ? TLS_EXPORTER : TLS_SERVER_END_POINT;
-    return tls != NULL && tls_bind(tls, kind, out, &len) == OK ? len : 0;
+    static const enum tls_binding kinds[] = {
+        [BINDING_TLS_EXPORTER] = TLS_EXPORTER,
+        [BINDING_TLS_SERVER_END_POINT] = TLS_SERVER_END_POINT,
+        [BINDING_TLS_UNIQUE] = TLS_UNIQUE,
+    };
+    return tls != NULL && tls_bind(tls, kinds[binding], out, &len) == OK ? len : 0;
 }
 
 static const struct stream_domain *host_domain(void *host, struct str name)
@@ -312,7 +317,8 @@ struct finding {
 static bool copy_keys(const struct store_keys *from, enum scram_hash hash, struct scram_keys *to)
 {
     if (from->iterations == 0 || from->salt.len > sizeof to->salt ||
-        from->stored_key.len != scram_key_size(hash) || from->server_key.len != scram_key_size(hash))
+        from->stored_key.len != scram_key_size(hash) ||
+        from->server_key.len != scram_key_size(hash))
         return false;
     to->iterations = from->iterations;
     to->salt_size = (uint8_t)from->salt.len;
@@ -331,8 +337,8 @@ static void found(struct store_request *request)
     if (request->result == ERR_MISSING)
         lookup = LOOKUP_UNKNOWN;
     if (request->result == OK) {
-        bool sha1 = copy_keys(&finding->op.keys[STORE_SHA1], SCRAM_SHA_1,
-                              &credentials.keys[SCRAM_SHA_1]);
+        bool sha1 =
+            copy_keys(&finding->op.keys[STORE_SHA1], SCRAM_SHA_1, &credentials.keys[SCRAM_SHA_1]);
         bool sha256 = copy_keys(&finding->op.keys[STORE_SHA256], SCRAM_SHA_256,
                                 &credentials.keys[SCRAM_SHA_256]);
         lookup = sha1 || sha256 ? LOOKUP_FOUND : LOOKUP_UNKNOWN;
@@ -444,13 +450,14 @@ static void host_login_failed(void *host, struct str local, struct str domain,
     struct str account = STR_EMPTY;
     if (local.len > 0)
         account = arena_printf(&arena, "%.*s@%.*s", STR_ARGS(local), STR_ARGS(domain));
-    log_event(LOG_NOTICE, "login-failed", "conn=%llu account=%.*s address=%s reason=%s detail=\"%s\"",
+    log_event(LOG_NOTICE, "login-failed",
+              "conn=%llu account=%.*s address=%s reason=%s detail=\"%s\"",
               (unsigned long long)conn_id(client->conn), STR_ARGS(log_quote(&arena, account)),
               client->address, sasl_failure_name(failure), detail);
     int64_t delay_us = 0;
     if (failure == SASL_NOT_AUTHORIZED)
-        delay_us = slowdown_failed(desk->service->slowdown, desk->settings,
-                                   conn_peer(client->conn), account, clock_now_us());
+        delay_us = slowdown_failed(desk->service->slowdown, desk->settings, conn_peer(client->conn),
+                                   account, clock_now_us());
     arena_done(&arena);
     if (delay_us == 0) {
         stream_refuse(client->stream);
@@ -633,7 +640,8 @@ static void count_stanza(struct client *client)
     if (refill > 0) {
         client->tokens_at_us = now_us;
         int64_t most = (int64_t)settings->stanzas_burst;
-        client->tokens = (uint32_t)(client->tokens + refill > most ? most : client->tokens + refill);
+        client->tokens =
+            (uint32_t)(client->tokens + refill > most ? most : client->tokens + refill);
     }
     if (client->tokens > 0)
         client->tokens--;
@@ -793,7 +801,8 @@ void client_arrived(struct worker *worker, struct arrival *arrival, void *contex
 
 void clients_shut_down(struct desk *desk)
 {
-    LIST_EACH (&desk->clients, struct client, in_desk, client) {
+    LIST_EACH(&desk->clients, struct client, in_desk, client)
+    {
         if (client->stream == NULL)
             conn_close(client->conn);
         else

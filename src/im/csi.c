@@ -28,8 +28,8 @@ static void let_go(struct session *session, struct waiting *waiting, bool send)
     list_leave(&waiting->link);
     session->csi->n--;
     if (send)
-        send_past_features(session, &(struct sending_out){.stanza = waiting->stanza,
-                                                          .to = waiting->to});
+        send_past_features(session,
+                           &(struct sending_out){.stanza = waiting->stanza, .to = waiting->to});
     stanza_unref(&waiting->stanza);
     free(waiting);
 }
@@ -38,8 +38,8 @@ static void flush(struct session *session, bool send)
 {
     if (session->csi == NULL)
         return;
-    LIST_EACH (&session->csi->waiting, struct waiting, link, waiting)
-        let_go(session, waiting, send);
+    LIST_EACH(&session->csi->waiting, struct waiting, link, waiting)
+    let_go(session, waiting, send);
 }
 
 static void keep(struct session *session, const struct sending_out *what)
@@ -49,9 +49,9 @@ static void keep(struct session *session, const struct sending_out *what)
         must(session->csi != NULL);
         list_init(&session->csi->waiting);
     }
-    LIST_EACH (&session->csi->waiting, struct waiting, link, older)
-        if (jid_eq(&older->stanza->from, &what->stanza->from))
-            let_go(session, older, false);
+    LIST_EACH(&session->csi->waiting, struct waiting, link, older)
+    if (jid_eq(&older->stanza->from, &what->stanza->from))
+        let_go(session, older, false);
     if (session->csi->n >= WAITING_MOST)
         let_go(session, LIST_FIRST(&session->csi->waiting, struct waiting, link), true);
     struct waiting *waiting = malloc(sizeof *waiting + what->to.len);
@@ -70,7 +70,8 @@ static bool is_chat_state_only(const struct stanza *stanza)
     if (stanza->kind != STANZA_MESSAGE || element_first(stanza->root) == NULL)
         return false;
     bool any = false;
-    ELEMENT_EACH (stanza->root, child) {
+    ELEMENT_EACH(stanza->root, child)
+    {
         if (str_eq(child->ns, NS_CHATSTATES))
             any = true;
         else if (!str_eq(child->ns, NS_HINTS) && !element_is(child, NS_CLIENT, STR("thread")) &&

@@ -12,8 +12,8 @@
 
 /* What the rules need to know of one session of the account. */
 struct rule_session {
-    bool available;  // has sent initial presence
-    int8_t priority; // of its last presence
+    bool available;    // has sent initial presence
+    int8_t priority;   // of its last presence
     bool is_addressed; // its full JID is the message's to
 };
 

@@ -8,11 +8,6 @@
 #include "im/roster.h"
 
 const struct feature *const features[] = {
-    &feature_roster,  // first: others read it
-    &feature_presence,
-    &feature_carbons,
-    &feature_archive,
-    &feature_offline,
-    &feature_csi,
-    NULL,
+    &feature_roster, // first: others read it
+    &feature_presence, &feature_carbons, &feature_archive, &feature_offline, &feature_csi, NULL,
 };

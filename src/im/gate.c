@@ -54,8 +54,7 @@ static void stamp_keys(struct judging *judging)
     size_t n = lure_list_collect(&judging->lures, keys, KEYS_MOST);
     _Static_assert(sizeof keys[0] == 16, "keys lie side by side");
     stanza->arena.ceiling += n * sizeof keys[0] + 1;
-    stanza->lure_keys =
-        arena_str(&stanza->arena, str_make((const char *)keys, n * sizeof keys[0]));
+    stanza->lure_keys = arena_str(&stanza->arena, str_make((const char *)keys, n * sizeof keys[0]));
 }
 
 static struct str body_of(const struct stanza *stanza)
@@ -141,9 +140,8 @@ static void refuse(struct judging *judging)
 {
     struct session *session = session_find(judging->home, judging->session);
     desk_of(judging->home)->counters.messages_refused++;
-    containment_refuse(judging->home, judging->stanza,
-                       session != NULL ? session->lang : STR("en"), judging->reason,
-                       judging->incident);
+    containment_refuse(judging->home, judging->stanza, session != NULL ? session->lang : STR("en"),
+                       judging->reason, judging->incident);
 }
 
 static void is_kept(struct store_request *request)
@@ -165,8 +163,7 @@ static void hold(struct judging *judging)
     judging->held.kind = STORE_HELD;
     judging->held.record.key =
         arena_printf(arena, "%llu", (unsigned long long)judging->sending.message);
-    judging->held.record.group =
-        arena_printf(arena, "%llu", (unsigned long long)judging->incident);
+    judging->held.record.group = arena_printf(arena, "%llu", (unsigned long long)judging->incident);
     judging->held.record.subject = judging->sending.sender;
     judging->held.record.value = buf_str(&judging->held_value);
     judging->held.request.home = loop_mailbox(judging->home->loop);

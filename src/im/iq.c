@@ -53,9 +53,9 @@ void asked_result(struct asked **asked, struct element *child)
 {
     struct asked *a = *asked;
     struct stanza *request = a->stanza;
-    struct stanza *reply = stanza_make(
-        STANZA_IQ, TYPE_RESULT, request->to.full.len > 0 ? &request->to : NULL, &request->from,
-        request->id);
+    struct stanza *reply =
+        stanza_make(STANZA_IQ, TYPE_RESULT, request->to.full.len > 0 ? &request->to : NULL,
+                    &request->from, request->id);
     if (child != NULL)
         element_add(reply->root, child);
     stanza_seal(reply); // the child's texts live as long as the request: the text is made now
@@ -167,8 +167,8 @@ void iq_from_client(struct session *session, struct stanza *stanza, struct ticke
     }
     const struct jid *to = &stanza->to;
     bool to_self = to->full.len == 0 || jid_eq(to, &session->account->jid);
-    bool to_domain = !to_self && to->local.len == 0 && desk_domain(desk_of(home), to->domain) &&
-                     jid_is_bare(to);
+    bool to_domain =
+        !to_self && to->local.len == 0 && desk_domain(desk_of(home), to->domain) && jid_is_bare(to);
     if (to_self || to_domain) {
         if (is_request(stanza))
             ask(home, stanza, ticket, to_self ? ASKED_ACCOUNT : ASKED_DOMAIN, session->account,

@@ -18,14 +18,23 @@ static bool is_one_of(struct str name, const struct str *names, size_t n)
 static bool shows_text(const struct element *e)
 {
     static const struct str names[] = {
-        {"body", 4}, {"subject", 7}, {"status", 6}, {"desc", 4}, {"reason", 6}, {"text", 4},
+        {"body",    4},
+        {"subject", 7},
+        {"status",  6},
+        {"desc",    4},
+        {"reason",  6},
+        {"text",    4},
     };
     return str_eq(e->ns, NS_XHTML) || is_one_of(e->name, names, COUNT_OF(names));
 }
 
 static bool holds_url(const struct element *e)
 {
-    static const struct str names[] = {{"url", 3}, {"uri", 3}, {"EXTVAL", 6}};
+    static const struct str names[] = {
+        {"url",    3},
+        {"uri",    3},
+        {"EXTVAL", 6}
+    };
     return is_one_of(e->name, names, COUNT_OF(names));
 }
 
@@ -37,7 +46,12 @@ static struct str or_empty(struct str text)
 static void add_attributes(struct lure_list *list, const struct element *e)
 {
     static const struct str names[] = {
-        {"href", 4}, {"src", 3}, {"uri", 3}, {"url", 3}, {"target", 6}, {"anchor", 6},
+        {"href",   4},
+        {"src",    3},
+        {"uri",    3},
+        {"url",    3},
+        {"target", 6},
+        {"anchor", 6},
     };
     for (const struct attribute *a = e->attributes; a != NULL; a = a->next)
         if (a->value.len > 3 && is_one_of(a->name, names, COUNT_OF(names)) &&
@@ -61,7 +75,8 @@ static void add_file(struct lure_list *list, const struct element *e)
         size = element_attr(e, STR("size"));
     if (size.at == NULL || str_to_u64(str_trim(size), 0, UINT64_MAX, &file.size) != OK)
         file.size = 0;
-    ELEMENT_EACH (e, hash) {
+    ELEMENT_EACH(e, hash)
+    {
         struct str algorithm = element_attr(hash, STR("algo"));
         if (!str_eq(hash->name, STR("hash")) || algorithm.at == NULL ||
             lure_digest_rank(algorithm) <= lure_digest_rank(file.digest_name))

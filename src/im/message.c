@@ -78,8 +78,8 @@ static bool is_forged_id(const struct element *child, const void *context)
     struct arena arena;
     struct jid jid;
     arena_init(&arena, (size_t)16 * JID_MOST);
-    bool ours = by.at == NULL || jid_parse(&arena, by, &jid) != OK ||
-                desk_domain(desk, jid.domain) != NULL;
+    bool ours =
+        by.at == NULL || jid_parse(&arena, by, &jid) != OK || desk_domain(desk, jid.domain) != NULL;
     arena_done(&arena);
     return ours;
 }
@@ -188,7 +188,8 @@ static enum rule_fate decide(struct account *account, const struct routed *route
 {
     struct rule_session facts[SESSIONS_MOST];
     targets->n = 0;
-    LIST_EACH (&account->sessions, struct session, in_account, session) {
+    LIST_EACH(&account->sessions, struct session, in_account, session)
+    {
         if (session->ending)
             continue;
         if (targets->n == SESSIONS_MOST)
@@ -196,8 +197,8 @@ static enum rule_fate decide(struct account *account, const struct routed *route
         facts[targets->n] = (struct rule_session){
             .available = session->available,
             .priority = session->priority,
-            .is_addressed = str_eq(session->jid.resource, routed->to.resource) &&
-                            routed->to.resource.len > 0,
+            .is_addressed =
+                str_eq(session->jid.resource, routed->to.resource) && routed->to.resource.len > 0,
         };
         targets->gets[targets->n] = false;
         targets->sessions[targets->n++] = session;
@@ -307,8 +308,7 @@ void message_arrived(struct account *account, struct routed *routed)
     bool archived = message_is_archivable(stanza) && archive_wants(account, &stanza->from);
     // a row that exists anyway may serve as spool too; without one it is needed where nobody is
     // there, and where the sender will be told that we have it (XEP-0198)
-    bool spooled =
-        keepable && room && (archived || fate == RULE_OFFLINE || routed->ticket != NULL);
+    bool spooled = keepable && room && (archived || fate == RULE_OFFLINE || routed->ticket != NULL);
     struct delivery *delivery = calloc(1, sizeof *delivery);
     must(delivery != NULL);
     delivery->account = account;

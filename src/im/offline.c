@@ -32,15 +32,15 @@ static int compare_ids(const void *a, const void *b)
 static int64_t *ids_in_hand(const struct account *account, size_t *n)
 {
     size_t most = 0;
-    LIST_EACH (&account->sessions, struct session, in_account, session)
-        most += session->outbox_n;
+    LIST_EACH(&account->sessions, struct session, in_account, session)
+    most += session->outbox_n;
     int64_t *ids = calloc(most + 1, sizeof *ids);
     must(ids != NULL);
     *n = 0;
-    LIST_EACH (&account->sessions, struct session, in_account, session)
-        LIST_EACH (&session->outbox, struct out, link, out)
-            if (out->spool_id != 0)
-                ids[(*n)++] = (int64_t)out->spool_id;
+    LIST_EACH(&account->sessions, struct session, in_account, session)
+    LIST_EACH(&session->outbox, struct out, link, out)
+    if (out->spool_id != 0)
+        ids[(*n)++] = (int64_t)out->spool_id;
     qsort(ids, *n, sizeof *ids, compare_ids);
     return ids;
 }
@@ -75,13 +75,13 @@ static void send_page(struct session *session, const struct store_spool_list *pa
             continue; // the store's integrity check is who complains
         stanza_seal(stanza);
         desk_of(session->home)->counters.messages_delivered++;
-        send_to_session(session, &(struct sending_out){
-                                     .stanza = stanza,
-                                     .archive_id =
-                                         row->flags & STORE_ARCHIVED ? (uint64_t)row->id : 0,
-                                     .spool_id = (uint64_t)row->id,
-                                     .delay_us = row->wall_us,
-                                 });
+        send_to_session(session,
+                        &(struct sending_out){
+                            .stanza = stanza,
+                            .archive_id = row->flags & STORE_ARCHIVED ? (uint64_t)row->id : 0,
+                            .spool_id = (uint64_t)row->id,
+                            .delay_us = row->wall_us,
+                        });
         stanza_unref(&stanza);
     }
     free(in_hand);
@@ -143,11 +143,11 @@ void offline_deliver(struct session *session)
 
 void offline_nudge(struct account *account)
 {
-    LIST_EACH (&account->sessions, struct session, in_account, session)
-        if (session->available && session->priority >= 0 && !session->ending) {
-            offline_deliver(session);
-            return;
-        }
+    LIST_EACH(&account->sessions, struct session, in_account, session)
+    if (session->available && session->priority >= 0 && !session->ending) {
+        offline_deliver(session);
+        return;
+    }
 }
 
 const struct feature feature_offline = {

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 enum {
-    PEERS_MOST = 64,                     // beyond it the one not heard of longest is forgotten
+    PEERS_MOST = 64, // beyond it the one not heard of longest is forgotten
 };
 
 // who wrote to each other within an hour talks
@@ -98,7 +98,8 @@ void pace_received(struct account *account, struct str peer, int64_t now_us)
 static int32_t roster_index(const struct account *account, struct str peer)
 {
     int32_t index = 0;
-    LIST_EACH (&account->roster->items, struct roster_item, link, item) {
+    LIST_EACH(&account->roster->items, struct roster_item, link, item)
+    {
         if (str_eq(item->jid.full, peer))
             return index;
         index++;
@@ -117,8 +118,7 @@ void pace_sends(struct account *account, struct str peer, int64_t now_us, struct
             .composing = p->composing,
             .composes = book->composes,
             .live = p->sent_us != 0 && p->received_us != 0 && now_us - last_us(p) < live_us,
-            .account_age_us =
-                account->created_us != 0 ? clock_wall_us() - account->created_us : -1,
+            .account_age_us = account->created_us != 0 ? clock_wall_us() - account->created_us : -1,
         };
         // a contact in the roster was written to before, as far as anybody remembers
         out->first_contact = p->sent_us == 0 && out->roster_index < 0;

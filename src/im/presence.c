@@ -26,15 +26,14 @@ struct directed_presence {
 
 static void broadcast(struct account *account, struct stanza *presence, struct ticket *ticket)
 {
-    LIST_EACH (&account->roster->items, struct roster_item, link, item)
-        if (item->subscription == STORE_SUB_FROM || item->subscription == STORE_SUB_BOTH)
-            route_stanza_to(account->home, presence, &item->jid, ticket, 0, 0);
-    LIST_EACH (&account->sessions, struct session, in_account, session)
-        if (session->available && !session->ending)
-            send_to_session(session,
-                            &(struct sending_out){.stanza = presence, .to = account->jid.full});
+    LIST_EACH(&account->roster->items, struct roster_item, link, item)
+    if (item->subscription == STORE_SUB_FROM || item->subscription == STORE_SUB_BOTH)
+        route_stanza_to(account->home, presence, &item->jid, ticket, 0, 0);
+    LIST_EACH(&account->sessions, struct session, in_account, session)
+    if (session->available && !session->ending)
+        send_to_session(session,
+                        &(struct sending_out){.stanza = presence, .to = account->jid.full});
 }
-
 
 // RFC 6121 4.2.2: what a session learns when it has said that it is there.
 static void welcome(struct session *session)
@@ -42,13 +41,13 @@ static void welcome(struct session *session)
     struct account *account = session->account;
     struct stanza *probe = stanza_make(STANZA_PRESENCE, TYPE_PROBE, &session->jid, NULL, STR_EMPTY);
     stanza_seal(probe);
-    LIST_EACH (&account->roster->items, struct roster_item, link, item)
-        if (item->subscription == STORE_SUB_TO || item->subscription == STORE_SUB_BOTH)
-            route_stanza_to(account->home, probe, &item->jid, NULL, ROUTED_BY_SERVER, 0);
+    LIST_EACH(&account->roster->items, struct roster_item, link, item)
+    if (item->subscription == STORE_SUB_TO || item->subscription == STORE_SUB_BOTH)
+        route_stanza_to(account->home, probe, &item->jid, NULL, ROUTED_BY_SERVER, 0);
     stanza_unref(&probe);
-    LIST_EACH (&account->sessions, struct session, in_account, other)
-        if (other != session && other->available && !other->ending)
-            send_stanza(session, other->presence);
+    LIST_EACH(&account->sessions, struct session, in_account, other)
+    if (other != session && other->available && !other->ending)
+        send_stanza(session, other->presence);
     subscription_show_requests(session);
 }
 
@@ -86,9 +85,9 @@ static void seen(struct store_request *request)
 // XEP-0012: when, and with which words, the account was last seen.
 static void remember_leaving(struct account *account, struct str status)
 {
-    LIST_EACH (&account->sessions, struct session, in_account, session)
-        if (session->available && !session->ending)
-            return;
+    LIST_EACH(&account->sessions, struct session, in_account, session)
+    if (session->available && !session->ending)
+        return;
     account->last_activity_us = clock_wall_us();
     own_text_free(&account->last_status);
     account->last_status = own_text(status);
@@ -238,11 +237,11 @@ static void answer_probe(struct account *account, const struct routed *routed)
         stanza_unref(&no);
         return;
     }
-    LIST_EACH (&account->sessions, struct session, in_account, session)
-        if (session->available && !session->ending) {
-            any = true;
-            route_stanza_to(account->home, session->presence, asker, NULL, 0, 0);
-        }
+    LIST_EACH(&account->sessions, struct session, in_account, session)
+    if (session->available && !session->ending) {
+        any = true;
+        route_stanza_to(account->home, session->presence, asker, NULL, 0, 0);
+    }
     if (any)
         return;
     struct stanza *away =
@@ -258,7 +257,8 @@ static void answer_probe(struct account *account, const struct routed *routed)
 static void deliver(struct account *account, const struct routed *routed)
 {
     const struct jid *to = &routed->to;
-    LIST_EACH (&account->sessions, struct session, in_account, session) {
+    LIST_EACH(&account->sessions, struct session, in_account, session)
+    {
         if (session->ending || (!session->available && jid_is_bare(to)))
             continue;
         if (!jid_is_bare(to) && !str_eq(to->resource, session->jid.resource))

@@ -67,12 +67,12 @@ static void roster_free(struct roster *roster)
 {
     if (roster == NULL)
         return;
-    LIST_EACH (&roster->items, struct roster_item, link, item)
-        item_free(item);
-    LIST_EACH (&roster->removed, struct roster_item, link, item)
-        item_free(item);
-    LIST_EACH (&roster->requests, struct roster_request, link, request)
-        request_free(roster, request);
+    LIST_EACH(&roster->items, struct roster_item, link, item)
+    item_free(item);
+    LIST_EACH(&roster->removed, struct roster_item, link, item)
+    item_free(item);
+    LIST_EACH(&roster->requests, struct roster_request, link, request)
+    request_free(roster, request);
     table_done(&roster->by_jid);
     free(roster);
 }
@@ -84,9 +84,9 @@ struct roster_item *roster_find(const struct account *account, struct str bare)
 
 struct roster_request *roster_find_request(const struct account *account, struct str bare)
 {
-    LIST_EACH (&account->roster->requests, struct roster_request, link, request)
-        if (str_eq(request->from.full, bare))
-            return request;
+    LIST_EACH(&account->roster->requests, struct roster_request, link, request)
+    if (str_eq(request->from.full, bare))
+        return request;
     return NULL;
 }
 
@@ -190,8 +190,10 @@ void roster_remember_request(struct account *account, struct str from, struct st
 struct element *roster_item_element(struct arena *arena, const struct roster_item *item)
 {
     static const struct str words[] = {
-        [STORE_SUB_NONE] = {"none", 4},     [STORE_SUB_TO] = {"to", 2},
-        [STORE_SUB_FROM] = {"from", 4},     [STORE_SUB_BOTH] = {"both", 4},
+        [STORE_SUB_NONE] = {"none",   4},
+          [STORE_SUB_TO] = {"to",     2},
+        [STORE_SUB_FROM] = {"from",   4},
+          [STORE_SUB_BOTH] = {"both",   4},
         [STORE_SUB_REMOVED] = {"remove", 6},
     };
     struct element *e = element_new(arena, NS_ROSTER, STR("item"));
@@ -217,10 +219,8 @@ static void push_to(struct session *session, const struct roster_item *item)
 {
     char id[RANDOM_ID_SIZE + 1];
     random_id_z(id);
-    struct stanza *push =
-        stanza_make(STANZA_IQ, TYPE_SET, NULL, &session->jid, str_of(id));
-    struct element *query =
-        element_child_new(&push->arena, push->root, NS_ROSTER, STR("query"));
+    struct stanza *push = stanza_make(STANZA_IQ, TYPE_SET, NULL, &session->jid, str_of(id));
+    struct element *query = element_child_new(&push->arena, push->root, NS_ROSTER, STR("query"));
     element_set(&push->arena, query, STR("ver"), version_text(&push->arena, item->version));
     element_add(query, roster_item_element(&push->arena, item));
     stanza_seal(push);
@@ -230,9 +230,9 @@ static void push_to(struct session *session, const struct roster_item *item)
 
 static void push(struct account *account, const struct roster_item *item)
 {
-    LIST_EACH (&account->sessions, struct session, in_account, session)
-        if (session->wants_roster)
-            push_to(session, item);
+    LIST_EACH(&account->sessions, struct session, in_account, session)
+    if (session->wants_roster)
+        push_to(session, item);
 }
 
 /* ---- Jobs ---- */
@@ -263,9 +263,9 @@ static void apply(struct account *account, const struct roster_change *change, i
         item = item_new(change->jid);
         list_add_last(&roster->items, &item->link);
         must(table_put(&roster->by_jid, item->jid.full, item) == OK);
-        LIST_EACH (&roster->removed, struct roster_item, link, gone)
-            if (jid_eq(&gone->jid, &item->jid))
-                item_free(gone);
+        LIST_EACH(&roster->removed, struct roster_item, link, gone)
+        if (jid_eq(&gone->jid, &item->jid))
+            item_free(gone);
     }
     if (!change->keep_name)
         item_name(item, change->name, change->groups, change->n_groups);
@@ -320,7 +320,8 @@ static void start_set(struct roster_job *job)
     struct store_roster_item *item = &job->set.item;
     item->jid = change->jid;
     item->name = change->keep_name ? (old != NULL ? old->name : STR_EMPTY) : change->name;
-    const struct str *groups = change->keep_name ? (old != NULL ? old->groups : NULL) : change->groups;
+    const struct str *groups =
+        change->keep_name ? (old != NULL ? old->groups : NULL) : change->groups;
     item->n_groups =
         (uint32_t)(change->keep_name ? (old != NULL ? old->n_groups : 0) : change->n_groups);
     item->groups = (struct str *)groups;
@@ -350,8 +351,7 @@ static void next_job(struct account *account)
         store_pending_set(account->home->store, &job->pending);
         return;
     }
-    if (job->before != NULL &&
-        !job->before(account, &job->change, &job->arena, job->context)) {
+    if (job->before != NULL && !job->before(account, &job->change, &job->arena, job->context)) {
         job_ends(job, ERR_MISSING);
         return;
     }
@@ -428,9 +428,8 @@ static void get(struct asked *asked)
     struct str known = element_attr(asked->payload, STR("ver"));
     uint64_t since = 0;
     bool versioned = known.at != NULL;
-    bool is_known =
-        versioned && str_to_u64(known, 0, (uint64_t)roster->version, &since) == OK &&
-        (int64_t)since >= roster->floor && since > 0;
+    bool is_known = versioned && str_to_u64(known, 0, (uint64_t)roster->version, &since) == OK &&
+                    (int64_t)since >= roster->floor && since > 0;
     if (session != NULL)
         session->wants_roster = true;
     if (is_known) {
@@ -438,21 +437,21 @@ static void get(struct asked *asked)
         struct account *held = account;
         account_hold(held);
         asked_result(&asked, NULL);
-        LIST_EACH (&roster->items, struct roster_item, link, item)
-            if (session != NULL && item->version > (int64_t)since && !is_hidden(item))
-                push_to(session, item);
-        LIST_EACH (&roster->removed, struct roster_item, link, item)
-            if (session != NULL && item->version > (int64_t)since)
-                push_to(session, item);
+        LIST_EACH(&roster->items, struct roster_item, link, item)
+        if (session != NULL && item->version > (int64_t)since && !is_hidden(item))
+            push_to(session, item);
+        LIST_EACH(&roster->removed, struct roster_item, link, item)
+        if (session != NULL && item->version > (int64_t)since)
+            push_to(session, item);
         account_release(held);
         return;
     }
     struct element *query = element_new(arena, NS_ROSTER, STR("query"));
     if (versioned)
         element_set(arena, query, STR("ver"), version_text(arena, roster->version));
-    LIST_EACH (&roster->items, struct roster_item, link, item)
-        if (!is_hidden(item))
-            element_add(query, roster_item_element(arena, item));
+    LIST_EACH(&roster->items, struct roster_item, link, item)
+    if (!is_hidden(item))
+        element_add(query, roster_item_element(arena, item));
     asked_result(&asked, query);
 }
 
@@ -481,12 +480,13 @@ static enum stanza_condition read_change(struct asked *asked, struct roster_chan
     if (change->name.len > settings->roster_name_bytes)
         return STANZA_NOT_ACCEPTABLE;
     size_t n = 0;
-    ELEMENT_EACH (item, group)
-        n++;
+    ELEMENT_EACH(item, group)
+    n++;
     if (n > settings->roster_groups)
         return STANZA_NOT_ACCEPTABLE;
     struct str *groups = arena_make_array(arena, struct str, n + 1);
-    ELEMENT_EACH (item, group) {
+    ELEMENT_EACH(item, group)
+    {
         if (!element_is(group, NS_ROSTER, STR("group")))
             continue;
         if (group->text.len == 0 || group->text.len > settings->roster_name_bytes)
@@ -567,8 +567,8 @@ static void set(struct asked *asked)
 }
 
 static const struct iq_handler iqs[] = {
-    {NS_ROSTER, {"query", 5}, IQ_GET | IQ_ACCOUNT | IQ_OWN_ONLY, get},
-    {NS_ROSTER, {"query", 5}, IQ_SET | IQ_ACCOUNT | IQ_OWN_ONLY, set},
+    {NS_ROSTER, {"query", 5}, IQ_GET | IQ_ACCOUNT | IQ_OWN_ONLY, get },
+    {NS_ROSTER, {"query", 5}, IQ_SET | IQ_ACCOUNT | IQ_OWN_ONLY, set },
     {{NULL, 0}, {NULL, 0},    0,                                 NULL},
 };
 

@@ -13,10 +13,10 @@
 #include "im/feature.h"
 
 struct roster_item {
-    struct link link;    // in roster->items, in order of arrival
-    struct jid jid;      // bare; own memory
-    struct str name;     // own memory
-    struct str *groups;  // own memory, texts too
+    struct link link;   // in roster->items, in order of arrival
+    struct jid jid;     // bare; own memory
+    struct str name;    // own memory
+    struct str *groups; // own memory, texts too
     size_t n_groups;
     enum store_subscription subscription;
     bool ask;      // our request awaits an answer ("pending out")

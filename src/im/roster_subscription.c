@@ -52,14 +52,15 @@ static enum store_subscription stored(enum subscription state)
 
 static void send_presence(struct account *account, const struct jid *contact)
 {
-    LIST_EACH (&account->sessions, struct session, in_account, session)
-        if (session->available && !session->ending)
-            route_stanza_to(account->home, session->presence, contact, NULL, 0, 0);
+    LIST_EACH(&account->sessions, struct session, in_account, session)
+    if (session->available && !session->ending)
+        route_stanza_to(account->home, session->presence, contact, NULL, 0, 0);
 }
 
 static void send_unavailable(struct account *account, const struct jid *contact)
 {
-    LIST_EACH (&account->sessions, struct session, in_account, session) {
+    LIST_EACH(&account->sessions, struct session, in_account, session)
+    {
         if (!session->available || session->ending)
             continue;
         struct stanza *gone =
@@ -80,16 +81,15 @@ static void say(struct account *account, const struct jid *contact, enum stanza_
 
 static void deliver(struct account *account, struct stanza *stanza)
 {
-    LIST_EACH (&account->sessions, struct session, in_account, session)
-        if (session->available && !session->ending)
-            send_to_session(session,
-                            &(struct sending_out){.stanza = stanza, .to = account->jid.full});
+    LIST_EACH(&account->sessions, struct session, in_account, session)
+    if (session->available && !session->ending)
+        send_to_session(session, &(struct sending_out){.stanza = stanza, .to = account->jid.full});
 }
 
 static void act_free(struct act *act)
 {
-    struct session *session = act->session != 0 ? session_find(act->account->home, act->session)
-                                                : NULL;
+    struct session *session =
+        act->session != 0 ? session_find(act->account->home, act->session) : NULL;
     struct account *account = act->account;
     stanza_unref(&act->stanza);
     ticket_unref(&act->ticket);
@@ -151,8 +151,8 @@ static bool step_now(struct account *account, struct roster_change *change, stru
         .subscription = stored(act->step.next),
         .ask = subscription_pending_out(act->step.next),
         .approved = act->step.approved,
-        .drop_request = (act->step.acts & SUB_PENDING) != 0 &&
-                        !subscription_pending_in(act->step.next),
+        .drop_request =
+            (act->step.acts & SUB_PENDING) != 0 && !subscription_pending_in(act->step.next),
     };
     return true;
 }
@@ -201,8 +201,7 @@ static enum subscription_event event_of(enum stanza_type type, bool sent)
     }
 }
 
-void subscription_from_client(struct session *session, struct stanza *stanza,
-                              struct ticket *ticket)
+void subscription_from_client(struct session *session, struct stanza *stanza, struct ticket *ticket)
 {
     struct account *account = session->account;
     struct jid to = jid_bare_of(&stanza->to);
@@ -246,7 +245,8 @@ void subscription_arrived(struct account *account, struct routed *routed)
 
 void subscription_show_requests(struct session *session)
 {
-    LIST_EACH (&session->account->roster->requests, struct roster_request, link, request) {
+    LIST_EACH(&session->account->roster->requests, struct roster_request, link, request)
+    {
         struct stanza *stanza = stanza_parse(request->stanza);
         if (stanza == NULL)
             continue;

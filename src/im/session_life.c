@@ -37,8 +37,8 @@ static void give_back(struct session *session)
         if (out == NULL)
             return;
         struct stanza *stanza = out->stanza;
-        bool is_request = stanza->kind == STANZA_IQ &&
-                          (stanza->type == TYPE_GET || stanza->type == TYPE_SET);
+        bool is_request =
+            stanza->kind == STANZA_IQ && (stanza->type == TYPE_GET || stanza->type == TYPE_SET);
         if (out->spool_id == 0 && stanza->kind == STANZA_MESSAGE && message_is_keepable(stanza))
             message_keep(account, stanza, out->delay_us);
         else if (is_request && stanza->from.resource.len > 0)

@@ -16,7 +16,7 @@ enum archive_preference { ARCHIVE_NEVER, ARCHIVE_ROSTER, ARCHIVE_ALWAYS };
 struct im_domain {
     struct str name; // prepared
     struct stream_domain stream;
-    struct str lang; // of people whose stream names none
+    struct str lang;          // of people whose stream names none
     const struct str *admins; // bare JIDs: XEP-0133 and XEP-0157
     size_t n_admins;
     bool registration, change_password, cancel; // XEP-0077
@@ -31,8 +31,8 @@ struct im_settings {
     size_t n_domains;
     struct conn_limits conn;
     struct tokenizer_limits strange, known; // before and after login
-    int64_t unauthenticated_us;          // from the connection to the bound resource
-    int64_t idle_us, answer_us;          // silence until a ping, and then until the end
+    int64_t unauthenticated_us;             // from the connection to the bound resource
+    int64_t idle_us, answer_us;             // silence until a ping, and then until the end
     uint32_t stanzas_per_s, stanzas_burst;
     // logins
     uint32_t iterations;
@@ -47,8 +47,8 @@ struct im_settings {
     size_t private_bytes, private_items, vcard_bytes, archive_page;
     int64_t resume_us, archive_retention_us;
     // the guard
-    int guard_mode; // enum guard_mode of im/gate.h
-    double clock_rate; // tests: the guard's clock runs so many times faster
+    int guard_mode;              // enum guard_mode of im/gate.h
+    double clock_rate;           // tests: the guard's clock runs so many times faster
     struct str software_version; // XEP-0092
 };
 

@@ -1,8 +1,8 @@
 #include "im/slowdown.h"
 
+#include "base/list.h"
 #include "base/must.h"
 #include "base/table.h"
-#include "base/list.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -47,8 +47,8 @@ void slowdown_free(struct login_slowdown **slowdown)
     struct login_slowdown *s = TAKE(*slowdown);
     if (s == NULL)
         return;
-    LIST_EACH (&s->oldest_first, struct counted, link, counted)
-        drop(s, counted);
+    LIST_EACH(&s->oldest_first, struct counted, link, counted)
+    drop(s, counted);
     table_done(&s->table);
     pthread_mutex_destroy(&s->lock);
     free(s);
@@ -59,8 +59,8 @@ static struct counted *count(struct login_slowdown *slowdown, struct str key, in
 {
     for (;;) {
         struct counted *oldest = LIST_FIRST(&slowdown->oldest_first, struct counted, link);
-        if (oldest == NULL || (slowdown->table.n < COUNTED_MOST &&
-                               now_us - oldest->last_us < memory_us))
+        if (oldest == NULL ||
+            (slowdown->table.n < COUNTED_MOST && now_us - oldest->last_us < memory_us))
             break;
         drop(slowdown, oldest);
     }
@@ -99,8 +99,7 @@ int64_t slowdown_failed(struct login_slowdown *slowdown, const struct im_setting
     char block[ADDR_BLOCK_SIZE];
     struct str address = addr_block(peer, block);
     pthread_mutex_lock(&slowdown->lock);
-    unsigned by_address =
-        count(slowdown, address, now_us, settings->failure_memory_us)->failures;
+    unsigned by_address = count(slowdown, address, now_us, settings->failure_memory_us)->failures;
     unsigned by_account =
         account.len > 0 ? count(slowdown, account, now_us, settings->failure_memory_us)->failures
                         : 0;

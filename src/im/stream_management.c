@@ -118,10 +118,10 @@ static void not_resumed(struct client *client, const char *condition, const uint
 
 static struct session *find_waiting(struct account *account, struct str id)
 {
-    LIST_EACH (&account->sessions, struct session, in_account, session)
-        if (!session->ending && session->sm != NULL && session->sm->resumable &&
-            str_eq_secret(str_of(session->sm->id), id))
-            return session;
+    LIST_EACH(&account->sessions, struct session, in_account, session)
+    if (!session->ending && session->sm != NULL && session->sm->resumable &&
+        str_eq_secret(str_of(session->sm->id), id))
+        return session;
     return NULL;
 }
 
@@ -201,7 +201,7 @@ void sm_resume(struct client *client, const struct element *resume)
         not_resumed(client, "bad-request", NULL);
         return;
     }
-    struct account *account = account_find(client_desk(client)->home, jid_bare(&bare));
+    struct account *account = account_if_loaded(client_desk(client)->home, jid_bare(&bare));
     struct session *session = account != NULL ? find_waiting(account, id) : NULL;
     if (session != NULL)
         begin_resuming(client, session, h);

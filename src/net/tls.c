@@ -631,11 +631,28 @@ static enum err bind_server_end_point(const struct tls *tls, unsigned char out[T
     return OK;
 }
 
+// Sessions are never resumed here, so the first Finished is always the client's.
+static enum err bind_unique(const struct tls *tls, unsigned char *out, size_t *len)
+{
+    size_t n = SSL_is_server(tls->ssl) ? SSL_get_peer_finished(tls->ssl, out, TLS_BINDING_MOST)
+                                       : SSL_get_finished(tls->ssl, out, TLS_BINDING_MOST);
+    if (n == 0 || n > TLS_BINDING_MOST)
+        return ERR_UNSUPPORTED;
+    *len = n;
+    return OK;
+}
+
 enum err tls_bind(const struct tls *tls, enum tls_binding kind, unsigned char out[TLS_BINDING_MOST],
                   size_t *len)
 {
     if (!SSL_is_init_finished(tls->ssl))
         return ERR_UNSUPPORTED;
-    return kind == TLS_EXPORTER ? bind_exporter(tls, out, len)
-                                : bind_server_end_point(tls, out, len);
+    switch (kind) {
+    case TLS_EXPORTER:
+        return bind_exporter(tls, out, len);
+    case TLS_UNIQUE:
+        return bind_unique(tls, out, len);
+    default:
+        return bind_server_end_point(tls, out, len);
+    }
 }

@@ -67,12 +67,13 @@ struct str tls_server_name(const struct tls *tls);
 /* Whether ALPN agreed on "xmpp-client" (XEP-0368). */
 bool tls_has_alpn(const struct tls *tls);
 
-enum tls_binding { TLS_EXPORTER, TLS_SERVER_END_POINT };
+enum tls_binding { TLS_EXPORTER, TLS_SERVER_END_POINT, TLS_UNIQUE };
 enum { TLS_BINDING_MOST = 64 };
 
 /* Channel bindings.  TLS_EXPORTER: RFC 9266, 32 bytes, ERR_UNSUPPORTED under TLS 1.2 without
  * extended master secret.  TLS_SERVER_END_POINT: RFC 5929 §4, ERR_UNSUPPORTED when the
- * certificate's signature names no hash. */
+ * certificate's signature names no hash.  TLS_UNIQUE: RFC 5929 §3, the client's first Finished;
+ * under TLS 1.3, which does not define it, the same message (what clients of OpenSSL send). */
 enum err tls_bind(const struct tls *tls, enum tls_binding kind, unsigned char out[TLS_BINDING_MOST],
                   size_t *len) MUST_CHECK;
 

@@ -36,19 +36,19 @@ struct account {
     struct link idle;      // in home->idle while nothing needs it
     int64_t idle_since_us; // loop time
     struct list waiters;
-    struct list sessions;  // of struct session, oldest first
+    struct list sessions; // of struct session, oldest first
     unsigned n_sessions;
-    unsigned users; // things under way that need the account to stay
-    struct list deliveries; // im/message.c: in order of arrival
-    uint64_t n_spooled;     // messages in its spool, those in a session's outbox included
+    unsigned users;                  // things under way that need the account to stay
+    struct list deliveries;          // im/message.c: in order of arrival
+    uint64_t n_spooled;              // messages in its spool, those in a session's outbox included
     struct spool_clearing *clearing; // route/spool.h: ids to be taken out at the end of this turn
-    bool spool_reading;     // a session is being given the spool: later messages queue behind
-    struct roster *roster;  // im/roster.h
-    struct block_list *blocked;    // im/blocking.h
+    bool spool_reading;         // a session is being given the spool: later messages queue behind
+    struct roster *roster;      // im/roster.h
+    struct block_list *blocked; // im/blocking.h
     struct archive_prefs *archive; // im/archive.h
     struct list roster_jobs;       // im/roster.h: changes wait for the one before
     bool roster_busy;
-    struct pace_book *pace;        // im/pace.h: how this account writes
+    struct pace_book *pace;   // im/pace.h: how this account writes
     int64_t last_activity_us; // wall time of the last unavailable presence; 0 never (XEP-0012)
     struct str last_status;   // its status text, own memory
     int64_t created_us;       // wall time
@@ -59,7 +59,7 @@ struct account {
 void account_want(struct home *home, const struct jid *bare, struct account_waiter *waiter);
 
 /* The account if it is in memory and ready, or NULL. */
-struct account *account_find(struct home *home, struct str bare);
+struct account *account_if_loaded(struct home *home, struct str bare);
 
 /* Keeps the account in memory until the matching account_release. */
 void account_hold(struct account *account);

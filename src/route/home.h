@@ -32,8 +32,8 @@ struct home_events {
     bool (*serves)(const struct home *home, struct str domain);
     /* A stanza for one of our domains itself, or for a domain we do not serve. Takes the routed. */
     void (*for_domain)(struct home *home, struct routed *routed);
-    /* An account came from the store: its roster, block list and preferences are read out of loaded,
-     * also when it is loaded anew and has them already.  Then: it leaves memory. */
+    /* An account came from the store: its roster, block list and preferences are read out of
+     * loaded, also when it is loaded anew and has them already.  Then: it leaves memory. */
     void (*loaded)(struct account *account, const struct store_account_load *loaded);
     void (*forgotten)(struct account *account);
     /* A session's outbox got rid of a stanza: its client has it. */
@@ -68,7 +68,7 @@ struct home {
     uint64_t next_session;
     struct list clearings; // route/spool.c
     struct chore clear;
-    struct buf text;       // scratch for one stanza on its way out
+    struct buf text; // scratch for one stanza on its way out
     struct home_counters {
         uint64_t routed_here, routed_away, outbox_refused;
     } counters;

@@ -81,9 +81,9 @@ struct session *session_find(struct home *home, uint64_t id)
 
 struct session *session_by_resource(struct account *account, struct str resource)
 {
-    LIST_EACH (&account->sessions, struct session, in_account, session)
-        if (!session->ending && str_eq(session->jid.resource, resource))
-            return session;
+    LIST_EACH(&account->sessions, struct session, in_account, session)
+    if (!session->ending && str_eq(session->jid.resource, resource))
+        return session;
     return NULL;
 }
 
@@ -256,9 +256,9 @@ void session_written(struct session *session)
 
 void session_resend(struct session *session)
 {
-    LIST_EACH (&session->outbox, struct out, link, out)
-        if (write_out(session, out) != OK)
-            return; // the client's buffer is full already: its end will bring us here again
+    LIST_EACH(&session->outbox, struct out, link, out)
+    if (write_out(session, out) != OK)
+        return; // the client's buffer is full already: its end will bring us here again
 }
 
 static struct str write_h(char *buffer, size_t size, const char *format, uint32_t h)
@@ -271,9 +271,9 @@ static void say_h(struct session *session)
 {
     char text[64];
     struct sm *sm = session->sm;
-    if (session->client_calls->write(session->client,
-                                     write_h(text, sizeof text, "<a xmlns='urn:xmpp:sm:3' h='%u'/>",
-                                             sm->durable)) == OK)
+    if (session->client_calls->write(
+            session->client,
+            write_h(text, sizeof text, "<a xmlns='urn:xmpp:sm:3' h='%u'/>", sm->durable)) == OK)
         sm->said = sm->durable;
 }
 

@@ -36,18 +36,18 @@ struct sending_out {
 /* XEP-0198 for one session. */
 struct sm {
     bool resumable;
-    char id[40];           // resumption id
-    uint32_t received;     // stanzas that came from the client: our h counts up to here
-    uint32_t durable;      // … and everything up to here is durable: the h we may say
-    uint32_t said;         // the h in the last <a/>
+    char id[40];                   // resumption id
+    uint32_t received;             // stanzas that came from the client: our h counts up to here
+    uint32_t durable;              // … and everything up to here is durable: the h we may say
+    uint32_t said;                 // the h in the last <a/>
     uint64_t done[SM_WINDOW / 64]; // which of (durable, received] are done
-    bool asked;            // an <r/> came that deserved a higher h than we could say
-    uint32_t sent;         // stanzas sent to the client
-    uint32_t acked;        // … that it acknowledged
-    bool request_pending;  // an <r/> of ours is unanswered
-    int64_t resume_us;     // how long it may be resumed
-    int64_t detached_us;   // loop time at which the client went
-    struct timer timer;    // runs while the client is away
+    bool asked;                    // an <r/> came that deserved a higher h than we could say
+    uint32_t sent;                 // stanzas sent to the client
+    uint32_t acked;                // … that it acknowledged
+    bool request_pending;          // an <r/> of ours is unanswered
+    int64_t resume_us;             // how long it may be resumed
+    int64_t detached_us;           // loop time at which the client went
+    struct timer timer;            // runs while the client is away
     struct session *session;
 };
 
@@ -72,7 +72,7 @@ struct session {
     struct home *home;
     struct account *account;
     struct link in_account;
-    struct jid jid; // full; text in own memory
+    struct jid jid;  // full; text in own memory
     struct str lang; // of its stream; own memory
 
     const struct session_client *client_calls;
@@ -81,7 +81,7 @@ struct session {
     // presence: im/presence.c
     bool available;
     int8_t priority;
-    struct stanza *presence;        // the last broadcast one
+    struct stanza *presence; // the last broadcast one
     struct directed_presence *directed;
     // what the client asked for
     bool wants_roster;  // asked for the roster: gets pushes (RFC 6121 2.1.6)
@@ -97,9 +97,9 @@ struct session {
     size_t outbox_n, outbox_bytes;
     size_t n_uncounted; // of these, sent before XEP-0198 began
     size_t outbox_n_most, outbox_bytes_most;
-    unsigned pauses; // its stanzas are not read while > 0
-    bool ending;      // it is about to go: gets nothing more, is found no more
-    struct mail end;  // runs its end from the loop, never under a caller's feet
+    unsigned pauses;    // its stanzas are not read while > 0
+    bool ending;        // it is about to go: gets nothing more, is found no more
+    struct mail end;    // runs its end from the loop, never under a caller's feet
     int64_t started_us; // wall time
     char address[64];   // of the peer, for logs and operators
 };

@@ -20,8 +20,7 @@ struct spool_clearing {
 
 static void cleared(struct store_request *request)
 {
-    struct spool_clearing *clearing =
-        CONTAINER_OF(request, struct spool_clearing, op.request);
+    struct spool_clearing *clearing = CONTAINER_OF(request, struct spool_clearing, op.request);
     struct account *account = clearing->account;
     if (request->result != OK)
         log_event(LOG_WARNING, "spool-not-cleared", "account=%.*s error=%s",
@@ -64,6 +63,6 @@ void spool_delivered(struct account *account, int64_t id)
 
 void spool_turn_end(struct home *home)
 {
-    LIST_EACH (&home->clearings, struct spool_clearing, link, clearing)
-        send_off(clearing);
+    LIST_EACH(&home->clearings, struct spool_clearing, link, clearing)
+    send_off(clearing);
 }

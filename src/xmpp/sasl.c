@@ -170,12 +170,12 @@ static enum sasl_step read_plain(struct sasl *sasl, struct str message)
 static struct str offer_text(struct sasl *sasl)
 {
     const struct sasl_setting *setting = &sasl->setting;
-    struct str names[SASL_N_MECHANISMS], bindings[N_CHANNEL_BINDINGS];
+    struct str names[SASL_N_MECHANISMS], bindings[N_ADVERTISED_BINDINGS];
     size_t n_names = 0, n_bindings = 0;
     for (int i = 0; i < SASL_N_MECHANISMS; i++)
         if ((setting->offered & SASL_BIT(i)) != 0)
             names[n_names++] = str_of(mechanisms[i].name);
-    for (int i = 0; i < N_CHANNEL_BINDINGS; i++)
+    for (int i = 0; i < N_ADVERTISED_BINDINGS; i++)
         if ((setting->bindings & 1U << i) != 0)
             bindings[n_bindings++] = str_of(channel_binding_name((enum channel_binding)i));
     return scram_offer_text(&sasl->arena, names, n_names, bindings, n_bindings);

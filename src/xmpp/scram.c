@@ -47,6 +47,7 @@ const char *channel_binding_name(enum channel_binding binding)
     static const char *const names[N_CHANNEL_BINDINGS] = {
         [BINDING_TLS_EXPORTER] = "tls-exporter",
         [BINDING_TLS_SERVER_END_POINT] = "tls-server-end-point",
+        [BINDING_TLS_UNIQUE] = "tls-unique",
     };
     return names[binding];
 }

@@ -78,6 +78,10 @@ void scram_fake(const struct scram_crypto *crypto, const struct scram_secret *se
 enum channel_binding {
     BINDING_TLS_EXPORTER,         // RFC 9266
     BINDING_TLS_SERVER_END_POINT, // RFC 5929 §4
+    N_ADVERTISED_BINDINGS,
+    /* RFC 5929 §3.  Accepted, for clients that know no other (they send it under TLS 1.3 too), but
+     * not advertised: who can choose finds a better one. */
+    BINDING_TLS_UNIQUE = N_ADVERTISED_BINDINGS,
     N_CHANNEL_BINDINGS,
 };
 enum { CHANNEL_BINDING_MOST = 64 }; // bytes of binding data

@@ -12,9 +12,9 @@ enum {
 };
 
 static const struct str kind_names[] = {
-    [STANZA_MESSAGE] = {"message", 7},
+    [STANZA_MESSAGE] = {"message",  7},
     [STANZA_PRESENCE] = {"presence", 8},
-    [STANZA_IQ] = {"iq", 2},
+    [STANZA_IQ] = {"iq",       2},
 };
 
 static const struct {
@@ -216,7 +216,9 @@ void stanza_unref(struct stanza **stanza)
 void stanza_write(struct buf *out, const struct stanza *stanza, struct str to, struct str extra)
 {
     must(stanza->sealed);
-    const struct xml_replaced replaced[] = {{STR("to"), to}};
+    const struct xml_replaced replaced[] = {
+        {STR("to"), to}
+    };
     bool is_empty = stanza->inner.len == 0 && extra.len == 0;
     xml_write_start(out, stanza->root, NS_CLIENT, replaced, to.len > 0 ? 1 : 0, is_empty);
     if (is_empty)

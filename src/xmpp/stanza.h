@@ -60,9 +60,9 @@ struct stanza {
 
 /* Makes a stanza of a parsed element: takes over the arena that root lives in (arena is as after
  * arena_init then) and reads kind, type, id, lang, from and to.  One reference for the caller.
- * NULL with *e ERR_UNSUPPORTED: not message, presence or iq; the arena is untouched then.  A from or
- * to that is no JID: the stanza is made, the address is absent and *e is ERR_MALFORMED
- * (RFC 6120 8.1.1: the answer is jid-malformed). */
+ * NULL with *e ERR_UNSUPPORTED: not message, presence or iq; the arena is untouched then.  A from
+ * or to that is no JID: the stanza is made, the address is absent and *e is ERR_MALFORMED (RFC
+ * 6120 8.1.1: the answer is jid-malformed). */
 struct stanza *stanza_take(struct arena *arena, struct element *root, enum err *e);
 
 /* A stanza from its text, as the store keeps it; NULL when it does not parse. */

@@ -401,7 +401,7 @@ static void add_mechanisms(const struct stream *stream, struct buf *out)
     if (stream->bindings == 0)
         return;
     add_open(out, "sasl-channel-binding", NS_SASL_CB); // XEP-0440
-    for (int i = 0; i < N_CHANNEL_BINDINGS; i++)
+    for (int i = 0; i < N_ADVERTISED_BINDINGS; i++)
         if ((stream->bindings & 1U << i) != 0)
             buf_printf(out, "<channel-binding type='%s'/>",
                        channel_binding_name((enum channel_binding)i));
