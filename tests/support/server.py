@@ -274,6 +274,8 @@ class Firedoor(Server):
         environment = dict(os.environ)
         # the suites run it sanitized: leaks are reported at a stop, and all goes to the log
         environment.setdefault("ASAN_OPTIONS", "abort_on_error=1:detect_leaks=1")
+        # freed memory is not hoarded for long: tests look at the size of the process
+        environment["ASAN_OPTIONS"] += ":quarantine_size_mb=8:thread_local_quarantine_size_kb=64"
         environment.setdefault("UBSAN_OPTIONS", "print_stacktrace=1:halt_on_error=1")
         return environment
 

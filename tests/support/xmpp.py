@@ -171,10 +171,15 @@ class Stream:
 
     def _receive(self, until):
         """Reads once from the socket; False when until passed first."""
+        if self.socket.fileno() < 0:
+            raise Closed(self.error, "closed by us")
         pending = isinstance(self.socket, ssl.SSLSocket) and self.socket.pending() > 0
         left = until - time.monotonic()
         if not pending:
-            if left < 0 or not select.select([self.socket], [], [], left)[0]:
+            # not select(): descriptors beyond 1,023 are common here
+            waiting = select.poll()
+            waiting.register(self.socket.fileno(), select.POLLIN)
+            if left < 0 or not waiting.poll(left * 1000):
                 return False
         try:
             self.socket.settimeout(max(left, 0.05))
