@@ -34,22 +34,24 @@ struct guard;
 /* Every constant of the guard.  guard_config_default() fills in and explains. */
 struct guard_config {
     double convict_nats; // evidence that convicts
-    double hold_nats;    // evidence that holds further copies at human pace
-    double respond_nats; // own evidence for which an account loses links and files
-    bool star_convicts;  // whether a star at machine pace may; otherwise it is held
+    double hold_nats;    // evidence that holds further copies, at human pace too
+    double respond_nats; // evidence of an account's own acts for which it loses links and files
+    bool star_convicts;  // whether a star at machine pace may; otherwise it is only held
 
     uint32_t window_first;   // receivers a never-seen lure reaches at machine pace before it waits
     double window_growth;    // factor by which the window opens each time hold_us has passed
-    int64_t hold_us;         // longest hold
-    int64_t machine_gap_us;  // gaps below that no hand makes: prior, the site's own habit moves it
+    int64_t hold_us;         // longest hold without a question
+    int64_t ask_us;          // how long a question to the sender may wait; 0: none is asked
     int64_t novel_us;        // how long after its first sight a host still counts as never seen
-    int64_t established_us;  // …and must be known, with so many people who brought it
-    uint32_t established_by; // independently, before it cannot be convicted by host
-    int64_t relay_us;        // how long an exposure explains a sending
-    int64_t settle_us;       // a cluster without news for so long teaches what is ordinary
-    int64_t forget_us;       // …and is forgotten after so long (ledger_retention)
-    int64_t conviction_us;   // expiry of stop orders
-    int64_t restriction_us;  // expiry of restrictions
+    int64_t established_us;  // a host is established when it is known so long…
+    uint32_t established_by; // …and so many people brought it independently
+    uint32_t fast_relays_established; // relays at machine pace that convict a link there
+    int64_t relay_us;                 // how long an exposure explains a sending
+    int64_t mature_us;                // after which an exposed person who sent nothing clears
+    int64_t settle_us;                // a cluster without news for so long teaches what is ordinary
+    int64_t forget_us;                // …and is forgotten after so long (guard.ledger_retention)
+    int64_t conviction_us;            // expiry of stop orders
+    int64_t restriction_us;           // expiry of restrictions
 
     size_t memory;            // bytes of the whole model
     uint32_t senders_open;    // unshared clusters one account may keep in memory
@@ -197,7 +199,7 @@ enum order_kind {
     ORDER_NOTIFY,       // tell `audience`
     ORDER_DELIVER_HELD, // release the held `message`
     ORDER_REJECT_HELD,  // return the held `message` to its sender
-    ORDER_ASK,          // put the question "did you send this?" to `who`; guard_answer()
+    ORDER_ASK,          // put the question "did you mean to send this?" to `who`: guard_answered
 };
 
 enum audience {
@@ -222,8 +224,9 @@ struct order {
     int64_t expires_us;  // 0: does not
 };
 
-/* Filled by guard_take; text and orders live in the arena given at guard_word_init and, for text
- * of accounts, are copies. */
+/* Filled by guard_take; text and orders are copies in the arena given at guard_word_init, whose
+ * ceiling must be at least GUARD_WORD_MOST. */
+enum { GUARD_WORD_MOST = 16 * 1024 * 1024 };
 struct guard_word {
     struct arena *arena;
     uint64_t number; // of the event
@@ -231,6 +234,7 @@ struct guard_word {
     enum reason reason;
     uint64_t incident;     // 0: none
     int64_t until_us;      // of a hold: the latest moment of its release
+    bool defang;           // deliver, but with every link made dead (lure_defang): a warning
     bool calm;             // none of the lures is worth an exposure event (all entitled)
     struct order *orders;  // in the order in which they are to be carried out
     size_t n_orders, room; // room is the guard's
@@ -313,7 +317,6 @@ enum evidence_kind {
     EVIDENCE_REPORT,  // people's word
     EVIDENCE_ANSWER,  // the sender's own word
     EVIDENCE_ABSENCE, // exposed people who did not pass it on
-    EVIDENCE_OPERATOR,
     EVIDENCE_KINDS
 };
 const char *evidence_kind_name(enum evidence_kind kind);
@@ -337,6 +340,7 @@ struct incident_node {
 struct incident_order {
     struct order order;
     int64_t at_us;
+    uint32_t count; // of equal orders one after the other (held messages)
 };
 
 struct incident {
@@ -368,7 +372,7 @@ enum err guard_incident(const struct guard *guard, uint64_t id, struct arena *ar
 struct guard_state {
     size_t bytes, memory; // in use; configured
     uint64_t n_events, n_sendings, n_delivered, n_held, n_rejected, n_exposures;
-    uint64_t n_users, n_clusters, n_hosts, n_forgotten, n_incidents, n_convicted;
+    uint64_t n_users, n_clusters, n_hosts, n_forgotten, n_incidents, n_convicted, n_waiting;
     double novel_share; // of sendings: how ordinary a never-seen lure is here
 };
 void guard_state(const struct guard *guard, struct guard_state *out);

@@ -141,3 +141,48 @@ bool lure_text_warns(const struct lure_list *list, struct str text)
             return true;
     return false;
 }
+
+enum err lure_defang(const struct lure_rules *rules, struct arena *arena, struct str text,
+                     struct str *out)
+{
+    size_t most = 2 * text.len + 64;
+    if (!arena_fits(arena, most))
+        return ERR_LIMIT;
+    struct arena scratch;
+    arena_init(&scratch, 64 * 1024 * 1024);
+    char *copy = arena_alloc(arena, most);
+    size_t len = 0, i = 0;
+    bool changed = false;
+    while (i < text.len) {
+        size_t from = i;
+        while (i < text.len && is_blank((unsigned char)text.at[i]))
+            i++;
+        memcpy(copy + len, text.at + from, i - from);
+        len += i - from;
+        from = i;
+        while (i < text.len && !is_blank((unsigned char)text.at[i]))
+            i++;
+        struct str word = str_make(text.at + from, i - from);
+        struct lure_list list;
+        lure_list_init(&list, rules, &scratch);
+        lure_scan_text(&list, word);
+        bool dead = list.n > 0 || list.overflowed;
+        changed |= dead;
+        size_t end = len + 2 * word.len; // brackets only while both of them fit
+        for (size_t k = 0; k < word.len; k++) {
+            bool joint = dead && (word.at[k] == '.' || word.at[k] == ':') && k + 1 < word.len;
+            size_t after = word.len - k - 1;
+            if (joint && len + 3 + after <= end) {
+                copy[len++] = '[';
+                copy[len++] = word.at[k];
+                copy[len++] = ']';
+            } else {
+                copy[len++] = dead && word.at[k] == ':' ? ' ' : word.at[k];
+            }
+        }
+        arena_reset(&scratch);
+    }
+    arena_done(&scratch);
+    *out = changed ? str_make(copy, len) : text;
+    return OK;
+}

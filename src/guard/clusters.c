@@ -1,0 +1,315 @@
+/*
+ * Clusters: lures that share keys, and the people around them.
+ *
+ * On an established host only the exact link ties (or a template from which
+ * nothing but a name was taken); elsewhere host and registrable domain tie too.
+ * Clusters do not merge: the first key that is known decides, narrow before
+ * wide, so that no message can chain an honest cluster to another.
+ */
+#include "guard/guard_internal.h"
+
+static const double clusters_share = 0.5;
+
+bool lure_template_links(const struct lure *lure, bool established)
+{
+    if (lure->kind == LURE_FILE) // half the world sends IMG_{n}.jpg
+        return (lure->flags & (LURE_EXECUTABLE | LURE_DISGUISED)) != 0;
+    return !established || (lure->flags & (LURE_NAMED | LURE_NUMBERED)) == LURE_NAMED;
+}
+
+static uint64_t hash_lure(const struct guard *guard, const struct lure_key *key)
+{
+    return guard_hash(guard, str_make((const char *)key->bytes, sizeof key->bytes));
+}
+
+struct cluster *cluster_find_key(const struct guard *guard, const struct lure_key *key)
+{
+    uint64_t hash = hash_lure(guard, key);
+    for (struct map_node *at = map_first(&guard->bindings_map, hash); at != NULL; at = at->next) {
+        struct binding *binding = CONTAINER_OF(at, struct binding, node);
+        if (at->hash == hash && lure_key_eq(&binding->key, key))
+            return binding->cluster;
+    }
+    return NULL;
+}
+
+struct cluster *cluster_find(const struct guard *guard, const struct lure *lure, bool established,
+                             enum lure_width *via)
+{
+    for (int width = LURE_EXACT; width < LURE_WIDTHS; width++) {
+        if (width == LURE_TEMPLATE && !lure_template_links(lure, established))
+            continue;
+        if (width >= LURE_HOST && established)
+            break;
+        if (lure_key_is_none(&lure->keys[width]))
+            continue;
+        struct cluster *cluster = cluster_find_key(guard, &lure->keys[width]);
+        if (cluster != NULL) {
+            *via = (enum lure_width)width;
+            return cluster;
+        }
+    }
+    return NULL;
+}
+
+struct cluster *cluster_by_id(const struct guard *guard, uint64_t id)
+{
+    for (struct map_node *at = map_first(&guard->by_id, id); at != NULL; at = at->next) {
+        struct cluster *cluster = CONTAINER_OF(at, struct cluster, node);
+        if (cluster->id == id)
+            return cluster;
+    }
+    return NULL;
+}
+
+struct binding *binding_make(struct guard *guard, struct cluster *cluster,
+                             const struct lure_key *key, enum lure_width width, bool established,
+                             struct str shown)
+{
+    struct binding *binding = calloc(1, sizeof *binding);
+    must(binding != NULL);
+    binding->cluster = cluster;
+    binding->key = *key;
+    binding->width = width;
+    binding->established = established;
+    binding->shown = own_text(shown, SHOWN_MOST);
+    map_put(&guard->bindings_map, &binding->node, hash_lure(guard, key));
+    list_add_last(&cluster->bindings, &binding->link);
+    cluster->n_bindings++;
+    guard->bytes_clusters += sizeof *binding + binding->shown.len + sizeof(void *);
+    return binding;
+}
+
+static void binding_free(struct guard *guard, struct binding *binding)
+{
+    map_remove(&guard->bindings_map, &binding->node);
+    list_leave(&binding->link);
+    binding->cluster->n_bindings--;
+    guard->bytes_clusters -= sizeof *binding + binding->shown.len + sizeof(void *);
+    str_free(&binding->shown);
+    free(binding);
+}
+
+void cluster_bind(struct guard *guard, struct cluster *cluster, const struct lure *lure,
+                  bool established)
+{
+    // wide keys first: where there is no room for one more link, its host is bound already
+    for (int width = LURE_WIDTHS - 1; width >= LURE_EXACT; width--) {
+        if (lure_key_is_none(&lure->keys[width]) || (width >= LURE_HOST && established) ||
+            (width == LURE_TEMPLATE && !lure_template_links(lure, established)))
+            continue;
+        if (cluster->n_bindings >= BINDINGS_MOST ||
+            cluster_find_key(guard, &lure->keys[width]) != NULL)
+            continue;
+        struct str shown = width == LURE_HOST     ? lure->host
+                           : width == LURE_DOMAIN ? lure->domain
+                                                  : lure->shown;
+        binding_make(guard, cluster, &lure->keys[width], (enum lure_width)width, established,
+                     shown);
+    }
+}
+
+struct cluster *cluster_new(struct guard *guard, uint64_t id, struct user *zero)
+{
+    struct cluster *cluster = calloc(1, sizeof *cluster);
+    must(cluster != NULL);
+    cluster->id = id;
+    list_init(&cluster->bindings);
+    list_init(&cluster->members);
+    cluster->first_us = cluster->last_us = guard->now_us;
+    cluster->window = guard->config.window_first;
+    cluster->shown = own_text(STR_EMPTY, 0);
+    cluster->actor = own_text(STR_EMPTY, 0);
+    cluster->why = own_text(STR_EMPTY, 0);
+    cluster->zero = zero;
+    if (zero != NULL) {
+        zero->n_refs++;
+        zero->n_brought++;
+        list_add_last(&zero->brought, &cluster->by_zero);
+    }
+    map_put(&guard->by_id, &cluster->node, id);
+    list_add_last(&guard->clusters[0], &cluster->link);
+    guard->n_clusters++;
+    guard->bytes_clusters += sizeof *cluster + sizeof(void *);
+    return cluster;
+}
+
+struct cluster *cluster_make(struct guard *guard, const struct lure *lure, bool established,
+                             struct user *zero)
+{
+    struct cluster *cluster = cluster_new(guard, guard->next_cluster++, zero);
+    cluster->kind = lure->kind;
+    cluster->established = established;
+    cluster_bind(guard, cluster, lure, established);
+    return cluster;
+}
+
+void cluster_share(struct cluster *cluster)
+{
+    if (list_is_member(&cluster->by_zero)) {
+        list_leave(&cluster->by_zero);
+        cluster->zero->n_brought--;
+    }
+}
+
+/* ---- Members --------------------------------------------------------------------------------- */
+
+static uint64_t member_hash(const struct cluster *cluster, const struct user *user)
+{
+    return (user->node.hash ^ cluster->id * UINT64_C(0x9E3779B97F4A7C15)) *
+               UINT64_C(0xBF58476D1CE4E5B9) >>
+           7;
+}
+
+struct member *member_find(const struct guard *guard, const struct cluster *cluster,
+                           const struct user *user)
+{
+    uint64_t hash = member_hash(cluster, user);
+    for (struct map_node *at = map_first(&guard->members_map, hash); at != NULL; at = at->next) {
+        struct member *member = CONTAINER_OF(at, struct member, node);
+        if (member->cluster == cluster && member->user == user)
+            return member;
+    }
+    return NULL;
+}
+
+struct member *member_make(struct guard *guard, struct cluster *cluster, struct user *user)
+{
+    struct member *member = calloc(1, sizeof *member);
+    must(member != NULL);
+    member->cluster = cluster;
+    member->user = user;
+    member->roster_index = -1;
+    user->n_refs++;
+    map_put(&guard->members_map, &member->node, member_hash(cluster, user));
+    list_add_last(&cluster->members, &member->link);
+    cluster->n_members++;
+    if (cluster->mature == NULL)
+        cluster->mature = member;
+    guard->bytes_clusters += sizeof *member + sizeof(void *);
+    return member;
+}
+
+struct member *member_get(struct guard *guard, struct cluster *cluster, struct user *user)
+{
+    struct member *member = member_find(guard, cluster, user);
+    if (member != NULL || cluster->n_members >= MEMBERS_MOST)
+        return member;
+    return member_make(guard, cluster, user);
+}
+
+static void member_free(struct guard *guard, struct member *member)
+{
+    map_remove(&guard->members_map, &member->node);
+    list_leave(&member->link);
+    member->cluster->n_members--;
+    member->user->n_refs--;
+    if (member->from != NULL)
+        member->from->n_refs--;
+    guard->bytes_clusters -= sizeof *member + sizeof(void *);
+    free(member);
+}
+
+/* ---- Remembering and forgetting ----------------------------------------------------------------
+ */
+
+void cluster_rank(struct guard *guard, struct cluster *cluster)
+{
+    uint8_t rank = cluster->nats >= 8 ? 2 : cluster->nats >= 4 || cluster->n_relays > 0 ? 1 : 0;
+    if (cluster->is_incident)
+        rank = 3;
+    if (rank == cluster->rank)
+        return;
+    list_leave(&cluster->link);
+    cluster->rank = rank;
+    list_add_last(&guard->clusters[rank], &cluster->link);
+}
+
+void cluster_touch(struct guard *guard, struct cluster *cluster)
+{
+    cluster->last_us = guard->now_us;
+    list_leave(&cluster->link);
+    list_add_last(&guard->clusters[cluster->rank], &cluster->link);
+    cluster_rank(guard, cluster);
+}
+
+void cluster_forget(struct guard *guard, struct cluster *cluster)
+{
+    must(cluster->n_waiting == 0);
+    cluster_share(cluster);
+    LIST_EACH(&cluster->bindings, struct binding, link, binding)
+    binding_free(guard, binding);
+    LIST_EACH(&cluster->members, struct member, link, member)
+    member_free(guard, member);
+    for (size_t i = 0; i < cluster->n_evidence; i++)
+        if (cluster->evidence[i].who != NULL)
+            cluster->evidence[i].who->n_refs--;
+    for (size_t i = 0; i < cluster->n_orders; i++)
+        if (cluster->orders[i].who != NULL)
+            cluster->orders[i].who->n_refs--;
+    if (cluster->zero != NULL)
+        cluster->zero->n_refs--;
+    guard->bytes_clusters -=
+        sizeof *cluster + sizeof(void *) + cluster->n_orders * sizeof *cluster->orders;
+    free(cluster->orders);
+    str_free(&cluster->shown);
+    str_free(&cluster->actor);
+    str_free(&cluster->why);
+    map_remove(&guard->by_id, &cluster->node);
+    list_leave(&cluster->link);
+    guard->n_clusters--;
+    free(cluster);
+}
+
+void cluster_close(struct guard *guard, struct cluster *cluster)
+{
+    LIST_EACH(&cluster->bindings, struct binding, link, binding)
+    binding_free(guard, binding);
+    cluster_share(cluster);
+    cluster->state = CLUSTER_EXPIRED;
+    cluster->ended_us = guard->now_us;
+}
+
+static bool can_forget(const struct cluster *cluster, const struct cluster *keep)
+{
+    return cluster != keep && cluster->n_waiting == 0 && cluster->state != CLUSTER_CONVICTED;
+}
+
+void clusters_trim(struct guard *guard, struct cluster *keep)
+{
+    // one account cannot fill the memory of all
+    if (keep != NULL && keep->zero != NULL && list_is_member(&keep->by_zero) &&
+        keep->zero->n_brought > guard->config.senders_open)
+        LIST_EACH(&keep->zero->brought, struct cluster, by_zero, cluster)
+    if (can_forget(cluster, keep) && !cluster->is_incident) {
+        cluster_forget(guard, cluster);
+        guard->n_forgotten++;
+        break;
+    }
+    // what has settled teaches and goes
+    for (int rank = 0; rank < 4; rank++)
+        LIST_EACH(&guard->clusters[rank], struct cluster, link, cluster)
+        {
+            int64_t patience = rank == 3 ? guard->config.forget_us : guard->config.settle_us;
+            if (guard->now_us - cluster->last_us < patience)
+                break;
+            if (!can_forget(cluster, keep))
+                continue;
+            if (cluster->state == CLUSTER_QUIET)
+                lessons_of(guard, cluster);
+            cluster_forget(guard, cluster);
+        }
+    size_t share = (size_t)((double)guard->config.memory * clusters_share);
+    for (int rank = 0; rank < 4 && guard->bytes_clusters > share; rank++) {
+        int tries = 64; // those that cannot go are few
+        LIST_EACH(&guard->clusters[rank], struct cluster, link, cluster)
+        {
+            if (guard->bytes_clusters <= share || tries-- == 0)
+                break;
+            if (can_forget(cluster, keep)) {
+                cluster_forget(guard, cluster);
+                guard->n_forgotten++;
+            }
+        }
+    }
+}

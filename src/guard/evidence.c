@@ -1,0 +1,363 @@
+/*
+ * Evidence: what each observation weighs, and what ordinary people taught.
+ *
+ * Every weight is ln P(this | worm) / P(this | honest).  The honest side starts
+ * from the priors below and moves with the site's own settled traffic; the
+ * worm's side is what containment.md measured.  Observations that depend on each
+ * other (the gaps of one sender, the words of one text) are capped together, and
+ * whatever a worm can do to look honest is charged once for a cluster, else a
+ * long tree would clear itself.
+ */
+#include "guard/guard_internal.h"
+
+static const double fan_most = 6.5, pace_most = 6.0, silence_most = 2.4, roster_most = 2.5,
+                    novelty_most = 3.5, relay_most = 3.9, sender_most = 16.0, decoy_nats = 5.0,
+                    dormant_most = 1.5, live_most = -2.0, reports_most = 4.0, absence_most = -3.0,
+                    mimicry_nats = -0.69;
+
+/* The priors weigh as much as this many observations. */
+static const double prior_weight = 50, lessons_most = 20000;
+
+void lessons_default(struct lessons *lessons)
+{
+    // P(one more receiver | k reached) of a link among honest people
+    static const double went_on[FAN_BINS] = {1,    0.08, 0.45, 0.60, 0.68, 0.72,
+                                             0.75, 0.78, 0.80, 0.82, 0.84, 0.86};
+    // gaps between copies of one link to different people: a hand needs seconds
+    static const double gaps[GAP_BINS] = {0.002, 0.002, 0.003, 0.005, 0.02, 0.08, 0.15,
+                                          0.20,  0.20,  0.14,  0.09,  0.05, 0.03, 0.028};
+    *lessons = (struct lessons){.novel = 5, .sendings = 10, .relayed = 2, .exposed = 100};
+    for (size_t i = 0; i < FAN_BINS; i++) {
+        lessons->went_on[i] = went_on[i] * prior_weight;
+        lessons->stopped[i] = (1 - went_on[i]) * prior_weight;
+    }
+    for (size_t i = 0; i < GAP_BINS; i++)
+        lessons->gaps[i] = gaps[i] * prior_weight * 4;
+}
+
+static size_t gap_bin(int64_t gap_us)
+{
+    size_t bin = 0;
+    for (int64_t limit = 64000; bin + 1 < GAP_BINS && gap_us >= limit; limit *= 2)
+        bin++;
+    return bin;
+}
+
+/* How much a gap speaks for a program; 0 where it speaks for nobody. */
+static double gap_nats(const struct lessons *lessons, size_t bin)
+{
+    double sum = 0;
+    for (size_t i = 0; i < GAP_BINS; i++)
+        sum += lessons->gaps[i];
+    double honest = lessons->gaps[bin] / sum;
+    // half of the worms keep a human pace; the others use any gap up to a second
+    double worm = 0.5 * honest + (bin < 5 ? 0.5 / 5 : 0);
+    double nats = log(worm / honest);
+    return nats > 0 ? nats : 0; // slowness is mimicry, charged once
+}
+
+static double clamp(double low, double value, double high)
+{
+    return value < low ? low : value > high ? high : value;
+}
+
+void evidence_add(struct guard *guard, struct cluster *cluster, enum evidence_kind kind,
+                  double nats, struct user *who)
+{
+    if (fabs(nats) < 1e-9)
+        return;
+    size_t weakest = 0;
+    for (size_t i = 0; i < cluster->n_evidence; i++) {
+        struct evidence *old = &cluster->evidence[i];
+        if (old->kind == kind && old->who == who) {
+            old->nats += nats;
+            return;
+        }
+        if (fabs(old->nats) < fabs(cluster->evidence[weakest].nats))
+            weakest = i;
+    }
+    struct evidence fresh = {.kind = kind, .nats = nats, .who = who, .at_us = guard->now_us};
+    if (cluster->n_evidence == EVIDENCE_MOST) {
+        if (fabs(cluster->evidence[weakest].nats) >= fabs(nats))
+            return;
+        if (cluster->evidence[weakest].who != NULL)
+            cluster->evidence[weakest].who->n_refs--;
+        memmove(&cluster->evidence[weakest], &cluster->evidence[weakest + 1],
+                (EVIDENCE_MOST - weakest - 1) * sizeof fresh);
+        cluster->n_evidence--;
+    }
+    if (who != NULL)
+        who->n_refs++;
+    cluster->evidence[cluster->n_evidence++] = fresh;
+}
+
+void cluster_sum(struct cluster *cluster)
+{
+    cluster->nats = cluster->novelty + cluster->content + cluster->members_nats +
+                    cluster->relays_nats + cluster->words + cluster->reports + cluster->answers +
+                    cluster->absence + cluster->mimicry;
+}
+
+double member_nats(const struct member *member)
+{
+    return clamp(-3,
+                 member->fan + member->pace + member->silence + member->roster + member->dormant +
+                     member->decoy,
+                 sender_most);
+}
+
+void evidence_of_birth(struct guard *guard, struct cluster *cluster, const struct lure *lure,
+                       struct user *sender)
+{
+    struct lessons *lessons = &guard->lessons;
+    cluster->novel = !cluster->established && sight_find(guard, lure_home_key(lure)) == NULL;
+    if (cluster->novel) {
+        double honest = lessons->novel / lessons->sendings;
+        cluster->novelty = clamp(0, log(0.9 / honest), novelty_most);
+        evidence_add(guard, cluster, EVIDENCE_NOVELTY, cluster->novelty, NULL);
+    }
+    if (!cluster->established) {
+        double content = (lure->flags & LURE_DISGUISED)    ? 3
+                         : (lure->flags & LURE_EXECUTABLE) ? 1
+                                                           : 0;
+        content += (lure->flags & LURE_IP_HOST) ? 0.5 : 0;
+        content += (lure->flags & (LURE_LABELLED | LURE_USERINFO)) ? 2 : 0;
+        content += (lure->flags & LURE_ODD_SCHEME) ? 1 : 0;
+        cluster->content = content;
+        evidence_add(guard, cluster, EVIDENCE_CONTENT, content, sender);
+    }
+    cluster_sum(cluster);
+}
+
+static bool is_new_receiver(struct member *member, const struct user *receiver)
+{
+    uint32_t hash = (uint32_t)(receiver->node.hash >> 32);
+    size_t n = member->n_receivers < RECEIVERS_MOST ? member->n_receivers : RECEIVERS_MOST;
+    for (size_t i = 0; i < n; i++)
+        if (member->receivers[i] == hash)
+            return false;
+    member->receivers[member->n_receivers % RECEIVERS_MOST] = hash;
+    return true;
+}
+
+/* The first copy of somebody who had been shown the lure before. */
+static void becomes_relay(struct guard *guard, struct cluster *cluster, struct member *member,
+                          const struct sending *sending, enum lure_width via)
+{
+    const struct lessons *lessons = &guard->lessons;
+    member->is_relay = true;
+    cluster->n_relays++;
+    double i = cluster->n_relays, exposed = cluster->n_exposed;
+    // how likely honest people pass on so many of so many copies…
+    double honest = lessons->relayed / lessons->exposed * exposed / i;
+    if (via >= LURE_HOST) // …or come by the same host in another way
+        honest *= 4;
+    double independent = cluster->n_independent;
+    double known = independent / (independent + i + 1);
+    honest = clamp(0.001, honest > known ? honest : known, 0.5);
+    member->relay = clamp(0.3, log(0.9 / honest), relay_most);
+    cluster->relays_nats += member->relay;
+    evidence_add(guard, cluster, EVIDENCE_RELAY, member->relay, member->user);
+
+    const struct member *from =
+        member->from != NULL ? member_find(guard, cluster, member->from) : NULL;
+    if (from == NULL || from->shape == 0 || sending->shape == 0)
+        return;
+    double words = from->shape == sending->shape ? 1.2 : -1.0;
+    double sum = clamp(-3, cluster->words + words, 2.4);
+    evidence_add(guard, cluster, EVIDENCE_WORDS, sum - cluster->words, member->user);
+    cluster->words = sum;
+}
+
+static void judge_pace(struct guard *guard, struct cluster *cluster, struct member *member,
+                       const struct sending *sending, bool *machine)
+{
+    const struct pace *pace = &sending->pace;
+    if (member->n_receivers > 1) {
+        size_t bin = gap_bin(guard->now_us - member->last_sent_us);
+        if (member->gaps[bin] < UINT8_MAX)
+            member->gaps[bin]++;
+        double nats = gap_nats(&guard->lessons, bin);
+        *machine = nats >= 1.5;
+        if (*machine) {
+            member->n_machine++;
+            if (member->n_machine == 3)
+                cluster->n_machine_senders++;
+            if (member->n_machine == 2 && member->is_relay)
+                cluster->n_fast_relays++;
+        }
+        member->pace = clamp(0, member->pace + nats, pace_most);
+        if (pace->roster_index >= 0 && pace->roster_index == member->roster_index + 1)
+            member->roster = clamp(0, member->roster + 0.8, roster_most);
+    }
+    member->roster_index = pace->roster_index;
+    if (pace->composing) {
+        member->composed = true;
+        member->silence = 0;
+        if (!cluster->composed) {
+            cluster->composed = true;
+            cluster->mimicry += mimicry_nats;
+            evidence_add(guard, cluster, EVIDENCE_SILENCE, mimicry_nats, NULL);
+        }
+    } else if (pace->composes && !member->composed) {
+        member->silence = clamp(0, member->silence + 1.2, silence_most);
+    }
+    if (pace->live)
+        member->n_live++;
+    else
+        member->n_dormant++;
+    member->dormant =
+        clamp(live_most, 0.4 * member->n_dormant - 0.7 * member->n_live, dormant_most);
+}
+
+bool evidence_of_sending(struct guard *guard, struct cluster *cluster, struct member *member,
+                         const struct sending *sending, enum lure_width via, struct user *receiver)
+{
+    struct lessons *lessons = &guard->lessons;
+    cluster->n_sendings++;
+    member->n_sent++;
+    member->remote |= sending->remote;
+    if (user_may_teach(guard, member->user) && lessons->sendings < lessons_most) {
+        lessons->sendings++;
+        lessons->novel += cluster->novel && cluster->n_sendings == 1;
+    }
+    if (sending->warns) {
+        member->warned = true;
+        if (!member->reported) {
+            member->reported = true;
+            evidence_of_report(guard, cluster, member->user, 1.0);
+        }
+        return false;
+    }
+    // talking about it with the one who showed it is neither passing on nor fanning out
+    if (receiver == member->from || !is_new_receiver(member, receiver))
+        return false;
+
+    double before = member_nats(member);
+    struct member was = *member;
+    cluster->n_receivers += sending->audience > 0 ? sending->audience : 1;
+    member->n_receivers++;
+    if (member->n_receivers == 1) {
+        member->sent_us = guard->now_us;
+        member->shape = sending->shape;
+        if (member->exposed_us != 0 && guard->now_us - member->exposed_us <= guard->config.relay_us)
+            becomes_relay(guard, cluster, member, sending, via);
+        else if (member->user != cluster->zero)
+            cluster->n_independent++;
+    } else {
+        size_t k = member->n_receivers - 1 < FAN_BINS ? member->n_receivers - 1 : FAN_BINS - 1;
+        double honest = lessons->went_on[k] / (lessons->went_on[k] + lessons->stopped[k]);
+        // who often writes to many says less when he does so again
+        double nats = clamp(0, log(0.97 / honest), 4) / (1 + 0.5 * member->user->n_fans);
+        member->fan = clamp(0, member->fan + nats, fan_most);
+    }
+    bool machine = false;
+    judge_pace(guard, cluster, member, sending, &machine);
+    if (receiver->is_decoy && !cluster->established && member->decoy == 0) {
+        cluster->n_decoy_senders++;
+        // the third hit says nothing that two did not: whoever wants to poison knows decoys too
+        member->decoy = cluster->n_decoy_senders <= 2 ? decoy_nats : 0.1;
+    }
+    member->last_sent_us = guard->now_us;
+
+    struct user *who = member->user;
+    evidence_add(guard, cluster, EVIDENCE_FANOUT, member->fan - was.fan, who);
+    evidence_add(guard, cluster, EVIDENCE_PACE, member->pace - was.pace, who);
+    evidence_add(guard, cluster, EVIDENCE_SILENCE, member->silence - was.silence, who);
+    evidence_add(guard, cluster, EVIDENCE_ROSTER, member->roster - was.roster, who);
+    evidence_add(guard, cluster, EVIDENCE_DORMANT, member->dormant - was.dormant, who);
+    evidence_add(guard, cluster, EVIDENCE_DECOY, member->decoy - was.decoy, who);
+    cluster->members_nats += member_nats(member) - before;
+    evidence_of_absence(guard, cluster);
+    cluster_sum(cluster);
+    return machine;
+}
+
+void evidence_of_absence(struct guard *guard, struct cluster *cluster)
+{
+    while (cluster->mature != NULL) {
+        struct member *member = cluster->mature;
+        if (member->exposed_us != 0 && guard->now_us - member->exposed_us < guard->config.mature_us)
+            break;
+        if (member->exposed_us != 0 && member->n_receivers == 0) {
+            double sum = clamp(absence_most, cluster->absence - 0.15, 0);
+            evidence_add(guard, cluster, EVIDENCE_ABSENCE, sum - cluster->absence, NULL);
+            cluster->absence = sum;
+        }
+        cluster->mature = member->link.next == &cluster->members.head
+                              ? NULL
+                              : CONTAINER_OF(member->link.next, struct member, link);
+    }
+}
+
+void evidence_of_report(struct guard *guard, struct cluster *cluster, struct user *reporter,
+                        double nats)
+{
+    double sum = clamp(0, cluster->reports + nats, reports_most);
+    cluster->n_reports++;
+    evidence_add(guard, cluster, EVIDENCE_REPORT, sum - cluster->reports, reporter);
+    cluster->reports = sum;
+    cluster_sum(cluster);
+}
+
+void lessons_of(struct guard *guard, struct cluster *cluster)
+{
+    struct lessons *lessons = &guard->lessons;
+    LIST_EACH(&cluster->members, struct member, link, member)
+    {
+        if (member->warned || !user_may_teach(guard, member->user))
+            continue;
+        if (member->exposed_us != 0 && lessons->exposed < lessons_most) {
+            lessons->exposed++;
+            lessons->relayed += member->is_relay;
+        }
+        if (member->n_receivers == 0)
+            continue;
+        for (uint32_t k = 1; k <= member->n_receivers && k < FAN_BINS; k++) {
+            double *count = k < member->n_receivers ? lessons->went_on : lessons->stopped;
+            if (lessons->went_on[k] + lessons->stopped[k] < lessons_most)
+                count[k]++;
+        }
+        for (size_t bin = 0; bin < GAP_BINS; bin++)
+            lessons->gaps[bin] += member->gaps[bin] < 3 ? member->gaps[bin] : 3;
+        if (member->n_receivers >= 4 && member->user->n_fans < 20)
+            member->user->n_fans++;
+    }
+    double sum = 0;
+    for (size_t bin = 0; bin < GAP_BINS; bin++)
+        sum += lessons->gaps[bin];
+    for (size_t bin = 0; sum > lessons_most && bin < GAP_BINS; bin++)
+        lessons->gaps[bin] *= 0.5;
+}
+
+bool may_convict(const struct guard *guard, const struct cluster *cluster)
+{
+    const struct guard_config *config = &guard->config;
+    if (cluster->cleared || cluster->nats < config->convict_nats)
+        return false;
+    if (cluster->established) // so many accounts no single attacker owns
+        return cluster->n_fast_relays >= config->fast_relays_established;
+    if (cluster->n_relays >= 3 || cluster->n_fast_relays >= 1)
+        return true;
+    if (cluster->n_relays >= 1 && (cluster->n_decoy_senders >= 2 || cluster->n_reports >= 3 ||
+                                   cluster->n_machine_senders >= 2))
+        return true;
+    if (cluster->n_relays >= 2 && cluster->n_machine_senders >= 1)
+        return true;
+    if (cluster->n_denied >= 1)
+        return true;
+    return config->star_convicts && cluster->novel && cluster->n_machine_senders >= 1;
+}
+
+bool member_must_respond(const struct guard *guard, const struct cluster *cluster,
+                         const struct member *member)
+{
+    if (member->n_receivers == 0 || member->warned || member->restricted || member->remote ||
+        member->user->is_decoy)
+        return false;
+    double own = member->fan + member->pace + member->silence + member->roster;
+    // only where several others stand behind the tree does being part of it count
+    if (member->is_relay && cluster->n_relays >= 3)
+        own += member->relay;
+    return own >= guard->config.respond_nats;
+}

@@ -1,0 +1,598 @@
+/*
+ * The guard's door: events in, words out.
+ *
+ * This file knows the order in which things are asked (suspensions, convictions,
+ * restrictions, entitlements, evidence, windows); the rest of the room knows what
+ * each of them means.
+ */
+#include "guard/guard_internal.h"
+
+static const int64_t second_us = INT64_C(1000000), hour_us = 3600 * INT64_C(1000000),
+                     day_us = 86400 * INT64_C(1000000);
+
+void guard_config_default(struct guard_config *config)
+{
+    *config = (struct guard_config){
+        // one wrong conviction in a million messages is ln(10^6) = 13.8
+        .convict_nats = 14,
+        .hold_nats = 12,
+        .respond_nats = 7,
+        .star_convicts = true,
+        .window_first = 3,
+        .window_growth = 2,
+        .hold_us = 15 * second_us,
+        .ask_us = 0,
+        .novel_us = 3 * day_us,
+        .established_us = 1 * day_us,
+        .established_by = 5,
+        .fast_relays_established = 12,
+        .relay_us = 7 * day_us,
+        .mature_us = 1 * hour_us,
+        .settle_us = 1 * day_us,
+        .forget_us = 30 * day_us,
+        .conviction_us = 30 * day_us,
+        .restriction_us = 1 * day_us,
+        .memory = (size_t)64 << 20,
+        .senders_open = 256,
+        .lessons_per_day = 20,
+    };
+}
+
+void guard_word_init(struct guard_word *word, struct arena *arena)
+{
+    *word = (struct guard_word){.arena = arena};
+}
+
+struct guard *guard_new(const struct guard_config *config, uint64_t seed)
+{
+    struct guard *guard = calloc(1, sizeof *guard);
+    must(guard != NULL);
+    guard->config = *config;
+    guard->seed = seed;
+    uint64_t halves[2] = {seed, ~seed};
+    memcpy(guard->hash_key.bytes, halves, sizeof guard->hash_key.bytes);
+    guard->next_cluster = guard->next_order = 1;
+    guard->next_expiry_us = INT64_MAX;
+    list_init(&guard->users);
+    list_init(&guard->young);
+    list_init(&guard->known);
+    for (size_t i = 0; i < COUNT_OF(guard->clusters); i++)
+        list_init(&guard->clusters[i]);
+    list_init(&guard->stops);
+    list_init(&guard->holds);
+    list_init(&guard->bans);
+    list_init(&guard->rights);
+    lessons_default(&guard->lessons);
+    return guard;
+}
+
+void guard_free(struct guard **at)
+{
+    struct guard *guard = *at;
+    if (guard == NULL)
+        return;
+    LIST_EACH(&guard->holds, struct hold, link, hold)
+    hold_free(guard, hold);
+    for (size_t i = 0; i < COUNT_OF(guard->clusters); i++)
+        LIST_EACH(&guard->clusters[i], struct cluster, link, cluster)
+    cluster_forget(guard, cluster);
+    LIST_EACH(&guard->stops, struct stop, link, stop)
+    stop_free(guard, stop);
+    LIST_EACH(&guard->bans, struct ban, link, ban)
+    ban_free(guard, ban);
+    LIST_EACH(&guard->rights, struct right, link, right)
+    right_free(guard, right);
+    LIST_EACH(&guard->young, struct sight, link, sight)
+    sight_free(guard, sight);
+    LIST_EACH(&guard->known, struct sight, link, sight)
+    sight_free(guard, sight);
+    LIST_EACH(&guard->users, struct user, link, user)
+    user_free(guard, user);
+    map_done(&guard->users_map);
+    map_done(&guard->sights_map);
+    map_done(&guard->bindings_map);
+    map_done(&guard->members_map);
+    map_done(&guard->by_id);
+    map_done(&guard->stops_map);
+    free(guard);
+    *at = NULL;
+}
+
+uint64_t guard_number(const struct guard *guard)
+{
+    return guard->number;
+}
+
+const char *verdict_name(enum verdict verdict)
+{
+    static const char *const names[] = {"deliver", "hold", "reject"};
+    must((size_t)verdict < COUNT_OF(names));
+    return names[verdict];
+}
+
+const char *reason_name(enum reason reason)
+{
+    static const char *const names[] = {"none",     "convicted", "restricted", "suspended",
+                                        "too-many", "window",    "suspected",  "cleared",
+                                        "operator", "expired"};
+    must((size_t)reason < COUNT_OF(names));
+    return names[reason];
+}
+
+/* ---- Judging --------------------------------------------------------------------------------- */
+
+static void say(struct guard_word *word, enum verdict verdict, enum reason reason,
+                uint64_t incident)
+{
+    if (verdict < word->verdict)
+        return; // the strictest answer to any lure of the message stands
+    word->verdict = verdict;
+    word->reason = reason;
+    word->incident = incident;
+}
+
+/* A copy of a convicted lure: it does not pass, but it tells about its sender. */
+static void convicted_again(struct guard *guard, struct user *sender, struct user *receiver,
+                            const struct sending *sending, const struct stop *stop,
+                            struct guard_word *word)
+{
+    struct cluster *cluster = cluster_by_id(guard, stop->incident);
+    if (sending->warns) {
+        word->defang = true;
+        word->reason = REASON_CONVICTED;
+        word->incident = stop->incident;
+    } else {
+        say(word, VERDICT_REJECT, REASON_CONVICTED, stop->incident);
+    }
+    if (cluster == NULL)
+        return;
+    cluster->n_rejected += !sending->warns;
+    struct member *member = member_get(guard, cluster, sender);
+    if (member != NULL) {
+        evidence_of_sending(guard, cluster, member, sending, stop->width, receiver);
+        restrict_members(guard, cluster, word);
+    }
+    cluster_touch(guard, cluster);
+}
+
+/* The worm changed what the conviction covered: the conviction follows, unless this looks like
+ * somebody's own link to the same host. */
+static bool conviction_follows(struct guard *guard, struct cluster *cluster,
+                               const struct member *member, const struct lure *lure,
+                               struct guard_word *word)
+{
+    if (cluster->established || (member->exposed_us == 0 && member->n_receivers < 3 &&
+                                 member->user->restricted_until_us == 0 && member->n_machine == 0))
+        return false;
+    enum lure_width width = LURE_EXACT;
+    if (lure_template_links(lure, false) && !lure_key_is_none(&lure->keys[LURE_TEMPLATE]))
+        width = LURE_TEMPLATE;
+    if (cluster->n_stops >= 3 && !lure_key_is_none(&lure->keys[LURE_DOMAIN]))
+        width = cluster->n_stops >= 6 ? LURE_DOMAIN : LURE_HOST;
+    struct str shown = width == LURE_HOST     ? lure->host
+                       : width == LURE_DOMAIN ? lure->domain
+                                              : lure->shown;
+    convict_key(guard, cluster, &lure->keys[width], width, shown,
+                guard->now_us + guard->config.conviction_us, REASON_CONVICTED, word);
+    return true;
+}
+
+static void judge_lure(struct guard *guard, struct user *sender, struct user *receiver,
+                       const struct sending *sending, const struct lure *lure,
+                       struct guard_word *word)
+{
+    bool established = lure_is_established(guard, lure);
+    enum lure_width via = LURE_EXACT;
+    struct cluster *cluster = cluster_find(guard, lure, established, &via);
+    if (cluster != NULL && cluster->n_waiting == 0 &&
+        guard->now_us - cluster->first_us > guard->config.novel_us) {
+        // ordinary traffic: what is old must not add up for ever
+        if (cluster->state == CLUSTER_QUIET) {
+            lessons_of(guard, cluster);
+            cluster_forget(guard, cluster);
+            cluster = NULL;
+        } else if (cluster->state == CLUSTER_OPEN) {
+            cluster_close(guard, cluster);
+            cluster = NULL;
+        }
+    }
+    if (cluster == NULL) {
+        cluster = cluster_make(guard, lure, established, sender);
+        evidence_of_birth(guard, cluster, lure, sender);
+    } else {
+        cluster_bind(guard, cluster, lure, established);
+        if (cluster->zero != sender)
+            cluster_share(cluster);
+        cluster->established |= established;
+    }
+    struct member *member = member_get(guard, cluster, sender);
+    if (member == NULL) { // more people than one cluster can hold: it is long past doubt
+        say(word, VERDICT_DELIVER, REASON_NONE, 0);
+        return;
+    }
+    bool machine = evidence_of_sending(guard, cluster, member, sending, via, receiver);
+    if (sender->recent[0] != cluster->id) {
+        memmove(sender->recent + 1, sender->recent, sizeof sender->recent - sizeof *sender->recent);
+        sender->recent[0] = cluster->id;
+    }
+    if (lure->kind == LURE_LINK)
+        sight_count(guard, lure_home_key(lure), sender, member->exposed_us == 0 && !machine);
+    else
+        sight_count(guard, lure_home_key(lure), sender, member->exposed_us == 0);
+    cluster_touch(guard, cluster);
+    clusters_trim(guard, cluster);
+
+    if (sending->warns)
+        return;
+    if (cluster->state == CLUSTER_CONVICTED) {
+        if (conviction_follows(guard, cluster, member, lure, word)) {
+            say(word, VERDICT_REJECT, REASON_CONVICTED, cluster->id);
+            cluster->n_rejected++;
+            restrict_members(guard, cluster, word);
+        }
+        return;
+    }
+    if (may_convict(guard, cluster)) {
+        convict(guard, cluster, word);
+        if (cluster->state == CLUSTER_CONVICTED) {
+            cluster->n_rejected++;
+            say(word, VERDICT_REJECT, REASON_CONVICTED, cluster->id);
+        }
+        return;
+    }
+    if (!cluster->novel || cluster->established || cluster->cleared || guard->n_holds >= HOLDS_MOST)
+        return;
+    if (machine && member->n_machine >= 2 && cluster->n_receivers > cluster->window)
+        say(word, VERDICT_HOLD, REASON_WINDOW, cluster->id);
+    else if (cluster->nats >= guard->config.hold_nats &&
+             (cluster->n_relays > 0 || cluster->n_machine_senders > 0))
+        say(word, VERDICT_HOLD, REASON_SUSPECTED, cluster->id);
+}
+
+static void take_sending(struct guard *guard, const struct sending *sending,
+                         struct guard_word *word)
+{
+    guard->n_sendings++;
+    if (sending->n_lures == 0 && !sending->overflowed) {
+        guard->n_delivered++;
+        return;
+    }
+    bool links = sending->overflowed, files = false;
+    for (size_t i = 0; i < sending->n_lures; i++) {
+        links |= sending->lures[i].kind == LURE_LINK;
+        files |= sending->lures[i].kind == LURE_FILE;
+    }
+    struct user *sender = user_get(guard, sending->sender);
+    struct user *receiver = user_get(guard, sending->receiver);
+    sender->n_refs++; // both stay while the event is looked at
+    receiver->n_refs++;
+    if ((links && ban_find(guard, FEATURE_LINKS, sending->sender) != NULL) ||
+        (files && ban_find(guard, FEATURE_FILES, sending->sender) != NULL)) {
+        say(word, VERDICT_REJECT, REASON_SUSPENDED, 0);
+    } else if (sending->overflowed) {
+        say(word, VERDICT_REJECT, REASON_TOO_MANY, 0);
+    } else {
+        uint64_t stopped = 0;
+        for (size_t i = 0; i < sending->n_lures; i++) {
+            const struct stop *stop = stop_find(guard, &sending->lures[i]);
+            if (stop == NULL)
+                continue;
+            stopped = stop->incident;
+            convicted_again(guard, sender, receiver, sending, stop, word);
+        }
+        if (stopped == 0 && sender->restricted_until_us > guard->now_us)
+            say(word, VERDICT_REJECT, REASON_RESTRICTED, sender->restricted_by);
+        else if (stopped == 0 && right_covers(guard, sender, sending))
+            word->calm = true;
+        else if (stopped == 0)
+            for (size_t i = 0; i < sending->n_lures; i++)
+                judge_lure(guard, sender, receiver, sending, &sending->lures[i], word);
+    }
+    if (word->verdict == VERDICT_HOLD) {
+        struct cluster *cluster = cluster_by_id(guard, word->incident);
+        if (cluster != NULL)
+            hold_add(guard, cluster, sender, sending->message, word);
+        else // forgotten for want of memory, while the message's other lures were judged
+            word->verdict = VERDICT_DELIVER;
+    }
+    sender->n_refs--;
+    receiver->n_refs--;
+    guard->n_held += word->verdict == VERDICT_HOLD;
+    guard->n_rejected += word->verdict == VERDICT_REJECT;
+    guard->n_delivered += word->verdict == VERDICT_DELIVER;
+    users_trim(guard);
+}
+
+/* ---- Other events
+ * -------------------------------------------------------------------------------- */
+
+static void take_exposure(struct guard *guard, const struct exposure *exposure)
+{
+    guard->n_exposures++;
+    struct cluster *seen[8];
+    size_t n_seen = 0;
+    for (size_t i = 0; i < exposure->n_keys && n_seen < COUNT_OF(seen); i++) {
+        struct cluster *cluster = cluster_find_key(guard, &exposure->keys[i]);
+        for (size_t k = 0; k < n_seen && cluster != NULL; k++)
+            if (seen[k] == cluster)
+                cluster = NULL;
+        if (cluster == NULL)
+            continue;
+        seen[n_seen++] = cluster;
+        struct user *sender = user_get(guard, exposure->sender);
+        struct user *receiver = user_get(guard, exposure->receiver);
+        if (sender == receiver || receiver->is_decoy)
+            continue;
+        struct member *member = member_get(guard, cluster, receiver);
+        if (member == NULL || member->exposed_us != 0 || member->n_receivers > 0)
+            continue;
+        member->exposed_us = guard->now_us;
+        member->from = sender;
+        sender->n_refs++;
+        cluster->n_exposed++;
+        cluster_share(cluster);
+    }
+    users_trim(guard);
+}
+
+static void report_cluster(struct guard *guard, struct cluster *cluster, struct user *reporter,
+                           struct guard_word *word)
+{
+    struct member *member = member_get(guard, cluster, reporter);
+    // one word each, and none of those who spread it
+    if (member == NULL || member->reported || (member->n_receivers > 0 && !member->warned))
+        return;
+    member->reported = true;
+    evidence_of_report(guard, cluster, reporter, 1.5);
+    cluster_becomes_incident(guard, cluster);
+    cluster_touch(guard, cluster);
+    word->incident = cluster->id;
+    if (cluster->state != CLUSTER_CONVICTED && may_convict(guard, cluster))
+        convict(guard, cluster, word);
+}
+
+static void take_report(struct guard *guard, const struct report *report, struct guard_word *word)
+{
+    struct user *reporter = user_get(guard, report->reporter);
+    reporter->n_refs++;
+    for (size_t i = 0; i < report->n_keys && i < 64; i++) {
+        struct cluster *cluster = cluster_find_key(guard, &report->keys[i]);
+        if (cluster != NULL)
+            report_cluster(guard, cluster, reporter, word);
+    }
+    struct user *sender = report->n_keys == 0 ? user_find(guard, report->sender) : NULL;
+    for (size_t i = 0; sender != NULL && i < RECENT_CLUSTERS; i++) {
+        struct cluster *cluster = cluster_by_id(guard, sender->recent[i]);
+        struct member *member = cluster != NULL ? member_find(guard, cluster, reporter) : NULL;
+        if (member != NULL && member->exposed_us != 0)
+            report_cluster(guard, cluster, reporter, word);
+    }
+    reporter->n_refs--;
+}
+
+static void take_answer(struct guard *guard, const struct answer *answer, struct guard_word *word)
+{
+    struct cluster *cluster = cluster_by_id(guard, answer->incident);
+    struct user *sender = user_find(guard, answer->sender);
+    struct member *member =
+        cluster != NULL && sender != NULL ? member_find(guard, cluster, sender) : NULL;
+    if (member == NULL || member->n_receivers == 0)
+        return;
+    word->incident = cluster->id;
+    double nats = answer->meant ? -6 : 8;
+    // one account's word moves the sum once
+    if (fabs(cluster->answers) < 1e-9 || (cluster->answers < 0) != (nats < 0)) {
+        cluster->answers += nats;
+        cluster->n_denied += !answer->meant;
+        evidence_add(guard, cluster, EVIDENCE_ANSWER, nats, sender);
+        cluster_sum(cluster);
+    }
+    holds_end(guard, cluster, sender, answer->meant,
+              answer->meant ? REASON_CLEARED : REASON_SUSPECTED, word);
+    if (cluster->state != CLUSTER_CONVICTED && may_convict(guard, cluster))
+        convict(guard, cluster, word);
+}
+
+static void take_conviction(struct guard *guard, const struct conviction *conviction,
+                            struct guard_word *word)
+{
+    const struct lure *lure = conviction->lure;
+    const struct lure_key *key = &lure->keys[conviction->width];
+    if (lure_key_is_none(key))
+        return;
+    const struct stop *stop = stop_find_key(guard, key);
+    word->reason = REASON_OPERATOR;
+    if (stop != NULL) {
+        word->incident = stop->incident;
+        return;
+    }
+    struct cluster *cluster = cluster_find_key(guard, key);
+    if (cluster == NULL)
+        cluster = cluster_make(guard, lure, false, NULL);
+    struct str shown = conviction->width == LURE_HOST     ? lure->host
+                       : conviction->width == LURE_DOMAIN ? lure->domain
+                                                          : lure->shown;
+    int64_t expires_us = conviction->expires_us != 0 ? conviction->expires_us
+                                                     : guard->now_us + guard->config.conviction_us;
+    cluster_is_convicted(guard, cluster, key, conviction->width, shown, expires_us);
+    cluster->operators = true;
+    cluster->cleared = false;
+    str_free(&cluster->actor);
+    str_free(&cluster->why);
+    cluster->actor = own_text(conviction->actor, TEXT_KEPT);
+    cluster->why = own_text(conviction->reason, TEXT_KEPT);
+    convict_key(guard, cluster, key, conviction->width, shown, expires_us, REASON_OPERATOR, word);
+    holds_end(guard, cluster, NULL, false, REASON_OPERATOR, word);
+    restrict_members(guard, cluster, word);
+    cluster_touch(guard, cluster);
+    word->incident = cluster->id;
+}
+
+static void take_release(struct guard *guard, const struct release *release,
+                         struct guard_word *word)
+{
+    word->reason = REASON_OPERATOR;
+    struct cluster *cluster = cluster_by_id(guard, release->incident);
+    if (release->account.len > 0) {
+        struct user *user = user_find(guard, release->account);
+        if (user == NULL || user->restricted_until_us == 0 ||
+            (release->incident != 0 && user->restricted_by != release->incident))
+            return;
+        word->incident = user->restricted_by;
+        restrict_undo(guard, user, REASON_OPERATOR, word);
+        return;
+    }
+    if (cluster == NULL || !cluster->is_incident)
+        return;
+    word->incident = cluster->id;
+    cluster->cleared = true;
+    cluster->state = CLUSTER_RELEASED;
+    cluster->ended_us = guard->now_us;
+    str_free(&cluster->actor);
+    str_free(&cluster->why);
+    cluster->actor = own_text(release->actor, TEXT_KEPT);
+    cluster->why = own_text(release->reason, TEXT_KEPT);
+    stops_undo(guard, cluster, REASON_OPERATOR, word);
+    LIST_EACH(&cluster->members, struct member, link, member)
+    if (member->restricted && member->user->restricted_by == cluster->id)
+        restrict_undo(guard, member->user, REASON_OPERATOR, word);
+    holds_end(guard, cluster, NULL, true, REASON_OPERATOR, word);
+    cluster_touch(guard, cluster);
+}
+
+void guard_take(struct guard *guard, const struct guard_event *event, struct guard_word *word)
+{
+    guard->number++;
+    if (event->now_us > guard->now_us)
+        guard->now_us = event->now_us;
+    word->number = guard->number;
+    word->verdict = VERDICT_DELIVER;
+    word->reason = REASON_NONE;
+    word->incident = 0;
+    word->until_us = 0;
+    word->defang = word->calm = false;
+    word->n_orders = 0;
+    // what was due before this event happened before it
+    time_passes(guard, word);
+    switch (event->kind) {
+    case EVENT_SENDING:
+        take_sending(guard, &event->sending, word);
+        break;
+    case EVENT_EXPOSURE:
+        take_exposure(guard, &event->exposure);
+        break;
+    case EVENT_REPORT:
+        take_report(guard, &event->report, word);
+        break;
+    case EVENT_ANSWER:
+        take_answer(guard, &event->answer, word);
+        break;
+    case EVENT_CONVICT:
+        take_conviction(guard, &event->conviction, word);
+        break;
+    case EVENT_RELEASE:
+        take_release(guard, &event->release, word);
+        break;
+    case EVENT_SUSPEND:
+        take_suspension(guard, &event->suspension, word);
+        break;
+    case EVENT_ENTITLE:
+        take_entitlement(guard, &event->entitlement, word);
+        break;
+    case EVENT_DECOY:
+        take_decoy(guard, &event->decoy, word);
+        break;
+    case EVENT_TICK:
+        clusters_trim(guard, NULL);
+        break;
+    }
+}
+
+enum verdict guard_judge(struct guard *guard, const struct sending *sending, int64_t now_us,
+                         struct guard_word *word)
+{
+    struct guard_event event = {.kind = EVENT_SENDING, .now_us = now_us, .sending = *sending};
+    guard_take(guard, &event, word);
+    return word->verdict;
+}
+
+void guard_exposed(struct guard *guard, const struct exposure *exposure, int64_t now_us,
+                   struct guard_word *word)
+{
+    struct guard_event event = {.kind = EVENT_EXPOSURE, .now_us = now_us, .exposure = *exposure};
+    guard_take(guard, &event, word);
+}
+
+void guard_reported(struct guard *guard, const struct report *report, int64_t now_us,
+                    struct guard_word *word)
+{
+    struct guard_event event = {.kind = EVENT_REPORT, .now_us = now_us, .report = *report};
+    guard_take(guard, &event, word);
+}
+
+void guard_answered(struct guard *guard, const struct answer *answer, int64_t now_us,
+                    struct guard_word *word)
+{
+    struct guard_event event = {.kind = EVENT_ANSWER, .now_us = now_us, .answer = *answer};
+    guard_take(guard, &event, word);
+}
+
+void guard_convict(struct guard *guard, const struct conviction *conviction, int64_t now_us,
+                   struct guard_word *word)
+{
+    struct guard_event event = {.kind = EVENT_CONVICT, .now_us = now_us, .conviction = *conviction};
+    guard_take(guard, &event, word);
+}
+
+void guard_release(struct guard *guard, const struct release *release, int64_t now_us,
+                   struct guard_word *word)
+{
+    struct guard_event event = {.kind = EVENT_RELEASE, .now_us = now_us, .release = *release};
+    guard_take(guard, &event, word);
+}
+
+void guard_suspend(struct guard *guard, const struct suspension *suspension, int64_t now_us,
+                   struct guard_word *word)
+{
+    struct guard_event event = {.kind = EVENT_SUSPEND, .now_us = now_us, .suspension = *suspension};
+    guard_take(guard, &event, word);
+}
+
+void guard_entitle(struct guard *guard, const struct entitlement *entitlement, int64_t now_us,
+                   struct guard_word *word)
+{
+    struct guard_event event = {
+        .kind = EVENT_ENTITLE, .now_us = now_us, .entitlement = *entitlement};
+    guard_take(guard, &event, word);
+}
+
+void guard_decoy(struct guard *guard, const struct decoy *decoy, int64_t now_us,
+                 struct guard_word *word)
+{
+    struct guard_event event = {.kind = EVENT_DECOY, .now_us = now_us, .decoy = *decoy};
+    guard_take(guard, &event, word);
+}
+
+void guard_tick(struct guard *guard, int64_t now_us, struct guard_word *word)
+{
+    struct guard_event event = {.kind = EVENT_TICK, .now_us = now_us};
+    guard_take(guard, &event, word);
+}
+
+int64_t guard_next_us(const struct guard *guard)
+{
+    const struct hold *first = LIST_FIRST(&guard->holds, struct hold, link);
+    int64_t next_us = guard->next_expiry_us;
+    return first != NULL && first->due_us < next_us ? first->due_us : next_us;
+}
+
+uint64_t guard_convicted(const struct guard *guard, const struct lure_key *keys, size_t n_keys,
+                         int64_t now_us)
+{
+    for (size_t i = 0; i < n_keys; i++) {
+        const struct stop *stop = stop_find_key(guard, &keys[i]);
+        if (stop != NULL && (stop->expires_us == 0 || stop->expires_us > now_us))
+            return stop->incident;
+    }
+    return 0;
+}

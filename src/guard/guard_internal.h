@@ -1,0 +1,347 @@
+/*
+ * The guard's model, as its own files see it.
+ *
+ *     sight    a key that was seen: how long ago, brought by how many people
+ *     user     an account that sent or received a lure, its habits
+ *     cluster  lures that share keys; its members are users, with their part in it
+ *     binding  one key of a cluster
+ *     stop     a convicted key
+ *     hold     a message that waits
+ *
+ * Everything is in lists whose order is a function of the events, and in maps
+ * that only find; so a walk is deterministic, and saving the lists saves all.
+ */
+#ifndef GUARD_GUARD_INTERNAL_H
+#define GUARD_GUARD_INTERNAL_H
+
+#include "guard/guard.h"
+#include "guard/map.h"
+
+#include "base/hash.h"
+#include "base/list.h"
+#include "base/must.h"
+
+#include <math.h>
+
+enum {
+    GAP_BINS = 14,       // of pace: below 64 ms, then doubling, the last without end
+    FAN_BINS = 12,       // receivers of one cluster by one sender; the last: more
+    EVIDENCE_MOST = 32,  // kept of one cluster
+    CLUSTER_ORDERS = 64, // kept of one cluster
+    BINDINGS_MOST = 48,  // keys of one cluster
+    MEMBERS_MOST = 8192, // people of one cluster
+    RECEIVERS_MOST = 64, // receivers told apart, of one member
+    HOLDS_MOST = 4096,   // messages that wait in all; beyond, they pass
+    SHOWN_MOST = 160,    // bytes of a printable key
+    RULES_MOST = 65536,  // suspensions, entitlements, decoys, each
+    RECENT_CLUSTERS = 4, // that a user sent last
+    TEXT_KEPT = 256,     // bytes of actors' and reasons' text
+};
+
+struct user {
+    struct map_node node;
+    struct link link; // in guard.users, least recently used first
+    uint64_t save_id; // only while saving
+    struct str jid;   // owned
+    uint32_t n_refs;  // members, holds and rules that name him
+    int64_t last_us;
+    uint64_t recent[RECENT_CLUSTERS]; // ids of clusters he sent last
+    struct list brought;              // clusters he began, oldest first
+    uint32_t n_brought;
+    uint32_t n_fans;    // honest fan-outs of his that the guard has seen settle
+    int64_t lesson_day; // day of the lessons counted
+    uint32_t n_lessons; // that he taught this day
+    int64_t restricted_until_us;
+    uint64_t restricted_by; // incident
+    bool is_decoy;
+};
+
+struct sight {
+    struct map_node node;
+    struct link link; // in guard.young or guard.known, least recently used first
+    struct lure_key key;
+    int64_t first_us, last_us;
+    uint32_t n_sendings;
+    uint32_t introducers;    // people who brought it without having been shown it
+    uint64_t who_introduced; // sketch of them
+    bool is_known;           // which list
+};
+
+enum cluster_state {
+    CLUSTER_QUIET,
+    CLUSTER_OPEN,
+    CLUSTER_CONVICTED,
+    CLUSTER_RELEASED,
+    CLUSTER_EXPIRED
+};
+
+struct binding {
+    struct map_node node;
+    struct link link; // in cluster.bindings, oldest first
+    struct cluster *cluster;
+    struct lure_key key;
+    enum lure_width width;
+    bool established; // its host was, when it was bound
+    struct str shown; // owned
+};
+
+struct member {
+    struct map_node node; // in guard.members, by cluster and user
+    struct link link;     // in cluster.members, by first sight
+    struct cluster *cluster;
+    struct user *user;
+    struct user *from;                         // who exposed him first; NULL: nobody
+    int64_t exposed_us, sent_us, last_sent_us; // 0: not
+    uint32_t n_sent, n_receivers;
+    uint32_t receivers[RECEIVERS_MOST]; // hashes of the last ones, told apart
+    uint32_t n_machine;                 // gaps that no hand makes
+    uint32_t n_live, n_dormant;
+    int32_t roster_index; // of the last receiver
+    uint8_t gaps[GAP_BINS];
+    uint64_t shape; // of the words of his first copy
+    double fan, pace, silence, roster, dormant, decoy;
+    double relay; // weight of his being a relay
+    bool is_relay, composed, warned, reported, restricted, remote;
+};
+
+struct evidence {
+    enum evidence_kind kind;
+    double nats;
+    struct user *who; // NULL: nobody's; counted in n_refs
+    int64_t at_us;
+};
+
+struct cluster_order {
+    enum order_kind kind;
+    bool undo;
+    enum reason reason;
+    enum audience audience;
+    uint64_t number;
+    struct user *who; // counted in n_refs; NULL
+    int64_t at_us, expires_us;
+    uint32_t count; // equal ones in a row: held messages
+};
+
+struct cluster {
+    struct map_node node; // in guard.by_id
+    struct link link;     // in guard.clusters[rank], least recently used first
+    struct link by_zero;  // in zero->brought, while it is his alone
+    uint64_t id;
+    uint8_t rank; // of memory: 0 forgotten first
+    enum cluster_state state;
+    enum lure_kind kind;
+    bool novel;       // never seen before its first copy
+    bool established; // on an established host: only its exact links are in it
+    bool is_incident, operators, composed, cleared;
+    struct user *zero;
+    int64_t first_us, last_us, convicted_us, ended_us, expires_us;
+    struct list bindings, members;
+    uint32_t n_bindings, n_members;
+    struct member *mature; // the first member not yet looked at for absence; NULL: all are
+    uint32_t n_sendings, n_receivers, n_exposed, n_relays, n_fast_relays, n_machine_senders;
+    uint32_t n_independent; // senders who had not been exposed, after the first
+    uint32_t n_decoy_senders, n_rejected, n_held, n_reports, n_denied, n_waiting, n_stops;
+    double window; // receivers at machine pace that may still be reached before the next is held
+    double novelty, content, members_nats, relays_nats, words, reports, answers, absence, mimicry;
+    double nats; // sum of the above
+    struct evidence evidence[EVIDENCE_MOST];
+    size_t n_evidence;
+    struct cluster_order *orders;
+    size_t n_orders, orders_room;
+    struct str actor, why, shown; // owned
+    struct lure_key key;          // that convicts
+    enum lure_width width;
+};
+
+struct stop {
+    struct map_node node;
+    struct link link; // in guard.stops, by time of the order
+    struct lure_key key;
+    enum lure_width width;
+    uint64_t incident;
+    int64_t expires_us;
+    struct str shown; // owned
+};
+
+struct hold {
+    struct link link; // in guard.holds, by due_us
+    struct cluster *cluster;
+    struct user *sender;
+    uint64_t message;
+    int64_t due_us;
+    bool asked;
+};
+
+struct ban { // a suspension
+    struct link link;
+    enum feature_kind feature;
+    struct str domain, account, actor, why; // owned
+    int64_t expires_us;
+};
+
+struct right { // an entitlement
+    struct link link;
+    struct user *user;             // counted in n_refs
+    struct str domain, actor, why; // owned
+    uint32_t most, n_today;
+    int64_t day, expires_us;
+};
+
+/* What the site has taught; all start from shipped priors. */
+struct lessons {
+    double novel, sendings;                      // sendings of never-seen lures, of all
+    double relayed, exposed;                     // settled exposures that were passed on, of all
+    double gaps[GAP_BINS];                       // between copies of one lure to different people
+    double went_on[FAN_BINS], stopped[FAN_BINS]; // after k receivers
+};
+
+struct guard {
+    struct guard_config config;
+    uint64_t seed;
+    struct hash_key hash_key;
+    uint64_t number;
+    int64_t now_us;
+    uint64_t next_cluster, next_order;
+    struct map users_map, sights_map, bindings_map, members_map, by_id, stops_map;
+    struct list users, young, known, clusters[4], stops, holds, bans, rights;
+    size_t n_users, n_young, n_known, n_clusters, n_stops, n_holds, n_bans, n_rights, n_decoys;
+    size_t bytes_users, bytes_sights, bytes_clusters;
+    struct lessons lessons;
+    uint64_t n_sendings, n_delivered, n_held, n_rejected, n_exposures, n_forgotten, n_convicted;
+    uint64_t n_incidents;
+    int64_t next_expiry_us; // no stop, restriction, suspension or entitlement ends before
+};
+
+/* ---- users.c, sights.c ------------------------------------------------------------------------
+ */
+
+uint64_t guard_hash(const struct guard *guard, struct str text);
+struct str own_text(struct str text, size_t most); // a copy on the heap; str_free gives it back
+void str_free(struct str *text);
+
+/* Finds or makes; counts as use. */
+struct user *user_get(struct guard *guard, struct str jid);
+struct user *user_find(const struct guard *guard, struct str jid); // NULL
+/* Whether the user may teach one more observation today; counts it. */
+bool user_may_teach(struct guard *guard, struct user *user);
+/* Forgets users that nothing refers to while their share of memory is exceeded. */
+void users_trim(struct guard *guard);
+void user_free(struct guard *guard, struct user *user);
+
+struct sight *sight_find(const struct guard *guard, const struct lure_key *key); // NULL
+/* Counts one sending of the key; independent: by somebody who had not been shown it. */
+void sight_count(struct guard *guard, const struct lure_key *key, const struct user *by,
+                 bool independent);
+struct sight *sight_make(struct guard *guard, const struct lure_key *key);
+void sight_free(struct guard *guard, struct sight *sight);
+/* Known for long enough, brought by enough people. */
+bool sight_is_established(const struct guard *guard, const struct sight *sight);
+/* The key by which a lure's novelty is judged: its domain, or a file's digest. */
+const struct lure_key *lure_home_key(const struct lure *lure);
+bool lure_is_established(const struct guard *guard, const struct lure *lure);
+
+/* ---- clusters.c ---------------------------------------------------------------------------------
+ */
+
+/* The cluster that shares a linking key with the lure; NULL when there is none. */
+struct cluster *cluster_find(const struct guard *guard, const struct lure *lure, bool established,
+                             enum lure_width *via);
+struct cluster *cluster_find_key(const struct guard *guard, const struct lure_key *key);
+struct cluster *cluster_by_id(const struct guard *guard, uint64_t id);
+/* established: only the exact link is bound. */
+struct cluster *cluster_make(struct guard *guard, const struct lure *lure, bool established,
+                             struct user *zero);
+void cluster_bind(struct guard *guard, struct cluster *cluster, const struct lure *lure,
+                  bool established);
+struct binding *binding_make(struct guard *guard, struct cluster *cluster,
+                             const struct lure_key *key, enum lure_width width, bool established,
+                             struct str shown);
+/* NULL where the cluster is full. */
+struct member *member_get(struct guard *guard, struct cluster *cluster, struct user *user);
+struct member *member_find(const struct guard *guard, const struct cluster *cluster,
+                           const struct user *user);
+/* The same for a cluster that is being read from a snapshot: no look for an older one. */
+struct member *member_make(struct guard *guard, struct cluster *cluster, struct user *user);
+/* Moves the cluster to the end of its rank's list, the rank by its evidence. */
+void cluster_touch(struct guard *guard, struct cluster *cluster);
+void cluster_rank(struct guard *guard, struct cluster *cluster);
+void cluster_share(struct cluster *cluster); // no longer its first sender's alone
+/* The record stays, but no lure belongs to it any more. */
+void cluster_close(struct guard *guard, struct cluster *cluster);
+/* Every hold must be gone. */
+void cluster_forget(struct guard *guard, struct cluster *cluster);
+/* Forgets what memory, age and the limit of open clusters of one account demand. */
+void clusters_trim(struct guard *guard, struct cluster *keep);
+/* Whether a template may tie two lures together. */
+bool lure_template_links(const struct lure *lure, bool established);
+struct cluster *cluster_new(struct guard *guard, uint64_t id, struct user *zero);
+
+/* ---- evidence.c
+ * ----------------------------------------------------------------------------------- */
+
+void lessons_default(struct lessons *lessons);
+void evidence_add(struct guard *guard, struct cluster *cluster, enum evidence_kind kind,
+                  double nats, struct user *who);
+void cluster_sum(struct cluster *cluster);
+double member_nats(const struct member *member);
+/* A copy is sent; member is the sender's.  Returns whether it came at machine pace. */
+bool evidence_of_sending(struct guard *guard, struct cluster *cluster, struct member *member,
+                         const struct sending *sending, enum lure_width via, struct user *receiver);
+void evidence_of_birth(struct guard *guard, struct cluster *cluster, const struct lure *lure,
+                       struct user *sender);
+void evidence_of_absence(struct guard *guard, struct cluster *cluster);
+void evidence_of_report(struct guard *guard, struct cluster *cluster, struct user *reporter,
+                        double nats);
+/* What a quiet cluster's end teaches about honest people. */
+void lessons_of(struct guard *guard, struct cluster *cluster);
+bool may_convict(const struct guard *guard, const struct cluster *cluster);
+bool member_must_respond(const struct guard *guard, const struct cluster *cluster,
+                         const struct member *member);
+
+/* ---- orders.c
+ * --------------------------------------------------------------------------------------- */
+
+struct stop *stop_find(const struct guard *guard, const struct lure *lure);
+struct stop *stop_find_key(const struct guard *guard, const struct lure_key *key);
+struct stop *stop_make(struct guard *guard, const struct lure_key *key);
+void stop_free(struct guard *guard, struct stop *stop);
+void cluster_becomes_incident(struct guard *guard, struct cluster *cluster);
+void cluster_is_convicted(struct guard *guard, struct cluster *cluster, const struct lure_key *key,
+                          enum lure_width width, struct str shown, int64_t expires_us);
+/* By evidence: the narrowest keys that cover the cluster. */
+void convict(struct guard *guard, struct cluster *cluster, struct guard_word *word);
+/* One more key of a convicted cluster. */
+void convict_key(struct guard *guard, struct cluster *cluster, const struct lure_key *key,
+                 enum lure_width width, struct str shown, int64_t expires_us, enum reason reason,
+                 struct guard_word *word);
+void restrict_members(struct guard *guard, struct cluster *cluster, struct guard_word *word);
+void restrict_undo(struct guard *guard, struct user *user, enum reason reason,
+                   struct guard_word *word);
+void stops_undo(struct guard *guard, struct cluster *cluster, enum reason reason,
+                struct guard_word *word);
+void hold_add(struct guard *guard, struct cluster *cluster, struct user *sender, uint64_t message,
+              struct guard_word *word);
+void holds_end(struct guard *guard, struct cluster *cluster, struct user *sender, bool deliver,
+               enum reason reason, struct guard_word *word);
+void hold_free(struct guard *guard, struct hold *hold);
+void time_passes(struct guard *guard, struct guard_word *word);
+void expiry_note(struct guard *guard, int64_t expires_us);
+
+/* ---- policy.c
+ * ---------------------------------------------------------------------------------------- */
+
+struct ban *ban_find(const struct guard *guard, enum feature_kind feature, struct str sender);
+/* Whether the sender is entitled to send all these lures to one more receiver; counts it. */
+bool right_covers(struct guard *guard, struct user *sender, const struct sending *sending);
+void take_suspension(struct guard *guard, const struct suspension *suspension,
+                     struct guard_word *word);
+void take_entitlement(struct guard *guard, const struct entitlement *entitlement,
+                      struct guard_word *word);
+void take_decoy(struct guard *guard, const struct decoy *decoy, struct guard_word *word);
+struct ban *ban_new(struct guard *guard);
+void ban_free(struct guard *guard, struct ban *ban);
+struct right *right_new(struct guard *guard, struct user *user);
+void right_free(struct guard *guard, struct right *right);
+void policy_expire(struct guard *guard);
+
+#endif

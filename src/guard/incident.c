@@ -1,0 +1,226 @@
+/*
+ * Looking in: incidents with their tree, evidence and orders; rules in force.
+ */
+#include "guard/guard_internal.h"
+
+const char *incident_state_name(enum incident_state state)
+{
+    static const char *const names[] = {"open", "convicted", "released", "expired"};
+    must((size_t)state < COUNT_OF(names));
+    return names[state];
+}
+
+const char *evidence_kind_name(enum evidence_kind kind)
+{
+    static const char *const names[] = {"novelty", "fan-out", "pace",   "silence", "roster",
+                                        "dormant", "relay",   "words",  "decoy",   "content",
+                                        "report",  "answer",  "absence"};
+    must((size_t)kind < COUNT_OF(names));
+    return names[kind];
+}
+
+uint64_t guard_incident_next(const struct guard *guard, uint64_t *at)
+{
+    // newest first: the greatest id below the one before
+    uint64_t best = 0, below = *at == 0 ? UINT64_MAX : *at;
+    LIST_EACH((struct list *)&guard->clusters[3], struct cluster, link, cluster)
+    if (cluster->is_incident && cluster->id < below && cluster->id > best)
+        best = cluster->id;
+    *at = best;
+    return best;
+}
+
+static enum incident_state state_of(const struct cluster *cluster)
+{
+    switch (cluster->state) {
+    case CLUSTER_CONVICTED:
+        return INCIDENT_CONVICTED;
+    case CLUSTER_RELEASED:
+        return INCIDENT_RELEASED;
+    case CLUSTER_EXPIRED:
+        return INCIDENT_EXPIRED;
+    case CLUSTER_QUIET:
+    case CLUSTER_OPEN:
+        break;
+    }
+    return INCIDENT_OPEN;
+}
+
+static struct str jid_in(struct arena *arena, const struct user *user)
+{
+    return user != NULL ? arena_str(arena, user->jid) : STR_EMPTY;
+}
+
+static int by_time(const void *a, const void *b)
+{
+    const struct incident_evidence *x = a, *y = b;
+    return x->at_us < y->at_us ? -1 : x->at_us > y->at_us;
+}
+
+static void fill_nodes(const struct cluster *cluster, struct arena *arena, struct incident *out)
+{
+    struct incident_node *nodes = arena_make_array(arena, struct incident_node, cluster->n_members);
+    size_t n = 0;
+    LIST_EACH((struct list *)&cluster->members, struct member, link, member)
+    nodes[n++] = (struct incident_node){.who = jid_in(arena, member->user),
+                                        .from = jid_in(arena, member->from),
+                                        .exposed_us = member->exposed_us,
+                                        .sent_us = member->sent_us,
+                                        .receivers = member->n_receivers,
+                                        .nats = member_nats(member) + member->relay,
+                                        .relay = member->is_relay,
+                                        .restricted = member->restricted,
+                                        .warned = member->warned};
+    out->nodes = nodes;
+    out->n_nodes = n;
+}
+
+enum err guard_incident(const struct guard *guard, uint64_t id, struct arena *arena,
+                        struct incident *out)
+{
+    const struct cluster *cluster = cluster_by_id(guard, id);
+    if (cluster == NULL || !cluster->is_incident)
+        return ERR_MISSING;
+    struct lure_key key = cluster->key;
+    struct str shown = cluster->shown;
+    enum lure_width width = cluster->width;
+    const struct binding *first = LIST_FIRST(&cluster->bindings, struct binding, link);
+    if (lure_key_is_none(&key) && first != NULL) { // not convicted: any key that it is known by
+        LIST_EACH((struct list *)&cluster->bindings, struct binding, link, binding)
+        if (binding->width <= first->width)
+            first = binding;
+        key = first->key;
+        shown = first->shown;
+        width = first->width;
+    }
+    *out = (struct incident){.id = id,
+                             .state = state_of(cluster),
+                             .nats = cluster->nats,
+                             .kind = cluster->kind,
+                             .width = width,
+                             .key = key,
+                             .shown = arena_str(arena, shown),
+                             .first_us = cluster->first_us,
+                             .convicted_us = cluster->convicted_us,
+                             .ended_us = cluster->ended_us,
+                             .expires_us = cluster->expires_us,
+                             .actor = arena_str(arena, cluster->actor),
+                             .why = arena_str(arena, cluster->why),
+                             .n_sendings = cluster->n_sendings,
+                             .n_receivers = cluster->n_receivers,
+                             .n_exposed = cluster->n_exposed,
+                             .n_relays = cluster->n_relays,
+                             .n_rejected = cluster->n_rejected,
+                             .n_held = cluster->n_held};
+    fill_nodes(cluster, arena, out);
+    struct incident_evidence *evidence =
+        arena_make_array(arena, struct incident_evidence, cluster->n_evidence);
+    for (size_t i = 0; i < cluster->n_evidence; i++)
+        evidence[i] = (struct incident_evidence){.kind = cluster->evidence[i].kind,
+                                                 .nats = cluster->evidence[i].nats,
+                                                 .who = jid_in(arena, cluster->evidence[i].who),
+                                                 .at_us = cluster->evidence[i].at_us};
+    if (cluster->n_evidence > 1)
+        qsort(evidence, cluster->n_evidence, sizeof *evidence, by_time);
+    out->evidence = evidence;
+    out->n_evidence = cluster->n_evidence;
+    struct incident_order *orders =
+        arena_make_array(arena, struct incident_order, cluster->n_orders);
+    for (size_t i = 0; i < cluster->n_orders; i++) {
+        const struct cluster_order *from = &cluster->orders[i];
+        orders[i].at_us = from->at_us;
+        orders[i].count = from->count;
+        orders[i].order = (struct order){.number = from->number,
+                                         .kind = from->kind,
+                                         .undo = from->undo,
+                                         .reason = from->reason,
+                                         .incident = id,
+                                         .audience = from->audience,
+                                         .width = width,
+                                         .key = key,
+                                         .shown = out->shown,
+                                         .who = jid_in(arena, from->who),
+                                         .expires_us = from->expires_us};
+    }
+    out->orders = orders;
+    out->n_orders = cluster->n_orders;
+    return OK;
+}
+
+void guard_state(const struct guard *guard, struct guard_state *out)
+{
+    *out = (struct guard_state){
+        .bytes = guard->bytes_users + guard->bytes_sights + guard->bytes_clusters,
+        .memory = guard->config.memory,
+        .n_events = guard->number,
+        .n_sendings = guard->n_sendings,
+        .n_delivered = guard->n_delivered,
+        .n_held = guard->n_held,
+        .n_rejected = guard->n_rejected,
+        .n_exposures = guard->n_exposures,
+        .n_users = guard->n_users,
+        .n_clusters = guard->n_clusters,
+        .n_hosts = guard->n_young + guard->n_known,
+        .n_forgotten = guard->n_forgotten,
+        .n_incidents = guard->n_incidents,
+        .n_convicted = guard->n_convicted,
+        .n_waiting = guard->n_holds,
+        .novel_share = guard->lessons.novel / guard->lessons.sendings,
+    };
+}
+
+bool guard_rule_next(const struct guard *guard, uint64_t *at, struct guard_rule *out)
+{
+    // *at counts over all lists; they are short, and this is asked by people
+    uint64_t i = 0, wanted = (*at)++;
+    LIST_EACH((struct list *)&guard->stops, struct stop, link, stop)
+    if (i++ == wanted) {
+        const struct cluster *cluster = cluster_by_id(guard, stop->incident);
+        *out = (struct guard_rule){.kind = RULE_STOP,
+                                   .incident = stop->incident,
+                                   .key = stop->key,
+                                   .width = stop->width,
+                                   .shown = stop->shown,
+                                   .expires_us = stop->expires_us,
+                                   .actor = cluster != NULL ? cluster->actor : STR_EMPTY,
+                                   .why = cluster != NULL ? cluster->why : STR_EMPTY};
+        return true;
+    }
+    LIST_EACH((struct list *)&guard->bans, struct ban, link, ban)
+    if (i++ == wanted) {
+        *out = (struct guard_rule){.kind = RULE_SUSPEND,
+                                   .feature = ban->feature,
+                                   .account = ban->account,
+                                   .domain = ban->domain,
+                                   .expires_us = ban->expires_us,
+                                   .actor = ban->actor,
+                                   .why = ban->why};
+        return true;
+    }
+    LIST_EACH((struct list *)&guard->rights, struct right, link, right)
+    if (i++ == wanted) {
+        *out = (struct guard_rule){.kind = RULE_ENTITLE,
+                                   .account = right->user->jid,
+                                   .domain = right->domain,
+                                   .receivers = right->most,
+                                   .expires_us = right->expires_us,
+                                   .actor = right->actor,
+                                   .why = right->why};
+        return true;
+    }
+    LIST_EACH((struct list *)&guard->users, struct user, link, user)
+    {
+        if (user->restricted_until_us > guard->now_us && i++ == wanted) {
+            *out = (struct guard_rule){.kind = RULE_RESTRICT,
+                                       .incident = user->restricted_by,
+                                       .account = user->jid,
+                                       .expires_us = user->restricted_until_us};
+            return true;
+        }
+        if (user->is_decoy && i++ == wanted) {
+            *out = (struct guard_rule){.kind = RULE_DECOY, .account = user->jid};
+            return true;
+        }
+    }
+    return false;
+}

@@ -1,0 +1,443 @@
+/*
+ * From opinion to act: convictions, restrictions, held messages, expiry, undo.
+ *
+ * A conviction is a set of stopped keys, the narrowest that cover the cluster.
+ * Stops live in a table of their own, which no flood can push anything out of;
+ * the cluster beside them remembers why.
+ */
+#include "guard/guard_internal.h"
+
+enum { STOPS_OF_ONE = 8, RESTRICT_AT_ONCE = 1024 };
+
+void expiry_note(struct guard *guard, int64_t expires_us)
+{
+    if (expires_us != 0 && expires_us < guard->next_expiry_us)
+        guard->next_expiry_us = expires_us;
+}
+
+static struct str keep(struct guard_word *word, struct str text)
+{
+    return text.len == 0 ? STR_EMPTY : arena_str(word->arena, text);
+}
+
+/* Orders of one kind, one after the other, are one line of the record. */
+static void record(struct guard *guard, struct cluster *cluster, const struct order *order,
+                   struct user *who)
+{
+    if (cluster->n_orders > 0) {
+        struct cluster_order *last = &cluster->orders[cluster->n_orders - 1];
+        if (last->kind == order->kind && last->undo == order->undo && last->who == who &&
+            last->audience == order->audience && last->reason == order->reason &&
+            (order->kind == ORDER_DELIVER_HELD || order->kind == ORDER_REJECT_HELD)) {
+            last->count++;
+            return;
+        }
+    }
+    if (cluster->n_orders == CLUSTER_ORDERS)
+        return; // the audit record has them all; here the first ones tell the story
+    if (cluster->n_orders == cluster->orders_room) {
+        size_t room = cluster->orders_room == 0 ? 8 : 2 * cluster->orders_room;
+        cluster->orders = realloc(cluster->orders, room * sizeof *cluster->orders);
+        must(cluster->orders != NULL);
+        cluster->orders_room = room;
+    }
+    if (who != NULL)
+        who->n_refs++;
+    guard->bytes_clusters += sizeof *cluster->orders; // not by room, which a snapshot forgets
+    cluster->orders[cluster->n_orders++] = (struct cluster_order){.kind = order->kind,
+                                                                  .undo = order->undo,
+                                                                  .reason = order->reason,
+                                                                  .audience = order->audience,
+                                                                  .number = order->number,
+                                                                  .who = who,
+                                                                  .at_us = guard->now_us,
+                                                                  .expires_us = order->expires_us,
+                                                                  .count = 1};
+}
+
+/* The caller may still fill in key, shown, message, expiry. */
+static struct order *add(struct guard *guard, struct guard_word *word, struct cluster *cluster,
+                         const struct order *wanted, struct user *who)
+{
+    if (word->n_orders == word->room) {
+        size_t room = word->room == 0 ? 8 : 2 * word->room;
+        struct order *orders = arena_make_array(word->arena, struct order, room);
+        if (word->n_orders > 0)
+            memcpy(orders, word->orders, word->n_orders * sizeof *orders);
+        word->orders = orders;
+        word->room = room;
+    }
+    struct order *order = &word->orders[word->n_orders++];
+    *order = *wanted;
+    order->number = guard->next_order++;
+    if (cluster != NULL)
+        order->incident = cluster->id;
+    order->shown = keep(word, wanted->shown);
+    order->who = who != NULL ? keep(word, who->jid) : STR_EMPTY;
+    if (cluster != NULL && cluster->is_incident)
+        record(guard, cluster, order, who);
+    return order;
+}
+
+/* ---- Stops ------------------------------------------------------------------------------------
+ */
+
+struct stop *stop_find_key(const struct guard *guard, const struct lure_key *key)
+{
+    if (guard->n_stops == 0)
+        return NULL;
+    uint64_t hash = guard_hash(guard, str_make((const char *)key->bytes, sizeof key->bytes));
+    for (struct map_node *at = map_first(&guard->stops_map, hash); at != NULL; at = at->next) {
+        struct stop *stop = CONTAINER_OF(at, struct stop, node);
+        if (at->hash == hash && lure_key_eq(&stop->key, key))
+            return stop;
+    }
+    return NULL;
+}
+
+struct stop *stop_find(const struct guard *guard, const struct lure *lure)
+{
+    struct stop *stop = NULL;
+    for (size_t width = 0; guard->n_stops > 0 && stop == NULL && width < LURE_WIDTHS; width++)
+        if (!lure_key_is_none(&lure->keys[width]))
+            stop = stop_find_key(guard, &lure->keys[width]);
+    return stop;
+}
+
+struct stop *stop_make(struct guard *guard, const struct lure_key *key)
+{
+    struct stop *stop = calloc(1, sizeof *stop);
+    must(stop != NULL);
+    stop->key = *key;
+    map_put(&guard->stops_map, &stop->node,
+            guard_hash(guard, str_make((const char *)key->bytes, sizeof key->bytes)));
+    list_add_last(&guard->stops, &stop->link);
+    guard->n_stops++;
+    return stop;
+}
+
+void stop_free(struct guard *guard, struct stop *stop)
+{
+    map_remove(&guard->stops_map, &stop->node);
+    list_leave(&stop->link);
+    guard->n_stops--;
+    str_free(&stop->shown);
+    free(stop);
+}
+
+void cluster_becomes_incident(struct guard *guard, struct cluster *cluster)
+{
+    if (cluster->is_incident)
+        return;
+    cluster->is_incident = true;
+    if (cluster->state == CLUSTER_QUIET)
+        cluster->state = CLUSTER_OPEN;
+    guard->n_incidents++;
+    cluster_rank(guard, cluster);
+}
+
+void convict_key(struct guard *guard, struct cluster *cluster, const struct lure_key *key,
+                 enum lure_width width, struct str shown, int64_t expires_us, enum reason reason,
+                 struct guard_word *word)
+{
+    if (stop_find_key(guard, key) != NULL)
+        return;
+    struct stop *stop = stop_make(guard, key);
+    stop->width = width;
+    stop->incident = cluster->id;
+    stop->expires_us = expires_us;
+    stop->shown = own_text(shown, SHOWN_MOST);
+    cluster->n_stops++;
+    expiry_note(guard, expires_us);
+    struct order order = {.kind = ORDER_STOP,
+                          .reason = reason,
+                          .width = width,
+                          .key = *key,
+                          .shown = stop->shown,
+                          .expires_us = expires_us};
+    add(guard, word, cluster, &order, NULL);
+    order.kind = ORDER_RETRACT;
+    add(guard, word, cluster, &order, NULL);
+    order.kind = ORDER_NOTIFY;
+    order.audience = TO_EXPOSED;
+    add(guard, word, cluster, &order, NULL);
+}
+
+static void set_key(struct cluster *cluster, const struct lure_key *key, enum lure_width width,
+                    struct str shown)
+{
+    cluster->key = *key;
+    cluster->width = width;
+    str_free(&cluster->shown);
+    cluster->shown = own_text(shown, SHOWN_MOST);
+}
+
+void cluster_is_convicted(struct guard *guard, struct cluster *cluster, const struct lure_key *key,
+                          enum lure_width width, struct str shown, int64_t expires_us)
+{
+    cluster_becomes_incident(guard, cluster);
+    if (cluster->state != CLUSTER_CONVICTED)
+        guard->n_convicted++;
+    cluster->state = CLUSTER_CONVICTED;
+    cluster->convicted_us = guard->now_us;
+    cluster->ended_us = 0;
+    cluster->expires_us = expires_us;
+    set_key(cluster, key, width, shown);
+}
+
+void convict(struct guard *guard, struct cluster *cluster, struct guard_word *word)
+{
+    size_t n[LURE_WIDTHS] = {0};
+    LIST_EACH(&cluster->bindings, struct binding, link, binding)
+    n[binding->width]++;
+    // the narrowest width that one key covers; else the narrowest that a few do
+    int width = -1;
+    for (size_t most = 1; width < 0 && most <= BINDINGS_MOST; most *= STOPS_OF_ONE)
+        for (int w = LURE_EXACT; width < 0 && w < LURE_WIDTHS; w++)
+            if (n[w] > 0 && n[w] <= most && !(cluster->established && w >= LURE_HOST))
+                width = w;
+    if (width < 0)
+        return; // nothing that may be convicted
+    int64_t expires_us = guard->now_us + guard->config.conviction_us;
+    bool first = true;
+    LIST_EACH(&cluster->bindings, struct binding, link, binding)
+    {
+        if ((int)binding->width != width)
+            continue;
+        if (first)
+            cluster_is_convicted(guard, cluster, &binding->key, binding->width, binding->shown,
+                                 expires_us);
+        first = false;
+        convict_key(guard, cluster, &binding->key, binding->width, binding->shown, expires_us,
+                    REASON_CONVICTED, word);
+    }
+    holds_end(guard, cluster, NULL, false, REASON_CONVICTED, word);
+    restrict_members(guard, cluster, word);
+    struct order notify = {.kind = ORDER_NOTIFY,
+                           .reason = REASON_CONVICTED,
+                           .audience = TO_OPERATOR,
+                           .width = cluster->width,
+                           .key = cluster->key,
+                           .shown = cluster->shown};
+    add(guard, word, cluster, &notify, NULL);
+}
+
+void stops_undo(struct guard *guard, struct cluster *cluster, enum reason reason,
+                struct guard_word *word)
+{
+    LIST_EACH(&guard->stops, struct stop, link, stop)
+    {
+        if (stop->incident != cluster->id)
+            continue;
+        struct order order = {.kind = ORDER_STOP,
+                              .undo = true,
+                              .reason = reason,
+                              .width = stop->width,
+                              .key = stop->key,
+                              .shown = stop->shown};
+        add(guard, word, cluster, &order, NULL);
+        if (reason != REASON_EXPIRED) { // what has expired was not wrong
+            order.kind = ORDER_RETRACT;
+            add(guard, word, cluster, &order, NULL);
+            order.kind = ORDER_NOTIFY;
+            order.audience = TO_EXPOSED;
+            add(guard, word, cluster, &order, NULL);
+        }
+        stop_free(guard, stop);
+    }
+    cluster->n_stops = 0;
+}
+
+/* ---- Restrictions -------------------------------------------------------------------------------
+ */
+
+void restrict_members(struct guard *guard, struct cluster *cluster, struct guard_word *word)
+{
+    int left = RESTRICT_AT_ONCE; // the others follow when they send again
+    LIST_EACH(&cluster->members, struct member, link, member)
+    {
+        if (left == 0)
+            break;
+        if (!member_must_respond(guard, cluster, member))
+            continue;
+        left--;
+        member->restricted = true;
+        struct user *user = member->user;
+        bool already = user->restricted_until_us > guard->now_us;
+        int64_t until_us = guard->now_us + guard->config.restriction_us;
+        if (until_us > user->restricted_until_us) {
+            user->restricted_until_us = until_us;
+            user->restricted_by = cluster->id;
+        }
+        expiry_note(guard, until_us);
+        if (already)
+            continue;
+        struct order order = {.kind = ORDER_RESTRICT,
+                              .reason = REASON_CONVICTED,
+                              .key = cluster->key,
+                              .width = cluster->width,
+                              .shown = cluster->shown,
+                              .expires_us = until_us};
+        add(guard, word, cluster, &order, user);
+        order.kind = ORDER_NOTIFY;
+        order.audience = TO_VICTIM;
+        add(guard, word, cluster, &order, user);
+    }
+}
+
+void restrict_undo(struct guard *guard, struct user *user, enum reason reason,
+                   struct guard_word *word)
+{
+    if (user->restricted_until_us == 0)
+        return;
+    struct cluster *cluster = cluster_by_id(guard, user->restricted_by);
+    struct member *member = cluster != NULL ? member_find(guard, cluster, user) : NULL;
+    if (member != NULL && reason == REASON_EXPIRED)
+        member->restricted = false; // should he go on, he is restricted anew
+    struct order order = {
+        .kind = ORDER_RESTRICT, .undo = true, .reason = reason, .incident = user->restricted_by};
+    user->restricted_until_us = 0;
+    user->restricted_by = 0;
+    add(guard, word, cluster, &order, user);
+    order.kind = ORDER_NOTIFY;
+    order.audience = TO_VICTIM;
+    add(guard, word, cluster, &order, user);
+}
+
+/* ---- Held messages
+ * --------------------------------------------------------------------------------- */
+
+static void hold_queue(struct guard *guard, struct hold *hold)
+{
+    // due times mostly grow: the place is found from the end
+    struct link *after = guard->holds.head.prev;
+    while (after != &guard->holds.head &&
+           CONTAINER_OF(after, struct hold, link)->due_us > hold->due_us)
+        after = after->prev;
+    hold->link.prev = after;
+    hold->link.next = after->next;
+    after->next->prev = &hold->link;
+    after->next = &hold->link;
+}
+
+void hold_add(struct guard *guard, struct cluster *cluster, struct user *sender, uint64_t message,
+              struct guard_word *word)
+{
+    cluster_becomes_incident(guard, cluster);
+    struct hold *hold = calloc(1, sizeof *hold);
+    must(hold != NULL);
+    hold->cluster = cluster;
+    hold->sender = sender;
+    hold->message = message;
+    hold->due_us = guard->now_us + guard->config.hold_us;
+    sender->n_refs++;
+    cluster->n_waiting++;
+    cluster->n_held++;
+    guard->n_holds++;
+    hold_queue(guard, hold);
+    word->until_us = hold->due_us;
+}
+
+void hold_free(struct guard *guard, struct hold *hold)
+{
+    hold->sender->n_refs--;
+    hold->cluster->n_waiting--;
+    guard->n_holds--;
+    list_leave(&hold->link);
+    free(hold);
+}
+
+static void hold_end(struct guard *guard, struct hold *hold, bool deliver, enum reason reason,
+                     struct guard_word *word)
+{
+    struct order order = {.kind = deliver ? ORDER_DELIVER_HELD : ORDER_REJECT_HELD,
+                          .reason = reason,
+                          .message = hold->message};
+    add(guard, word, hold->cluster, &order, hold->sender);
+    if (deliver)
+        guard->n_delivered++;
+    else
+        guard->n_rejected++;
+    hold_free(guard, hold);
+}
+
+void holds_end(struct guard *guard, struct cluster *cluster, struct user *sender, bool deliver,
+               enum reason reason, struct guard_word *word)
+{
+    if (cluster->n_waiting == 0)
+        return;
+    LIST_EACH(&guard->holds, struct hold, link, hold)
+    if (hold->cluster == cluster && (sender == NULL || hold->sender == sender))
+        hold_end(guard, hold, deliver, reason, word);
+}
+
+static void holds_due(struct guard *guard, struct guard_word *word)
+{
+    LIST_EACH(&guard->holds, struct hold, link, hold)
+    {
+        if (hold->due_us > guard->now_us)
+            break;
+        struct cluster *cluster = hold->cluster;
+        if (guard->config.ask_us > 0 && !hold->asked) {
+            hold->asked = true;
+            hold->due_us = guard->now_us + guard->config.ask_us;
+            struct order order = {.kind = ORDER_ASK,
+                                  .reason = REASON_WINDOW,
+                                  .message = hold->message,
+                                  .expires_us = hold->due_us};
+            add(guard, word, cluster, &order, hold->sender);
+            list_leave(&hold->link);
+            hold_queue(guard, hold);
+            continue;
+        }
+        double wider = cluster->n_receivers * guard->config.window_growth;
+        if (wider > cluster->window)
+            cluster->window = wider;
+        hold_end(guard, hold, !hold->asked, hold->asked ? REASON_EXPIRED : REASON_CLEARED, word);
+    }
+}
+
+/* ---- Time
+ * -------------------------------------------------------------------------------------------- */
+
+static void orders_expire(struct guard *guard, struct guard_word *word)
+{
+    if (guard->now_us < guard->next_expiry_us)
+        return;
+    guard->next_expiry_us = INT64_MAX;
+    LIST_EACH(&guard->stops, struct stop, link, stop)
+    {
+        if (stop->expires_us > guard->now_us || stop->expires_us == 0) {
+            expiry_note(guard, stop->expires_us);
+            continue;
+        }
+        struct cluster *cluster = cluster_by_id(guard, stop->incident);
+        struct order order = {.kind = ORDER_STOP,
+                              .undo = true,
+                              .reason = REASON_EXPIRED,
+                              .incident = stop->incident,
+                              .width = stop->width,
+                              .key = stop->key,
+                              .shown = stop->shown};
+        add(guard, word, cluster, &order, NULL);
+        if (cluster != NULL && --cluster->n_stops == 0)
+            cluster_close(guard, cluster);
+        stop_free(guard, stop);
+    }
+    LIST_EACH(&guard->users, struct user, link, user)
+    {
+        if (user->restricted_until_us == 0)
+            continue;
+        if (user->restricted_until_us <= guard->now_us)
+            restrict_undo(guard, user, REASON_EXPIRED, word);
+        else
+            expiry_note(guard, user->restricted_until_us);
+    }
+    policy_expire(guard);
+}
+
+void time_passes(struct guard *guard, struct guard_word *word)
+{
+    holds_due(guard, word);
+    orders_expire(guard, word);
+}

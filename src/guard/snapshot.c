@@ -1,0 +1,576 @@
+/*
+ * The whole model as bytes, and back.
+ *
+ * Lists are written in their order, which is all the order there is; so the same
+ * state gives the same bytes, and a guard that was loaded goes on exactly as the
+ * one that was saved would have.
+ */
+#include "guard/codec.h"
+#include "guard/guard_internal.h"
+
+enum { SNAPSHOT_VERSION = 1 };
+
+static const char magic[] = "firedoor guard\n";
+
+/* Numbers users in list order; 0 stands for nobody. */
+static uint64_t id_of(const struct user *user)
+{
+    return user != NULL ? user->save_id : 0;
+}
+
+static void save_users(const struct guard *guard, struct buf *out)
+{
+    struct list *users = (struct list *)&guard->users;
+    put_u64(out, guard->n_users);
+    uint64_t id = 0;
+    LIST_EACH(users, struct user, link, user)
+    {
+        user->save_id = ++id;
+        put_str(out, user->jid);
+        put_i64(out, user->last_us);
+        for (size_t i = 0; i < RECENT_CLUSTERS; i++)
+            put_u64(out, user->recent[i]);
+        put_u64(out, user->n_fans);
+        put_i64(out, user->lesson_day);
+        put_u64(out, user->n_lessons);
+        put_i64(out, user->restricted_until_us);
+        put_u64(out, user->restricted_by);
+        put_u64(out, user->is_decoy);
+    }
+}
+
+static void save_sights(const struct guard *guard, struct buf *out)
+{
+    put_u64(out, guard->n_young + guard->n_known);
+    const struct list *lists[] = {&guard->young, &guard->known};
+    for (size_t i = 0; i < COUNT_OF(lists); i++)
+        LIST_EACH((struct list *)lists[i], struct sight, link, sight)
+        {
+            put_key(out, &sight->key);
+            put_u64(out, sight->is_known);
+            put_i64(out, sight->first_us);
+            put_i64(out, sight->last_us);
+            put_u64(out, sight->n_sendings);
+            put_u64(out, sight->introducers);
+            put_u64(out, sight->who_introduced);
+        }
+}
+
+static void save_member(const struct member *member, struct buf *out)
+{
+    put_u64(out, id_of(member->user));
+    put_u64(out, id_of(member->from));
+    put_i64(out, member->exposed_us);
+    put_i64(out, member->sent_us);
+    put_i64(out, member->last_sent_us);
+    put_u64(out, member->n_sent);
+    put_u64(out, member->n_receivers);
+    for (size_t i = 0; i < RECEIVERS_MOST; i++)
+        put_u64(out, member->receivers[i]);
+    put_u64(out, member->n_machine);
+    put_u64(out, member->n_live);
+    put_u64(out, member->n_dormant);
+    put_i64(out, member->roster_index);
+    for (size_t i = 0; i < GAP_BINS; i++)
+        put_u64(out, member->gaps[i]);
+    put_u64(out, member->shape);
+    const double reals[] = {member->fan,     member->pace,  member->silence, member->roster,
+                            member->dormant, member->decoy, member->relay};
+    for (size_t i = 0; i < COUNT_OF(reals); i++)
+        put_real(out, reals[i]);
+    put_u64(out, (unsigned)member->is_relay | (unsigned)member->composed << 1 |
+                     (unsigned)member->warned << 2 | (unsigned)member->reported << 3 |
+                     (unsigned)member->restricted << 4 | (unsigned)member->remote << 5);
+}
+
+static void load_member(struct reader *in, struct guard *guard, struct cluster *cluster,
+                        struct user **users, uint32_t n_users)
+{
+    uint32_t user = get_u32(in, n_users), from = get_u32(in, n_users);
+    if (in->bad || user == 0 || member_find(guard, cluster, users[user]) != NULL) {
+        in->bad = true;
+        return;
+    }
+    struct member *member = member_make(guard, cluster, users[user]);
+    if (from != 0) {
+        member->from = users[from];
+        member->from->n_refs++;
+    }
+    member->exposed_us = get_i64(in);
+    member->sent_us = get_i64(in);
+    member->last_sent_us = get_i64(in);
+    member->n_sent = get_u32(in, UINT32_MAX);
+    member->n_receivers = get_u32(in, UINT32_MAX);
+    for (size_t i = 0; i < RECEIVERS_MOST; i++)
+        member->receivers[i] = get_u32(in, UINT32_MAX);
+    member->n_machine = get_u32(in, UINT32_MAX);
+    member->n_live = get_u32(in, UINT32_MAX);
+    member->n_dormant = get_u32(in, UINT32_MAX);
+    member->roster_index = (int32_t)get_i64(in);
+    for (size_t i = 0; i < GAP_BINS; i++)
+        member->gaps[i] = (uint8_t)get_u32(in, UINT8_MAX);
+    member->shape = get_u64(in);
+    double *reals[] = {&member->fan,     &member->pace,  &member->silence, &member->roster,
+                       &member->dormant, &member->decoy, &member->relay};
+    for (size_t i = 0; i < COUNT_OF(reals); i++)
+        *reals[i] = get_real(in);
+    uint32_t bits = get_u32(in, 63);
+    member->is_relay = bits & 1;
+    member->composed = bits & 2;
+    member->warned = bits & 4;
+    member->reported = bits & 8;
+    member->restricted = bits & 16;
+    member->remote = bits & 32;
+}
+
+/* The counters of a cluster, for both ways. */
+enum { CLUSTER_COUNTS = 13, CLUSTER_REALS = 11 };
+
+static void cluster_counts(struct cluster *cluster, uint32_t **counts, double **reals)
+{
+    uint32_t *all[CLUSTER_COUNTS] = {
+        &cluster->n_sendings,    &cluster->n_receivers,     &cluster->n_exposed,
+        &cluster->n_relays,      &cluster->n_fast_relays,   &cluster->n_machine_senders,
+        &cluster->n_independent, &cluster->n_decoy_senders, &cluster->n_rejected,
+        &cluster->n_held,        &cluster->n_reports,       &cluster->n_denied,
+        &cluster->n_stops,
+    };
+    double *doubles[CLUSTER_REALS] = {
+        &cluster->window,      &cluster->novelty, &cluster->content, &cluster->members_nats,
+        &cluster->relays_nats, &cluster->words,   &cluster->reports, &cluster->answers,
+        &cluster->absence,     &cluster->mimicry, &cluster->nats,
+    };
+    memcpy(counts, all, sizeof all);
+    memcpy(reals, doubles, sizeof doubles);
+}
+
+static void save_cluster(struct cluster *cluster, struct buf *out)
+{
+    put_u64(out, cluster->id);
+    put_u64(out, cluster->rank);
+    put_u64(out, cluster->state);
+    put_u64(out, cluster->kind);
+    put_u64(out, (unsigned)cluster->novel | (unsigned)cluster->established << 1 |
+                     (unsigned)cluster->is_incident << 2 | (unsigned)cluster->operators << 3 |
+                     (unsigned)cluster->composed << 4 | (unsigned)cluster->cleared << 5 |
+                     (unsigned)list_is_member(&cluster->by_zero) << 6);
+    put_u64(out, id_of(cluster->zero));
+    put_i64(out, cluster->first_us);
+    put_i64(out, cluster->last_us);
+    put_i64(out, cluster->convicted_us);
+    put_i64(out, cluster->ended_us);
+    put_i64(out, cluster->expires_us);
+    uint32_t *counts[CLUSTER_COUNTS];
+    double *reals[CLUSTER_REALS];
+    cluster_counts(cluster, counts, reals);
+    for (size_t i = 0; i < CLUSTER_COUNTS; i++)
+        put_u64(out, *counts[i]);
+    for (size_t i = 0; i < CLUSTER_REALS; i++)
+        put_real(out, *reals[i]);
+    put_str(out, cluster->actor);
+    put_str(out, cluster->why);
+    put_str(out, cluster->shown);
+    put_key(out, &cluster->key);
+    put_u64(out, cluster->width);
+    put_u64(out, cluster->n_bindings);
+    LIST_EACH(&cluster->bindings, struct binding, link, binding)
+    {
+        put_key(out, &binding->key);
+        put_u64(out, binding->width);
+        put_u64(out, binding->established);
+        put_str(out, binding->shown);
+    }
+    put_u64(out, cluster->n_members);
+    uint64_t mature = 0, at = 0;
+    LIST_EACH(&cluster->members, struct member, link, member)
+    {
+        at++;
+        if (member == cluster->mature)
+            mature = at;
+        save_member(member, out);
+    }
+    put_u64(out, mature);
+    put_u64(out, cluster->n_evidence);
+    for (size_t i = 0; i < cluster->n_evidence; i++) {
+        const struct evidence *evidence = &cluster->evidence[i];
+        put_u64(out, evidence->kind);
+        put_real(out, evidence->nats);
+        put_u64(out, id_of(evidence->who));
+        put_i64(out, evidence->at_us);
+    }
+    put_u64(out, cluster->n_orders);
+    for (size_t i = 0; i < cluster->n_orders; i++) {
+        const struct cluster_order *order = &cluster->orders[i];
+        put_u64(out, order->kind);
+        put_u64(out, order->undo);
+        put_u64(out, order->reason);
+        put_u64(out, order->audience);
+        put_u64(out, order->number);
+        put_u64(out, id_of(order->who));
+        put_i64(out, order->at_us);
+        put_i64(out, order->expires_us);
+        put_u64(out, order->count);
+    }
+}
+
+static struct user *get_user(struct reader *in, struct user **users, uint32_t n_users)
+{
+    struct user *user = users[get_u32(in, n_users)];
+    if (user != NULL)
+        user->n_refs++;
+    return user;
+}
+
+static void replace_text(struct str *text, struct str by)
+{
+    str_free(text);
+    *text = own_text(by, SIZE_MAX);
+}
+
+static void load_cluster(struct reader *in, struct guard *guard, struct user **users,
+                         uint32_t n_users)
+{
+    uint64_t id = get_u64(in);
+    uint32_t rank = get_u32(in, 3), state = get_u32(in, CLUSTER_EXPIRED),
+             kind = get_u32(in, LURE_FILE), bits = get_u32(in, 127), zero = get_u32(in, n_users);
+    if (in->bad || cluster_by_id(guard, id) != NULL) {
+        in->bad = true;
+        return;
+    }
+    struct cluster *cluster = cluster_new(guard, id, users[zero]);
+    list_leave(&cluster->link);
+    cluster->rank = (uint8_t)rank;
+    list_add_last(&guard->clusters[rank], &cluster->link);
+    if ((bits & 64) == 0)
+        cluster_share(cluster);
+    cluster->state = state;
+    cluster->kind = kind;
+    cluster->novel = bits & 1;
+    cluster->established = bits & 2;
+    cluster->is_incident = bits & 4;
+    cluster->operators = bits & 8;
+    cluster->composed = bits & 16;
+    cluster->cleared = bits & 32;
+    cluster->first_us = get_i64(in);
+    cluster->last_us = get_i64(in);
+    cluster->convicted_us = get_i64(in);
+    cluster->ended_us = get_i64(in);
+    cluster->expires_us = get_i64(in);
+    uint32_t *counts[CLUSTER_COUNTS];
+    double *reals[CLUSTER_REALS];
+    cluster_counts(cluster, counts, reals);
+    for (size_t i = 0; i < CLUSTER_COUNTS; i++)
+        *counts[i] = get_u32(in, UINT32_MAX);
+    for (size_t i = 0; i < CLUSTER_REALS; i++)
+        *reals[i] = get_real(in);
+    replace_text(&cluster->actor, get_str(in));
+    replace_text(&cluster->why, get_str(in));
+    replace_text(&cluster->shown, get_str(in));
+    cluster->key = get_key(in);
+    cluster->width = get_u32(in, LURE_WIDTHS - 1);
+    uint32_t n = get_u32(in, BINDINGS_MOST);
+    for (uint32_t i = 0; i < n && !in->bad; i++) {
+        struct lure_key key = get_key(in);
+        enum lure_width width = get_u32(in, LURE_WIDTHS - 1);
+        bool established = get_bool(in);
+        struct str shown = get_str(in);
+        if (!in->bad && cluster_find_key(guard, &key) == NULL)
+            binding_make(guard, cluster, &key, width, established, shown);
+        else
+            in->bad = true;
+    }
+    n = get_u32(in, MEMBERS_MOST);
+    for (uint32_t i = 0; i < n && !in->bad; i++)
+        load_member(in, guard, cluster, users, n_users);
+    uint32_t mature = get_u32(in, n), at = 0;
+    cluster->mature = NULL;
+    LIST_EACH(&cluster->members, struct member, link, member)
+    if (++at == mature)
+        cluster->mature = member;
+    n = get_u32(in, EVIDENCE_MOST);
+    for (uint32_t i = 0; i < n && !in->bad; i++) {
+        struct evidence *evidence = &cluster->evidence[cluster->n_evidence++];
+        evidence->kind = get_u32(in, EVIDENCE_KINDS - 1);
+        evidence->nats = get_real(in);
+        evidence->who = get_user(in, users, n_users);
+        evidence->at_us = get_i64(in);
+    }
+    n = get_u32(in, CLUSTER_ORDERS);
+    cluster->orders_room = n;
+    cluster->orders = n > 0 ? calloc(n, sizeof *cluster->orders) : NULL;
+    must(n == 0 || cluster->orders != NULL);
+    guard->bytes_clusters += n * sizeof *cluster->orders;
+    for (uint32_t i = 0; i < n && !in->bad; i++) {
+        struct cluster_order *order = &cluster->orders[cluster->n_orders++];
+        order->kind = get_u32(in, ORDER_ASK);
+        order->undo = get_bool(in);
+        order->reason = get_u32(in, REASON_EXPIRED);
+        order->audience = get_u32(in, TO_OPERATOR);
+        order->number = get_u64(in);
+        order->who = get_user(in, users, n_users);
+        order->at_us = get_i64(in);
+        order->expires_us = get_i64(in);
+        order->count = get_u32(in, UINT32_MAX);
+    }
+}
+
+static void save_rules(const struct guard *guard, struct buf *out)
+{
+    struct list *stops = (struct list *)&guard->stops, *holds = (struct list *)&guard->holds,
+                *bans = (struct list *)&guard->bans, *rights = (struct list *)&guard->rights;
+    put_u64(out, guard->n_stops);
+    LIST_EACH(stops, struct stop, link, stop)
+    {
+        put_key(out, &stop->key);
+        put_u64(out, stop->width);
+        put_u64(out, stop->incident);
+        put_i64(out, stop->expires_us);
+        put_str(out, stop->shown);
+    }
+    put_u64(out, guard->n_holds);
+    LIST_EACH(holds, struct hold, link, hold)
+    {
+        put_u64(out, hold->cluster->id);
+        put_u64(out, id_of(hold->sender));
+        put_u64(out, hold->message);
+        put_i64(out, hold->due_us);
+        put_u64(out, hold->asked);
+    }
+    put_u64(out, guard->n_bans);
+    LIST_EACH(bans, struct ban, link, ban)
+    {
+        put_u64(out, ban->feature);
+        put_str(out, ban->domain);
+        put_str(out, ban->account);
+        put_str(out, ban->actor);
+        put_str(out, ban->why);
+        put_i64(out, ban->expires_us);
+    }
+    put_u64(out, guard->n_rights);
+    LIST_EACH(rights, struct right, link, right)
+    {
+        put_u64(out, id_of(right->user));
+        put_str(out, right->domain);
+        put_str(out, right->actor);
+        put_str(out, right->why);
+        put_u64(out, right->most);
+        put_u64(out, right->n_today);
+        put_i64(out, right->day);
+        put_i64(out, right->expires_us);
+    }
+}
+
+static void load_rules(struct reader *in, struct guard *guard, struct user **users,
+                       uint32_t n_users)
+{
+    uint64_t n = get_u64(in);
+    for (uint64_t i = 0; i < n && !in->bad; i++) {
+        struct lure_key key = get_key(in);
+        if (stop_find_key(guard, &key) != NULL)
+            in->bad = true;
+        struct stop *stop = stop_make(guard, &key);
+        stop->width = get_u32(in, LURE_WIDTHS - 1);
+        stop->incident = get_u64(in);
+        stop->expires_us = get_i64(in);
+        stop->shown = own_text(get_str(in), SHOWN_MOST);
+    }
+    n = get_u64(in);
+    for (uint64_t i = 0; i < n && !in->bad; i++) {
+        struct cluster *cluster = cluster_by_id(guard, get_u64(in));
+        uint32_t sender = get_u32(in, n_users);
+        if (cluster == NULL || sender == 0) {
+            in->bad = true;
+            break;
+        }
+        struct hold *hold = calloc(1, sizeof *hold);
+        must(hold != NULL);
+        hold->cluster = cluster;
+        hold->sender = users[sender];
+        hold->message = get_u64(in);
+        hold->due_us = get_i64(in);
+        hold->asked = get_bool(in);
+        hold->sender->n_refs++;
+        cluster->n_waiting++;
+        guard->n_holds++;
+        list_add_last(&guard->holds, &hold->link);
+    }
+    n = get_u64(in);
+    for (uint64_t i = 0; i < n && !in->bad; i++) {
+        struct ban *ban = ban_new(guard);
+        ban->feature = get_u32(in, FEATURE_FILES);
+        ban->domain = own_text(get_str(in), SIZE_MAX);
+        ban->account = own_text(get_str(in), SIZE_MAX);
+        ban->actor = own_text(get_str(in), TEXT_KEPT);
+        ban->why = own_text(get_str(in), TEXT_KEPT);
+        ban->expires_us = get_i64(in);
+    }
+    n = get_u64(in);
+    for (uint64_t i = 0; i < n && !in->bad; i++) {
+        uint32_t user = get_u32(in, n_users);
+        if (user == 0) {
+            in->bad = true;
+            break;
+        }
+        struct right *right = right_new(guard, users[user]);
+        right->domain = own_text(get_str(in), SIZE_MAX);
+        right->actor = own_text(get_str(in), TEXT_KEPT);
+        right->why = own_text(get_str(in), TEXT_KEPT);
+        right->most = get_u32(in, UINT32_MAX);
+        right->n_today = get_u32(in, UINT32_MAX);
+        right->day = get_i64(in);
+        right->expires_us = get_i64(in);
+    }
+}
+
+/* The guard's own numbers, for both ways. */
+enum { GUARD_COUNTS = 10 };
+
+static void guard_counts(struct guard *guard, uint64_t **counts)
+{
+    uint64_t *all[GUARD_COUNTS] = {
+        &guard->number,      &guard->next_cluster, &guard->next_order, &guard->n_sendings,
+        &guard->n_delivered, &guard->n_held,       &guard->n_rejected, &guard->n_exposures,
+        &guard->n_forgotten, &guard->n_convicted,
+    };
+    memcpy(counts, all, sizeof all);
+}
+
+enum { LESSON_REALS = sizeof(struct lessons) / sizeof(double) };
+
+void guard_save(const struct guard *saved, struct buf *out)
+{
+    struct guard *guard = (struct guard *)saved; // only save_id is written
+    buf_add(out, str_of(magic));
+    put_u64(out, SNAPSHOT_VERSION);
+    put_u64(out, guard->seed);
+    put_i64(out, guard->now_us);
+    put_i64(out, guard->next_expiry_us);
+    put_u64(out, guard->n_incidents);
+    uint64_t *counts[GUARD_COUNTS];
+    guard_counts(guard, counts);
+    for (size_t i = 0; i < GUARD_COUNTS; i++)
+        put_u64(out, *counts[i]);
+    const double *lessons = (const double *)&guard->lessons;
+    for (size_t i = 0; i < LESSON_REALS; i++)
+        put_real(out, lessons[i]);
+    save_users(guard, out);
+    save_sights(guard, out);
+    // by age, so that the list of what a person brought comes back in its order
+    put_u64(out, guard->n_clusters);
+    for (size_t rank = 0; rank < COUNT_OF(guard->clusters); rank++)
+        LIST_EACH(&guard->clusters[rank], struct cluster, link, cluster)
+    save_cluster(cluster, out);
+    LIST_EACH(&guard->users, struct user, link, user)
+    LIST_EACH(&user->brought, struct cluster, by_zero, cluster)
+    put_u64(out, cluster->id);
+    save_rules(guard, out);
+    buf_add(out, STR("end"));
+}
+
+static void load_users(struct reader *in, struct guard *guard, struct user **users,
+                       uint32_t n_users)
+{
+    for (uint32_t i = 1; i <= n_users && !in->bad; i++) {
+        struct str jid = get_str(in);
+        if (in->bad || user_find(guard, jid) != NULL) {
+            in->bad = true;
+            return;
+        }
+        struct user *user = users[i] = user_get(guard, jid);
+        user->last_us = get_i64(in);
+        for (size_t k = 0; k < RECENT_CLUSTERS; k++)
+            user->recent[k] = get_u64(in);
+        user->n_fans = get_u32(in, UINT32_MAX);
+        user->lesson_day = get_i64(in);
+        user->n_lessons = get_u32(in, UINT32_MAX);
+        user->restricted_until_us = get_i64(in);
+        user->restricted_by = get_u64(in);
+        user->is_decoy = get_bool(in);
+        guard->n_decoys += user->is_decoy;
+    }
+}
+
+static void load_sights(struct reader *in, struct guard *guard)
+{
+    uint64_t n = get_u64(in);
+    for (uint64_t i = 0; i < n && !in->bad; i++) {
+        struct lure_key key = get_key(in);
+        if (in->bad || sight_find(guard, &key) != NULL) {
+            in->bad = true;
+            return;
+        }
+        struct sight *sight = sight_make(guard, &key);
+        sight->is_known = get_bool(in);
+        sight->first_us = get_i64(in);
+        sight->last_us = get_i64(in);
+        sight->n_sendings = get_u32(in, UINT32_MAX);
+        sight->introducers = get_u32(in, UINT32_MAX);
+        sight->who_introduced = get_u64(in);
+        if (sight->is_known) {
+            list_leave(&sight->link);
+            list_add_last(&guard->known, &sight->link);
+            guard->n_young--;
+            guard->n_known++;
+        }
+    }
+}
+
+static void load_brought(struct reader *in, struct guard *guard)
+{
+    LIST_EACH(&guard->users, struct user, link, user)
+    for (uint32_t i = 0; i < user->n_brought && !in->bad; i++) {
+        struct cluster *cluster = cluster_by_id(guard, get_u64(in));
+        if (cluster == NULL || cluster->zero != user || !list_is_member(&cluster->by_zero)) {
+            in->bad = true;
+            return;
+        }
+        list_leave(&cluster->by_zero);
+        list_add_last(&user->brought, &cluster->by_zero);
+    }
+}
+
+enum err guard_load(const struct guard_config *config, struct str bytes, struct guard **out,
+                    struct why *why)
+{
+    struct reader in = {.rest = bytes};
+    if (!str_eq(get_bytes(&in, sizeof magic - 1), str_of(magic)))
+        return why_say(why, ERR_CORRUPT, "this is no snapshot of the guard");
+    uint64_t version = get_u64(&in);
+    if (version != SNAPSHOT_VERSION)
+        return why_say(why, ERR_UNSUPPORTED, "the guard's snapshot is of version %llu, not %d",
+                       (unsigned long long)version, SNAPSHOT_VERSION);
+    struct guard *guard = guard_new(config, get_u64(&in));
+    guard->now_us = get_i64(&in);
+    guard->next_expiry_us = get_i64(&in);
+    guard->n_incidents = get_u64(&in);
+    uint64_t *counts[GUARD_COUNTS];
+    guard_counts(guard, counts);
+    for (size_t i = 0; i < GUARD_COUNTS; i++)
+        *counts[i] = get_u64(&in);
+    double *lessons = (double *)&guard->lessons;
+    for (size_t i = 0; i < LESSON_REALS; i++)
+        lessons[i] = get_real(&in);
+    uint64_t forgotten = guard->n_forgotten;
+    uint32_t n_users = get_u32(&in, UINT32_MAX);
+    if (n_users > in.rest.len) { // each takes more than a byte
+        in.bad = true;
+        n_users = 0;
+    }
+    struct user **users = calloc((size_t)n_users + 1, sizeof *users);
+    must(users != NULL);
+    load_users(&in, guard, users, n_users);
+    load_sights(&in, guard);
+    uint64_t n_clusters = get_u64(&in);
+    for (uint64_t i = 0; i < n_clusters && !in.bad; i++)
+        load_cluster(&in, guard, users, n_users);
+    load_brought(&in, guard);
+    load_rules(&in, guard, users, n_users);
+    free(users);
+    guard->n_forgotten = forgotten;
+    if (!str_eq(get_bytes(&in, 3), STR("end")) || in.rest.len != 0 || in.bad) {
+        guard_free(&guard);
+        return why_say(why, ERR_CORRUPT, "the guard's snapshot is damaged");
+    }
+    *out = guard;
+    return OK;
+}
