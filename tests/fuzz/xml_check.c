@@ -281,6 +281,18 @@ static bool tell_stream(struct str text, struct prng *cuts, struct buf *story)
     return is_waiting;
 }
 
+/* Which of two faults in one tag is seen first may depend on the cut, when one of them is a limit;
+ * that there is one may not. */
+static struct str without_fault(const struct buf *story)
+{
+    struct str text = buf_str(story);
+    char policy[] = {'0' + TOKEN_FAULT, '0' + XML_POLICY_VIOLATION};
+    char grammar[] = {'0' + TOKEN_FAULT, '0' + XML_NOT_WELL_FORMED};
+    if (str_ends(text, (struct str){policy, 2}) || str_ends(text, (struct str){grammar, 2}))
+        text.len--;
+    return text;
+}
+
 void xml_check_stream(struct str text, uint64_t seed)
 {
     struct buf whole, cut;
@@ -294,7 +306,7 @@ void xml_check_stream(struct str text, uint64_t seed)
     if (is_waiting && str_starts(buf_str(&whole), buf_str(&cut)) && whole.len == cut.len + 2)
         must(whole.at[cut.len] == '0' + TOKEN_FAULT);
     else
-        must(str_eq(buf_str(&whole), buf_str(&cut)));
+        must(whole.len == cut.len && str_eq(without_fault(&whole), without_fault(&cut)));
     buf_done(&whole);
     buf_done(&cut);
 }

@@ -617,3 +617,56 @@ TEST(the_namespace_around_a_text_is_copied)
     around[0] = 'X';
     check_str(e->ns, STR("un:known"));
 }
+
+/* Feeds before, then piece again and again, in packets of n bytes; answers how many bytes of memory
+ * were in use when the tokenizer had enough. */
+static size_t memory_at_the_end(struct str before, struct str piece, size_t n)
+{
+    struct arena arena;
+    arena_init(&arena, 2U << 20);
+    struct tokenizer t;
+    tokenizer_init(&t, &tokenizer_limits_default);
+    struct str rest = STR(HEADER);
+    struct element *e;
+    check(tokenizer_feed(&t, &rest, &arena, &e) == TOKEN_HEADER);
+    enum token token = tokenizer_feed(&t, &before, &arena, &e);
+    for (size_t fed = 0; token == TOKEN_MORE && fed < (4U << 20); fed += piece.len) {
+        for (struct str left = piece; left.len > 0 && token == TOKEN_MORE;) {
+            rest = str_first(left, n < left.len ? n : left.len);
+            left = str_skip(left, rest.len);
+            token = tokenizer_feed(&t, &rest, &arena, &e);
+        }
+    }
+    check(token == TOKEN_FAULT && t.fault == XML_POLICY_VIOLATION);
+    check(t.pending.at == NULL);
+    size_t used = arena.used;
+    tokenizer_done(&t);
+    arena_done(&arena);
+    return used;
+}
+
+TEST(whatever_never_ends_meets_a_limit_before_login)
+{
+    static const struct {
+        struct str before, piece;
+    } rows[] = {
+        {STR(""),                STR("<a>")              }, // 10^5 nested elements
+        {STR("<a "),             STR("b='' ")            }, // 10^6 attributes
+        {STR("<a b='"),          STR("c")                }, // one that does not end
+        {STR("<a"),              STR("a")                }, // a name of a megabyte
+        {STR("<a "),             STR("a")                }, // of an attribute
+        {STR("<a>"),             STR("<a xmlns='u'/>")   }, // endless namespaces
+        {STR(""),                STR("<a:a xmlns:a='u'>")}, // in depth
+        {STR("<a>"),             STR("a&amp;")           }, // text
+        {STR("<a>"),             STR("<b>x</b>")         }, // children
+        {STR("<a>"),             STR("<![CDATA[x]]>")    }, // sections
+        {STR("<a><![CDATA["),    STR("x]]")              }, // one that does not end
+        {STR("<a></a"),          STR(" ")                }, // an end tag
+        {STR("<a b='1' b='2' "), STR("c='x' \n")         }, // wrong already, and going on
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        for (size_t n = 1; n < 20; n += 9) {
+            check(memory_at_the_end(rows[i].before, rows[i].piece, n) < (1U << 20));
+        }
+    }
+}
