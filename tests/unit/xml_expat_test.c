@@ -22,6 +22,8 @@ static const struct str pieces[] = {
     STR("<p:c/>"),
     STR("<a xmlns='v'>"),
     STR("<a xmlns=''>"),
+    STR("<a b='1' b='2'/>"),
+    STR("<a xmlns:q='u' xmlns:r='u' q:d='3' r:d='4'/>"),
     STR("<a b='1' "),
     STR("c=\"2\""),
     STR("xmlns:q='u' q:d='3'"),
@@ -54,6 +56,7 @@ static const struct str pieces[] = {
     STR("\xE2\x82\xAC"),
     STR("\xE2\x82"),
     STR("\xEF\xBF\xBF"),
+    STR("\xED\xA0\x80"),
     STR("\xF0\x9F\x98\x80"),
     STR("\x01"),
     STR("\0"),
@@ -89,6 +92,8 @@ static void make_document(struct buf *buf, struct prng *prng)
         if (is_calm)
             buf_add(buf, calm[prng_below(prng, COUNT_OF(calm))]);
         else
+            add_piece(buf, prng);
+        if (prng_below(prng, 20) == 0)
             add_piece(buf, prng);
     }
     buf_add(buf, STR("</r>"));
