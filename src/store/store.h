@@ -341,6 +341,15 @@ struct store_document_put {
 };
 void store_document_put(struct store *store, struct store_document_put *op);
 
+/* All of an account's documents in the order of their keys; the site bounds how many there are. */
+struct store_document_list {
+    struct store_request request;
+    int64_t account;
+    uint32_t n; // out
+    struct store_document *documents;
+};
+void store_document_list(struct store *store, struct store_document_list *op);
+
 /* ---- Messages: archive and spool ----------------------------------------------------------- */
 
 /*

@@ -25,6 +25,7 @@ enum store_op {
     OP_BLOCK,
     OP_ARCHIVE_PREFS_SET,
     OP_DOCUMENT_GET,
+    OP_DOCUMENT_LIST,
     OP_DOCUMENT_PUT,
     OP_APPEND,
     OP_SPOOL_LIST,

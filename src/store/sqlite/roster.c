@@ -177,6 +177,27 @@ enum err document_get(struct connection *c, struct store_request *request)
     return OK;
 }
 
+enum err document_list(struct connection *c, struct store_request *request)
+{
+    OP(document_list);
+    op->n = 0;
+    sqlite3_stmt *s =
+        sql_start(c, "SELECT count(*) FROM document WHERE account = ?", "i", op->account);
+    int64_t n = sql_next(c, s) ? sqlite3_column_int64(s, 0) : 0;
+    sql_stop(c, s);
+    op->documents = sql_room(c, (uint32_t)n, sizeof *op->documents);
+    if (op->documents == NULL)
+        return OK;
+    // reader and writer may differ by a commit between the two: n bounds what fits
+    s = sql_start(c, "SELECT key, xml FROM document WHERE account = ? ORDER BY key LIMIT ?", "ii",
+                  op->account, n);
+    while (sql_next(c, s)) {
+        op->documents[op->n].key = sql_text(c, s, 0);
+        op->documents[op->n++].xml = sql_text(c, s, 1);
+    }
+    return OK;
+}
+
 enum err document_put(struct connection *c, struct store_request *request)
 {
     OP(document_put);

@@ -115,6 +115,7 @@ enum err pending_set(struct connection *c, struct store_request *request);
 enum err block_change(struct connection *c, struct store_request *request);
 enum err archive_prefs_set(struct connection *c, struct store_request *request);
 enum err document_get(struct connection *c, struct store_request *request);
+enum err document_list(struct connection *c, struct store_request *request);
 enum err document_put(struct connection *c, struct store_request *request);
 /* Reads the account's part of these into op. */
 void roster_load(struct connection *c, struct store_account_load *op);
