@@ -37,6 +37,11 @@ void commands_free(struct commands **commands)
     free(TAKE(*commands));
 }
 
+size_t commands_under_way(const struct commands *commands)
+{
+    return commands->n_calls;
+}
+
 void commands_add(struct commands *commands, const struct command *rows, size_t n, void *context)
 {
     must(commands->n_tables < TABLES_MOST);

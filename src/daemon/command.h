@@ -126,6 +126,7 @@ struct command_call {
 struct commands *commands_new(void);
 /* When no call is under way. */
 void commands_free(struct commands **commands);
+size_t commands_under_way(const struct commands *commands);
 /* Adds the rows (static storage) and what their handlers get as call->context. */
 void commands_add(struct commands *commands, const struct command *rows, size_t n, void *context);
 /* Who writes the audit record: must call command_recorded once, also later. */

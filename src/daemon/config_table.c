@@ -1,3 +1,6 @@
+/*
+ * The rows of config_keys.def as constant tables, one for each section.
+ */
 #include "daemon/config_internal.h"
 
 #include "base/must.h"

@@ -1,0 +1,17 @@
+/*
+ * Answers as people read them: tables for lists, aligned lines for the rest.
+ */
+#ifndef CTL_SHOW_H
+#define CTL_SHOW_H
+
+#include <jansson.h>
+#include <stdio.h>
+
+/* Control characters in what the server says are shown, not obeyed. */
+void show_result(FILE *out, const json_t *result);
+/* One line of progress, in place when out is a terminal. */
+void show_progress(FILE *out, const json_t *progress);
+/* Ends the line of progress. */
+void show_progress_end(FILE *out);
+
+#endif
