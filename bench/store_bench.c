@@ -1,7 +1,7 @@
 /*
  * What a message costs in the store: CPU microseconds by batch size.
  *
- *     store_bench DIRECTORY [MESSAGES]
+ *     store_bench DIRECTORY [MESSAGES [BATCH]]
  *
  * "row" is one archived row.  "message" is what a chat message costs with
  * archive and stream management: the sender's row, the recipient's row that
@@ -161,7 +161,7 @@ static void make_accounts(struct caller *c)
 int main(int argc, char **argv)
 {
     if (argc < 2) {
-        fprintf(stderr, "usage: store_bench DIRECTORY [MESSAGES]\n");
+        fprintf(stderr, "usage: store_bench DIRECTORY [MESSAGES [BATCH]]\n");
         return 2;
     }
     random_start();
@@ -182,7 +182,10 @@ int main(int argc, char **argv)
     }
     make_accounts(c);
     static const unsigned sizes[] = {1, 16, 256};
+    unsigned only = argc > 3 ? (unsigned)strtoul(argv[3], NULL, 10) : 0;
     for (size_t i = 0; i < COUNT_OF(sizes); i++) {
+        if (only != 0 && sizes[i] != only)
+            continue;
         unsigned count = sizes[i] == 1 ? n / 8 : n;
         measure(c, "row", batch_of_rows, sizes[i], count);
         c->n_to_clear = 0;

@@ -34,13 +34,14 @@ CREATE TABLE spool (
 
 -- The newest rows' entries of archive and spool, in order of arrival: a batch of appends dirties
 -- one page here instead of one page an owner there.  Moved there in large, sorted portions.
--- visible as above, 12: not of the archive at all; kept as above, -1: not in the spool.
+-- visible as above, 12: not of the archive at all; kept as above, NULL: not in the spool (and, unlike
+-- a number, no longer on the disk than 0 or 1: leaving the spool never splits a page).
 CREATE TABLE recent (
     id      INTEGER PRIMARY KEY,
     owner   INTEGER NOT NULL,
     peer    INTEGER NOT NULL,
     visible INTEGER NOT NULL,
-    kept    INTEGER NOT NULL
+    kept    INTEGER
 );
 CREATE INDEX recent_spool ON recent (owner) WHERE kept >= 0;
 

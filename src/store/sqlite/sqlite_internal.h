@@ -51,8 +51,6 @@ struct connection {
     bool any_doomed;      // messages of deleted accounts wait to be erased
     bool mark_clean;      // at closing
     int64_t n_recent;     // rows of the table recent, nearly
-    int64_t moving_up_to; // id: the portion of recent being moved; 0: none
-    int64_t moving_part;  // which part of it comes next
     int n_log_pages;      // in the write-ahead log
     int n_log_pages_left; // as the last checkpoint left it: what readers kept from being moved
     struct fault_vfs *faults;
@@ -137,7 +135,7 @@ enum err deliveries_expire(struct connection *c, struct store_request *request);
 int64_t spool_length(struct connection *c, int64_t account);
 /* Erases some messages of deleted accounts; false when none is left. */
 bool messages_erase_doomed(struct connection *c);
-/* Whether entries should be moved from recent to archive and spool, and one step of it. */
+/* Whether entries should move from recent to archive and spool; moves them. */
 bool messages_want_moving(const struct connection *c);
 void messages_move_some(struct connection *c);
 
