@@ -448,8 +448,7 @@ static struct stanza *retraction(const struct taking_back *back, struct account 
     element_child_new(arena, apply, NS_RETRACT_0, STR("retract"));
     struct element *fallback = element_child_new(arena, root, NS_FALLBACK, STR("fallback"));
     element_set(arena, fallback, STR("for"), NS_RETRACT);
-    const struct notice_args args = {back->link, arena_str(arena, back->peer.full), back->incident,
-                                     STR_EMPTY};
+    const struct notice_args args = {back->link, jid_bare(&back->peer), back->incident, STR_EMPTY};
     struct str fallback_lang = domain_lang(account->home, account->jid.domain);
     struct str lang = lang_of(account);
     set_lang(stanza, notices, lang, fallback_lang);
@@ -609,7 +608,7 @@ static void page_is_there(struct store_request *request)
     if (request->result == OK) {
         for (uint32_t i = 0; i < retracting->page.n; i++) {
             const struct store_delivery *delivery = &retracting->page.deliveries[i];
-            bool is_gone = (delivery->message.flags & (STORE_TOMBSTONE | STORE_HIDDEN)) != 0;
+            bool is_gone = (delivery->message.flags & STORE_TOMBSTONE) != 0;
             retracting->after_id = delivery->message.id;
             if (is_gone != retracting->order.undo)
                 continue; // done before a restart
@@ -734,12 +733,10 @@ void containment_carry_out(struct gate *gate, const struct order *order)
         record(gate, order);
         log_event(LOG_WARNING, order->undo ? "unrestricted" : "restricted",
                   "account=%.*s incident=%" PRIu64, STR_ARGS(order->who), order->incident);
-        if (order->undo)
-            tell(gate, order, order->who, NOTICE_UNRESTRICTED);
         break;
     case ORDER_NOTIFY:
         if (order->audience == TO_VICTIM)
-            tell(gate, order, order->who, NOTICE_VICTIM);
+            tell(gate, order, order->who, order->undo ? NOTICE_UNRESTRICTED : NOTICE_VICTIM);
         else if (order->audience == TO_OPERATOR)
             tell_operator(gate, order);
         // the exposed are told in the place of the message that is taken back
