@@ -114,19 +114,19 @@ struct telling {
 static void telling_free(struct telling *telling)
 {
     own_jid_free(&telling->to);
-    own_text_free(&telling->link);
-    own_text_free(&telling->person);
-    own_text_free(&telling->incident);
-    own_text_free(&telling->until);
+    own_str_free(&telling->link);
+    own_str_free(&telling->person);
+    own_str_free(&telling->incident);
+    own_str_free(&telling->until);
     free(telling);
 }
 
 // The language of the person's streams; of his domain when he is away.
 static struct str lang_of(const struct account *account)
 {
-    LIST_EACH (&account->sessions, struct session, in_account, session)
-        if (!session->ending)
-            return session->lang;
+    LIST_EACH(&account->sessions, struct session, in_account, session)
+    if (!session->ending)
+        return session->lang;
     return STR_EMPTY;
 }
 
@@ -185,11 +185,11 @@ static void tell(struct gate *gate, const struct order *order, struct str who, e
     telling->gate = gate;
     telling->notice = notice;
     telling->to = own_jid(&to);
-    telling->link = own_text(order->shown);
-    telling->person = own_text(order->who);
-    telling->incident = own_text(arena_printf(&arena, "%" PRIu64, order->incident));
-    telling->until = own_text(order->expires_us != 0 ? clock_format(&arena, order->expires_us)
-                                                     : STR_EMPTY);
+    telling->link = own_str(order->shown);
+    telling->person = own_str(order->who);
+    telling->incident = own_str(arena_printf(&arena, "%" PRIu64, order->incident));
+    telling->until =
+        own_str(order->expires_us != 0 ? clock_format(&arena, order->expires_us) : STR_EMPTY);
     telling->home = home_of(&gate->service->homes, jid_bare(&to));
     telling->mail.run = tell_at_home;
     loop_post(telling->home->loop, &telling->mail);
@@ -341,8 +341,7 @@ static void hear_of_held(struct mail *mail)
 {
     struct held_news *news = CONTAINER_OF(mail, struct held_news, mail);
     struct gate *gate = news->gate;
-    struct holding *holding =
-        table_remove(&gate->containment->holding, number_key(&news->message));
+    struct holding *holding = table_remove(&gate->containment->holding, number_key(&news->message));
     if (holding != NULL && holding->ordered && news->kept)
         let_go(gate, holding->message, holding->rejects, holding->reason, holding->incident);
     free(holding);
@@ -353,8 +352,8 @@ void containment_held(struct gate *gate, uint64_t message, bool kept)
 {
     struct held_news *news = calloc(1, sizeof *news);
     must(news != NULL);
-    *news = (struct held_news){.mail.run = hear_of_held, .gate = gate, .message = message,
-                               .kept = kept};
+    *news = (struct held_news){
+        .mail.run = hear_of_held, .gate = gate, .message = message, .kept = kept};
     loop_post(gate->loop, &news->mail);
 }
 
@@ -391,8 +390,8 @@ void containment_refuse(struct home *home, const struct stanza *stanza, struct s
     };
     struct stanza_error error = {
         .condition = STANZA_POLICY_VIOLATION,
-        .type = reason == REASON_SUSPENDED || reason == REASON_RESTRICTED ? STANZA_WAIT
-                                                                          : STANZA_CANCEL,
+        .type =
+            reason == REASON_SUSPENDED || reason == REASON_RESTRICTED ? STANZA_WAIT : STANZA_CANCEL,
         .text = notice_text(notices, &arena, lang, fallback, refusal_of(reason), &args),
         .lang = notice_lang(notices, lang, fallback),
     };
@@ -408,8 +407,8 @@ struct taking_back {
     struct account_waiter waiter;
     struct gate *gate;
     struct home *home;
-    struct jid owner;  // own memory, all of these
-    struct jid peer;   // full where it was
+    struct jid owner; // own memory, all of these
+    struct jid peer;  // full where it was
     struct str id, origin_id, stanza, link, incident;
     enum stanza_type type;
     int64_t at_us;
@@ -420,11 +419,11 @@ static void taking_back_free(struct taking_back *back)
 {
     own_jid_free(&back->owner);
     own_jid_free(&back->peer);
-    own_text_free(&back->id);
-    own_text_free(&back->origin_id);
-    own_text_free(&back->stanza);
-    own_text_free(&back->link);
-    own_text_free(&back->incident);
+    own_str_free(&back->id);
+    own_str_free(&back->origin_id);
+    own_str_free(&back->stanza);
+    own_str_free(&back->link);
+    own_str_free(&back->incident);
     free(back);
 }
 
@@ -536,8 +535,8 @@ static void send_for(struct retracting *retracting, const struct store_delivery 
     struct taking_back *back = calloc(1, sizeof *back);
     must(back != NULL);
     const struct store_message *message = &delivery->message;
-    struct str owner = arena_printf(&arena, "%.*s@%.*s", STR_ARGS(delivery->local),
-                                    STR_ARGS(delivery->domain));
+    struct str owner =
+        arena_printf(&arena, "%.*s@%.*s", STR_ARGS(delivery->local), STR_ARGS(delivery->domain));
     struct str peer = message->resource.len > 0
                           ? arena_printf(&arena, "%.*s/%.*s", STR_ARGS(message->peer),
                                          STR_ARGS(message->resource))
@@ -546,11 +545,11 @@ static void send_for(struct retracting *retracting, const struct store_delivery 
     back->gate = gate;
     back->owner = own_jid(&owner_jid);
     back->peer = own_jid(&peer_jid);
-    back->id = own_text(message->message_id);
-    back->origin_id = own_text(message->origin_id);
-    back->stanza = own_text(retracting->order.undo ? message->stanza : STR_EMPTY);
-    back->link = own_text(retracting->order.shown);
-    back->incident = own_text(arena_printf(&arena, "%" PRIu64, retracting->order.incident));
+    back->id = own_str(message->message_id);
+    back->origin_id = own_str(message->origin_id);
+    back->stanza = own_str(retracting->order.undo ? message->stanza : STR_EMPTY);
+    back->link = own_str(retracting->order.shown);
+    back->incident = own_str(arena_printf(&arena, "%" PRIu64, retracting->order.incident));
     back->type = (enum stanza_type)message->type;
     back->at_us = message->wall_us;
     back->outgoing = (message->flags & STORE_OUTGOING) != 0;
@@ -635,8 +634,8 @@ static void page_is_there(struct store_request *request)
 static void next_page(struct retracting *retracting)
 {
     retracting->page = (struct store_deliveries){
-        .key = str_make((const char *)retracting->order.key.bytes,
-                        sizeof retracting->order.key.bytes),
+        .key =
+            str_make((const char *)retracting->order.key.bytes, sizeof retracting->order.key.bytes),
         .after_id = retracting->after_id,
         .most = COPIES_A_PAGE,
     };
@@ -687,7 +686,8 @@ static void retract(struct gate *gate, const struct order *order)
 static bool read_kept(const struct store_record *record, struct order *order)
 {
     struct str rest = record->value;
-    struct str undo = str_cut(&rest, ' '), incident = str_cut(&rest, ' '), hex = str_cut(&rest, ' ');
+    struct str undo = str_cut(&rest, ' '), incident = str_cut(&rest, ' '),
+               hex = str_cut(&rest, ' ');
     uint64_t number;
     *order = (struct order){.kind = ORDER_RETRACT, .shown = rest.at != NULL ? rest : STR_EMPTY};
     order->undo = str_eq(undo, STR("1"));

@@ -63,8 +63,10 @@ void gate_stamp(const struct gate *gate, struct stanza *stanza)
     arena_init(&judging.arena, JUDGING_MOST);
     lure_list_init(&judging.lures, gate->rules, &judging.arena);
     lures_of_stanza(&judging.lures, stanza->root);
-    struct lure_people people = {.names = {jid_bare(&stanza->from), jid_bare(&stanza->to)},
-                                 .n = 2};
+    struct lure_people people = {
+        .names = {jid_bare(&stanza->from), jid_bare(&stanza->to)},
+          .n = 2
+    };
     lure_list_keys(&judging.lures, &people);
     stamp_keys(&judging);
     arena_done(&judging.arena);

@@ -152,8 +152,7 @@ static void set_tick(struct gate *gate)
     loop_timer_set(gate->loop, &gate->tick, wait_us > 0 ? wait_us : 1, on_tick);
 }
 
-void gate_take(struct gate *gate, struct guard_event *event, struct guard_word *word,
-               bool observes)
+void gate_take(struct gate *gate, struct guard_event *event, struct guard_word *word, bool observes)
 {
     int64_t began_us = clock_now_us();
     event->now_us = gate_now_us(gate);

@@ -306,18 +306,19 @@ void message_arrived(struct account *account, struct routed *routed)
         return;
     }
     bool archived = message_is_archivable(stanza) && archive_wants(account, &stanza->from);
-    // who wants no archive gets none to see, but a lure must be found again to be taken back
-    bool hidden = !archived && stanza->lure_keys.len > 0;
+    // a row for what may have to be taken back, archive or not: the store keeps it by its keys
+    bool has_lure = stanza->lure_keys.len > 0;
     // a row that exists anyway may serve as spool too; without one it is needed where nobody is
     // there, and where the sender will be told that we have it (XEP-0198)
-    bool spooled = keepable && room && (archived || hidden || fate == RULE_OFFLINE || routed->ticket != NULL);
+    bool spooled = keepable && room &&
+                   (archived || has_lure || fate == RULE_OFFLINE || routed->ticket != NULL);
     struct delivery *delivery = calloc(1, sizeof *delivery);
     must(delivery != NULL);
     delivery->account = account;
     delivery->routed = routed;
     delivery->archived = archived;
     delivery->spooled = spooled;
-    delivery->state = archived || hidden || spooled ? WAITS_FOR_ROW : READY_TO_GO;
+    delivery->state = archived || has_lure || spooled ? WAITS_FOR_ROW : READY_TO_GO;
     account_hold(account);
     list_add_last(&account->deliveries, &delivery->link);
     if (delivery->state == READY_TO_GO) {
@@ -326,8 +327,7 @@ void message_arrived(struct account *account, struct routed *routed)
     }
     delivery->has_row = true;
     row_init(&delivery->row, account, stanza, &stanza->from,
-             (uint8_t)((archived ? STORE_ARCHIVED : 0) | (hidden ? STORE_ARCHIVED | STORE_HIDDEN : 0) |
-                       (spooled ? STORE_SPOOLED : 0)),
+             (uint8_t)((archived ? STORE_ARCHIVED : 0) | (spooled ? STORE_SPOOLED : 0)),
              routed->at_us);
     delivery->row.op.request.done = row_is_there;
     store_append(account->home->store, &delivery->row.op);

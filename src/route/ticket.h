@@ -29,7 +29,8 @@ struct ticket {
 
 /* One reference for the caller; on the session's home. */
 struct ticket *ticket_new(struct home *home, uint64_t session, uint32_t h);
-/* The same for somebody who is no session: done runs on the home when all is durable (or refused). */
+/* The same for somebody who is no session: done runs on the home when all is durable (or refused).
+ */
 struct ticket *ticket_new_for(struct home *home, void (*done)(struct ticket *ticket),
                               void *context);
 /* NULL is fine. */
