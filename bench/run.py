@@ -65,7 +65,7 @@ SCENARIOS = [
     Scenario("full", "full", 400, CHAT + ["--seconds", "20", "--sm"],
              {"full_cpu_s_per_million": "cpu_s_per_million", "full_per_second": "per_second"},
              ["--seconds", "6"]),
-    Scenario("idle", "plain", 5000, ["idle", "--users", "5000", "--seconds", "10"],
+    Scenario("idle", "idle", 5000, ["idle", "--users", "5000", "--seconds", "10"],
              {"kib_per_idle_session": "kib_per_session"},
              ["--users", "1000", "--seconds", "5"]),
     Scenario("logins", "plain", 400, ["logins", "--users", "400", "--logins", "1000"],
@@ -208,12 +208,16 @@ class Prosody(Server):
 
     def lay_out(self, kind, users):
         modules = ["roster", "saslauth", "tls", "disco", "ping", "offline"]
-        more = ""
+        # By default Prosody begins a collection at 105 % of the last one's heap, which doubles the
+        # cost of a message; Lua's own 200 % is what its operators choose when they look.  Its
+        # memory is measured with its default, which is kinder to it there.
+        more = ("" if kind == "idle" else
+                'gc = { mode = "incremental", threshold = 200, speed = 500 }\n')
         if kind == "full":
             modules += ["smacks", "mam", "carbons"]
-            more = ('storage = { archive = "sql" }\n'
-                    f'sql = {{ driver = "SQLite3", database = "{self.path("archive.sqlite")}" }}\n'
-                    'archive_expires_after = "never"\n')
+            more += ('storage = { archive = "sql" }\n'
+                     f'sql = {{ driver = "SQLite3", database = "{self.path("archive.sqlite")}" }}\n'
+                     'archive_expires_after = "never"\n')
         if kind == "kills":
             modules += ["smacks"]
         listed = ", ".join(f'"{m}"' for m in modules)
@@ -338,7 +342,7 @@ class Firedoor(Server):
     def lay_out(self, kind, users):
         settings = {
             "server.state_directory": self.path("state"),
-            "server.run_as": "",
+            "server.run_as": "root",
             "listen.addresses": "127.0.0.1",
             "listen.starttls": self.port,
             "listen.direct_tls": 0,

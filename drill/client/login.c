@@ -87,6 +87,17 @@ static void hmac(const EVP_MD *digest, const unsigned char *key, struct str text
               NULL) != NULL);
 }
 
+static void derive_keys(enum mechanism mechanism, struct str password, struct str salt,
+                        int iterations, struct derived *out)
+{
+    const EVP_MD *digest = digest_of(mechanism);
+    unsigned char salted[KEY_MOST];
+    must(PKCS5_PBKDF2_HMAC(password.at, (int)password.len, (const unsigned char *)salt.at,
+                           (int)salt.len, iterations, digest, EVP_MD_get_size(digest), salted));
+    hmac(digest, salted, STR("Client Key"), out->client_key);
+    hmac(digest, salted, STR("Server Key"), out->server_key);
+}
+
 static const struct derived *derive(struct derived_keys *keys, const struct login *login,
                                     struct str salt, int iterations)
 {
@@ -100,17 +111,23 @@ static const struct derived *derive(struct derived_keys *keys, const struct logi
         derived = malloc(sizeof *derived + name.len);
         must(derived != NULL);
         memcpy(derived->name, name.at, name.len);
-        const EVP_MD *digest = digest_of(login->mechanism);
-        unsigned char salted[KEY_MOST];
-        must(PKCS5_PBKDF2_HMAC(login->password.at, (int)login->password.len,
-                               (const unsigned char *)salt.at, (int)salt.len, iterations, digest,
-                               EVP_MD_get_size(digest), salted));
-        hmac(digest, salted, STR("Client Key"), derived->client_key);
-        hmac(digest, salted, STR("Server Key"), derived->server_key);
+        derive_keys(login->mechanism, login->password, salt, iterations, derived);
         must(table_put(&keys->table, str_make(derived->name, name.len), derived) == OK);
     }
     buf_done(&name);
     return derived;
+}
+
+struct kept_keys login_kept_keys(enum mechanism mechanism, struct str password, struct str salt,
+                                 int iterations)
+{
+    const EVP_MD *digest = digest_of(mechanism);
+    struct kept_keys kept = {.size = (size_t)EVP_MD_get_size(digest)};
+    struct derived derived;
+    derive_keys(mechanism, password, salt, iterations, &derived);
+    must(EVP_Digest(derived.client_key, kept.size, kept.stored_key, NULL, digest, NULL));
+    memcpy(kept.server_key, derived.server_key, kept.size);
+    return kept;
 }
 
 /* The value of a field "x=…" at the front of *rest, which moves on behind its comma. */

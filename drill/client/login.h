@@ -41,4 +41,12 @@ enum err login_answer(struct login *login, struct derived_keys *keys, struct str
  * Always true for PLAIN. */
 bool login_verify(const struct login *login, struct str success);
 
+/* What a server keeps of a password (RFC 5802 §3), for accounts that are made beforehand. */
+struct kept_keys {
+    unsigned char stored_key[32], server_key[32];
+    size_t size; // of each
+};
+struct kept_keys login_kept_keys(enum mechanism mechanism, struct str password, struct str salt,
+                                 int iterations);
+
 #endif

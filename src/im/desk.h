@@ -11,7 +11,6 @@
 
 struct login_slowdown;
 struct gate;
-struct notices;
 
 /* Set up by the daemon before the workers start; constant afterwards, or safe for any thread. */
 struct service {
@@ -22,8 +21,7 @@ struct service {
     const struct scram_crypto *crypto;
     struct scram_secret secret;
     struct login_slowdown *slowdown; // any thread
-    struct gate *gate;               // the guard's thread; NULL: there is none
-    struct notices *notices;         // any thread
+    struct gate *gate;               // the guard's thread; NULL while there is no guard
     int64_t started_us;              // wall time
 };
 

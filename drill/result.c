@@ -1,0 +1,205 @@
+/*
+ * Figures are a table: to show one more, add a row.
+ */
+#include "drill/result.h"
+
+#include "base/must.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+enum over_runs { MEAN, SUM, MOST };
+
+static double convicted_s(const struct result *result)
+{
+    // the server's own record, or else the first sign that a client saw
+    double s = result->record.known ? result->record.convicted_s : result->outcome.seen_s;
+    return s < 0 ? NAN : s;
+}
+
+static double restricted(const struct result *result, bool rightly)
+{
+    if (!result->record.known)
+        return NAN;
+    return rightly ? result->record.n_restricted_rightly : result->record.n_restricted_wrongly;
+}
+
+double result_figure(const struct result *result, enum figure figure)
+{
+    const struct outcome *outcome = &result->outcome;
+    const struct honest_tally *honest = &outcome->honest;
+    switch (figure) {
+    case FIGURE_INFECTED:
+        return outcome->n_infected;
+    case FIGURE_EXPOSED:
+        return outcome->n_exposed;
+    case FIGURE_COPIES:
+        return outcome->n_copies;
+    case FIGURE_COPIES_REJECTED:
+        return outcome->n_copies_rejected;
+    case FIGURE_COPIES_RETRACTED:
+        return outcome->n_copies_retracted;
+    case FIGURE_CONVICTED_S:
+        return convicted_s(result);
+    case FIGURE_WARNED:
+        return outcome->n_warned;
+    case FIGURE_RESTRICTED_RIGHTLY:
+        return restricted(result, true);
+    case FIGURE_RESTRICTED_WRONGLY:
+        return restricted(result, false);
+    case FIGURE_HONEST_SENT:
+        return honest->n_sent;
+    case FIGURE_HONEST_LOST:
+        return honest->n_lost;
+    case FIGURE_HONEST_TWICE:
+        return honest->n_twice;
+    case FIGURE_HONEST_REJECTED:
+        return honest->n_rejected;
+    case FIGURE_HONEST_REJECTED_INFECTED:
+        return honest->n_rejected_infected;
+    case FIGURE_HONEST_HELD:
+        return honest->n_held;
+    case FIGURE_LONGEST_DELAY_S:
+        return honest->longest_s;
+    case N_FIGURES:
+        break;
+    }
+    return NAN;
+}
+
+static const struct row {
+    const char *key, *label;
+    enum over_runs over_runs;
+    bool is_seconds;
+} rows[N_FIGURES] = {
+    [FIGURE_INFECTED] = {"infected",                 "people infected",             MEAN, false},
+    [FIGURE_EXPOSED] = {"exposed",                  "people exposed",              MEAN, false},
+    [FIGURE_COPIES] = {"copies_sent",              "copies of the lure sent",     MEAN, false},
+    [FIGURE_COPIES_REJECTED] = {"copies_rejected",          "  of them rejected",          MEAN, false},
+    [FIGURE_COPIES_RETRACTED] = {"copies_retracted",         "  of them retracted",         MEAN, false},
+    [FIGURE_CONVICTED_S] = {"convicted_s",              "until conviction",            MEAN, true },
+    [FIGURE_WARNED] = {"warned",                   "people warned",               MEAN, false},
+    [FIGURE_RESTRICTED_RIGHTLY] = {"restricted_rightly",       "accounts rightly restricted", MEAN,
+                         false                                                                 },
+    [FIGURE_RESTRICTED_WRONGLY] = {"restricted_wrongly",       "accounts wrongly restricted", SUM,  false},
+    [FIGURE_HONEST_SENT] = {"honest_sent",              "honest messages sent",        SUM,  false},
+    [FIGURE_HONEST_LOST] = {"honest_lost",              "  lost",                      SUM,  false},
+    [FIGURE_HONEST_TWICE] = {"honest_twice",             "  received twice",            SUM,  false},
+    [FIGURE_HONEST_REJECTED] = {"honest_rejected",          "  rejected",                  SUM,  false},
+    [FIGURE_HONEST_REJECTED_INFECTED] = {"honest_rejected_infected",
+                         "    while the sender was infected",                       SUM,  false},
+    [FIGURE_HONEST_HELD] = {"honest_held",              "  held over two seconds",     SUM,  false},
+    [FIGURE_LONGEST_DELAY_S] = {"longest_delay_s",          "  longest delay",             MOST, true },
+};
+
+const char *figure_label(enum figure figure)
+{
+    must(figure < N_FIGURES);
+    return rows[figure].label;
+}
+
+const char *figure_key(enum figure figure)
+{
+    must(figure < N_FIGURES);
+    return rows[figure].key;
+}
+
+double side_figure(const struct side *side, enum figure figure)
+{
+    double sum = 0, most = -INFINITY;
+    size_t n = 0;
+    for (size_t i = 0; i < side->n; i++) {
+        double value = result_figure(&side->results[i], figure);
+        if (isnan(value))
+            continue;
+        n++;
+        sum += value;
+        most = value > most ? value : most;
+    }
+    if (n == 0)
+        return NAN;
+    return rows[figure].over_runs == MEAN  ? sum / (double)n
+           : rows[figure].over_runs == SUM ? sum
+                                           : most;
+}
+
+void figure_text(enum figure figure, double value, size_t n_runs, char out[32])
+{
+    if (isnan(value))
+        snprintf(out, 32, "-");
+    else if (rows[figure].is_seconds)
+        snprintf(out, 32, value < 9.995 ? "%.2f s" : "%.1f s", value);
+    else if (rows[figure].over_runs == MEAN && n_runs > 1)
+        snprintf(out, 32, "%.1f", value);
+    else
+        snprintf(out, 32, "%.0f", value);
+}
+
+void sides_print(FILE *out, const struct side *sides, size_t n_sides)
+{
+    static const char *const over[] = {"mean", "sum", "most"};
+    fprintf(out, "%-36s", "");
+    for (size_t i = 0; i < n_sides; i++)
+        fprintf(out, "%16s", sides[i].name);
+    fprintf(out, "\n");
+    for (enum figure figure = 0; figure < N_FIGURES; figure++) {
+        fprintf(out, "%-36s", rows[figure].label);
+        for (size_t i = 0; i < n_sides; i++) {
+            char text[32];
+            figure_text(figure, side_figure(&sides[i], figure), sides[i].n, text);
+            fprintf(out, "%16s", text);
+        }
+        if (n_sides > 0 && sides[0].n > 1)
+            fprintf(out, "   %s of %zu", over[rows[figure].over_runs], sides[0].n);
+        fprintf(out, "\n");
+    }
+}
+
+static json_t *number(double value)
+{
+    if (isnan(value))
+        return json_null();
+    if (value == floor(value) && fabs(value) < 1e15)
+        return json_integer((json_int_t)value);
+    return json_real(value);
+}
+
+static json_t *result_json(const struct result *result)
+{
+    json_t *object = json_object(), *tree = json_array();
+    json_object_set_new(object, "seed", json_integer((json_int_t)result->seed));
+    for (enum figure figure = 0; figure < N_FIGURES; figure++)
+        json_object_set_new(object, rows[figure].key, number(result_figure(result, figure)));
+    for (uint32_t i = 0; i < result->outcome.n_infected; i++) {
+        const struct infected *one = &result->outcome.infected[i];
+        json_t *by = one->by == NOBODY ? json_null() : json_integer(one->by);
+        json_array_append_new(tree, json_pack("{s:i, s:o, s:f}", "person", (int)one->person, "by",
+                                              by, "s", one->at_s));
+    }
+    json_object_set_new(object, "outbreak", tree);
+    return object;
+}
+
+json_t *sides_json(const struct side *sides, size_t n_sides)
+{
+    json_t *all = json_array();
+    for (size_t i = 0; i < n_sides; i++) {
+        json_t *object = json_object(), *runs = json_array();
+        json_object_set_new(object, "side", json_string(sides[i].name));
+        for (enum figure figure = 0; figure < N_FIGURES; figure++)
+            json_object_set_new(object, rows[figure].key, number(side_figure(&sides[i], figure)));
+        for (size_t k = 0; k < sides[i].n; k++)
+            json_array_append_new(runs, result_json(&sides[i].results[k]));
+        json_object_set_new(object, "runs", runs);
+        json_array_append_new(all, object);
+    }
+    return all;
+}
+
+void side_done(struct side *side)
+{
+    for (size_t i = 0; i < side->n; i++)
+        outcome_done(&side->results[i].outcome);
+    free(side->results);
+    *side = (struct side){0};
+}

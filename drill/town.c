@@ -1,0 +1,854 @@
+/*
+ * Three things happen to a person and each has its timer: the next
+ * conversation that he begins, the lure that he is about to open, and the worm
+ * in his client.  A conversation has a timer of its own.  All delays are drawn
+ * in seconds of the drill and divided by its speed.
+ */
+#include "drill/town.h"
+
+#include "base/clock.h"
+#include "base/must.h"
+#include "base/table.h"
+#include "drill/texts.h"
+#include "xml/writer.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+    LOGINS_ABREAST = 20,
+    LOGIN_WALL_S = 120,
+    ROSTER_WALL_S = 120,
+    LOOK_US = 200000,
+    MEETING_MOST = 12,
+    TEXT_MOST = 65536,
+    PURPOSE_TOWN = 5,
+};
+
+struct person {
+    struct town *town;
+    uint32_t number;
+    struct client *client;
+    bool online, was_online;
+    struct timer reconnect;
+    uint32_t n_friends; // contacts with a subscription in both directions
+
+    struct chatter chatter;
+    struct timer next_talk;
+
+    struct mind mind;
+    bool exposed, warned;
+    uint32_t *copies;                 // that reached him, by number in the ledger
+    uint32_t n_copies, n_copies_dead; // dead: those he was warned of
+    struct timer opening;
+
+    bool infected;
+    struct infection infection;
+    struct timer next_copy;
+};
+
+/* A conversation, or a single message that is on its way to be typed. */
+struct talk {
+    struct link link;
+    struct timer timer;
+    struct town *town;
+    uint32_t people[2];
+    unsigned speaker; // index into people
+    unsigned turns_left;
+    bool typing;
+    char *text;    // what will be sent; NULL until it is thought of
+    uint32_t last; // its newest message, in the ledger; NOBODY before the first
+};
+
+/* An answer that the worm is about to give. */
+struct answer {
+    struct link link;
+    struct timer timer;
+    struct town *town;
+    uint32_t from, to;
+};
+
+struct town {
+    const struct plan *plan;
+    struct outcome *out;
+    struct loop *loop;
+    struct client_pool *pool;
+    struct person *people;
+    uint32_t n_people, n_started, n_online, n_refused;
+    uint64_t n_friends; // of all people
+    struct table names;
+    struct ledger ledger;
+    struct texts *texts;
+    struct worm worm;
+    struct prng prng;
+    struct list talks, answers;
+    struct timer release, look;
+    enum { GATHERING, BEFRIENDING, CHATTING, ENDING } phase;
+    bool refusing;
+    char refusal[256];
+    int64_t start_us, release_us; // wall
+    uint32_t room_infected;
+};
+
+/* Time */
+
+static int64_t wall_us(const struct town *town, int64_t drill_us)
+{
+    return (int64_t)((double)drill_us / town->plan->speed);
+}
+
+static double since_release_s(const struct town *town)
+{
+    return (double)(loop_now_us(town->loop) - town->release_us) / 1e6 * town->plan->speed;
+}
+
+static void after(struct town *town, struct timer *timer, int64_t drill_us)
+{
+    loop_timer(town->loop, timer, loop_now_us(town->loop) + wall_us(town, drill_us));
+}
+
+static int64_t run_time_us(const struct town *town)
+{
+    return loop_now_us(town->loop) - town->start_us;
+}
+
+/* Sending */
+
+static void send_message(struct person *from, uint32_t to, const char *id, struct str children)
+{
+    struct town *town = from->town;
+    struct buf stanza;
+    buf_init(&stanza, 2L * TEXT_MOST);
+    buf_printf(&stanza, "<message type='chat' to='%s@%.*s'", town->plan->accounts[to].user,
+               STR_ARGS(town->plan->client.domain));
+    if (id != NULL)
+        buf_printf(&stanza, " id='%s'", id);
+    buf_add_char(&stanza, '>');
+    buf_add(&stanza, children);
+    buf_add(&stanza, STR("</message>"));
+    must(!stanza.overflowed);
+    client_send(from->client, buf_str(&stanza));
+    buf_done(&stanza);
+}
+
+static void say_honestly(struct talk *talk)
+{
+    struct town *town = talk->town;
+    struct person *from = &town->people[talk->people[talk->speaker]];
+    uint32_t to = talk->people[1 - talk->speaker];
+    uint32_t number = ledger_say(&town->ledger, SAID_HONEST, from->number, to, run_time_us(town));
+    town->ledger.at[number].from_infected = from->infected;
+    town->ledger.at[number].talk = talk;
+    talk->last = number;
+    char id[LEDGER_ID_SIZE];
+    struct buf children;
+    ledger_id(&town->ledger, number, id);
+    buf_init(&children, TEXT_MOST);
+    buf_add(&children, STR("<body>"));
+    xml_write_text(&children, str_of(talk->text));
+    buf_add(&children, STR("</body><active xmlns='http://jabber.org/protocol/chatstates'/>"
+                           "<origin-id xmlns='urn:xmpp:sid:0' id='"));
+    buf_add(&children, str_of(id));
+    buf_add(&children, STR("'/>"));
+    send_message(from, to, id, buf_str(&children));
+    buf_done(&children);
+}
+
+/* Conversations */
+
+static void talk_end(struct talk *talk)
+{
+    struct town *town = talk->town;
+    loop_timer_stop(town->loop, &talk->timer);
+    list_leave(&talk->link);
+    if (talk->last != NOBODY)
+        town->ledger.at[talk->last].talk = NULL;
+    free(talk->text);
+    free(talk);
+}
+
+static char *think_of_text(struct town *town, struct chatter *chatter)
+{
+    struct buf text;
+    buf_init(&text, TEXT_MOST / 8);
+    texts_say(town->texts, &chatter->prng, &text);
+    char *copy = strndup(text.at, text.len);
+    must(copy != NULL);
+    buf_done(&text);
+    return copy;
+}
+
+static void talk_turn(struct timer *timer)
+{
+    struct talk *talk = CONTAINER_OF(timer, struct talk, timer);
+    struct town *town = talk->town;
+    struct person *speaker = &town->people[talk->people[talk->speaker]];
+    if (!talk->typing) {
+        talk->typing = true;
+        if (talk->text == NULL)
+            talk->text = think_of_text(town, &speaker->chatter);
+        send_message(speaker, talk->people[1 - talk->speaker], NULL,
+                     STR("<composing xmlns='http://jabber.org/protocol/chatstates'/>"));
+        after(town, timer, chat_typing_us(&speaker->chatter, strlen(talk->text)));
+        return;
+    }
+    say_honestly(talk);
+    free(talk->text);
+    talk->text = NULL;
+    talk->typing = false;
+    talk->speaker = 1 - talk->speaker;
+    if (--talk->turns_left == 0)
+        talk_end(talk);
+    // else the other answers when he has received it
+}
+
+static struct talk *talk_begin(struct town *town, uint32_t a, uint32_t b, unsigned turns,
+                               char *text, int64_t thinking_us)
+{
+    struct talk *talk = calloc(1, sizeof *talk);
+    must(talk != NULL);
+    *talk = (struct talk){
+        .timer.fire = talk_turn,
+        .town = town,
+        .people = {a, b},
+        .turns_left = turns,
+        .text = text,
+        .last = NOBODY
+    };
+    list_add_last(&town->talks, &talk->link);
+    after(town, &talk->timer, thinking_us);
+    return talk;
+}
+
+static void begin_next_talk(struct timer *timer)
+{
+    struct person *person = CONTAINER_OF(timer, struct person, next_talk);
+    struct town *town = person->town;
+    const struct chat_habits *habits = &town->plan->habits;
+    uint32_t partner = chat_partner(&person->chatter, town->plan->graph);
+    unsigned turns = chat_turns(&person->chatter, habits);
+    talk_begin(town, person->number, partner, turns, NULL, 0);
+    after(town, timer, chat_until_next_us(&person->chatter, habits));
+}
+
+/* An honest person passes on a link that he has received. */
+static void pass_on(struct person *person, uint32_t from, struct str link, int64_t delay_us)
+{
+    struct town *town = person->town;
+    uint32_t to = chat_partner(&person->chatter, town->plan->graph);
+    if (to == from)
+        return;
+    char *text = strndup(link.at, link.len);
+    must(text != NULL);
+    talk_begin(town, person->number, to, 1, text, delay_us);
+}
+
+/* Somebody sends a dozen people the link to a meeting. */
+static void plan_meeting(struct town *town)
+{
+    const struct graph *graph = town->plan->graph;
+    uint32_t host = (uint32_t)prng_below(&town->prng, town->n_people);
+    for (uint32_t i = 0; i < town->n_people && graph_degree(graph, host) < 8; i++)
+        host = (host + 1) % town->n_people;
+    int64_t at_us = (int64_t)(prng_unit(&town->prng) * town->plan->watch_s * 0.8e6);
+    unsigned room = (unsigned)prng_below(&town->prng, 100000000);
+    uint32_t n =
+        graph_degree(graph, host) < MEETING_MOST ? graph_degree(graph, host) : MEETING_MOST;
+    for (uint32_t i = 0; i < n; i++) {
+        char text[128];
+        snprintf(text, sizeof text, "we meet here: https://meet.example.net/%08u", room);
+        char *copy = strdup(text);
+        must(copy != NULL);
+        talk_begin(town, host, graph_contacts(graph, host)[i], 1, copy,
+                   at_us + (int64_t)(i * 1.7e6));
+    }
+}
+
+/* The worm */
+
+static void infect(struct person *person, uint32_t by)
+{
+    struct town *town = person->town;
+    if (person->infected)
+        return;
+    person->infected = true;
+    if (town->out->n_infected == town->room_infected) {
+        town->room_infected = town->room_infected == 0 ? 64 : 2 * town->room_infected;
+        town->out->infected =
+            realloc(town->out->infected, town->room_infected * sizeof *town->out->infected);
+        must(town->out->infected != NULL);
+    }
+    town->out->infected[town->out->n_infected++] =
+        (struct infected){person->number, by, since_release_s(town)};
+    infection_init(&person->infection, &town->worm, town->plan->graph, person->number);
+    if (!town->worm.profile->replies)
+        after(town, &person->next_copy, infection_pause_us(&person->infection, &town->worm));
+}
+
+static void send_copy(struct person *from, uint32_t to)
+{
+    struct town *town = from->town;
+    uint32_t number = ledger_say(&town->ledger, SAID_LURE, from->number, to, run_time_us(town));
+    char id[LEDGER_ID_SIZE];
+    struct buf children;
+    ledger_id(&town->ledger, number, id);
+    buf_init(&children, TEXT_MOST);
+    infection_write(&from->infection, &town->worm, str_of(town->plan->accounts[to].user),
+                    &children);
+    town->out->n_copies++;
+    send_message(from, to, id, buf_str(&children));
+    buf_done(&children);
+}
+
+static void send_next_copy(struct timer *timer)
+{
+    struct person *person = CONTAINER_OF(timer, struct person, next_copy);
+    struct town *town = person->town;
+    uint32_t contact;
+    if (!infection_next(&person->infection, &town->worm, &contact))
+        return;
+    send_copy(person, contact);
+    after(town, timer, infection_pause_us(&person->infection, &town->worm));
+}
+
+static void give_answer(struct timer *timer)
+{
+    struct answer *answer = CONTAINER_OF(timer, struct answer, timer);
+    send_copy(&answer->town->people[answer->from], answer->to);
+    list_leave(&answer->link);
+    free(answer);
+}
+
+/* Somebody wrote to a person whose client the worm owns. */
+static void tempt_worm(struct person *person, uint32_t writer)
+{
+    struct town *town = person->town;
+    if (!person->infected || !infection_answers(&person->infection, &town->worm, writer))
+        return;
+    struct answer *answer = calloc(1, sizeof *answer);
+    must(answer != NULL);
+    *answer = (struct answer){
+        .timer.fire = give_answer, .town = town, .from = person->number, .to = writer};
+    list_add_last(&town->answers, &answer->link);
+    after(town, &answer->timer, infection_pause_us(&person->infection, &town->worm));
+}
+
+static void release_worm(struct timer *timer)
+{
+    struct town *town = CONTAINER_OF(timer, struct town, release);
+    town->release_us = loop_now_us(town->loop);
+    town->out->release_wall_s = (double)clock_wall_us() / 1e6;
+    if (town->plan->worm != NULL)
+        infect(&town->people[town_patient_zero(town->plan->graph, town->plan->seed)], NOBODY);
+    for (unsigned i = 0; i < town->plan->meetings; i++)
+        plan_meeting(town);
+}
+
+/* Lures and people */
+
+static void open_lure(struct timer *timer)
+{
+    struct person *person = CONTAINER_OF(timer, struct person, opening);
+    struct town *town = person->town;
+    for (uint32_t i = person->n_copies_dead; i < person->n_copies; i++) {
+        const struct said *copy = &town->ledger.at[person->copies[i]];
+        if (!copy->retracted) {
+            infect(person, copy->from);
+            return;
+        }
+    }
+}
+
+static void see_lure(struct person *person, struct said *copy)
+{
+    struct town *town = person->town;
+    uint32_t number = (uint32_t)(copy - town->ledger.at);
+    town->out->n_copies_received++;
+    if (!person->exposed)
+        town->out->n_exposed++;
+    person->exposed = true;
+    person->copies = realloc(person->copies, (person->n_copies + 1) * sizeof *person->copies);
+    must(person->copies != NULL);
+    person->copies[person->n_copies++] = number;
+    int64_t delay_us;
+    if (!person->infected && !timer_is_set(&person->opening) &&
+        mind_is_tempted(&person->mind, &town->plan->openness, &delay_us))
+        after(town, &person->opening, delay_us);
+}
+
+/* A sign that the server has convicted the lure. */
+static void note_conviction(struct town *town)
+{
+    if (town->out->seen_s < 0)
+        town->out->seen_s = since_release_s(town);
+}
+
+/* Receiving */
+
+static struct person *person_of(struct town *town, struct str jid)
+{
+    struct str rest = jid, local = str_cut(&rest, '@');
+    if (rest.at == NULL || !str_eq(str_cut(&rest, '/'), town->plan->client.domain))
+        return NULL;
+    return table_get(&town->names, local);
+}
+
+static void receive_retraction(struct person *person, struct str from, struct str id)
+{
+    struct town *town = person->town;
+    struct said *said = ledger_find(&town->ledger, id);
+    // XEP-0424: from its author only
+    if (said == NULL || said->to != person->number ||
+        person_of(town, from) != &town->people[said->from])
+        return;
+    if (said->kind == SAID_LURE) {
+        town->out->n_copies_retracted += !said->retracted;
+        note_conviction(town);
+    }
+    said->retracted = true;
+}
+
+/* The id of the message that this one takes back; len == 0 when it takes back none. */
+static struct str retracted_id(const struct element *message)
+{
+    const struct element *retract = element_child(message, NS_RETRACT, STR("retract"));
+    if (retract != NULL)
+        return element_attr(retract, STR("id"));
+    const struct element *apply = element_child(message, NS_FASTEN, STR("apply-to"));
+    if (apply != NULL && element_child(apply, NS_RETRACT_0, STR("retract")) != NULL)
+        return element_attr(apply, STR("id"));
+    const struct element *replace = element_child(message, NS_CORRECT, STR("replace"));
+    return replace != NULL ? element_attr(replace, STR("id")) : STR_EMPTY;
+}
+
+static void receive_error(struct person *person, const struct element *message)
+{
+    struct town *town = person->town;
+    struct said *said = ledger_find(&town->ledger, element_attr(message, STR("id")));
+    if (said == NULL || said->rejected || said->from != person->number)
+        return;
+    said->rejected = true;
+    if (said->kind == SAID_LURE) {
+        town->out->n_copies_rejected++;
+        note_conviction(town);
+    } else if (said->talk != NULL) {
+        talk_end(said->talk);
+    }
+}
+
+static void receive_notice(struct person *person)
+{
+    struct town *town = person->town;
+    if (!person->warned)
+        town->out->n_warned++;
+    person->warned = true;
+    if (person->n_copies > 0)
+        note_conviction(town);
+    // he opens nothing of what came before
+    person->n_copies_dead = person->n_copies;
+    loop_timer_stop(town->loop, &person->opening);
+}
+
+static void receive_honest(struct person *person, struct said *said, const struct element *message)
+{
+    struct town *town = person->town;
+    struct talk *talk = said->talk;
+    if (talk != NULL && said->n_received == 1 && town->phase == CHATTING &&
+        talk->last == (uint32_t)(said - town->ledger.at) &&
+        talk->people[talk->speaker] == person->number)
+        after(town, &talk->timer, chat_thinking_us(&person->chatter, &town->plan->habits));
+    if (town->phase != CHATTING)
+        return;
+    struct str link = texts_find_link(element_child_text(message, NS_CLIENT, STR("body")));
+    int64_t delay_us;
+    if (link.len > 0 && chat_passes_on(&person->chatter, &town->plan->habits, &delay_us))
+        pass_on(person, said->from, link, delay_us);
+    tempt_worm(person, said->from);
+}
+
+static void receive_message(struct person *person, const struct element *message)
+{
+    struct town *town = person->town;
+    struct str from = element_attr(message, STR("from"));
+    if (str_eq(element_attr(message, STR("type")), STR("error"))) {
+        receive_error(person, message);
+        return;
+    }
+    struct str retracted = retracted_id(message);
+    if (retracted.len > 0) {
+        receive_retraction(person, from, retracted);
+        return;
+    }
+    struct str body = element_child_text(message, NS_CLIENT, STR("body"));
+    if (body.len == 0)
+        return;
+    struct said *said = ledger_find(&town->ledger, element_attr(message, STR("id")));
+    if (said == NULL) {
+        if (str_eq(from, town->plan->client.domain))
+            receive_notice(person);
+        return;
+    }
+    if (said->to != person->number)
+        return;
+    if (said->n_received++ == 0) {
+        said->received_us = run_time_us(town);
+        said->stamped = element_child(message, NS_DELAY, STR("delay")) != NULL;
+        if (said->kind == SAID_LURE)
+            see_lure(person, said);
+    }
+    if (said->kind == SAID_HONEST)
+        receive_honest(person, said, message);
+    if (town->phase == ENDING && ledger_n_open(&town->ledger) == 0)
+        loop_stop(town->loop);
+}
+
+/* Friends.  Where rosters lack a tie of the graph, one of the two asks and the other agrees. */
+
+static void count_friends(struct person *person, const struct element *query)
+{
+    struct town *town = person->town;
+    ELEMENT_EACH(query, item)
+    {
+        if (!str_eq(element_attr(item, STR("subscription")), STR("both")))
+            continue;
+        const struct person *other = person_of(town, element_attr(item, STR("jid")));
+        if (other == NULL || !graph_are_contacts(town->plan->graph, person->number, other->number))
+            continue;
+        person->n_friends++;
+        town->n_friends++;
+    }
+    if (town->phase == BEFRIENDING && town->n_friends >= 2 * town->plan->graph->n_ties)
+        loop_stop(town->loop);
+}
+
+static void send_presence(struct person *from, const struct person *to, const char *type)
+{
+    char stanza[512];
+    int n = snprintf(stanza, sizeof stanza, "<presence type='%s' to='%s@%.*s'/>", type,
+                     from->town->plan->accounts[to->number].user,
+                     STR_ARGS(from->town->plan->client.domain));
+    client_send(from->client, str_make(stanza, (size_t)n));
+}
+
+static void receive_presence(struct person *person, const struct element *presence)
+{
+    struct str type = element_attr(presence, STR("type"));
+    const struct person *other = person_of(person->town, element_attr(presence, STR("from")));
+    if (!str_eq(type, STR("subscribe")) || other == NULL ||
+        !graph_are_contacts(person->town->plan->graph, person->number, other->number))
+        return;
+    send_presence(person, other, "subscribed");
+    if (person->number > other->number) // the first to ask is the lower number
+        send_presence(person, other, "subscribe");
+}
+
+static void befriend_all(struct town *town)
+{
+    const struct graph *graph = town->plan->graph;
+    for (uint32_t a = 0; a < town->n_people; a++) {
+        if (town->people[a].n_friends == graph_degree(graph, a))
+            continue;
+        for (uint32_t i = 0; i < graph_degree(graph, a); i++) {
+            uint32_t b = graph_contacts(graph, a)[i];
+            if (a < b)
+                send_presence(&town->people[a], &town->people[b], "subscribe");
+        }
+    }
+}
+
+/* Clients' events */
+
+static void person_online(void *owner, bool resumed)
+{
+    (void)resumed;
+    struct person *person = owner;
+    struct town *town = person->town;
+    person->online = true;
+    town->n_online++;
+    if (!person->was_online && town->n_started < town->n_people)
+        client_connect(town->people[town->n_started++].client);
+    person->was_online = true;
+    if (town->phase == GATHERING && town->n_online == town->n_people)
+        loop_stop(town->loop);
+}
+
+static void person_roster(void *owner, const struct element *query)
+{
+    struct person *person = owner;
+    if (person->town->phase == GATHERING)
+        count_friends(person, query);
+}
+
+static void person_stanza(void *owner, const struct element *stanza)
+{
+    struct person *person = owner;
+    const struct element *query;
+    if (str_eq(stanza->name, STR("message")))
+        receive_message(person, stanza);
+    else if (str_eq(stanza->name, STR("presence")))
+        receive_presence(person, stanza);
+    else if ((query = element_child(stanza, NS_ROSTER, STR("query"))) != NULL)
+        count_friends(person, query);
+}
+
+static void person_closed(void *owner, const char *why)
+{
+    struct person *person = owner;
+    struct town *town = person->town;
+    town->n_online -= person->online;
+    person->online = false;
+    if (str_eq(str_of(why), STR("left"))) {
+        if (town->n_online == 0)
+            loop_stop(town->loop);
+        return;
+    }
+    if (!person->was_online) {
+        snprintf(town->refusal, sizeof town->refusal, "%s cannot log in: %s",
+                 town->plan->accounts[person->number].user, why);
+        town->refusing = true;
+        loop_stop(town->loop);
+        return;
+    }
+    town->out->n_lost_connections++;
+    loop_timer(town->loop, &person->reconnect, loop_now_us(town->loop) + SECOND_US);
+}
+
+static void reconnect(struct timer *timer)
+{
+    client_connect(CONTAINER_OF(timer, struct person, reconnect)->client);
+}
+
+/* A run */
+
+static void take_glance(const struct town *town, struct glance *glance)
+{
+    *glance = (struct glance){
+        .at_s = town->phase < CHATTING
+                    ? -town->plan->warmup_s
+                    : (double)run_time_us(town) / 1e6 * town->plan->speed - town->plan->warmup_s,
+        .n_people = town->n_people,
+        .n_online = town->n_online,
+        .n_infected = town->out->n_infected,
+        .n_exposed = town->out->n_exposed,
+        .n_copies = town->out->n_copies,
+    };
+    for (uint32_t i = 0; i < town->ledger.n; i++) {
+        const struct said *said = &town->ledger.at[i];
+        if (said->kind != SAID_HONEST)
+            continue;
+        glance->n_honest++;
+        glance->n_honest_received += said->n_received > 0;
+        glance->n_honest_rejected += said->rejected;
+    }
+}
+
+static void look(struct timer *timer)
+{
+    struct town *town = CONTAINER_OF(timer, struct town, look);
+    struct glance glance;
+    take_glance(town, &glance);
+    town->plan->look(town->plan->context, &glance);
+    loop_timer(town->loop, timer, loop_now_us(town->loop) + LOOK_US);
+}
+
+static const struct client_events person_events = {person_online, person_roster, person_stanza,
+                                                   NULL, person_closed};
+
+static void make_people(struct town *town)
+{
+    const struct plan *plan = town->plan;
+    town->n_people = plan->graph->n_people;
+    town->people = calloc(town->n_people, sizeof *town->people);
+    must(town->people != NULL);
+    for (uint32_t i = 0; i < town->n_people; i++) {
+        struct person *person = &town->people[i];
+        person->town = town;
+        person->number = i;
+        person->reconnect.fire = reconnect;
+        person->next_talk.fire = begin_next_talk;
+        person->opening.fire = open_lure;
+        person->next_copy.fire = send_next_copy;
+        chatter_init(&person->chatter, plan->seed, i);
+        mind_init(&person->mind, plan->seed, i);
+        struct str user = str_of(plan->accounts[i].user);
+        must(table_put(&town->names, user, person) == OK);
+        person->client =
+            client_new(town->pool, &plan->client, user, str_of(plan->accounts[i].password),
+                       STR("drill"), &person_events, person);
+    }
+}
+
+static enum err gather(struct town *town, struct why *why)
+{
+    town->phase = GATHERING;
+    while (town->n_started < LOGINS_ABREAST && town->n_started < town->n_people)
+        client_connect(town->people[town->n_started++].client);
+    loop_run(town->loop, clock_now_us() + LOGIN_WALL_S * SECOND_US);
+    if (town->refusing)
+        return why_say(why, ERR_DENIED, "%s", town->refusal);
+    if (town->n_online < town->n_people)
+        return why_say(why, ERR_CLOSED, "%u of %u people came online", town->n_online,
+                       town->n_people);
+    if (!town->plan->make_rosters || town->n_friends >= 2 * town->plan->graph->n_ties)
+        return OK;
+    town->phase = BEFRIENDING;
+    befriend_all(town);
+    loop_run(town->loop, clock_now_us() + ROSTER_WALL_S * SECOND_US);
+    if (town->n_friends < 2 * town->plan->graph->n_ties)
+        return why_say(why, ERR_CLOSED, "%llu of %zu roster entries were made",
+                       (unsigned long long)town->n_friends, 2 * town->plan->graph->n_ties);
+    return OK;
+}
+
+static void chat(struct town *town)
+{
+    const struct plan *plan = town->plan;
+    town->phase = CHATTING;
+    loop_run(town->loop, clock_now_us() + 1); // turns the clock
+    town->start_us = town->release_us = loop_now_us(town->loop);
+    for (uint32_t i = 0; i < town->n_people; i++) {
+        struct person *person = &town->people[i];
+        if (graph_degree(plan->graph, i) > 0)
+            after(town, &person->next_talk, chat_until_next_us(&person->chatter, &plan->habits));
+    }
+    town->release.fire = release_worm;
+    after(town, &town->release, (int64_t)(plan->warmup_s * 1e6));
+    if (plan->look != NULL) {
+        town->look.fire = look;
+        loop_timer(town->loop, &town->look, town->start_us);
+    }
+    loop_run(town->loop,
+             town->start_us + wall_us(town, (int64_t)((plan->warmup_s + plan->watch_s) * 1e6)));
+}
+
+static void fall_silent(struct town *town)
+{
+    town->phase = ENDING;
+    town->out->watched_s = since_release_s(town);
+    loop_timer_stop(town->loop, &town->release);
+    loop_timer_stop(town->loop, &town->look);
+    for (uint32_t i = 0; i < town->n_people; i++) {
+        struct person *person = &town->people[i];
+        loop_timer_stop(town->loop, &person->next_talk);
+        loop_timer_stop(town->loop, &person->opening);
+        loop_timer_stop(town->loop, &person->next_copy);
+    }
+    LIST_EACH(&town->talks, struct talk, link, talk)
+    talk_end(talk);
+    LIST_EACH(&town->answers, struct answer, link, answer)
+    {
+        loop_timer_stop(town->loop, &answer->timer);
+        list_leave(&answer->link);
+        free(answer);
+    }
+}
+
+static void wait_for_the_last(struct town *town)
+{
+    if (ledger_n_open(&town->ledger) == 0)
+        return;
+    int64_t grace_us = wall_us(town, (int64_t)(town->plan->grace_s * 1e6));
+    if (grace_us < 5 * SECOND_US)
+        grace_us = 5 * SECOND_US; // the machine needs its own time, whatever the speed
+    loop_run(town->loop, clock_now_us() + grace_us);
+}
+
+static void disperse(struct town *town)
+{
+    town->phase = ENDING;
+    for (uint32_t i = 0; i < town->n_people; i++) {
+        loop_timer_stop(town->loop, &town->people[i].reconnect);
+        client_leave(town->people[i].client);
+    }
+    if (town->n_online > 0)
+        loop_run(town->loop, clock_now_us() + 2 * SECOND_US);
+    for (uint32_t i = 0; i < town->n_people; i++) {
+        struct person *person = &town->people[i];
+        loop_timer_stop(town->loop, &person->reconnect);
+        client_free(&person->client);
+        infection_done(&person->infection);
+        free(person->copies);
+    }
+    free(town->people);
+}
+
+enum err town_run(const struct plan *plan, struct outcome *out, struct why *why)
+{
+    struct town town = {
+        .plan = plan,
+        .out = out,
+        .worm = {plan->worm, plan->seed},
+        .prng = prng_of(plan->seed, 0, PURPOSE_TOWN),
+    };
+    *out = (struct outcome){.seen_s = -1};
+    struct prng order = prng_of(plan->seed, 1, PURPOSE_TOWN);
+    enum err e = texts_read(&town.texts, plan->texts, &order, why);
+    if (e != OK)
+        return e;
+    list_init(&town.talks);
+    list_init(&town.answers);
+    table_init(&town.names, 1000000);
+    ledger_init(&town.ledger);
+    town.loop = loop_new();
+    town.pool = client_pool_new(town.loop, false);
+    make_people(&town);
+    e = gather(&town, why);
+    if (e == OK) {
+        chat(&town);
+        fall_silent(&town);
+        wait_for_the_last(&town);
+        ledger_tally(&town.ledger, plan->speed, &out->honest);
+    }
+    disperse(&town);
+    client_pool_free(&town.pool);
+    loop_free(&town.loop);
+    ledger_done(&town.ledger);
+    table_done(&town.names);
+    texts_free(&town.texts);
+    return e;
+}
+
+void outcome_done(struct outcome *outcome)
+{
+    free(outcome->infected);
+    *outcome = (struct outcome){0};
+}
+
+uint32_t town_patient_zero(const struct graph *graph, uint64_t seed)
+{
+    struct prng prng = prng_of(seed, 2, PURPOSE_TOWN);
+    uint32_t most = 0;
+    for (uint32_t i = 1; i < graph->n_people; i++) {
+        if (graph_degree(graph, i) > graph_degree(graph, most))
+            most = i;
+    }
+    if (graph_degree(graph, most) < 5)
+        return most;
+    uint32_t person;
+    do {
+        person = (uint32_t)prng_below(&prng, graph->n_people);
+    } while (graph_degree(graph, person) < 5);
+    return person;
+}
+
+void town_name(uint32_t person, char out[32])
+{
+    static const char *const first[] = {
+        "anna",  "boris",  "carla", "david", "elena",  "felix",  "gina",  "hugo",  "ines",  "jonas",
+        "karin", "lukas",  "maria", "nils",  "olga",   "paul",   "quinn", "rosa",  "sven",  "tanja",
+        "ute",   "viktor", "wanda", "xaver", "yasmin", "zoltan", "agnes", "bruno", "clara", "denis",
+    };
+    static const char *const last[] = {
+        "adler",  "baker",  "costa",  "dubois", "ek",    "fischer", "garcia", "hansen",
+        "ivanov", "jansen", "kovacs", "lang",   "meyer", "novak",   "olsen",  "petrov",
+        "quist",  "rossi",  "silva",  "toth",   "urban", "vogel",   "weber",  "young",
+    };
+    uint32_t n_first = COUNT_OF(first), n_last = COUNT_OF(last);
+    uint32_t round = person / n_first;
+    const char *given = first[person % n_first], *family = last[(round + person) % n_last];
+    // for one given name the family names repeat after n_last rounds
+    if (round < n_last)
+        snprintf(out, 32, "%s.%s", given, family);
+    else
+        snprintf(out, 32, "%s.%s%u", given, family, round / n_last + 1);
+}
