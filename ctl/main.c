@@ -288,6 +288,37 @@ static int help(const struct session *session, char **words, int n)
     return n > 0 ? EXIT_USAGE : EXIT_DONE;
 }
 
+// What may follow these words, for completion: one word a line.
+static int complete(const struct session *session, char **words, int n)
+{
+    int used;
+    size_t i;
+    const json_t *command = match_command(session->table, words, n, &used), *argument;
+    json_array_foreach(json_object_get(command, "arguments"), i, argument)
+    {
+        const char *choices = text_in(argument, "choices");
+        if (!json_is_true(json_object_get(argument, "positional")))
+            printf("--%s%s\n", text_in(argument, "name"),
+                   strcmp(text_in(argument, "kind"), "secret") == 0 ? "-stdin" : "");
+        for (struct str rest = str_of(choices); choices[0] != '\0' && rest.at != NULL;) {
+            struct str choice = str_cut(&rest, '|');
+            printf("%.*s\n", STR_ARGS(choice));
+        }
+    }
+    json_array_foreach(session->table, i, command)
+    {
+        struct str rest = str_of(text_in(command, "name"));
+        bool fits = true;
+        for (int at = 0; at < n && fits; at++)
+            fits = rest.at != NULL && str_eq(str_cut(&rest, ' '), str_of(words[at]));
+        if (fits && rest.at != NULL) {
+            struct str next = str_cut(&rest, ' ');
+            printf("%.*s\n", STR_ARGS(next));
+        }
+    }
+    return EXIT_DONE;
+}
+
 static const json_t *find_named(const json_t *command, const char *name)
 {
     size_t i;
@@ -527,6 +558,8 @@ static int begin(struct session *session, char **words, int n)
     json_decref(answer);
     if (strcmp(words[0], "help") == 0)
         return help(session, words + 1, n - 1);
+    if (strcmp(words[0], "complete") == 0)
+        return complete(session, words + 1, n - 1);
 
     int used;
     const json_t *command = match_command(session->table, words, n, &used);

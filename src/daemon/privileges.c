@@ -81,11 +81,13 @@ enum err file_give(struct str path, const struct identity *identity, struct why 
 
 enum err privileges_drop(const struct identity *identity, struct why *why)
 {
+    // the bounding set can be cleared by who has the right; some containers withhold it
+    capng_get_caps_process();
+    bool may_bound = capng_have_capability(CAPNG_EFFECTIVE, CAP_SETPCAP) != 0;
     capng_clear(CAPNG_SELECT_BOTH);
     if (identity->changes) {
-        // the bounding set can only be cleared while we may still do so
         int failed = capng_change_id((int)identity->uid, (int)identity->gid,
-                                     CAPNG_DROP_SUPP_GRP | CAPNG_CLEAR_BOUNDING);
+                                     CAPNG_DROP_SUPP_GRP | (may_bound ? CAPNG_CLEAR_BOUNDING : 0));
         if (failed != 0)
             return why_say(why, ERR_DENIED, "becoming user %u: %s (step %d)", identity->uid,
                            strerror(errno), failed);
