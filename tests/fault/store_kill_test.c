@@ -2,7 +2,7 @@
  * Kills a process that writes to the store, again and again, and looks whether
  * everything it was told to be durable is there.
  *
- *     store_kill_test [CYCLES [SEED]]
+ *     store_kill_test [CYCLES [SEED [LONGEST_LIFE_MS]]]
  *
  * The writer reports each acknowledged operation through a pipe; it dies by
  * SIGKILL at a random moment.  Three kinds of death: plain; with the disk's
@@ -320,6 +320,7 @@ int main(int argc, char **argv)
 {
     unsigned n_cycles = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 60;
     struct prng prng = {argc > 2 ? strtoull(argv[2], NULL, 10) : 1};
+    uint64_t longest_us = argc > 3 ? strtoull(argv[3], NULL, 10) * 1000 : 60000;
     random_start();
     must(log_open(NULL, LOG_ERROR - 1, false, NULL) == OK); // the faults' own lines say nothing new
     struct ids *all[] = {&known.archived, &known.spooled, &known.cleared, &known.in_archive,
@@ -337,7 +338,7 @@ int main(int argc, char **argv)
         char random[64];
         snprintf(random, sizeof random, "volatile,random@%u/200", i);
         const char *const faults[] = {NULL, "volatile", random};
-        int64_t life_us = 5000 + (int64_t)prng_below(&prng, 60000);
+        int64_t life_us = 5000 + (int64_t)prng_below(&prng, longest_us);
         n_lost += one_cycle(path, faults[i % COUNT_OF(faults)], account, i, life_us);
     }
     printf("%u kills; acknowledged: %zu archived, %zu spooled only, %zu taken out; lost: %u\n",

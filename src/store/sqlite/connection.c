@@ -26,8 +26,8 @@
 enum {
     APPLICATION_ID = 0x46444F52, // "FDOR": this file is ours
     PATH_MOST = 4096,
-    CHECKPOINT_IDLE_PAGES = 1000, // of log: checkpoint when nothing waits
-    CHECKPOINT_PAGES = 8000,      // checkpoint in any case
+    CHECKPOINT_PAGES = 4000, // of log since the last time: wake the keeper
+    LOG_PAGES_MOST = 50000,  // 200 MB: the writer itself moves them, and everybody waits
 };
 
 // Larger databases that were closed properly are not read through at every start.
@@ -439,19 +439,26 @@ static int note_log(void *context, sqlite3 *db, const char *name, int n_pages)
     (void)name;
     struct connection *c = context;
     c->n_log_pages = n_pages;
-    if (n_pages < c->n_log_pages_left)
-        c->n_log_pages_left = 0; // the log began anew
+    if (n_pages < c->n_log_pages_given)
+        c->n_log_pages_given = 0; // the log began anew
     return SQLITE_OK;
 }
 
-static void checkpoint(struct connection *c)
+static void tend_log(struct connection *c)
 {
-    int n_log = 0, n_moved = 0;
-    int rc = sqlite3_wal_checkpoint_v2(c->db, NULL, SQLITE_CHECKPOINT_PASSIVE, &n_log, &n_moved);
-    // a failure (disk full) loses nothing: the log keeps growing and the next try moves it all
-    c->n_log_pages_left = c->n_log_pages;
-    if (rc == SQLITE_OK && n_log >= 0)
-        c->n_log_pages = n_log;
+    if (keeper_is_busy(c->keeper))
+        return;
+    int grown = c->n_log_pages - c->n_log_pages_given;
+    if (grown > LOG_PAGES_MOST || (c->keeper_was_woken && grown <= CHECKPOINT_PAGES)) {
+        // all but little is done.  If a reader still needs old pages the log goes on a while.
+        sqlite3_wal_checkpoint_v2(c->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+        c->keeper_was_woken = false;
+        c->n_log_pages_given = c->n_log_pages;
+    } else if (grown > CHECKPOINT_PAGES) {
+        c->keeper_was_woken = true;
+        c->n_log_pages_given = c->n_log_pages;
+        keeper_wake(c->keeper);
+    }
 }
 
 // A piece of housekeeping in a transaction of its own; false when it failed.
@@ -479,9 +486,7 @@ static void erase_doomed(struct connection *c)
 
 static bool sqlite_tend(struct connection *c, bool idle)
 {
-    int grown = c->n_log_pages - c->n_log_pages_left;
-    if (grown > (idle ? CHECKPOINT_IDLE_PAGES : CHECKPOINT_PAGES))
-        checkpoint(c);
+    tend_log(c);
     if (messages_want_moving(c))
         return tidy(c, messages_move_some);
     return idle && c->any_doomed && tidy(c, erase_doomed) && c->any_doomed;
@@ -686,6 +691,7 @@ static void sqlite_close(struct connection **at)
     struct connection *c = TAKE(*at);
     if (c == NULL)
         return;
+    keeper_free(&c->keeper);
     if (c->mark_clean && c->db != NULL)
         sqlite3_exec(c->db, "INSERT OR REPLACE INTO meta VALUES ('clean', 1)", NULL, NULL, NULL);
     for (size_t i = 0; i < STATEMENTS_ROOM; i++)
@@ -707,6 +713,20 @@ static void configure(void)
     sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
 }
 
+static enum err open_db(const struct store_options *options, int flags, sqlite3 **db,
+                        struct why *why)
+{
+    const char *vfs = options->test_faults != NULL ? FAULT_VFS_NAME : NULL;
+    int rc = sqlite3_open_v2(options->path, db,
+                             flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE, vfs);
+    if (rc != SQLITE_OK)
+        return db_error(*db, rc, options->path, why);
+    sqlite3_extended_result_codes(*db, 1);
+    sqlite3_db_config(*db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+    sqlite3_busy_timeout(*db, 5000); // somebody recovers the log
+    return OK;
+}
+
 static enum err connect_db(struct connection *c, const struct store_options *options,
                            struct why *why)
 {
@@ -719,16 +739,21 @@ static enum err connect_db(struct connection *c, const struct store_options *opt
         if (e != OK)
             return e;
     }
-    int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE |
-                (c->writer ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY);
-    const char *vfs = options->test_faults != NULL ? FAULT_VFS_NAME : NULL;
-    int rc = sqlite3_open_v2(options->path, &c->db, flags, vfs);
-    if (rc != SQLITE_OK)
-        return db_error(c->db, rc, options->path, why);
-    sqlite3_extended_result_codes(c->db, 1);
-    sqlite3_db_config(c->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-    sqlite3_busy_timeout(c->db, 5000); // a reader that recovers the log
-    return OK;
+    int flags = c->writer ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY;
+    return open_db(options, flags, &c->db, why);
+}
+
+static enum err start_keeper(struct connection *c, const struct store_options *options,
+                             struct why *why)
+{
+    sqlite3 *db = NULL;
+    enum err e = open_db(options, SQLITE_OPEN_READWRITE, &db, why);
+    if (e == OK)
+        e = exec(db, "PRAGMA wal_autocheckpoint = 0; PRAGMA synchronous = FULL", "opening", why);
+    if (e == OK)
+        e = keeper_new(&db, &c->keeper, why);
+    sqlite3_close(db);
+    return e;
 }
 
 static enum err sqlite_open(const struct store_options *options, bool writer,
@@ -742,6 +767,8 @@ static enum err sqlite_open(const struct store_options *options, bool writer,
     enum err e = connect_db(c, options, why);
     if (e == OK && writer)
         e = settle(c, options->path, why);
+    if (e == OK && writer)
+        e = start_keeper(c, options, why);
     if (e == OK && !writer)
         e = exec(c->db, "PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY", "opening", why);
     if (e == OK)

@@ -46,13 +46,15 @@ struct connection {
     struct arena *arena;
 
     // writer only
-    bool spoilt;          // the transaction is lost
-    bool any_deleted;     // an account was deleted since the start: appends must look
-    bool any_doomed;      // messages of deleted accounts wait to be erased
-    bool mark_clean;      // at closing
-    int64_t n_recent;     // rows of the table recent, nearly
-    int n_log_pages;      // in the write-ahead log
-    int n_log_pages_left; // as the last checkpoint left it: what readers kept from being moved
+    bool spoilt;           // the transaction is lost
+    bool any_deleted;      // an account was deleted since the start: appends must look
+    bool any_doomed;       // messages of deleted accounts wait to be erased
+    bool mark_clean;       // at closing
+    int64_t n_recent;      // rows of the table recent, nearly
+    int n_log_pages;       // in the write-ahead log
+    int n_log_pages_given; // of these, when the keeper was last woken
+    bool keeper_was_woken; // and the rest it leaves is still to be moved
+    struct keeper *keeper;
     struct fault_vfs *faults;
 };
 
@@ -150,6 +152,13 @@ enum err event_read(struct connection *c, struct store_request *request);
 enum err event_trim(struct connection *c, struct store_request *request);
 enum err audit_append(struct connection *c, struct store_request *request);
 enum err audit_list(struct connection *c, struct store_request *request);
+
+/* Takes the connection; its thread checkpoints when woken. */
+enum err keeper_new(sqlite3 **db, struct keeper **out, struct why *why) MUST_CHECK;
+void keeper_free(struct keeper **keeper);
+bool keeper_is_busy(const struct keeper *keeper);
+/* Not while it is busy. */
+void keeper_wake(struct keeper *keeper);
 
 /* Brings the database to version n; ERR_UNSUPPORTED when it is beyond. */
 enum err schema_migrate(sqlite3 *db, const char *path, const struct migration *list, size_t n,
