@@ -6,8 +6,11 @@
 #include "base/random.h"
 #include "daemon/metrics.h"
 #include "daemon/server_settings.h"
+#include "guard/guard.h"
 #include "im/client.h"
 #include "im/desk.h"
+#include "im/gate.h"
+#include "im/notices.h"
 #include "im/slowdown.h"
 #include "net/listener.h"
 #include "net/metrics_http.h"
@@ -159,6 +162,17 @@ enum err server_prepare(const struct config *config, struct loop *loop, struct s
 
 /* ---- Store, desks, threads ---- */
 
+static enum err open_gate(struct server *server, struct why *why)
+{
+    const struct config *config = server->config;
+    struct guard_config guard;
+    guard_config_default(&guard);
+    guard.memory = config->guard.memory;
+    uint64_t seed = config->test.guard_seed != 0 ? (uint64_t)config->test.guard_seed : random_u64();
+    return gate_new(&server->service, &guard, seed, config->test.clock_rate, &server->service.gate,
+                    why);
+}
+
 enum err server_open(struct server *server, struct why *why)
 {
     const struct config *config = server->config;
@@ -176,6 +190,9 @@ enum err server_open(struct server *server, struct why *why)
     server->crypto = scram_crypto_new(NULL);
     service->crypto = server->crypto;
     random_bytes(service->secret.bytes, sizeof service->secret.bytes);
+    e = notices_new(config->notices.catalogues, &service->notices, why);
+    if (e != OK)
+        return e;
     service->workers = server->workers;
     service->slowdown = slowdown_new();
     service->started_us = clock_wall_us();
@@ -188,7 +205,7 @@ enum err server_open(struct server *server, struct why *why)
         server->desks[i] = desk_new(service, workers_at(server->workers, i), server->settings);
         service->homes.at[i] = server->desks[i]->home;
     }
-    return OK;
+    return open_gate(server, why);
 }
 
 static void write_metrics(struct buf *out, void *context)
@@ -199,7 +216,9 @@ static void write_metrics(struct buf *out, void *context)
 enum err server_start(struct server *server, struct why *why)
 {
     const struct config *config = server->config;
-    enum err e = workers_start(server->workers, why);
+    enum err e = gate_start(server->service.gate, why);
+    if (e == OK)
+        e = workers_start(server->workers, why);
     if (e != OK)
         return e;
     server->started = true;
@@ -246,6 +265,7 @@ void server_stop(struct server **server)
         workers_stop(s->workers);
     if (s->service.kitchen != NULL)
         kitchen_free(&s->service.kitchen);
+    gate_free(&s->service.gate);
     if (s->service.store != NULL)
         store_close(&s->service.store);
     listener_free(&s->listener);
@@ -253,6 +273,7 @@ void server_stop(struct server **server)
         desk_free(&s->desks[i]);
     free(s->desks);
     free(s->service.homes.at);
+    notices_free(&s->service.notices);
     slowdown_free(&s->service.slowdown);
     scram_crypto_free(&s->crypto);
     workers_free(&s->workers);

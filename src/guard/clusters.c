@@ -249,6 +249,8 @@ void cluster_forget(struct guard *guard, struct cluster *cluster)
             cluster->orders[i].who->n_refs--;
     if (cluster->zero != NULL)
         cluster->zero->n_refs--;
+    if (cluster->root != NULL)
+        cluster->root->n_refs--;
     guard->bytes_clusters -=
         sizeof *cluster + sizeof(void *) + cluster->n_orders * sizeof *cluster->orders;
     free(cluster->orders);

@@ -11,12 +11,16 @@
 #include "guard/guard_internal.h"
 
 static const double fan_most = 6.5, pace_most = 6.0, silence_most = 2.4, roster_most = 2.5,
-                    novelty_most = 3.5, relay_most = 3.9, sender_most = 16.0, decoy_nats = 5.0,
-                    dormant_most = 1.5, live_most = -2.0, reports_most = 4.0, absence_most = -3.0,
-                    mimicry_nats = -0.69;
+                    novelty_most = 3.5, relay_most = 3.9, sender_most = 16.0, machine_most = 6.5,
+                    decoy_nats = 5.0, dormant_most = 1.5, live_most = -2.0, reports_most = 4.0,
+                    absence_most = -3.0, mimicry_nats = -0.69, origin_nats = -0.7,
+                    origins_most = -7.0;
 
 /* The priors weigh as much as this many observations. */
 static const double prior_weight = 50, lessons_most = 20000;
+
+/* Where so many of the senders came by a lure by themselves, an exposed one may have too. */
+static const double likely_known = 0.6;
 
 void lessons_default(struct lessons *lessons)
 {
@@ -93,16 +97,17 @@ void evidence_add(struct guard *guard, struct cluster *cluster, enum evidence_ki
 
 void cluster_sum(struct cluster *cluster)
 {
-    cluster->nats = cluster->novelty + cluster->content + cluster->members_nats +
-                    cluster->relays_nats + cluster->words + cluster->reports + cluster->answers +
-                    cluster->absence + cluster->mimicry;
+    cluster->nats = cluster->novelty + cluster->content + cluster->root_nats +
+                    cluster->members_nats + cluster->origins + cluster->relays_nats +
+                    cluster->words + cluster->reports + cluster->answers + cluster->absence +
+                    cluster->mimicry;
 }
 
 double member_nats(const struct member *member)
 {
-    return clamp(-3,
-                 member->fan + member->pace + member->silence + member->roster + member->dormant +
-                     member->decoy,
+    // a program that writes to all walks the roster in order: one thing, not two
+    double machine = clamp(0, member->pace + member->roster, machine_most);
+    return clamp(-3, member->fan + machine + member->silence + member->dormant + member->decoy,
                  sender_most);
 }
 
@@ -140,33 +145,65 @@ static bool is_new_receiver(struct member *member, const struct user *receiver)
     return true;
 }
 
-/* The first copy of somebody who had been shown the lure before. */
-static void becomes_relay(struct guard *guard, struct cluster *cluster, struct member *member,
+/* The first copy of somebody who had been shown the lure before.  False: he is one of the many who
+ * come by it anyway. */
+static bool becomes_relay(struct guard *guard, struct cluster *cluster, struct member *member,
                           const struct sending *sending, enum lure_width via)
 {
     const struct lessons *lessons = &guard->lessons;
-    member->is_relay = true;
-    cluster->n_relays++;
-    double i = cluster->n_relays, exposed = cluster->n_exposed;
+    double i = cluster->n_relays + 1, exposed = cluster->n_exposed;
     // how likely honest people pass on so many of so many copies…
     double honest = lessons->relayed / lessons->exposed * exposed / i;
-    if (via >= LURE_HOST) // …or come by the same host in another way
-        honest *= 4;
+    if (via >= LURE_TEMPLATE) // …or come by the same host in another way
+        honest *= via >= LURE_HOST ? 4 : 2;
     double independent = cluster->n_independent;
     double known = independent / (independent + i + 1);
-    honest = clamp(0.001, honest > known ? honest : known, 0.5);
-    member->relay = clamp(0.3, log(0.9 / honest), relay_most);
+    if (known > likely_known)
+        return false;
+    honest = clamp(0.001, honest > known ? honest : known, 0.9);
+    member->is_relay = true;
+    member->relay = clamp(0, log(0.9 / honest), relay_most);
+    cluster->n_relays++;
     cluster->relays_nats += member->relay;
     evidence_add(guard, cluster, EVIDENCE_RELAY, member->relay, member->user);
 
     const struct member *from =
         member->from != NULL ? member_find(guard, cluster, member->from) : NULL;
     if (from == NULL || from->shape == 0 || sending->shape == 0)
-        return;
+        return true;
     double words = from->shape == sending->shape ? 1.2 : -1.0;
     double sum = clamp(-3, cluster->words + words, 2.4);
     evidence_add(guard, cluster, EVIDENCE_WORDS, sum - cluster->words, member->user);
     cluster->words = sum;
+    return true;
+}
+
+/* Who brings a lure without having been shown it makes a campaign less likely; unless he sends
+ * like a program himself. */
+static void independent_origin(struct guard *guard, struct cluster *cluster, struct member *member,
+                               bool is_one)
+{
+    member->independent = is_one;
+    cluster->n_independent += is_one ? 1 : (uint32_t)-1;
+    double sum = clamp(origins_most, origin_nats * cluster->n_independent, 0);
+    evidence_add(guard, cluster, EVIDENCE_ORIGIN, sum - cluster->origins, NULL);
+    cluster->origins = sum;
+}
+
+/* A tree has one root: of those who were not shown the lure only the most suspect counts. */
+static void sum_sender(struct cluster *cluster, struct member *member, double before)
+{
+    double nats = member_nats(member);
+    if (member->is_relay) {
+        cluster->members_nats += nats - before;
+    } else if (cluster->root == member->user || cluster->root == NULL ||
+               nats > cluster->root_nats) {
+        if (cluster->root != NULL)
+            cluster->root->n_refs--;
+        cluster->root = member->user;
+        cluster->root->n_refs++;
+        cluster->root_nats = nats;
+    }
 }
 
 static void judge_pace(struct guard *guard, struct cluster *cluster, struct member *member,
@@ -181,6 +218,8 @@ static void judge_pace(struct guard *guard, struct cluster *cluster, struct memb
         *machine = nats >= 1.5;
         if (*machine) {
             member->n_machine++;
+            if (member->independent)
+                independent_origin(guard, cluster, member, false);
             if (member->n_machine == 3)
                 cluster->n_machine_senders++;
             if (member->n_machine == 2 && member->is_relay)
@@ -240,10 +279,11 @@ bool evidence_of_sending(struct guard *guard, struct cluster *cluster, struct me
     if (member->n_receivers == 1) {
         member->sent_us = guard->now_us;
         member->shape = sending->shape;
-        if (member->exposed_us != 0 && guard->now_us - member->exposed_us <= guard->config.relay_us)
-            becomes_relay(guard, cluster, member, sending, via);
-        else if (member->user != cluster->zero)
-            cluster->n_independent++;
+        bool shown =
+            member->exposed_us != 0 && guard->now_us - member->exposed_us <= guard->config.relay_us;
+        if (!(shown && becomes_relay(guard, cluster, member, sending, via)) &&
+            member->user != cluster->zero)
+            independent_origin(guard, cluster, member, true);
     } else {
         size_t k = member->n_receivers - 1 < FAN_BINS ? member->n_receivers - 1 : FAN_BINS - 1;
         double honest = lessons->went_on[k] / (lessons->went_on[k] + lessons->stopped[k]);
@@ -267,7 +307,7 @@ bool evidence_of_sending(struct guard *guard, struct cluster *cluster, struct me
     evidence_add(guard, cluster, EVIDENCE_ROSTER, member->roster - was.roster, who);
     evidence_add(guard, cluster, EVIDENCE_DORMANT, member->dormant - was.dormant, who);
     evidence_add(guard, cluster, EVIDENCE_DECOY, member->decoy - was.decoy, who);
-    cluster->members_nats += member_nats(member) - before;
+    sum_sender(cluster, member, before);
     evidence_of_absence(guard, cluster);
     cluster_sum(cluster);
     return machine;
@@ -330,6 +370,18 @@ void lessons_of(struct guard *guard, struct cluster *cluster)
         lessons->gaps[bin] *= 0.5;
 }
 
+/* A popular site has many who bring it by themselves, a worm has its zeros. */
+static bool is_tree(const struct cluster *cluster)
+{
+    return cluster->n_relays > 2 * cluster->n_independent;
+}
+
+bool may_hold(const struct guard *guard, const struct cluster *cluster)
+{
+    return cluster->nats >= guard->config.hold_nats &&
+           ((cluster->n_relays > 0 && is_tree(cluster)) || cluster->n_machine_senders > 0);
+}
+
 bool may_convict(const struct guard *guard, const struct cluster *cluster)
 {
     const struct guard_config *config = &guard->config;
@@ -337,7 +389,9 @@ bool may_convict(const struct guard *guard, const struct cluster *cluster)
         return false;
     if (cluster->established) // so many accounts no single attacker owns
         return cluster->n_fast_relays >= config->fast_relays_established;
-    if (cluster->n_relays >= 3 || cluster->n_fast_relays >= 1)
+    if (cluster->n_relays >= 3 && is_tree(cluster))
+        return true;
+    if (cluster->n_fast_relays >= 1 && cluster->n_fast_relays * 3 > cluster->n_independent)
         return true;
     if (cluster->n_relays >= 1 && (cluster->n_decoy_senders >= 2 || cluster->n_reports >= 3 ||
                                    cluster->n_machine_senders >= 2))

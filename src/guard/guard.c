@@ -244,8 +244,7 @@ static void judge_lure(struct guard *guard, struct user *sender, struct user *re
         return;
     if (machine && member->n_machine >= 2 && cluster->n_receivers > cluster->window)
         say(word, VERDICT_HOLD, REASON_WINDOW, cluster->id);
-    else if (cluster->nats >= guard->config.hold_nats &&
-             (cluster->n_relays > 0 || cluster->n_machine_senders > 0))
+    else if (may_hold(guard, cluster))
         say(word, VERDICT_HOLD, REASON_SUSPECTED, cluster->id);
 }
 

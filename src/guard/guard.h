@@ -316,7 +316,8 @@ enum evidence_kind {
     EVIDENCE_CONTENT, // a program behind an innocent name, an address instead of a host
     EVIDENCE_REPORT,  // people's word
     EVIDENCE_ANSWER,  // the sender's own word
-    EVIDENCE_ABSENCE, // exposed people who did not pass it on
+    EVIDENCE_ORIGIN,  // (negative) several people brought it independently
+    EVIDENCE_ABSENCE, // (negative) exposed people who did not pass it on
     EVIDENCE_KINDS
 };
 const char *evidence_kind_name(enum evidence_kind kind);

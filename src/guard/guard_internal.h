@@ -101,7 +101,7 @@ struct member {
     uint64_t shape; // of the words of his first copy
     double fan, pace, silence, roster, dormant, decoy;
     double relay; // weight of his being a relay
-    bool is_relay, composed, warned, reported, restricted, remote;
+    bool is_relay, independent, composed, warned, reported, restricted, remote;
 };
 
 struct evidence {
@@ -142,6 +142,8 @@ struct cluster {
     uint32_t n_independent; // senders who had not been exposed, after the first
     uint32_t n_decoy_senders, n_rejected, n_held, n_reports, n_denied, n_waiting, n_stops;
     double window; // receivers at machine pace that may still be reached before the next is held
+    struct user *root; // the most suspect of those who had not been shown it; counted in n_refs
+    double root_nats, origins;
     double novelty, content, members_nats, relays_nats, words, reports, answers, absence, mimicry;
     double nats; // sum of the above
     struct evidence evidence[EVIDENCE_MOST];
@@ -294,6 +296,7 @@ void evidence_of_report(struct guard *guard, struct cluster *cluster, struct use
                         double nats);
 /* What a quiet cluster's end teaches about honest people. */
 void lessons_of(struct guard *guard, struct cluster *cluster);
+bool may_hold(const struct guard *guard, const struct cluster *cluster);
 bool may_convict(const struct guard *guard, const struct cluster *cluster);
 bool member_must_respond(const struct guard *guard, const struct cluster *cluster,
                          const struct member *member);

@@ -14,7 +14,7 @@ const char *evidence_kind_name(enum evidence_kind kind)
 {
     static const char *const names[] = {"novelty", "fan-out", "pace",   "silence", "roster",
                                         "dormant", "relay",   "words",  "decoy",   "content",
-                                        "report",  "answer",  "absence"};
+                                        "report",  "answer",  "origin", "absence"};
     must((size_t)kind < COUNT_OF(names));
     return names[kind];
 }

@@ -80,7 +80,8 @@ static void save_member(const struct member *member, struct buf *out)
         put_real(out, reals[i]);
     put_u64(out, (unsigned)member->is_relay | (unsigned)member->composed << 1 |
                      (unsigned)member->warned << 2 | (unsigned)member->reported << 3 |
-                     (unsigned)member->restricted << 4 | (unsigned)member->remote << 5);
+                     (unsigned)member->restricted << 4 | (unsigned)member->remote << 5 |
+                     (unsigned)member->independent << 6);
 }
 
 static void load_member(struct reader *in, struct guard *guard, struct cluster *cluster,
@@ -114,17 +115,18 @@ static void load_member(struct reader *in, struct guard *guard, struct cluster *
                        &member->dormant, &member->decoy, &member->relay};
     for (size_t i = 0; i < COUNT_OF(reals); i++)
         *reals[i] = get_real(in);
-    uint32_t bits = get_u32(in, 63);
+    uint32_t bits = get_u32(in, 127);
     member->is_relay = bits & 1;
     member->composed = bits & 2;
     member->warned = bits & 4;
     member->reported = bits & 8;
     member->restricted = bits & 16;
     member->remote = bits & 32;
+    member->independent = bits & 64;
 }
 
 /* The counters of a cluster, for both ways. */
-enum { CLUSTER_COUNTS = 13, CLUSTER_REALS = 11 };
+enum { CLUSTER_COUNTS = 13, CLUSTER_REALS = 13 };
 
 static void cluster_counts(struct cluster *cluster, uint32_t **counts, double **reals)
 {
@@ -138,7 +140,8 @@ static void cluster_counts(struct cluster *cluster, uint32_t **counts, double **
     double *doubles[CLUSTER_REALS] = {
         &cluster->window,      &cluster->novelty, &cluster->content, &cluster->members_nats,
         &cluster->relays_nats, &cluster->words,   &cluster->reports, &cluster->answers,
-        &cluster->absence,     &cluster->mimicry, &cluster->nats,
+        &cluster->absence,     &cluster->mimicry, &cluster->nats,    &cluster->root_nats,
+        &cluster->origins,
     };
     memcpy(counts, all, sizeof all);
     memcpy(reals, doubles, sizeof doubles);
@@ -155,6 +158,7 @@ static void save_cluster(struct cluster *cluster, struct buf *out)
                      (unsigned)cluster->composed << 4 | (unsigned)cluster->cleared << 5 |
                      (unsigned)list_is_member(&cluster->by_zero) << 6);
     put_u64(out, id_of(cluster->zero));
+    put_u64(out, id_of(cluster->root));
     put_i64(out, cluster->first_us);
     put_i64(out, cluster->last_us);
     put_i64(out, cluster->convicted_us);
@@ -233,6 +237,7 @@ static void load_cluster(struct reader *in, struct guard *guard, struct user **u
     uint64_t id = get_u64(in);
     uint32_t rank = get_u32(in, 3), state = get_u32(in, CLUSTER_EXPIRED),
              kind = get_u32(in, LURE_FILE), bits = get_u32(in, 127), zero = get_u32(in, n_users);
+    uint32_t root = get_u32(in, n_users);
     if (in->bad || cluster_by_id(guard, id) != NULL) {
         in->bad = true;
         return;
@@ -243,6 +248,10 @@ static void load_cluster(struct reader *in, struct guard *guard, struct user **u
     list_add_last(&guard->clusters[rank], &cluster->link);
     if ((bits & 64) == 0)
         cluster_share(cluster);
+    if (root != 0) {
+        cluster->root = users[root];
+        cluster->root->n_refs++;
+    }
     cluster->state = state;
     cluster->kind = kind;
     cluster->novel = bits & 1;

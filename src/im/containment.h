@@ -1,5 +1,10 @@
 /*
  * Containment: what the guard orders is carried out, and told to people.
+ *
+ * Retractions find every copy by its lure key in the store.  To our own users,
+ * and to nobody else, the server then speaks as the author, because clients
+ * obey a retraction only from him (semantics.md: taking back); the audit record
+ * says that it was the server.
  */
 #ifndef IM_CONTAINMENT_H
 #define IM_CONTAINMENT_H
@@ -9,20 +14,23 @@
 
 struct gate;
 
-/* On the guard's thread: begins to carry out one order of the guard.  What takes longer goes on by
- * mail and store. */
+/* At the start, before the thread runs: takes up retractions that a stop interrupted. */
+enum err containment_open(struct gate *gate, struct why *why) MUST_CHECK;
+void containment_close(struct gate *gate);
+
+/* On the guard's thread: begins to carry out one order.  What takes longer goes on by mail and
+ * store. */
 void containment_carry_out(struct gate *gate, const struct order *order);
 
-/* At the start, before the thread runs: takes up orders that a stop interrupted. */
-enum err containment_resume(struct gate *gate, struct why *why) MUST_CHECK;
-
-/* Refuses a message in plain words of that language. */
-void containment_refuse(struct home *home, const struct stanza *stanza, struct str lang,
-                        enum reason reason, uint64_t incident);
-
+/* On the guard's thread: the message of this number is about to be held. */
+void containment_will_hold(struct gate *gate, uint64_t message);
+/* From a home: it is in the store now, or could not be kept. */
+void containment_held(struct gate *gate, uint64_t message, bool kept);
 /* A held message as the store keeps it. */
 void containment_write_held(struct buf *out, const struct stanza *stanza, int64_t at_us);
-/* From a home: the held message of this number is in the store, or could not be kept. */
-void containment_held(struct gate *gate, uint64_t message, bool kept);
+
+/* On a home: refuses a message in plain words of that language. */
+void containment_refuse(struct home *home, const struct stanza *stanza, struct str lang,
+                        enum reason reason, uint64_t incident);
 
 #endif

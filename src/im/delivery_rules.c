@@ -1,45 +1,51 @@
 #include "im/delivery_rules.h"
 
-// RFC 6121 Table 1, with our choice where it leaves one.  The rows are cases, the columns types.
-enum {
-    TO_ADDRESSED, // to the resource that the address names
-    TO_ALL,       // to all available resources whose priority is not negative
-    KEEP,         // offline storage, or service-unavailable where it is closed
-    REFUSE,       // service-unavailable
+enum rule {
+    TO_IT,  // to the resource that the address names
+    TO_ALL, // to all available resources whose priority is not negative
+    KEEP,   // offline storage, or service-unavailable where it is closed
+    REFUSE, // service-unavailable
     DROP,
 };
 
-enum rule_case {
+enum found {
     NOBODY,   // no available resource with a priority that is not negative
     SOMEBODY, // at least one
     MATCHED,  // the full JID is that of a connected resource
-    N_CASES,
 };
 
-// to the bare JID (§8.5.2), and in the last row to the full JID of a resource (§8.5.3.1)
-static const unsigned char to_bare[N_CASES][TYPE_HEADLINE + 1] = {
-    [NOBODY] = {[TYPE_NORMAL] = KEEP,
-                [TYPE_CHAT] = KEEP,
-                [TYPE_GROUPCHAT] = REFUSE,
-                [TYPE_HEADLINE] = DROP                     },
-    [SOMEBODY] = {            [TYPE_NORMAL] = TO_ALL,
-                [TYPE_CHAT] = TO_ALL,
-                [TYPE_GROUPCHAT] = REFUSE,
-                [TYPE_HEADLINE] = TO_ALL                 },
-    [MATCHED] = { TO_ADDRESSED,        TO_ADDRESSED, TO_ADDRESSED, TO_ADDRESSED, TO_ADDRESSED},
+// RFC 6121 Table 1, with our choice where it leaves one.
+static const struct {
+    enum found found;
+    bool to_full;
+    enum rule normal, chat, groupchat, headline, error;
+} table[] = {
+    {NOBODY,   false, KEEP,   KEEP,   REFUSE, DROP,   DROP }, // §8.5.2.2
+    {SOMEBODY, false, TO_ALL, TO_ALL, REFUSE, TO_ALL, DROP }, // §8.5.2.1
+    {MATCHED,  true,  TO_IT,  TO_IT,  TO_IT,  TO_IT,  TO_IT}, // §8.5.3.1
+  // §8.5.3.2: nobody has the full JID; a chat message goes the way of the bare one
+    {NOBODY,   true,  REFUSE, KEEP,   REFUSE, DROP,   DROP },
+    {SOMEBODY, true,  REFUSE, TO_ALL, REFUSE, DROP,   DROP },
 };
 
-// §8.5.3.2: to a full JID that nobody has; a chat message then goes the way of the bare JID
-static const unsigned char to_missing[N_CASES][TYPE_HEADLINE + 1] = {
-    [NOBODY] = {[TYPE_NORMAL] = REFUSE,
-                [TYPE_CHAT] = KEEP,
-                [TYPE_GROUPCHAT] = REFUSE,
-                [TYPE_HEADLINE] = DROP},
-    [SOMEBODY] = {[TYPE_NORMAL] = REFUSE,
-                [TYPE_CHAT] = TO_ALL,
-                [TYPE_GROUPCHAT] = REFUSE,
-                [TYPE_HEADLINE] = DROP},
-};
+static enum rule find_rule(enum stanza_type type, bool to_full, enum found found)
+{
+    size_t i = 0;
+    while (table[i].found != found || table[i].to_full != to_full)
+        i++;
+    switch (type) {
+    case TYPE_CHAT:
+        return table[i].chat;
+    case TYPE_GROUPCHAT:
+        return table[i].groupchat;
+    case TYPE_HEADLINE:
+        return table[i].headline;
+    case TYPE_ERROR:
+        return table[i].error;
+    default: // RFC 6121 §5.2.2: an unknown type is normal
+        return table[i].normal;
+    }
+}
 
 static bool has_it(const struct rule_session *session)
 {
@@ -49,7 +55,7 @@ static bool has_it(const struct rule_session *session)
 enum rule_fate delivery_rule(enum stanza_type type, bool to_full, bool may_keep,
                              const struct rule_session *sessions, size_t n, bool *targets)
 {
-    enum rule_case found = NOBODY;
+    enum found found = NOBODY;
     for (size_t i = 0; i < n; i++) {
         targets[i] = false;
         if (to_full && sessions[i].is_addressed)
@@ -57,18 +63,8 @@ enum rule_fate delivery_rule(enum stanza_type type, bool to_full, bool may_keep,
         else if (found == NOBODY && has_it(&sessions[i]))
             found = SOMEBODY;
     }
-    unsigned rule;
-    if (found == MATCHED)
-        rule = TO_ADDRESSED;
-    else if (type == TYPE_ERROR) // §8.5.2.1.1, §8.5.2.2.1, §8.5.3.2.1
-        rule = DROP;
-    else
-        rule =
-            (to_full ? to_missing
-                     : to_bare)[found]
-                               [type <= TYPE_HEADLINE && type != TYPE_UNKNOWN ? type : TYPE_NORMAL];
-    switch (rule) {
-    case TO_ADDRESSED:
+    switch (find_rule(type, to_full, found)) {
+    case TO_IT:
         for (size_t i = 0; i < n; i++)
             targets[i] = sessions[i].is_addressed;
         return RULE_DELIVER;

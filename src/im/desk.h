@@ -11,6 +11,7 @@
 
 struct login_slowdown;
 struct gate;
+struct notices;
 
 /* Set up by the daemon before the workers start; constant afterwards, or safe for any thread. */
 struct service {
@@ -21,7 +22,8 @@ struct service {
     const struct scram_crypto *crypto;
     struct scram_secret secret;
     struct login_slowdown *slowdown; // any thread
-    struct gate *gate;               // the guard's thread; NULL while there is no guard
+    struct gate *gate;               // the guard's thread; NULL: there is none
+    struct notices *notices;         // any thread
     int64_t started_us;              // wall time
 };
 

@@ -57,6 +57,21 @@ static void stamp_keys(struct judging *judging)
     stanza->lure_keys = arena_str(&stanza->arena, str_make((const char *)keys, n * sizeof keys[0]));
 }
 
+void gate_stamp(const struct gate *gate, struct stanza *stanza)
+{
+    struct judging judging = {.stanza = stanza};
+    arena_init(&judging.arena, JUDGING_MOST);
+    lure_list_init(&judging.lures, gate->rules, &judging.arena);
+    lures_of_stanza(&judging.lures, stanza->root);
+    struct lure_people people = {
+        .names = {jid_bare(&stanza->from), jid_bare(&stanza->to)},
+          .n = 2
+    };
+    lure_list_keys(&judging.lures, &people);
+    stamp_keys(&judging);
+    arena_done(&judging.arena);
+}
+
 static struct str body_of(const struct stanza *stanza)
 {
     struct str body = element_child_text(stanza->root, NS_CLIENT, STR("body"));

@@ -18,10 +18,12 @@
 
 struct guard_config;
 
-/* The guard's thread: brings its state back from the store (snapshot, then the events since) and
- * starts.  clock_rate: tests only, else 1. */
+/* The guard, with its state brought back from the store (snapshot, then the events since).
+ * clock_rate: tests only, else 1. */
 enum err gate_new(struct service *service, const struct guard_config *config, uint64_t seed,
                   double clock_rate, struct gate **out, struct why *why) MUST_CHECK;
+/* Starts its thread; the homes exist. */
+enum err gate_start(struct gate *gate, struct why *why) MUST_CHECK;
 /* Takes a last snapshot and ends the thread; the workers have ended before. */
 void gate_free(struct gate **gate);
 

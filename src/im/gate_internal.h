@@ -27,6 +27,7 @@ struct gate {
     uint64_t n_since_snapshot;
     int64_t snapshot_us; // loop time of the last one
     bool snapshot_busy;
+    struct containment *containment;
     atomic_uint_fast64_t next_message; // numbers of judged messages; any thread
 };
 
@@ -55,6 +56,9 @@ struct judging {
     struct store_record_put held; // when it is to be held: kept before it is acknowledged
     struct buf held_value;
 };
+
+/* Finds a stanza's lures anew and gives it their keys; before sealing. */
+void gate_stamp(const struct gate *gate, struct stanza *stanza);
 
 /* On the guard's thread: judges, logs, carries out orders, mails the judging home. */
 void gate_judge(struct mail *mail);

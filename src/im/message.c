@@ -306,16 +306,19 @@ void message_arrived(struct account *account, struct routed *routed)
         return;
     }
     bool archived = message_is_archivable(stanza) && archive_wants(account, &stanza->from);
+    // a row for what may have to be taken back, archive or not: the store keeps it by its keys
+    bool has_lure = stanza->lure_keys.len > 0;
     // a row that exists anyway may serve as spool too; without one it is needed where nobody is
     // there, and where the sender will be told that we have it (XEP-0198)
-    bool spooled = keepable && room && (archived || fate == RULE_OFFLINE || routed->ticket != NULL);
+    bool spooled = keepable && room &&
+                   (archived || has_lure || fate == RULE_OFFLINE || routed->ticket != NULL);
     struct delivery *delivery = calloc(1, sizeof *delivery);
     must(delivery != NULL);
     delivery->account = account;
     delivery->routed = routed;
     delivery->archived = archived;
     delivery->spooled = spooled;
-    delivery->state = archived || spooled ? WAITS_FOR_ROW : READY_TO_GO;
+    delivery->state = archived || has_lure || spooled ? WAITS_FOR_ROW : READY_TO_GO;
     account_hold(account);
     list_add_last(&account->deliveries, &delivery->link);
     if (delivery->state == READY_TO_GO) {

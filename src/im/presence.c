@@ -78,7 +78,7 @@ static void seen(struct store_request *request)
 {
     struct seeing *seeing = CONTAINER_OF(request, struct seeing, op.request);
     store_release(request);
-    own_text_free(&seeing->status);
+    own_str_free(&seeing->status);
     free(seeing);
 }
 
@@ -89,11 +89,11 @@ static void remember_leaving(struct account *account, struct str status)
     if (session->available && !session->ending)
         return;
     account->last_activity_us = clock_wall_us();
-    own_text_free(&account->last_status);
-    account->last_status = own_text(status);
+    own_str_free(&account->last_status);
+    account->last_status = own_str(status);
     struct seeing *seeing = calloc(1, sizeof *seeing);
     must(seeing != NULL);
-    seeing->status = own_text(status);
+    seeing->status = own_str(status);
     seeing->op.account = account->number;
     seeing->op.active_us = account->last_activity_us;
     seeing->op.status = seeing->status;

@@ -36,9 +36,9 @@ static void item_free(struct roster_item *item)
 {
     list_leave(&item->link);
     own_jid_free(&item->jid);
-    own_text_free(&item->name);
+    own_str_free(&item->name);
     for (size_t i = 0; i < item->n_groups; i++)
-        own_text_free(&item->groups[i]);
+        own_str_free(&item->groups[i]);
     free(item->groups);
     free(item);
 }
@@ -48,7 +48,7 @@ static void request_free(struct roster *roster, struct roster_request *request)
     list_leave(&request->link);
     roster->n_requests--;
     own_jid_free(&request->from);
-    own_text_free(&request->stanza);
+    own_str_free(&request->stanza);
     free(request);
 }
 
@@ -110,23 +110,23 @@ static struct roster_item *item_new(struct str bare)
     must(item != NULL);
     struct jid jid = jid_of_prepared(bare);
     item->jid = own_jid(&jid);
-    item->name = own_text(STR_EMPTY);
+    item->name = own_str(STR_EMPTY);
     return item;
 }
 
 static void item_name(struct roster_item *item, struct str name, const struct str *groups,
                       size_t n_groups)
 {
-    own_text_free(&item->name);
-    item->name = own_text(name);
+    own_str_free(&item->name);
+    item->name = own_str(name);
     for (size_t i = 0; i < item->n_groups; i++)
-        own_text_free(&item->groups[i]);
+        own_str_free(&item->groups[i]);
     free(item->groups);
     item->groups = n_groups > 0 ? calloc(n_groups, sizeof *item->groups) : NULL;
     must(n_groups == 0 || item->groups != NULL);
     item->n_groups = n_groups;
     for (size_t i = 0; i < n_groups; i++)
-        item->groups[i] = own_text(groups[i]);
+        item->groups[i] = own_str(groups[i]);
 }
 
 // RFC 6121 A.1: an item that is nothing but a pre-approval is the server's own note.
@@ -180,7 +180,7 @@ void roster_remember_request(struct account *account, struct str from, struct st
     must(request != NULL);
     struct jid jid = jid_of_prepared(from);
     request->from = own_jid(&jid);
-    request->stanza = own_text(stanza);
+    request->stanza = own_str(stanza);
     list_add_last(&roster->requests, &request->link);
     roster->n_requests++;
 }

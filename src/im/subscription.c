@@ -1,6 +1,6 @@
 #include "im/subscription.h"
 
-#include <stddef.h>
+#include "base/must.h"
 
 static const struct {
     const char *name;
@@ -17,143 +17,108 @@ static const struct {
     [SUB_BOTH] = {"both", true,  true,  false, false},
 };
 
-// The tables of appendix A as it prints them: for each state the new one, and whether the stanza is
-// routed (outbound) or delivered (inbound).
+// The tables of appendix A, A.2.1 to A.3.4: the event, the state, the new state,
+// and whether the stanza is routed (outbound) or delivered (inbound).
 struct row {
+    enum subscription_event event;
+    enum subscription state;
     enum subscription next;
     bool passes;
 };
 
-static const struct row rows[SUB_N_EVENTS][SUB_N_STATES] =
-    {
-  // A.2.1
-        [SENT_SUBSCRIBE] =
-            {
-                              [SUB_NONE] = {SUB_NONE_OUT, true},
-                              [SUB_NONE_OUT] = {SUB_NONE_OUT, true},
-                              [SUB_NONE_IN] = {SUB_NONE_OUT_IN, true},
-                              [SUB_NONE_OUT_IN] = {SUB_NONE_OUT_IN, true},
-                              [SUB_TO] = {SUB_TO, true},
-                              [SUB_TO_IN] = {SUB_TO_IN, true},
-                              [SUB_FROM] = {SUB_FROM_OUT, true},
-                              [SUB_FROM_OUT] = {SUB_FROM_OUT, true},
-                              [SUB_BOTH] = {SUB_BOTH, true},
-                              },
- // A.2.2
-        [SENT_UNSUBSCRIBE] =
-            {
-                              [SUB_NONE] = {SUB_NONE, true},
-                              [SUB_NONE_OUT] = {SUB_NONE, true},
-                              [SUB_NONE_IN] = {SUB_NONE_IN, true},
-                              [SUB_NONE_OUT_IN] = {SUB_NONE_IN, true},
-                              [SUB_TO] = {SUB_NONE, true},
-                              [SUB_TO_IN] = {SUB_NONE_IN, true},
-                              [SUB_FROM] = {SUB_FROM, true},
-                              [SUB_FROM_OUT] = {SUB_FROM, true},
-                              [SUB_BOTH] = {SUB_FROM, true},
-                              },
- // A.2.3
-        [SENT_SUBSCRIBED] =
-            {
-                              [SUB_NONE] = {SUB_NONE, false},
-                              [SUB_NONE_OUT] = {SUB_NONE_OUT, false},
-                              [SUB_NONE_IN] = {SUB_FROM, true},
-                              [SUB_NONE_OUT_IN] = {SUB_FROM_OUT, true},
-                              [SUB_TO] = {SUB_TO, false},
-                              [SUB_TO_IN] = {SUB_BOTH, true},
-                              [SUB_FROM] = {SUB_FROM, false},
-                              [SUB_FROM_OUT] = {SUB_FROM_OUT, false},
-                              [SUB_BOTH] = {SUB_BOTH, false},
-                              },
- // A.2.4
-        [SENT_UNSUBSCRIBED] =
-            {
-                              [SUB_NONE] = {SUB_NONE, false},
-                              [SUB_NONE_OUT] = {SUB_NONE_OUT, false},
-                              [SUB_NONE_IN] = {SUB_NONE, true},
-                              [SUB_NONE_OUT_IN] = {SUB_NONE_OUT, true},
-                              [SUB_TO] = {SUB_TO, false},
-                              [SUB_TO_IN] = {SUB_TO, true},
-                              [SUB_FROM] = {SUB_NONE, true},
-                              [SUB_FROM_OUT] = {SUB_NONE_OUT, true},
-                              [SUB_BOTH] = {SUB_TO, true},
-                              },
- // A.3.1
-        [GOT_SUBSCRIBE] =
-            {
-                              [SUB_NONE] = {SUB_NONE_IN, true},
-                              [SUB_NONE_OUT] = {SUB_NONE_OUT_IN, true},
-                              [SUB_NONE_IN] = {SUB_NONE_IN, false},
-                              [SUB_NONE_OUT_IN] = {SUB_NONE_OUT_IN, false},
-                              [SUB_TO] = {SUB_TO_IN, true},
-                              [SUB_TO_IN] = {SUB_TO_IN, false},
-                              [SUB_FROM] = {SUB_FROM, false},
-                              [SUB_FROM_OUT] = {SUB_FROM_OUT, false},
-                              [SUB_BOTH] = {SUB_BOTH, false},
-                              },
- // A.3.2
-        [GOT_UNSUBSCRIBE] =
-            {
-                              [SUB_NONE] = {SUB_NONE, false},
-                              [SUB_NONE_OUT] = {SUB_NONE_OUT, false},
-                              [SUB_NONE_IN] = {SUB_NONE, true},
-                              [SUB_NONE_OUT_IN] = {SUB_NONE_OUT, true},
-                              [SUB_TO] = {SUB_TO, false},
-                              [SUB_TO_IN] = {SUB_TO, true},
-                              [SUB_FROM] = {SUB_NONE, true},
-                              [SUB_FROM_OUT] = {SUB_NONE_OUT, true},
-                              [SUB_BOTH] = {SUB_TO, true},
-                              },
- // A.3.3
-        [GOT_SUBSCRIBED] =
-            {
-                              [SUB_NONE] = {SUB_NONE, false},
-                              [SUB_NONE_OUT] = {SUB_TO, true},
-                              [SUB_NONE_IN] = {SUB_NONE_IN, false},
-                              [SUB_NONE_OUT_IN] = {SUB_TO_IN, true},
-                              [SUB_TO] = {SUB_TO, false},
-                              [SUB_TO_IN] = {SUB_TO_IN, false},
-                              [SUB_FROM] = {SUB_FROM, false},
-                              [SUB_FROM_OUT] = {SUB_BOTH, true},
-                              [SUB_BOTH] = {SUB_BOTH, false},
-                              },
- // A.3.4
-        [GOT_UNSUBSCRIBED] =
-            {
-                              [SUB_NONE] = {SUB_NONE, false},
-                              [SUB_NONE_OUT] = {SUB_NONE, true},
-                              [SUB_NONE_IN] = {SUB_NONE_IN, false},
-                              [SUB_NONE_OUT_IN] = {SUB_NONE_IN, true},
-                              [SUB_TO] = {SUB_NONE, true},
-                              [SUB_TO_IN] = {SUB_NONE_IN, true},
-                              [SUB_FROM] = {SUB_FROM, false},
-                              [SUB_FROM_OUT] = {SUB_FROM, true},
-                              [SUB_BOTH] = {SUB_FROM, true},
-                              },
+static const struct row rows[] = {
+    {SENT_SUBSCRIBE,    SUB_NONE,        SUB_NONE_OUT,    true },
+    {SENT_SUBSCRIBE,    SUB_NONE_OUT,    SUB_NONE_OUT,    true },
+    {SENT_SUBSCRIBE,    SUB_NONE_IN,     SUB_NONE_OUT_IN, true },
+    {SENT_SUBSCRIBE,    SUB_NONE_OUT_IN, SUB_NONE_OUT_IN, true },
+    {SENT_SUBSCRIBE,    SUB_TO,          SUB_TO,          true },
+    {SENT_SUBSCRIBE,    SUB_TO_IN,       SUB_TO_IN,       true },
+    {SENT_SUBSCRIBE,    SUB_FROM,        SUB_FROM_OUT,    true },
+    {SENT_SUBSCRIBE,    SUB_FROM_OUT,    SUB_FROM_OUT,    true },
+    {SENT_SUBSCRIBE,    SUB_BOTH,        SUB_BOTH,        true },
+
+    {SENT_UNSUBSCRIBE,  SUB_NONE,        SUB_NONE,        true },
+    {SENT_UNSUBSCRIBE,  SUB_NONE_OUT,    SUB_NONE,        true },
+    {SENT_UNSUBSCRIBE,  SUB_NONE_IN,     SUB_NONE_IN,     true },
+    {SENT_UNSUBSCRIBE,  SUB_NONE_OUT_IN, SUB_NONE_IN,     true },
+    {SENT_UNSUBSCRIBE,  SUB_TO,          SUB_NONE,        true },
+    {SENT_UNSUBSCRIBE,  SUB_TO_IN,       SUB_NONE_IN,     true },
+    {SENT_UNSUBSCRIBE,  SUB_FROM,        SUB_FROM,        true },
+    {SENT_UNSUBSCRIBE,  SUB_FROM_OUT,    SUB_FROM,        true },
+    {SENT_UNSUBSCRIBE,  SUB_BOTH,        SUB_FROM,        true },
+
+    {SENT_SUBSCRIBED,   SUB_NONE,        SUB_NONE,        false},
+    {SENT_SUBSCRIBED,   SUB_NONE_OUT,    SUB_NONE_OUT,    false},
+    {SENT_SUBSCRIBED,   SUB_NONE_IN,     SUB_FROM,        true },
+    {SENT_SUBSCRIBED,   SUB_NONE_OUT_IN, SUB_FROM_OUT,    true },
+    {SENT_SUBSCRIBED,   SUB_TO,          SUB_TO,          false},
+    {SENT_SUBSCRIBED,   SUB_TO_IN,       SUB_BOTH,        true },
+    {SENT_SUBSCRIBED,   SUB_FROM,        SUB_FROM,        false},
+    {SENT_SUBSCRIBED,   SUB_FROM_OUT,    SUB_FROM_OUT,    false},
+    {SENT_SUBSCRIBED,   SUB_BOTH,        SUB_BOTH,        false},
+
+    {SENT_UNSUBSCRIBED, SUB_NONE,        SUB_NONE,        false},
+    {SENT_UNSUBSCRIBED, SUB_NONE_OUT,    SUB_NONE_OUT,    false},
+    {SENT_UNSUBSCRIBED, SUB_NONE_IN,     SUB_NONE,        true },
+    {SENT_UNSUBSCRIBED, SUB_NONE_OUT_IN, SUB_NONE_OUT,    true },
+    {SENT_UNSUBSCRIBED, SUB_TO,          SUB_TO,          false},
+    {SENT_UNSUBSCRIBED, SUB_TO_IN,       SUB_TO,          true },
+    {SENT_UNSUBSCRIBED, SUB_FROM,        SUB_NONE,        true },
+    {SENT_UNSUBSCRIBED, SUB_FROM_OUT,    SUB_NONE_OUT,    true },
+    {SENT_UNSUBSCRIBED, SUB_BOTH,        SUB_TO,          true },
+
+    {GOT_SUBSCRIBE,     SUB_NONE,        SUB_NONE_IN,     true },
+    {GOT_SUBSCRIBE,     SUB_NONE_OUT,    SUB_NONE_OUT_IN, true },
+    {GOT_SUBSCRIBE,     SUB_NONE_IN,     SUB_NONE_IN,     false},
+    {GOT_SUBSCRIBE,     SUB_NONE_OUT_IN, SUB_NONE_OUT_IN, false},
+    {GOT_SUBSCRIBE,     SUB_TO,          SUB_TO_IN,       true },
+    {GOT_SUBSCRIBE,     SUB_TO_IN,       SUB_TO_IN,       false},
+    {GOT_SUBSCRIBE,     SUB_FROM,        SUB_FROM,        false},
+    {GOT_SUBSCRIBE,     SUB_FROM_OUT,    SUB_FROM_OUT,    false},
+    {GOT_SUBSCRIBE,     SUB_BOTH,        SUB_BOTH,        false},
+
+    {GOT_UNSUBSCRIBE,   SUB_NONE,        SUB_NONE,        false},
+    {GOT_UNSUBSCRIBE,   SUB_NONE_OUT,    SUB_NONE_OUT,    false},
+    {GOT_UNSUBSCRIBE,   SUB_NONE_IN,     SUB_NONE,        true },
+    {GOT_UNSUBSCRIBE,   SUB_NONE_OUT_IN, SUB_NONE_OUT,    true },
+    {GOT_UNSUBSCRIBE,   SUB_TO,          SUB_TO,          false},
+    {GOT_UNSUBSCRIBE,   SUB_TO_IN,       SUB_TO,          true },
+    {GOT_UNSUBSCRIBE,   SUB_FROM,        SUB_NONE,        true },
+    {GOT_UNSUBSCRIBE,   SUB_FROM_OUT,    SUB_NONE_OUT,    true },
+    {GOT_UNSUBSCRIBE,   SUB_BOTH,        SUB_TO,          true },
+
+    {GOT_SUBSCRIBED,    SUB_NONE,        SUB_NONE,        false},
+    {GOT_SUBSCRIBED,    SUB_NONE_OUT,    SUB_TO,          true },
+    {GOT_SUBSCRIBED,    SUB_NONE_IN,     SUB_NONE_IN,     false},
+    {GOT_SUBSCRIBED,    SUB_NONE_OUT_IN, SUB_TO_IN,       true },
+    {GOT_SUBSCRIBED,    SUB_TO,          SUB_TO,          false},
+    {GOT_SUBSCRIBED,    SUB_TO_IN,       SUB_TO_IN,       false},
+    {GOT_SUBSCRIBED,    SUB_FROM,        SUB_FROM,        false},
+    {GOT_SUBSCRIBED,    SUB_FROM_OUT,    SUB_BOTH,        true },
+    {GOT_SUBSCRIBED,    SUB_BOTH,        SUB_BOTH,        false},
+
+    {GOT_UNSUBSCRIBED,  SUB_NONE,        SUB_NONE,        false},
+    {GOT_UNSUBSCRIBED,  SUB_NONE_OUT,    SUB_NONE,        true },
+    {GOT_UNSUBSCRIBED,  SUB_NONE_IN,     SUB_NONE_IN,     false},
+    {GOT_UNSUBSCRIBED,  SUB_NONE_OUT_IN, SUB_NONE_IN,     true },
+    {GOT_UNSUBSCRIBED,  SUB_TO,          SUB_NONE,        true },
+    {GOT_UNSUBSCRIBED,  SUB_TO_IN,       SUB_NONE_IN,     true },
+    {GOT_UNSUBSCRIBED,  SUB_FROM,        SUB_FROM,        false},
+    {GOT_UNSUBSCRIBED,  SUB_FROM_OUT,    SUB_FROM,        true },
+    {GOT_UNSUBSCRIBED,  SUB_BOTH,        SUB_FROM,        true },
 };
+
+// In the order of the tables: by event, then by state.
+static const struct row *row_of(enum subscription state, enum subscription_event event)
+{
+    const struct row *row = &rows[event * SUB_N_STATES + state];
+    must(row->event == event && row->state == state);
+    return row;
+}
 
 static bool is_outbound(enum subscription_event event)
 {
     return event <= SENT_UNSUBSCRIBED;
-}
-
-// §3.4: what the approval changes in the tables.
-static struct row row_of(enum subscription state, bool approved, enum subscription_event event,
-                         bool *replies)
-{
-    struct row row = rows[event][state];
-    *replies = false;
-    if (event != GOT_SUBSCRIBE)
-        return row;
-    if (states[state].from) {
-        // A.3.1, its note: the contact does not know that he is subscribed already
-        *replies = true;
-    } else if (approved) {
-        *replies = true;
-        row =
-            (struct row){subscription_of(states[state].to, true, states[state].out, false), false};
-    }
-    return row;
 }
 
 static bool approval_after(enum subscription state, bool approved, enum subscription_event event)
@@ -170,26 +135,30 @@ static bool approval_after(enum subscription state, bool approved, enum subscrip
 struct subscription_step subscription_step(enum subscription state, bool approved,
                                            enum subscription_event event)
 {
-    bool replies;
-    struct row row = row_of(state, approved, event, &replies);
+    const struct row *row = row_of(state, event);
     struct subscription_step step = {
-        .next = row.next,
+        .next = row->next,
         .approved = approval_after(state, approved, event),
     };
-    if (row.passes)
+    // A.3.1, its note: the contact does not know that he is subscribed already; §3.4: or was
+    // approved ahead of his asking
+    bool replies = event == GOT_SUBSCRIBE && (states[state].from || approved);
+    if (replies)
+        step.next = subscription_of(states[state].to, true, states[state].out, false);
+    if (row->passes && !replies)
         step.acts |= is_outbound(event) ? SUB_ROUTE : SUB_DELIVER;
     if (replies)
         step.acts |= SUB_REPLY;
-    if (states[state].to != states[row.next].to || states[state].from != states[row.next].from ||
-        states[state].out != states[row.next].out || step.approved != approved)
+    if (states[state].to != states[step.next].to || states[state].from != states[step.next].from ||
+        states[state].out != states[step.next].out || step.approved != approved)
         step.acts |= SUB_PUSH;
-    if (states[state].in != states[row.next].in)
+    if (states[state].in != states[step.next].in)
         step.acts |= SUB_PENDING;
     // §3.1.3, §3.1.5: a fresh subscriber, or one who has forgotten that he is one
-    if ((states[row.next].from && !states[state].from) || replies)
+    if ((states[step.next].from && !states[state].from) || replies)
         step.acts |= SUB_PRESENCE;
     // §3.2.2, §3.3.3
-    if (states[state].from && !states[row.next].from)
+    if (states[state].from && !states[step.next].from)
         step.acts |= SUB_UNAVAILABLE;
     return step;
 }

@@ -33,7 +33,7 @@ static void account_free(struct account *account)
     table_remove(&account->home->accounts, account->jid.full);
     account->home->events->forgotten(account);
     own_jid_free(&account->jid);
-    own_text_free(&account->last_status);
+    own_str_free(&account->last_status);
     free(account);
 }
 
@@ -43,8 +43,8 @@ static void take_in(struct account *account, const struct store_account_load *lo
     account->n_spooled = loaded->n_spooled;
     account->last_activity_us = loaded->account.active_us;
     account->created_us = loaded->account.created_us;
-    own_text_free(&account->last_status);
-    account->last_status = own_text(loaded->account.active_status);
+    own_str_free(&account->last_status);
+    account->last_status = own_str(loaded->account.active_status);
     account->home->events->loaded(account, loaded);
 }
 
@@ -90,7 +90,7 @@ void account_want(struct home *home, const struct jid *bare, struct account_wait
         account->magic = MAGIC_ACCOUNT;
         account->home = home;
         account->jid = own_jid(bare);
-        account->last_status = own_text(STR_EMPTY);
+        account->last_status = own_str(STR_EMPTY);
         list_init(&account->waiters);
         list_init(&account->sessions);
         list_init(&account->deliveries);

@@ -11,7 +11,7 @@ static char *take(size_t size)
     return at;
 }
 
-struct str own_text(struct str text)
+struct str own_str(struct str text)
 {
     char *at = take(text.len + 1);
     if (text.len > 0)
@@ -22,7 +22,7 @@ struct str own_text(struct str text)
 
 struct jid own_jid(const struct jid *jid)
 {
-    return jid_of_prepared(own_text(jid->full));
+    return jid_of_prepared(own_str(jid->full));
 }
 
 struct jid own_jid_with_resource(const struct jid *bare, struct str resource)
@@ -36,7 +36,7 @@ struct jid own_jid_with_resource(const struct jid *bare, struct str resource)
     return jid_of_prepared(str_make(at, len));
 }
 
-void own_text_free(struct str *text)
+void own_str_free(struct str *text)
 {
     free((char *)text->at);
     *text = STR_EMPTY;

@@ -7,12 +7,12 @@
 
 #include "xmpp/jid.h"
 
-struct str own_text(struct str text);
+struct str own_str(struct str text);
 struct jid own_jid(const struct jid *jid);
 /* bare with a prepared resource. */
 struct jid own_jid_with_resource(const struct jid *bare, struct str resource);
 /* Both leave the value empty. */
-void own_text_free(struct str *text);
+void own_str_free(struct str *text);
 void own_jid_free(struct jid *jid);
 
 #endif

@@ -34,7 +34,7 @@ struct session *session_new(struct account *account, struct str resource)
     session->home = home;
     session->account = account;
     session->jid = own_jid_with_resource(&account->jid, resource);
-    session->lang = own_text(STR_EMPTY);
+    session->lang = own_str(STR_EMPTY);
     session->started_us = clock_wall_us();
     list_init(&session->outbox);
     must(table_put(&home->sessions, id_key(&session->id), session) == OK);
@@ -61,7 +61,7 @@ void session_free(struct session **session)
     if (s->sm != NULL)
         loop_timer_cancel(&s->sm->timer);
     own_jid_free(&s->jid);
-    own_text_free(&s->lang);
+    own_str_free(&s->lang);
     free(s->sm);
     free(s);
 }
@@ -99,8 +99,8 @@ void session_sm_start(struct session *session, struct sm *sm)
 
 void session_set_lang(struct session *session, struct str lang)
 {
-    own_text_free(&session->lang);
-    session->lang = own_text(lang);
+    own_str_free(&session->lang);
+    session->lang = own_str(lang);
 }
 
 void out_free(struct out **out)

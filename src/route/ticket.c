@@ -6,12 +6,27 @@
 
 #include <stdlib.h>
 
-struct ticket *ticket_new(struct home *home, uint64_t session, uint32_t h)
+static void tell_session(struct ticket *ticket)
+{
+    struct session *session = session_find(ticket->home, ticket->session);
+    if (session != NULL)
+        session_ticket_done(session, ticket->h);
+}
+
+struct ticket *ticket_new_for(struct home *home, void (*done)(struct ticket *ticket), void *context)
 {
     struct ticket *ticket = malloc(sizeof *ticket);
     must(ticket != NULL);
-    *ticket = (struct ticket){.home = home, .session = session, .h = h};
+    *ticket = (struct ticket){.home = home, .done = done, .context = context};
     atomic_init(&ticket->refs, 1);
+    return ticket;
+}
+
+struct ticket *ticket_new(struct home *home, uint64_t session, uint32_t h)
+{
+    struct ticket *ticket = ticket_new_for(home, tell_session, NULL);
+    ticket->session = session;
+    ticket->h = h;
     return ticket;
 }
 
@@ -25,9 +40,7 @@ struct ticket *ticket_ref(struct ticket *ticket)
 static void come_home(struct mail *mail)
 {
     struct ticket *ticket = CONTAINER_OF(mail, struct ticket, mail);
-    struct session *session = session_find(ticket->home, ticket->session);
-    if (session != NULL)
-        session_ticket_done(session, ticket->h);
+    ticket->done(ticket);
     free(ticket);
 }
 

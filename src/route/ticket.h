@@ -20,6 +20,8 @@ struct home;
 struct ticket {
     struct mail mail; // carries the news home
     struct home *home;
+    void (*done)(struct ticket *ticket); // on the home, before the ticket goes
+    void *context;
     uint64_t session; // its id at that home
     uint32_t h;       // the stanza's number, XEP-0198 4
     atomic_uint refs;
@@ -27,6 +29,10 @@ struct ticket {
 
 /* One reference for the caller; on the session's home. */
 struct ticket *ticket_new(struct home *home, uint64_t session, uint32_t h);
+/* The same for somebody who is no session: done runs on the home when all is durable (or refused).
+ */
+struct ticket *ticket_new_for(struct home *home, void (*done)(struct ticket *ticket),
+                              void *context);
 /* NULL is fine. */
 struct ticket *ticket_ref(struct ticket *ticket);
 /* NULL is fine; nulls the pointer; any thread. */

@@ -50,7 +50,6 @@ enum event {
     RESOURCE_BOUND,
     RESOURCE_REFUSED,
     CLOSED_BY_US,
-    N_EVENTS,
 };
 
 struct stream {
@@ -233,11 +232,14 @@ void stream_fail(struct stream *stream, enum stream_condition condition, const c
 // The table's machinery.
 
 struct move {
+    enum stream_state state;
+    enum event event;
     void (*act)(struct stream *stream, struct element *element);
     enum stream_state next; // set before act runs, which may move on
 };
 
-static const struct move moves[STREAM_N_STATES][N_EVENTS];
+// The row of the table below; NULL when there is none.
+static const struct move *find_move(const struct stream *stream, enum event event);
 
 static void unexpected(struct stream *stream, enum event event)
 {
@@ -265,8 +267,8 @@ static void unexpected(struct stream *stream, enum event event)
 
 static void move(struct stream *stream, enum event event, struct element *element)
 {
-    const struct move *m = &moves[stream->state][event];
-    if (m->act == NULL) {
+    const struct move *m = find_move(stream, event);
+    if (m == NULL) {
         unexpected(stream, event);
         return;
     }
@@ -279,7 +281,7 @@ static bool is_due(const struct stream *stream, enum event event)
 {
     if (stream->state == STREAM_CLOSED || stream->state == STREAM_CLOSING)
         return false;
-    must(moves[stream->state][event].act != NULL);
+    must(find_move(stream, event) != NULL);
     return true;
 }
 
@@ -803,115 +805,90 @@ static void close_at_once(struct stream *stream, struct element *element)
     finish(stream, STREAM_ENDED_BY_US, NULL);
 }
 
-// {act, next state}: what happens in a state.  What is not here ends the stream (unexpected).
-static const struct move moves[STREAM_N_STATES][N_EVENTS] =
-    {
-        [STREAM_OPENING] =
-            {
-                              [GOT_HEADER] = {read_header, STREAM_GREETING},
-                              [GOT_END] = {end_too, STREAM_CLOSED},
-                              [CLOSED_BY_US] = {close_at_once, STREAM_CLOSED},
-                              },
-        [STREAM_GREETING] =
-            {
-                              [IS_STRANGER] = {offer_login, STREAM_OFFERED},
-                              [IS_KNOWN] = {offer_binding, STREAM_READY},
-                              },
-        [STREAM_OFFERED] =
-            {
-                              [GOT_STARTTLS] = {start_tls, STREAM_SECURING},
-                              [GOT_AUTH] = {begin_login, STREAM_LOGIN},
-                              [GOT_RESPONSE] = {out_of_order, STREAM_OFFERED},
-                              [GOT_ABORT] = {abort_login, STREAM_OFFERED},
-                              [GOT_REGISTRATION] = {ask_registration, STREAM_OFFERED},
-                              [GOT_ERROR] = {end_too, STREAM_CLOSED},
-                              [GOT_END] = {end_too, STREAM_CLOSED},
-                              [CLOSED_BY_US] = {close_first, STREAM_CLOSING},
-                              },
-        [STREAM_SECURING] =
-            {
-                              [TLS_DONE] = {is_secured, STREAM_OPENING},
-                              [CLOSED_BY_US] = {close_at_once, STREAM_CLOSED},
-                              },
-        [STREAM_LOGIN] =
-            {
-                              [STEP_CHALLENGE] = {send_challenge, STREAM_CHALLENGED},
-                              [STEP_LOOKUP] = {ask_credentials, STREAM_LOOKUP},
-                              [STEP_CHECK] = {ask_check, STREAM_CHECKING},
-                              [STEP_SUCCESS] = {welcome, STREAM_MOVING},
-                              [STEP_FAILURE] = {login_failed, STREAM_REFUSING},
-                              },
-        [STREAM_LOOKUP] =
-            {
-                              [LOOKED_UP] = {no_act, STREAM_LOGIN},
-                              [CLOSED_BY_US] = {close_first, STREAM_CLOSING},
-                              },
-        [STREAM_CHALLENGED] =
-            {
-                              [GOT_RESPONSE] = {go_on_login, STREAM_LOGIN},
-                              [GOT_ABORT] = {abort_login, STREAM_OFFERED},
-                              [GOT_AUTH] = {out_of_order, STREAM_OFFERED},
-                              [GOT_ERROR] = {end_too, STREAM_CLOSED},
-                              [GOT_END] = {end_too, STREAM_CLOSED},
-                              [CLOSED_BY_US] = {close_first, STREAM_CLOSING},
-                              },
-        [STREAM_CHECKING] =
-            {
-                              [CHECKED] = {no_act, STREAM_LOGIN},
-                              [CLOSED_BY_US] = {close_first, STREAM_CLOSING},
-                              },
-        [STREAM_REFUSING] =
-            {
-                              [REFUSED] = {refuse_login, STREAM_OFFERED},
-                              [CLOSED_BY_US] = {close_first, STREAM_CLOSING},
-                              },
-        [STREAM_MOVING] =
-            {
-                              [CONTINUED] = {no_act, STREAM_OPENING},
-                              [CLOSED_BY_US] = {close_at_once, STREAM_CLOSED},
-                              },
-        [STREAM_READY] =
-            {
-                              [GOT_BIND] = {ask_resource, STREAM_BINDING},
-                              [GOT_RESUME] = {ask_resumption, STREAM_RESUMING},
-                              [GOT_SM] = {refuse_sm, STREAM_READY},
-                              [GOT_CSI] = {got_csi, STREAM_READY},
-                              [GOT_ERROR] = {end_too, STREAM_CLOSED},
-                              [GOT_END] = {end_too, STREAM_CLOSED},
-                              [CLOSED_BY_US] = {close_first, STREAM_CLOSING},
-                              },
-        [STREAM_RESUMING] =
-            {
-                              [RESUMED] = {no_act, STREAM_BOUND},
-                              [NOT_RESUMED] = {no_act, STREAM_READY},
-                              [CLOSED_BY_US] = {close_first, STREAM_CLOSING},
-                              },
-        [STREAM_BINDING] =
-            {
-                              [RESOURCE_BOUND] = {is_bound, STREAM_BOUND},
-                              [RESOURCE_REFUSED] = {no_act, STREAM_READY},
-                              [CLOSED_BY_US] = {close_first, STREAM_CLOSING},
-                              },
-        [STREAM_BOUND] =
-            {
-                              [GOT_STANZA] = {got_stanza, STREAM_BOUND},
-                              [GOT_SM] = {got_sm, STREAM_BOUND},
-                              [GOT_RESUME] = {got_sm, STREAM_BOUND},
-                              [GOT_CSI] = {got_csi, STREAM_BOUND},
-                              [GOT_ERROR] = {ask_last_words, STREAM_ENDING},
-                              [GOT_END] = {ask_last_words, STREAM_ENDING},
-                              [CLOSED_BY_US] = {close_first, STREAM_CLOSING},
-                              },
-        [STREAM_ENDING] =
-            {
-                              [CLOSED_BY_US] = {end_too, STREAM_CLOSED},
-                              },
-        [STREAM_CLOSING] =
-            {
-                              [GOT_END] = {close_at_once, STREAM_CLOSED},
-                              [GOT_ERROR] = {close_at_once, STREAM_CLOSED},
-                              },
+// What happens.  A missing row ends the stream (unexpected).  The search is linear, so what happens
+// for every stanza comes first.
+static const struct move moves[] = {
+    {STREAM_BOUND,      GOT_STANZA,       got_stanza,       STREAM_BOUND     },
+    {STREAM_BOUND,      GOT_SM,           got_sm,           STREAM_BOUND     },
+    {STREAM_BOUND,      GOT_RESUME,       got_sm,           STREAM_BOUND     },
+    {STREAM_BOUND,      GOT_CSI,          got_csi,          STREAM_BOUND     },
+    {STREAM_BOUND,      GOT_ERROR,        ask_last_words,   STREAM_ENDING    },
+    {STREAM_BOUND,      GOT_END,          ask_last_words,   STREAM_ENDING    },
+    {STREAM_BOUND,      CLOSED_BY_US,     close_first,      STREAM_CLOSING   },
+
+    {STREAM_OPENING,    GOT_HEADER,       read_header,      STREAM_GREETING  },
+    {STREAM_OPENING,    GOT_END,          end_too,          STREAM_CLOSED    },
+    {STREAM_OPENING,    CLOSED_BY_US,     close_at_once,    STREAM_CLOSED    },
+
+    {STREAM_GREETING,   IS_STRANGER,      offer_login,      STREAM_OFFERED   },
+    {STREAM_GREETING,   IS_KNOWN,         offer_binding,    STREAM_READY     },
+
+    {STREAM_OFFERED,    GOT_STARTTLS,     start_tls,        STREAM_SECURING  },
+    {STREAM_OFFERED,    GOT_AUTH,         begin_login,      STREAM_LOGIN     },
+    {STREAM_OFFERED,    GOT_RESPONSE,     out_of_order,     STREAM_OFFERED   },
+    {STREAM_OFFERED,    GOT_ABORT,        abort_login,      STREAM_OFFERED   },
+    {STREAM_OFFERED,    GOT_REGISTRATION, ask_registration, STREAM_OFFERED   },
+    {STREAM_OFFERED,    GOT_ERROR,        end_too,          STREAM_CLOSED    },
+    {STREAM_OFFERED,    GOT_END,          end_too,          STREAM_CLOSED    },
+    {STREAM_OFFERED,    CLOSED_BY_US,     close_first,      STREAM_CLOSING   },
+
+    {STREAM_SECURING,   TLS_DONE,         is_secured,       STREAM_OPENING   },
+    {STREAM_SECURING,   CLOSED_BY_US,     close_at_once,    STREAM_CLOSED    },
+
+    {STREAM_LOGIN,      STEP_CHALLENGE,   send_challenge,   STREAM_CHALLENGED},
+    {STREAM_LOGIN,      STEP_LOOKUP,      ask_credentials,  STREAM_LOOKUP    },
+    {STREAM_LOGIN,      STEP_CHECK,       ask_check,        STREAM_CHECKING  },
+    {STREAM_LOGIN,      STEP_SUCCESS,     welcome,          STREAM_MOVING    },
+    {STREAM_LOGIN,      STEP_FAILURE,     login_failed,     STREAM_REFUSING  },
+
+    {STREAM_LOOKUP,     LOOKED_UP,        no_act,           STREAM_LOGIN     },
+    {STREAM_LOOKUP,     CLOSED_BY_US,     close_first,      STREAM_CLOSING   },
+
+    {STREAM_CHALLENGED, GOT_RESPONSE,     go_on_login,      STREAM_LOGIN     },
+    {STREAM_CHALLENGED, GOT_ABORT,        abort_login,      STREAM_OFFERED   },
+    {STREAM_CHALLENGED, GOT_AUTH,         out_of_order,     STREAM_OFFERED   },
+    {STREAM_CHALLENGED, GOT_ERROR,        end_too,          STREAM_CLOSED    },
+    {STREAM_CHALLENGED, GOT_END,          end_too,          STREAM_CLOSED    },
+    {STREAM_CHALLENGED, CLOSED_BY_US,     close_first,      STREAM_CLOSING   },
+
+    {STREAM_CHECKING,   CHECKED,          no_act,           STREAM_LOGIN     },
+    {STREAM_CHECKING,   CLOSED_BY_US,     close_first,      STREAM_CLOSING   },
+
+    {STREAM_REFUSING,   REFUSED,          refuse_login,     STREAM_OFFERED   },
+    {STREAM_REFUSING,   CLOSED_BY_US,     close_first,      STREAM_CLOSING   },
+
+    {STREAM_MOVING,     CONTINUED,        no_act,           STREAM_OPENING   },
+    {STREAM_MOVING,     CLOSED_BY_US,     close_at_once,    STREAM_CLOSED    },
+
+    {STREAM_READY,      GOT_BIND,         ask_resource,     STREAM_BINDING   },
+    {STREAM_READY,      GOT_RESUME,       ask_resumption,   STREAM_RESUMING  },
+    {STREAM_READY,      GOT_SM,           refuse_sm,        STREAM_READY     },
+    {STREAM_READY,      GOT_CSI,          got_csi,          STREAM_READY     },
+    {STREAM_READY,      GOT_ERROR,        end_too,          STREAM_CLOSED    },
+    {STREAM_READY,      GOT_END,          end_too,          STREAM_CLOSED    },
+    {STREAM_READY,      CLOSED_BY_US,     close_first,      STREAM_CLOSING   },
+
+    {STREAM_RESUMING,   RESUMED,          no_act,           STREAM_BOUND     },
+    {STREAM_RESUMING,   NOT_RESUMED,      no_act,           STREAM_READY     },
+    {STREAM_RESUMING,   CLOSED_BY_US,     close_first,      STREAM_CLOSING   },
+
+    {STREAM_BINDING,    RESOURCE_BOUND,   is_bound,         STREAM_BOUND     },
+    {STREAM_BINDING,    RESOURCE_REFUSED, no_act,           STREAM_READY     },
+    {STREAM_BINDING,    CLOSED_BY_US,     close_first,      STREAM_CLOSING   },
+
+    {STREAM_ENDING,     CLOSED_BY_US,     end_too,          STREAM_CLOSED    },
+
+    {STREAM_CLOSING,    GOT_END,          close_at_once,    STREAM_CLOSED    },
+    {STREAM_CLOSING,    GOT_ERROR,        close_at_once,    STREAM_CLOSED    },
 };
+
+static const struct move *find_move(const struct stream *stream, enum event event)
+{
+    for (size_t i = 0; i < COUNT_OF(moves); i++)
+        if (moves[i].state == stream->state && moves[i].event == event)
+            return &moves[i];
+    return NULL;
+}
 
 // Reading.
 

@@ -448,7 +448,7 @@ def test_sm_another_account_cannot_take_a_session(server, witness):
     names = server.fresh_users(2)
     victim = server.connect(names[0], sm=True)
     rude = server.connect(names[1], bind=False)
-    rude.write(f"<resume xmlns='{xmpp.NS_SM}' previid='{victim.sm_id}' h='0'/>")
+    rude.write(f"<resume xmlns='{xmpp.NS_SM}' previd='{victim.sm_id}' h='0'/>")
     answer = rude.read()
     assert local(answer) == "failed", xmpp.show(answer)
     assert victim.fence().get("type") == "result"

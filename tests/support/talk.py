@@ -404,12 +404,17 @@ class Dialogue:
         raise AssertionError("no such step")
 
     def server_step(self, step, act):
-        if act == "restarts":
-            self.settle()
-            assert self.server.stop() == 0
-            self.server.start()
-        elif act == "is killed":
-            self.server.kill()
+        if act in ("restarts", "is killed"):
+            if act == "restarts":
+                self.settle()
+                assert self.server.stop() == 0
+            else:
+                self.server.kill()
+            # whoever was connected is no more; who does not come back is not asked again
+            self.busy.clear()
+            for session in self.sessions.values():
+                session.cut()
+                session.ended = True
             self.server.start()
         else:
             found = re.fullmatch(r"counts (\S+) (==|>=) (\d+)", act)

@@ -378,7 +378,7 @@ class Client(Stream):
         """A new connection that takes over old's session; (client, answer)."""
         new = cls(server, old.user, old.password, bind=False, **login)
         new.handled = old.handled
-        new.write(f"<resume xmlns='{NS_SM}' previid={quoteattr(old.sm_id)} "
+        new.write(f"<resume xmlns='{NS_SM}' previd={quoteattr(old.sm_id)} "
                   f"h='{old.handled if h is None else h}'/>")
         answer = new.read_only("resumed", "failed")
         if local(answer) == "resumed":

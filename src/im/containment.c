@@ -1,0 +1,783 @@
+/*
+ * Orders of the guard and where they go:
+ *
+ *     STOP, RESTRICT     the guard keeps them itself; they are recorded and told
+ *     RETRACT            store: rows by key ─► withdrawn ─► each owner's home: takes back
+ *     DELIVER_HELD       store: the record  ─► sender's home: message_accept, then removed
+ *     REJECT_HELD        store: the record  ─► sender's home: refused, then removed
+ *     NOTIFY, ASK        each person's home: a message in his language
+ *
+ * A retraction is kept as a record until it is through, so that a restart takes
+ * it up again; doing it twice harms nobody.
+ */
+#include "im/containment.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/must.h"
+#include "base/random.h"
+#include "im/carbons.h"
+#include "im/gate_internal.h"
+#include "im/message.h"
+#include "im/notices.h"
+#include "im/send.h"
+#include "route/own.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+    COPIES_A_PAGE = 200,
+    HOLDING_MOST = 1000000,
+    ORDER_TEXT_MOST = 4096,
+};
+
+// A message between the guard's word "hold" and the commit of its record: orders wait for that.
+struct holding {
+    uint64_t message;
+    bool ordered, rejects; // what is to become of it as soon as it is there
+    enum reason reason;
+    uint64_t incident;
+};
+
+struct containment {
+    struct table holding; // by number, as 8 bytes
+};
+
+/* ---- The audit record ---- */
+
+struct recording {
+    struct store_audit_append op;
+    struct arena arena;
+};
+
+static void recorded(struct store_request *request)
+{
+    struct recording *recording = CONTAINER_OF(request, struct recording, op.request);
+    if (request->result != OK)
+        log_event(LOG_ERROR, "audit-not-recorded", "error=%s", err_name(request->result));
+    store_release(request);
+    arena_done(&recording->arena);
+    free(recording);
+}
+
+static const char *order_name(enum order_kind kind)
+{
+    static const char *const names[] = {
+        [ORDER_STOP] = "stop",
+        [ORDER_RETRACT] = "retract",
+        [ORDER_RESTRICT] = "restrict",
+        [ORDER_NOTIFY] = "notify",
+        [ORDER_DELIVER_HELD] = "deliver-held",
+        [ORDER_REJECT_HELD] = "reject-held",
+        [ORDER_ASK] = "ask",
+    };
+    return names[kind];
+}
+
+static void record(struct gate *gate, const struct order *order)
+{
+    struct recording *recording = calloc(1, sizeof *recording);
+    must(recording != NULL);
+    struct arena *arena = &recording->arena;
+    arena_init(arena, ORDER_TEXT_MOST * 4);
+    struct str scope = order->who.len > 0 ? order->who : order->shown;
+    if (scope.len > ORDER_TEXT_MOST)
+        scope = str_first(scope, ORDER_TEXT_MOST);
+    recording->op.entry = (struct store_audit){
+        .wall_us = clock_wall_us(),
+        .actor = STR("guard"),
+        .action = arena_printf(arena, "%s%s", order->undo ? "undo " : "", order_name(order->kind)),
+        .scope = arena_str(arena, scope),
+        .reason = str_of(reason_name(order->reason)),
+        .details = arena_printf(arena, "incident=%" PRIu64 " order=%" PRIu64, order->incident,
+                                order->number),
+    };
+    recording->op.request.home = loop_mailbox(gate->loop);
+    recording->op.request.done = recorded;
+    store_audit_append(gate->service->store, &recording->op);
+}
+
+/* ---- Telling people ---- */
+
+struct telling {
+    struct mail mail;
+    struct account_waiter waiter;
+    struct home *home;
+    struct gate *gate;
+    enum notice notice;
+    struct jid to; // own memory
+    struct str link, person, incident, until;
+};
+
+static void telling_free(struct telling *telling)
+{
+    own_jid_free(&telling->to);
+    own_str_free(&telling->link);
+    own_str_free(&telling->person);
+    own_str_free(&telling->incident);
+    own_str_free(&telling->until);
+    free(telling);
+}
+
+// The language of the person's streams; of his domain when he is away.
+static struct str lang_of(const struct account *account)
+{
+    LIST_EACH(&account->sessions, struct session, in_account, session)
+    if (!session->ending)
+        return session->lang;
+    return STR_EMPTY;
+}
+
+static struct str domain_lang(const struct home *home, struct str name)
+{
+    const struct im_domain *domain = desk_domain(desk_of(home), name);
+    return domain != NULL && domain->lang.len > 0 ? domain->lang : STR("en");
+}
+
+static void set_lang(struct stanza *stanza, const struct notices *notices, struct str lang,
+                     struct str fallback)
+{
+    stanza->lang = arena_str(&stanza->arena, notice_lang(notices, lang, fallback));
+    element_set_ns(&stanza->arena, stanza->root, NS_XML, STR("lang"), stanza->lang);
+}
+
+static void tell_account(struct account_waiter *waiter, struct account *account)
+{
+    struct telling *telling = CONTAINER_OF(waiter, struct telling, waiter);
+    const struct notices *notices = telling->gate->service->notices;
+    if (account->state == ACCOUNT_READY) {
+        struct jid domain = jid_of_prepared(account->jid.domain);
+        char id[RANDOM_ID_SIZE + 1];
+        random_id_z(id);
+        struct stanza *stanza =
+            stanza_make(STANZA_MESSAGE, TYPE_NORMAL, &domain, &account->jid, str_of(id));
+        const struct notice_args args = {telling->link, telling->person, telling->incident,
+                                         telling->until};
+        struct str fallback = domain_lang(account->home, account->jid.domain);
+        struct str lang = lang_of(account);
+        set_lang(stanza, notices, lang, fallback);
+        element_child_with(
+            &stanza->arena, stanza->root, NS_CLIENT, STR("body"),
+            notice_text(notices, &stanza->arena, lang, fallback, telling->notice, &args));
+        stanza_seal(stanza);
+        route_stanza_to(account->home, stanza, &account->jid, NULL, ROUTED_BY_SERVER, 0);
+        stanza_unref(&stanza);
+    }
+    telling_free(telling);
+}
+
+static void tell_at_home(struct mail *mail)
+{
+    struct telling *telling = CONTAINER_OF(mail, struct telling, mail);
+    telling->waiter.run = tell_account;
+    account_want(telling->home, &telling->to, &telling->waiter);
+}
+
+static void tell(struct gate *gate, const struct order *order, struct str who, enum notice notice)
+{
+    struct arena arena;
+    arena_init(&arena, 4096);
+    struct jid to = jid_of_prepared(who);
+    struct telling *telling = calloc(1, sizeof *telling);
+    must(telling != NULL);
+    telling->gate = gate;
+    telling->notice = notice;
+    telling->to = own_jid(&to);
+    telling->link = own_str(order->shown);
+    telling->person = own_str(order->who);
+    telling->incident = own_str(arena_printf(&arena, "%" PRIu64, order->incident));
+    telling->until =
+        own_str(order->expires_us != 0 ? clock_format(&arena, order->expires_us) : STR_EMPTY);
+    telling->home = home_of(&gate->service->homes, jid_bare(&to));
+    telling->mail.run = tell_at_home;
+    loop_post(telling->home->loop, &telling->mail);
+    arena_done(&arena);
+}
+
+/* ---- Held messages ---- */
+
+static struct str number_key(const uint64_t *number)
+{
+    return str_make((const char *)number, sizeof *number);
+}
+
+void containment_write_held(struct buf *out, const struct stanza *stanza, int64_t at_us)
+{
+    buf_init(out, (size_t)1 << 29);
+    buf_printf(out, "%" PRId64 "\n", at_us);
+    stanza_write(out, stanza, STR_EMPTY, STR_EMPTY);
+}
+
+// A held message on its way out of the store.
+struct letting_go {
+    struct mail mail;
+    struct account_waiter waiter;
+    struct gate *gate;
+    struct home *home; // of the sender
+    bool rejects;
+    enum reason reason;
+    uint64_t incident;
+    char key[24];
+    int64_t at_us;
+    struct stanza *stanza;
+    struct store_record_get get;
+    struct store_record_remove remove;
+};
+
+static void removed(struct store_request *request)
+{
+    struct letting_go *going = CONTAINER_OF(request, struct letting_go, remove.request);
+    store_release(request);
+    stanza_unref(&going->stanza);
+    free(going);
+}
+
+// Only what is durable elsewhere, or refused, leaves the record.
+static void is_through(struct ticket *ticket)
+{
+    struct letting_go *going = ticket->context;
+    going->remove.kind = STORE_HELD;
+    going->remove.key = str_of(going->key);
+    going->remove.request.home = loop_mailbox(going->home->loop);
+    going->remove.request.done = removed;
+    store_record_remove(going->home->store, &going->remove);
+}
+
+static void go_on(struct account_waiter *waiter, struct account *account)
+{
+    struct letting_go *going = CONTAINER_OF(waiter, struct letting_go, waiter);
+    struct ticket *ticket = ticket_new_for(going->home, is_through, going);
+    if (going->rejects || account->state != ACCOUNT_READY) {
+        struct str lang = account->state == ACCOUNT_READY ? lang_of(account) : STR_EMPTY;
+        containment_refuse(going->home, going->stanza, lang, going->reason, going->incident);
+    } else {
+        gate_stamp(going->gate, going->stanza);
+        message_accept(account, 0, going->stanza, ticket, ROUTED_HELD, going->at_us);
+    }
+    ticket_unref(&ticket);
+}
+
+static void at_senders_home(struct mail *mail)
+{
+    struct letting_go *going = CONTAINER_OF(mail, struct letting_go, mail);
+    struct jid sender = jid_bare_of(&going->stanza->from);
+    going->waiter.run = go_on;
+    account_want(going->home, &sender, &going->waiter);
+}
+
+static void record_is_there(struct store_request *request)
+{
+    struct letting_go *going = CONTAINER_OF(request, struct letting_go, get.request);
+    struct str value = request->result == OK ? going->get.record.value : STR_EMPTY;
+    struct str when = str_cut(&value, '\n');
+    uint64_t at_us = 0;
+    if (value.at != NULL && str_to_u64(when, 0, INT64_MAX, &at_us) == OK)
+        going->stanza = stanza_parse(value);
+    going->at_us = (int64_t)at_us;
+    enum err e = request->result;
+    store_release(request);
+    if (going->stanza == NULL) {
+        if (e != ERR_MISSING)
+            log_event(LOG_ERROR, "held-message-lost", "message=%s error=%s", going->key,
+                      err_name(e));
+        free(going);
+        return;
+    }
+    going->home = home_of(&going->gate->service->homes, jid_bare(&going->stanza->from));
+    going->mail.run = at_senders_home;
+    loop_post(going->home->loop, &going->mail);
+}
+
+static void let_go(struct gate *gate, uint64_t message, bool rejects, enum reason reason,
+                   uint64_t incident)
+{
+    struct letting_go *going = calloc(1, sizeof *going);
+    must(going != NULL);
+    going->gate = gate;
+    going->rejects = rejects;
+    going->reason = reason;
+    going->incident = incident;
+    snprintf(going->key, sizeof going->key, "%" PRIu64, message);
+    going->get.kind = STORE_HELD;
+    going->get.key = str_of(going->key);
+    going->get.request.home = loop_mailbox(gate->loop);
+    going->get.request.done = record_is_there;
+    store_record_get(gate->service->store, &going->get);
+}
+
+static void order_held(struct gate *gate, const struct order *order)
+{
+    bool rejects = order->kind == ORDER_REJECT_HELD;
+    struct holding *holding = table_get(&gate->containment->holding, number_key(&order->message));
+    if (holding == NULL) {
+        let_go(gate, order->message, rejects, order->reason, order->incident);
+        return;
+    }
+    holding->ordered = true;
+    holding->rejects = rejects;
+    holding->reason = order->reason;
+    holding->incident = order->incident;
+}
+
+void containment_will_hold(struct gate *gate, uint64_t message)
+{
+    struct holding *holding = calloc(1, sizeof *holding);
+    must(holding != NULL);
+    holding->message = message;
+    if (table_put(&gate->containment->holding, number_key(&holding->message), holding) != OK)
+        free(holding);
+}
+
+struct held_news {
+    struct mail mail;
+    struct gate *gate;
+    uint64_t message;
+    bool kept;
+};
+
+static void hear_of_held(struct mail *mail)
+{
+    struct held_news *news = CONTAINER_OF(mail, struct held_news, mail);
+    struct gate *gate = news->gate;
+    struct holding *holding = table_remove(&gate->containment->holding, number_key(&news->message));
+    if (holding != NULL && holding->ordered && news->kept)
+        let_go(gate, holding->message, holding->rejects, holding->reason, holding->incident);
+    free(holding);
+    free(news);
+}
+
+void containment_held(struct gate *gate, uint64_t message, bool kept)
+{
+    struct held_news *news = calloc(1, sizeof *news);
+    must(news != NULL);
+    *news = (struct held_news){
+        .mail.run = hear_of_held, .gate = gate, .message = message, .kept = kept};
+    loop_post(gate->loop, &news->mail);
+}
+
+/* ---- Refusing ---- */
+
+static enum notice refusal_of(enum reason reason)
+{
+    switch (reason) {
+    case REASON_RESTRICTED:
+        return NOTICE_REFUSED_RESTRICTED;
+    case REASON_SUSPENDED:
+        return NOTICE_REFUSED_SUSPENDED;
+    case REASON_TOO_MANY:
+        return NOTICE_REFUSED_TOO_MANY;
+    case REASON_EXPIRED:
+        return NOTICE_REFUSED_HELD;
+    default:
+        return NOTICE_REFUSED_LURE;
+    }
+}
+
+void containment_refuse(struct home *home, const struct stanza *stanza, struct str lang,
+                        enum reason reason, uint64_t incident)
+{
+    const struct notices *notices = desk_of(home)->service->notices;
+    struct arena arena;
+    arena_init(&arena, 65536);
+    struct str fallback = domain_lang(home, stanza->from.domain);
+    const struct notice_args args = {
+        .person = jid_bare(&stanza->to),
+        .incident = arena_printf(&arena, "%" PRIu64, incident),
+        .link = STR_EMPTY,
+        .until = STR_EMPTY,
+    };
+    struct stanza_error error = {
+        .condition = STANZA_POLICY_VIOLATION,
+        .type =
+            reason == REASON_SUSPENDED || reason == REASON_RESTRICTED ? STANZA_WAIT : STANZA_CANCEL,
+        .text = notice_text(notices, &arena, lang, fallback, refusal_of(reason), &args),
+        .lang = notice_lang(notices, lang, fallback),
+    };
+    send_refusal_full(home, stanza, &error);
+    arena_done(&arena);
+}
+
+/* ---- Taking back ---- */
+
+// One copy, on its way to its owner's home.
+struct taking_back {
+    struct mail mail;
+    struct account_waiter waiter;
+    struct gate *gate;
+    struct home *home;
+    struct jid owner; // own memory, all of these
+    struct jid peer;  // full where it was
+    struct str id, origin_id, stanza, link, incident;
+    enum stanza_type type;
+    int64_t at_us;
+    bool outgoing, spooled, undo;
+};
+
+static void taking_back_free(struct taking_back *back)
+{
+    own_jid_free(&back->owner);
+    own_jid_free(&back->peer);
+    own_str_free(&back->id);
+    own_str_free(&back->origin_id);
+    own_str_free(&back->stanza);
+    own_str_free(&back->link);
+    own_str_free(&back->incident);
+    free(back);
+}
+
+// XEP-0424 in its present and its first form, with words for clients that know neither, in one
+// message: a client takes what it understands.
+static struct stanza *retraction(const struct taking_back *back, struct account *account,
+                                 const struct jid *from, const struct jid *to)
+{
+    const struct notices *notices = back->gate->service->notices;
+    char id[RANDOM_ID_SIZE + 1];
+    random_id_z(id);
+    struct stanza *stanza = stanza_make(STANZA_MESSAGE, back->type, from, to, str_of(id));
+    struct arena *arena = &stanza->arena;
+    struct element *root = stanza->root;
+    struct str what = arena_str(arena, back->id);
+    struct element *retract = element_child_new(arena, root, NS_RETRACT, STR("retract"));
+    element_set(arena, retract, STR("id"), what);
+    struct element *apply = element_child_new(arena, root, NS_FASTEN, STR("apply-to"));
+    element_set(arena, apply, STR("id"),
+                back->origin_id.len > 0 ? arena_str(arena, back->origin_id) : what);
+    element_child_new(arena, apply, NS_RETRACT_0, STR("retract"));
+    struct element *fallback = element_child_new(arena, root, NS_FALLBACK, STR("fallback"));
+    element_set(arena, fallback, STR("for"), NS_RETRACT);
+    const struct notice_args args = {back->link, jid_bare(&back->peer), back->incident, STR_EMPTY};
+    struct str fallback_lang = domain_lang(account->home, account->jid.domain);
+    struct str lang = lang_of(account);
+    set_lang(stanza, notices, lang, fallback_lang);
+    element_child_with(arena, root, NS_CLIENT, STR("body"),
+                       notice_text(notices, arena, lang, fallback_lang, NOTICE_EXPOSED, &args));
+    element_child_new(arena, root, NS_HINTS, STR("store"));
+    stanza_seal(stanza);
+    return stanza;
+}
+
+static void take_back_from(struct account *account, const struct taking_back *back)
+{
+    // who was away and is away has not seen it: the spool has forgotten it already
+    if (back->spooled && account->n_sessions == 0)
+        return;
+    if (back->outgoing) {
+        struct stanza *stanza = retraction(back, account, &account->jid, &back->peer);
+        carbons_sent(account, 0, stanza, 0);
+        stanza_unref(&stanza);
+        return;
+    }
+    struct stanza *stanza = retraction(back, account, &back->peer, &account->jid);
+    route_stanza_to(account->home, stanza, &account->jid, NULL, ROUTED_BY_SERVER, 0);
+    stanza_unref(&stanza);
+}
+
+// There is no taking back of a retraction: the message is delivered anew, with an id of its own
+// and its old time.
+static void give_again(struct account *account, const struct taking_back *back)
+{
+    struct stanza *stanza = back->outgoing ? NULL : stanza_parse(back->stanza);
+    if (stanza == NULL)
+        return;
+    char id[RANDOM_ID_SIZE + 1];
+    random_id_z(id);
+    stanza->id = arena_str(&stanza->arena, str_of(id));
+    element_set(&stanza->arena, stanza->root, STR("id"), stanza->id);
+    gate_stamp(back->gate, stanza);
+    stanza_seal(stanza);
+    route_stanza_to(account->home, stanza, &account->jid, NULL, ROUTED_BY_SERVER | ROUTED_HELD,
+                    back->at_us);
+    stanza_unref(&stanza);
+}
+
+static void owner_is_there(struct account_waiter *waiter, struct account *account)
+{
+    struct taking_back *back = CONTAINER_OF(waiter, struct taking_back, waiter);
+    if (account->state == ACCOUNT_READY) {
+        if (back->undo)
+            give_again(account, back);
+        else
+            take_back_from(account, back);
+    }
+    taking_back_free(back);
+}
+
+static void at_owners_home(struct mail *mail)
+{
+    struct taking_back *back = CONTAINER_OF(mail, struct taking_back, mail);
+    back->waiter.run = owner_is_there;
+    account_want(back->home, &back->owner, &back->waiter);
+}
+
+// A retraction that walks through all copies of a lure, page by page.
+struct retracting {
+    struct gate *gate;
+    struct order order; // its texts in the arena
+    struct arena arena;
+    char key[24];
+    struct store_record_put put;
+    struct store_deliveries page;
+    struct store_archive_withdraw withdraw;
+    struct store_row rows[COPIES_A_PAGE];
+    struct store_record_remove remove;
+    int64_t after_id;
+    bool more;
+    uint64_t n_copies;
+};
+
+static void send_for(struct retracting *retracting, const struct store_delivery *delivery)
+{
+    struct gate *gate = retracting->gate;
+    struct arena arena;
+    arena_init(&arena, (size_t)16 * JID_MOST);
+    struct taking_back *back = calloc(1, sizeof *back);
+    must(back != NULL);
+    const struct store_message *message = &delivery->message;
+    struct str owner =
+        arena_printf(&arena, "%.*s@%.*s", STR_ARGS(delivery->local), STR_ARGS(delivery->domain));
+    struct str peer = message->resource.len > 0
+                          ? arena_printf(&arena, "%.*s/%.*s", STR_ARGS(message->peer),
+                                         STR_ARGS(message->resource))
+                          : message->peer;
+    struct jid owner_jid = jid_of_prepared(owner), peer_jid = jid_of_prepared(peer);
+    back->gate = gate;
+    back->owner = own_jid(&owner_jid);
+    back->peer = own_jid(&peer_jid);
+    back->id = own_str(message->message_id);
+    back->origin_id = own_str(message->origin_id);
+    back->stanza = own_str(retracting->order.undo ? message->stanza : STR_EMPTY);
+    back->link = own_str(retracting->order.shown);
+    back->incident = own_str(arena_printf(&arena, "%" PRIu64, retracting->order.incident));
+    back->type = (enum stanza_type)message->type;
+    back->at_us = message->wall_us;
+    back->outgoing = (message->flags & STORE_OUTGOING) != 0;
+    back->spooled = (message->flags & STORE_SPOOLED) != 0;
+    back->undo = retracting->order.undo;
+    back->home = home_of(&gate->service->homes, back->owner.full);
+    back->mail.run = at_owners_home;
+    arena_done(&arena);
+    loop_post(back->home->loop, &back->mail);
+}
+
+static void retracting_free(struct retracting *retracting)
+{
+    log_event(LOG_NOTICE, "retracted", "incident=%" PRIu64 " order=%s copies=%" PRIu64,
+              retracting->order.incident, retracting->key, retracting->n_copies);
+    arena_done(&retracting->arena);
+    free(retracting);
+}
+
+static void retraction_is_through(struct store_request *request)
+{
+    struct retracting *retracting = CONTAINER_OF(request, struct retracting, remove.request);
+    store_release(request);
+    retracting_free(retracting);
+}
+
+static void finish(struct retracting *retracting)
+{
+    retracting->remove.kind = STORE_ORDER;
+    retracting->remove.key = str_of(retracting->key);
+    retracting->remove.request.home = loop_mailbox(retracting->gate->loop);
+    retracting->remove.request.done = retraction_is_through;
+    store_record_remove(retracting->gate->service->store, &retracting->remove);
+}
+
+static void next_page(struct retracting *retracting);
+
+static void withdrawn(struct store_request *request)
+{
+    struct retracting *retracting = CONTAINER_OF(request, struct retracting, withdraw.request);
+    if (request->result != OK)
+        log_event(LOG_ERROR, "copies-not-withdrawn", "incident=%" PRIu64 " error=%s",
+                  retracting->order.incident, err_name(request->result));
+    store_release(request);
+    if (retracting->more)
+        next_page(retracting);
+    else
+        finish(retracting);
+}
+
+static void page_is_there(struct store_request *request)
+{
+    struct retracting *retracting = CONTAINER_OF(request, struct retracting, page.request);
+    uint32_t n = 0;
+    if (request->result == OK) {
+        for (uint32_t i = 0; i < retracting->page.n; i++) {
+            const struct store_delivery *delivery = &retracting->page.deliveries[i];
+            bool is_gone = (delivery->message.flags & STORE_TOMBSTONE) != 0;
+            retracting->after_id = delivery->message.id;
+            if (is_gone != retracting->order.undo)
+                continue; // done before a restart
+            retracting->rows[n++] = (struct store_row){delivery->account, delivery->message.id};
+            send_for(retracting, delivery);
+        }
+        retracting->more = retracting->page.more;
+    } else {
+        log_event(LOG_ERROR, "copies-not-found", "incident=%" PRIu64 " error=%s",
+                  retracting->order.incident, err_name(request->result));
+        retracting->more = false;
+    }
+    store_release(request);
+    retracting->n_copies += n;
+    retracting->withdraw.n = n;
+    retracting->withdraw.rows = retracting->rows;
+    retracting->withdraw.visibility = retracting->order.undo ? 0 : STORE_TOMBSTONE;
+    retracting->withdraw.unspool = !retracting->order.undo;
+    retracting->withdraw.request.home = loop_mailbox(retracting->gate->loop);
+    retracting->withdraw.request.done = withdrawn;
+    store_archive_withdraw(retracting->gate->service->store, &retracting->withdraw);
+}
+
+static void next_page(struct retracting *retracting)
+{
+    retracting->page = (struct store_deliveries){
+        .key =
+            str_make((const char *)retracting->order.key.bytes, sizeof retracting->order.key.bytes),
+        .after_id = retracting->after_id,
+        .most = COPIES_A_PAGE,
+    };
+    retracting->page.request.home = loop_mailbox(retracting->gate->loop);
+    retracting->page.request.done = page_is_there;
+    store_deliveries(retracting->gate->service->store, &retracting->page);
+}
+
+static void order_is_kept(struct store_request *request)
+{
+    struct retracting *retracting = CONTAINER_OF(request, struct retracting, put.request);
+    store_release(request); // kept or not: now it is carried out
+    next_page(retracting);
+}
+
+static struct retracting *retracting_new(struct gate *gate, const struct order *order)
+{
+    struct retracting *retracting = calloc(1, sizeof *retracting);
+    must(retracting != NULL);
+    arena_init(&retracting->arena, ORDER_TEXT_MOST * 4);
+    retracting->gate = gate;
+    retracting->order = *order;
+    struct str shown = order->shown.len > ORDER_TEXT_MOST ? str_first(order->shown, ORDER_TEXT_MOST)
+                                                          : order->shown;
+    retracting->order.shown = arena_str(&retracting->arena, shown);
+    retracting->order.who = STR_EMPTY;
+    snprintf(retracting->key, sizeof retracting->key, "%" PRIu64, order->number);
+    return retracting;
+}
+
+// As kept: "undo incident key-in-hex shown".
+static void retract(struct gate *gate, const struct order *order)
+{
+    struct retracting *retracting = retracting_new(gate, order);
+    char hex[2 * sizeof order->key.bytes + 1];
+    for (size_t i = 0; i < sizeof order->key.bytes; i++)
+        snprintf(hex + 2 * i, 3, "%02x", order->key.bytes[i]);
+    retracting->put.kind = STORE_ORDER;
+    retracting->put.record.key = str_of(retracting->key);
+    retracting->put.record.value =
+        arena_printf(&retracting->arena, "%d %" PRIu64 " %s %.*s", order->undo, order->incident,
+                     hex, STR_ARGS(retracting->order.shown));
+    retracting->put.request.home = loop_mailbox(gate->loop);
+    retracting->put.request.done = order_is_kept;
+    store_record_put(gate->service->store, &retracting->put);
+}
+
+static bool read_kept(const struct store_record *record, struct order *order)
+{
+    struct str rest = record->value;
+    struct str undo = str_cut(&rest, ' '), incident = str_cut(&rest, ' '),
+               hex = str_cut(&rest, ' ');
+    uint64_t number;
+    *order = (struct order){.kind = ORDER_RETRACT, .shown = rest.at != NULL ? rest : STR_EMPTY};
+    order->undo = str_eq(undo, STR("1"));
+    if (str_to_u64(record->key, 0, UINT64_MAX, &number) != OK ||
+        str_to_u64(incident, 0, UINT64_MAX, &order->incident) != OK ||
+        hex.len != 2 * sizeof order->key.bytes)
+        return false;
+    order->number = number;
+    for (size_t i = 0; i < sizeof order->key.bytes; i++) {
+        unsigned byte;
+        if (sscanf(hex.at + 2 * i, "%2x", &byte) != 1)
+            return false;
+        order->key.bytes[i] = (uint8_t)byte;
+    }
+    return true;
+}
+
+/* ---- The door for orders ---- */
+
+static void tell_operator(struct gate *gate, const struct order *order)
+{
+    log_event(LOG_WARNING, "incident", "incident=%" PRIu64 " reason=%s undo=%d", order->incident,
+              reason_name(order->reason), order->undo);
+    struct desk *desk = desk_of(gate->service->homes.at[0]);
+    struct im_settings *settings = im_settings_ref(desk->settings);
+    for (size_t i = 0; i < settings->n_domains; i++)
+        for (size_t a = 0; a < settings->domains[i].n_admins; a++)
+            tell(gate, order, settings->domains[i].admins[a], NOTICE_OPERATOR);
+    im_settings_unref(&settings);
+}
+
+void containment_carry_out(struct gate *gate, const struct order *order)
+{
+    switch (order->kind) {
+    case ORDER_STOP:
+        record(gate, order);
+        break;
+    case ORDER_RETRACT:
+        record(gate, order);
+        retract(gate, order);
+        break;
+    case ORDER_RESTRICT:
+        record(gate, order);
+        log_event(LOG_WARNING, order->undo ? "unrestricted" : "restricted",
+                  "account=%.*s incident=%" PRIu64, STR_ARGS(order->who), order->incident);
+        break;
+    case ORDER_NOTIFY:
+        if (order->audience == TO_VICTIM)
+            tell(gate, order, order->who, order->undo ? NOTICE_UNRESTRICTED : NOTICE_VICTIM);
+        else if (order->audience == TO_OPERATOR)
+            tell_operator(gate, order);
+        // the exposed are told in the place of the message that is taken back
+        break;
+    case ORDER_DELIVER_HELD:
+    case ORDER_REJECT_HELD:
+        order_held(gate, order);
+        break;
+    case ORDER_ASK:
+        tell(gate, order, order->who, NOTICE_ASK);
+        break;
+    }
+}
+
+enum err containment_open(struct gate *gate, struct why *why)
+{
+    gate->containment = calloc(1, sizeof *gate->containment);
+    must(gate->containment != NULL);
+    table_init(&gate->containment->holding, HOLDING_MOST);
+    struct store_record_list list = {.kind = STORE_ORDER, .most = 10000};
+    store_record_list(gate->service->store, &list);
+    enum err e = store_wait(&list.request);
+    for (uint32_t i = 0; e == OK && i < list.n; i++) {
+        struct order order;
+        if (read_kept(&list.records[i], &order))
+            next_page(retracting_new(gate, &order));
+    }
+    if (e != OK)
+        why_say(why, e, "the guard's orders could not be read: %s", err_name(e));
+    store_release(&list.request);
+    return e;
+}
+
+void containment_close(struct gate *gate)
+{
+    struct containment *containment = TAKE(gate->containment);
+    if (containment == NULL)
+        return;
+    size_t at = 0;
+    for (struct holding *h; (h = table_next(&containment->holding, &at)) != NULL;)
+        free(h);
+    table_done(&containment->holding);
+    free(containment);
+}

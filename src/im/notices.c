@@ -1,0 +1,324 @@
+/*
+ * Catalogues are read from gettext's compiled files (.mo) by hand: libintl
+ * knows one language a process, and we speak each reader's.
+ */
+#include "im/notices.h"
+
+#include "base/buf.h"
+#include "base/must.h"
+#include "base/table.h"
+#include "im/notices_shipped.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+    CATALOGUES_MOST = 64,
+    CATALOGUE_MOST = 4 << 20, // bytes of one file
+    SENTENCES_MOST = 10000,
+    NOTICE_MOST = 16384,
+    LANG_MOST = 35, // RFC 5646 4.4.1
+};
+
+struct catalogue {
+    char lang[LANG_MOST + 1]; // lower case, '-' between parts
+    struct str bytes;         // own memory, or shipped
+    bool is_shipped;
+    struct table sentences; // msgid → struct sentence
+    struct sentence {
+        struct str id, text;
+    } * list;
+};
+
+struct notices {
+    struct catalogue catalogues[CATALOGUES_MOST]; // the operator's first
+    size_t n;
+};
+
+// The msgids; translators see these comments.
+static const char *const english[N_NOTICES] = {
+    [NOTICE_REFUSED_LURE] =
+        "This message was not delivered: the link or file in it is part of an attack that is "
+        "being stopped (incident {incident}). If you did not send it, your device may be infected: "
+        "please call your help desk. You can go on chatting.",
+    [NOTICE_REFUSED_RESTRICTED] =
+        "This message was not delivered: your account may not send links or files at present, "
+        "because it sent some that belong to an attack. Please call your help desk. Messages "
+        "without links arrive as usual.",
+    [NOTICE_REFUSED_SUSPENDED] =
+        "This message was not delivered: links or files are switched off here for a while by your "
+        "administrators. Messages without them arrive as usual.",
+    [NOTICE_REFUSED_TOO_MANY] =
+        "This message was not delivered: it has more links than one message may carry.",
+    [NOTICE_REFUSED_HELD] =
+        "This message was not delivered: it was held because it looked like part of an attack, "
+        "and nobody has cleared it since. If you meant to send it, please send it again.",
+    [NOTICE_VICTIM] =
+        "A program seems to be sending links or files from your account in your name (incident "
+        "{incident}: {link}). They are being stopped. Your account cannot send links or files for "
+        "now; chatting works as usual. Please call your help desk to have your device cleaned, and "
+        "change your password.",
+    [NOTICE_EXPOSED] =
+        "A message from {person} was withdrawn. It was sent by a malicious program, not by that "
+        "person. If you still see its link ({link}) or file, do not open it. If you have opened "
+        "it, please call your help desk now.",
+    [NOTICE_RELEASED] = "A message from {person} that was withdrawn by mistake is delivered again.",
+    [NOTICE_UNRESTRICTED] = "Your account may send links and files again. Thank you for waiting.",
+    [NOTICE_OPERATOR] =
+        "Firedoor incident {incident}: {link}. See: firedoorctl incident show {incident}",
+    [NOTICE_ASK] =
+        "Your message with the link {link} to several people is waiting, because it looks like "
+        "what a malicious program would send. If you did not send it, please call your help desk.",
+};
+
+/* ---- Reading a .mo file (gettext manual, "The Format of GNU MO Files") ---- */
+
+static uint32_t word_at(struct str bytes, size_t at, bool swapped)
+{
+    uint32_t word;
+    memcpy(&word, bytes.at + at, sizeof word);
+    return swapped ? __builtin_bswap32(word) : word;
+}
+
+static bool text_at(struct str bytes, size_t table, uint32_t i, bool swapped, struct str *out)
+{
+    uint32_t len = word_at(bytes, table + (size_t)i * 8, swapped);
+    uint32_t at = word_at(bytes, table + (size_t)i * 8 + 4, swapped);
+    if (at > bytes.len || len > bytes.len - at)
+        return false;
+    *out = str_make(bytes.at + at, len);
+    return str_is_utf8(*out);
+}
+
+static enum err read_mo(struct catalogue *catalogue)
+{
+    struct str bytes = catalogue->bytes;
+    if (bytes.len < 28)
+        return ERR_MALFORMED;
+    uint32_t magic = word_at(bytes, 0, false);
+    bool swapped = magic == 0xDE120495;
+    if (magic != 0x950412DE && !swapped)
+        return ERR_MALFORMED;
+    uint32_t n = word_at(bytes, 8, swapped);
+    uint32_t ids = word_at(bytes, 12, swapped), texts = word_at(bytes, 16, swapped);
+    if (n > SENTENCES_MOST || ids > bytes.len || texts > bytes.len ||
+        (size_t)n * 8 > bytes.len - ids || (size_t)n * 8 > bytes.len - texts)
+        return ERR_MALFORMED;
+    table_init(&catalogue->sentences, SENTENCES_MOST);
+    catalogue->list = calloc(n + 1, sizeof *catalogue->list);
+    must(catalogue->list != NULL);
+    for (uint32_t i = 0; i < n; i++) {
+        struct sentence *sentence = &catalogue->list[i];
+        if (!text_at(bytes, ids, i, swapped, &sentence->id) ||
+            !text_at(bytes, texts, i, swapped, &sentence->text))
+            return ERR_MALFORMED;
+        if (sentence->id.len > 0 && sentence->text.len > 0 &&
+            table_put(&catalogue->sentences, sentence->id, sentence) == ERR_LIMIT)
+            return ERR_MALFORMED;
+    }
+    return OK;
+}
+
+/* ---- Finding catalogues ---- */
+
+static void set_lang(struct catalogue *catalogue, struct str lang)
+{
+    size_t n = lang.len < LANG_MOST ? lang.len : LANG_MOST;
+    for (size_t i = 0; i < n; i++) {
+        char c = lang.at[i];
+        catalogue->lang[i] = (char)(c == '_' ? '-' : c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
+    }
+    catalogue->lang[n] = '\0';
+}
+
+static enum err read_file(const char *path, struct str *out, struct why *why)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return why_say(why, errno == ENOENT ? ERR_MISSING : ERR_IO, "%s: %s", path,
+                       strerror(errno));
+    struct stat st;
+    char *bytes = NULL;
+    ssize_t n = -1;
+    if (fstat(fd, &st) == 0 && st.st_size > 0 && st.st_size <= CATALOGUE_MOST) {
+        bytes = malloc((size_t)st.st_size);
+        must(bytes != NULL);
+        n = read(fd, bytes, (size_t)st.st_size);
+    }
+    close(fd);
+    if (n <= 0) {
+        free(bytes);
+        return why_say(why, ERR_MALFORMED, "%s: no message catalogue", path);
+    }
+    *out = str_make(bytes, (size_t)n);
+    return OK;
+}
+
+static enum err add_file(struct notices *notices, const char *path, struct str lang,
+                         struct why *why)
+{
+    struct catalogue *catalogue = &notices->catalogues[notices->n];
+    enum err e = read_file(path, &catalogue->bytes, why);
+    if (e == ERR_MISSING)
+        return OK; // a language without our catalogue
+    if (e != OK)
+        return e;
+    notices->n++;
+    set_lang(catalogue, lang);
+    if (read_mo(catalogue) != OK)
+        return why_say(why, ERR_MALFORMED, "%s: no message catalogue (.mo) of UTF-8", path);
+    return OK;
+}
+
+static enum err add_directory(struct notices *notices, struct str directory, struct why *why)
+{
+    char path[4096];
+    if (str_to_z(directory, path, sizeof path) != OK)
+        return why_say(why, ERR_MALFORMED, "notices.catalogues: the path is too long");
+    DIR *dir = opendir(path);
+    if (dir == NULL)
+        return why_say(why, ERR_IO, "notices.catalogues: %s: %s", path, strerror(errno));
+    enum err e = OK;
+    struct dirent *entry;
+    while (e == OK && (entry = readdir(dir)) != NULL) {
+        if (entry->d_name[0] == '.' || notices->n == CATALOGUES_MOST)
+            continue;
+        char file[8192];
+        snprintf(file, sizeof file, "%s/%s/LC_MESSAGES/firedoor.mo", path, entry->d_name);
+        e = add_file(notices, file, str_of(entry->d_name), why);
+    }
+    closedir(dir);
+    return e;
+}
+
+enum err notices_new(struct str directory, struct notices **out, struct why *why)
+{
+    struct notices *notices = calloc(1, sizeof *notices);
+    must(notices != NULL);
+    enum err e = directory.len > 0 ? add_directory(notices, directory, why) : OK;
+    for (size_t i = 0; i < notices_n_shipped && notices->n < CATALOGUES_MOST && e == OK; i++) {
+        struct catalogue *catalogue = &notices->catalogues[notices->n++];
+        catalogue->is_shipped = true;
+        catalogue->bytes = str_make((const char *)notices_shipped[i].bytes, notices_shipped[i].len);
+        set_lang(catalogue, str_of(notices_shipped[i].lang));
+        must(read_mo(catalogue) == OK);
+    }
+    if (e != OK)
+        notices_free(&notices);
+    else
+        *out = notices;
+    return e;
+}
+
+void notices_free(struct notices **notices)
+{
+    struct notices *n = TAKE(*notices);
+    if (n == NULL)
+        return;
+    for (size_t i = 0; i < n->n; i++) {
+        table_done(&n->catalogues[i].sentences);
+        free(n->catalogues[i].list);
+        if (!n->catalogues[i].is_shipped)
+            free((char *)n->catalogues[i].bytes.at);
+    }
+    free(n);
+}
+
+/* ---- Speaking ---- */
+
+static const struct catalogue *find_exact(const struct notices *notices, struct str lang,
+                                          struct str id)
+{
+    for (size_t i = 0; i < notices->n; i++)
+        if (str_eq_nocase(str_of(notices->catalogues[i].lang), lang) &&
+            (id.len == 0 || table_get(&notices->catalogues[i].sentences, id) != NULL))
+            return &notices->catalogues[i];
+    return NULL;
+}
+
+// RFC 4647 3.4: the tag, then shorter and shorter.
+static const struct catalogue *look_up(const struct notices *notices, struct str lang,
+                                       struct str id)
+{
+    while (lang.len > 0) {
+        const struct catalogue *found = find_exact(notices, lang, id);
+        if (found != NULL)
+            return found;
+        while (lang.len > 0 && lang.at[lang.len - 1] != '-')
+            lang.len--;
+        if (lang.len > 0)
+            lang.len--;
+    }
+    return NULL;
+}
+
+static bool is_english(struct str lang)
+{
+    return lang.len >= 2 && str_eq_nocase(str_first(lang, 2), STR("en")) &&
+           (lang.len == 2 || lang.at[2] == '-');
+}
+
+static const struct catalogue *choose(const struct notices *notices, struct str lang,
+                                      struct str fallback, struct str id)
+{
+    const struct catalogue *found = look_up(notices, lang, id);
+    if (found == NULL && !is_english(lang))
+        found = look_up(notices, fallback, id);
+    return found;
+}
+
+static void fill_in(struct buf *out, struct str text, const struct notice_args *args)
+{
+    const struct {
+        struct str name, value;
+    } words[] = {
+        {STR("{link}"),     args->link    },
+        {STR("{person}"),   args->person  },
+        {STR("{incident}"), args->incident},
+        {STR("{until}"),    args->until   },
+    };
+    while (text.len > 0) {
+        size_t plain = str_find_char(text, '{');
+        buf_add(out, str_first(text, plain));
+        text = str_skip(text, plain);
+        size_t used = text.len > 0 ? 1 : 0;
+        struct str piece = str_first(text, used);
+        for (size_t i = 0; i < COUNT_OF(words); i++)
+            if (str_starts(text, words[i].name)) {
+                piece = words[i].value;
+                used = words[i].name.len;
+            }
+        buf_add(out, piece);
+        text = str_skip(text, used);
+    }
+}
+
+struct str notice_text(const struct notices *notices, struct arena *arena, struct str lang,
+                       struct str fallback, enum notice notice, const struct notice_args *args)
+{
+    struct str id = str_of(english[notice]), text = id;
+    const struct catalogue *catalogue = choose(notices, lang, fallback, id);
+    if (catalogue != NULL) {
+        const struct sentence *sentence = table_get(&catalogue->sentences, id);
+        text = sentence->text;
+    }
+    struct buf out;
+    buf_init(&out, NOTICE_MOST);
+    fill_in(&out, text, args);
+    struct str filled = arena_str(arena, buf_str(&out));
+    buf_done(&out);
+    return filled;
+}
+
+struct str notice_lang(const struct notices *notices, struct str lang, struct str fallback)
+{
+    // any sentence will do: a catalogue that has one is taken for all it has
+    const struct catalogue *catalogue =
+        choose(notices, lang, fallback, str_of(english[NOTICE_EXPOSED]));
+    return catalogue != NULL ? str_of(catalogue->lang) : STR("en");
+}

@@ -1,0 +1,51 @@
+/*
+ * Notices: what the server says to people, in their language.
+ *
+ * Sentences come from message catalogues (gettext): those an operator put into
+ * notices.catalogues first, then those shipped, then the English of the source.
+ * A catalogue's msgid is the English sentence; {link}, {person}, {incident} and
+ * {until} are replaced.
+ */
+#ifndef IM_NOTICES_H
+#define IM_NOTICES_H
+
+#include "base/arena.h"
+#include "base/err.h"
+
+enum notice {
+    NOTICE_REFUSED_LURE,       // to a sender: the link or file is part of an attack
+    NOTICE_REFUSED_RESTRICTED, // to a sender: you may not send links and files at present
+    NOTICE_REFUSED_SUSPENDED,  // to a sender: links or files are switched off for a while
+    NOTICE_REFUSED_TOO_MANY,   // to a sender: too many links in one message
+    NOTICE_REFUSED_HELD,       // to a sender: a message that was held could not be delivered
+    NOTICE_VICTIM,             // to who sends a worm's lures: what happened, how to get clean
+    NOTICE_EXPOSED,            // in the place of a withdrawn message: do not open it
+    NOTICE_RELEASED,           // to a receiver: what was withdrawn is delivered again
+    NOTICE_UNRESTRICTED,       // to who was restricted: you may send links again
+    NOTICE_OPERATOR,           // to administrators: an incident began
+    NOTICE_ASK,                // to a sender: did you mean to send this to so many?
+    N_NOTICES
+};
+
+struct notice_args {
+    struct str link;     // template of the lure, for people
+    struct str person;   // bare JID
+    struct str incident; // number
+    struct str until;    // a time
+};
+
+struct notices;
+
+/* directory: the operator's catalogues (LANGUAGE/LC_MESSAGES/firedoor.mo), or empty.  Files that
+ * cannot be read are named in why (ERR_MALFORMED). */
+enum err notices_new(struct str directory, struct notices **out, struct why *why) MUST_CHECK;
+void notices_free(struct notices **notices);
+
+/* The sentence in the first of these languages there is: lang, its language without region,
+ * fallback, English.  Any thread. */
+struct str notice_text(const struct notices *notices, struct arena *arena, struct str lang,
+                       struct str fallback, enum notice notice, const struct notice_args *args);
+/* The language that notice_text would take, for xml:lang. */
+struct str notice_lang(const struct notices *notices, struct str lang, struct str fallback);
+
+#endif
