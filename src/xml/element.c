@@ -126,6 +126,7 @@ bool element_eq(const struct element *a, const struct element *b)
         while (up_a != NULL && x->next == NULL) {
             if (y->next != NULL)
                 return false;
+            must(up_b != NULL); // in step
             x = &up_a->node;
             y = &up_b->node;
             up_a = up_a == a ? NULL : up_a->parent;
@@ -361,6 +362,7 @@ enum err element_copy(struct arena *arena, const struct element *element, struct
             node = from->node.next;
             from = from->parent;
             into = into->parent;
+            must(into != NULL); // from is not the top yet
         } else if (node->is_text) {
             if (!copy_text(&copier, (const struct text *)node, into))
                 return ERR_LIMIT;

@@ -426,18 +426,32 @@ static struct str name_local(struct raw_name name)
     return (struct str){name.at + skip, name.len - skip};
 }
 
-/* Names are nearly always ASCII; this is for the rest. */
-static enum parsed skip_long_name_char(struct tokenizer *t, const char **p, const char *end,
-                                       bool is_start)
+/* One part of a QName.  Names are nearly always ASCII, so the rest goes a longer way. */
+static enum parsed scan_name_part(struct tokenizer *t, const char **at, const char *end)
 {
-    uint32_t code;
-    int len = char_read(*p, end, &code);
-    if (len < 0)
-        return PARSED_CUT;
-    if (len == 0 || !(is_start ? char_is_name_start(code) : char_is_name(code)))
+    const char *p = *at;
+    enum parsed parsed = PARSED;
+    if (p < end && char_is(*p, CHAR_NAME_START))
+        p++;
+    for (;;) {
+        while (p < end && p != *at && char_is(*p, CHAR_NAME))
+            p++;
+        uint32_t code;
+        if (p == end)
+            parsed = PARSED_CUT;
+        if (p == end || (uint8_t)*p < 0x80)
+            break;
+        int len = char_read(p, end, &code);
+        if (len < 0)
+            return PARSED_CUT;
+        if (len == 0 || !(p == *at ? char_is_name_start(code) : char_is_name(code)))
+            return not_well_formed(t, "name");
+        p += len;
+    }
+    if (parsed == PARSED && p == *at)
         return not_well_formed(t, "name");
-    *p += len;
-    return PARSED;
+    *at = p;
+    return parsed;
 }
 
 /* A QName of Namespaces in XML: one colon at most, each part a name of its own. */
@@ -446,46 +460,20 @@ static enum parsed scan_name(struct tokenizer *t, const char **at, const char *e
 {
     const char *p = *at;
     *name = (struct raw_name){.at = p};
-    bool is_start = true;
-    for (;; is_start = false) {
-        if (!is_start)
-            while (p < end && char_is(*p, CHAR_NAME))
-                p++;
-        if (p == end)
-            return (size_t)(p - *at) > t->limits.name ? too_much(t, "length of a name")
-                                                      : PARSED_CUT;
-        if (is_start && char_is(*p, CHAR_NAME_START)) {
-            p++;
-        } else if ((uint8_t)*p >= 0x80) {
-            enum parsed parsed = skip_long_name_char(t, &p, end, is_start);
-            if (parsed != PARSED)
-                return parsed;
-        } else if (*p == ':' && !is_start && name->prefix == 0) {
-            name->prefix = (size_t)(p - name->at);
-            p++;
-            is_start = true;
-            if (p == end)
-                return PARSED_CUT;
-            if (char_is(*p, CHAR_NAME_START)) {
-                p++;
-            } else if ((uint8_t)*p >= 0x80) {
-                enum parsed parsed = skip_long_name_char(t, &p, end, true);
-                if (parsed != PARSED)
-                    return parsed;
-            } else {
-                return not_well_formed(t, "name");
-            }
-        } else if (is_start) {
-            return not_well_formed(t, "name");
-        } else {
-            break;
-        }
+    enum parsed parsed = scan_name_part(t, &p, end);
+    if (parsed == PARSED && *p == ':') {
+        name->prefix = (size_t)(p - *at);
+        p++;
+        parsed = scan_name_part(t, &p, end);
     }
-    name->len = (size_t)(p - name->at);
+    if (parsed == PARSED_FAULT)
+        return parsed;
+    name->len = (size_t)(p - *at);
     if (name->len > t->limits.name)
         return too_much(t, "length of a name");
-    *at = p;
-    return PARSED;
+    if (parsed == PARSED)
+        *at = p;
+    return parsed;
 }
 
 static enum parsed scan_value(struct tokenizer *t, const char **at, const char *end,

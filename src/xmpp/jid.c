@@ -8,28 +8,29 @@
 
 _Static_assert((int)JID_PART_MOST == (int)PRECIS_OUT_MOST, "one buffer for both");
 
-/* What each ASCII byte becomes in a local part or a domain; 0 where it has no place.  RFC 7622
- * section 3.3.1 excludes "&'/:<>@ from local parts. */
-#define LETTERS(first)                                                                             \
-    [first] = 'a', [first + 1] = 'b', [first + 2] = 'c', [first + 3] = 'd', [first + 4] = 'e',     \
-    [first + 5] = 'f', [first + 6] = 'g', [first + 7] = 'h', [first + 8] = 'i', [first + 9] = 'j', \
-    [first + 10] = 'k', [first + 11] = 'l', [first + 12] = 'm', [first + 13] = 'n',                \
-    [first + 14] = 'o', [first + 15] = 'p', [first + 16] = 'q', [first + 17] = 'r',                \
-    [first + 18] = 's', [first + 19] = 't', [first + 20] = 'u', [first + 21] = 'v',                \
-    [first + 22] = 'w', [first + 23] = 'x', [first + 24] = 'y', [first + 25] = 'z'
-#define DIGITS                                                                                     \
-    ['0'] = '0', ['1'] = '1', ['2'] = '2', ['3'] = '3', ['4'] = '4', ['5'] = '5', ['6'] = '6',     \
-    ['7'] = '7', ['8'] = '8', ['9'] = '9'
-#define SAME(c) [c] = c
-
-static const char local_chars[256] = {
-    LETTERS('a'), LETTERS('A'), DIGITS,    SAME('!'), SAME('#'),  SAME('$'), SAME('%'),
-    SAME('('),    SAME(')'),    SAME('*'), SAME('+'), SAME(','),  SAME('-'), SAME('.'),
-    SAME(';'),    SAME('='),    SAME('?'), SAME('['), SAME('\\'), SAME(']'), SAME('^'),
-    SAME('_'),    SAME('`'),    SAME('{'), SAME('|'), SAME('}'),  SAME('~'),
+/* What ASCII may stand in a local part: RFC 7622 section 3.3.1 excludes "&'/:<>@. */
+static const bool local_chars[256] = {
+    ['!'] = true, ['#' ... '%'] = true, ['(' ... '.'] = true, ['0' ... '9'] = true, [';'] = true,
+    ['='] = true, ['?'] = true,         ['A' ... 'Z'] = true, ['[' ... '~'] = true,
 };
 
-static const char domain_chars[256] = {LETTERS('a'), LETTERS('A'), DIGITS, SAME('-'), SAME('.')};
+/* And in a domain, whose labels are looked at apart. */
+static const bool domain_chars[256] = {
+    ['-' ... '.'] = true,
+    ['0' ... '9'] = true,
+    ['A' ... 'Z'] = true,
+    ['a' ... 'z'] = true,
+};
+
+static bool is_one_of(const bool chars[256], char c)
+{
+    return chars[(uint8_t)c];
+}
+
+static char lower(char c)
+{
+    return (char)(c | ((unsigned)(c - 'A') < 26U) << 5); // without a branch
+}
 
 static bool is_ascii(struct str text)
 {
@@ -45,12 +46,8 @@ static enum err prepare_local(struct str text, char *out, size_t *len)
 {
     if (text.len <= JID_PART_MOST) {
         size_t i = 0;
-        for (; i < text.len; i++) {
-            char c = local_chars[(uint8_t)text.at[i]];
-            if (c == 0)
-                break;
-            out[i] = c;
-        }
+        for (; i < text.len && is_one_of(local_chars, text.at[i]); i++)
+            out[i] = lower(text.at[i]);
         if (i == text.len) {
             *len = i;
             return i > 0 ? OK : ERR_MALFORMED;
@@ -63,7 +60,7 @@ static enum err prepare_local(struct str text, char *out, size_t *len)
         return e;
     // asked after the mapping, which makes '@' of its full-width form
     for (size_t i = 0; i < *len; i++)
-        if ((uint8_t)out[i] < 0x80 && local_chars[(uint8_t)out[i]] == 0)
+        if ((uint8_t)out[i] < 0x80 && !is_one_of(local_chars, out[i]))
             return ERR_MALFORMED;
     return OK;
 }
@@ -92,7 +89,7 @@ static bool is_domain(struct str domain)
 static enum err prepare_unicode_domain(struct str text, bool had_dot, char *out, size_t *len)
 {
     // shorter than this in any encoding that could still become a domain
-    if (text.len > 4 * JID_PART_MOST)
+    if (text.len > 4U * JID_PART_MOST)
         return ERR_LIMIT;
     if (!str_is_utf8(text))
         return ERR_MALFORMED;
@@ -154,13 +151,11 @@ static enum err prepare_domain(struct str text, char *out, size_t *len)
     size_t i = 0, label = 0; // label: where the current one begins
     bool is_plain = text.len > 0 && text.len <= JID_PART_MOST;
     for (; is_plain && i < text.len; i++) {
-        char c = domain_chars[(uint8_t)text.at[i]];
-        out[i] = c;
-        if (c == '.') {
+        out[i] = lower(text.at[i]);
+        is_plain = is_one_of(domain_chars, text.at[i]);
+        if (text.at[i] == '.') {
             is_plain = is_plain_label((struct str){out + label, i - label});
             label = i + 1;
-        } else if (c == 0) {
-            is_plain = false;
         }
     }
     if (is_plain && is_plain_label((struct str){out + label, i - label})) {
