@@ -36,6 +36,29 @@ bool char_is_allowed(uint32_t code);
 bool char_is_name_start(uint32_t code);
 bool char_is_name(uint32_t code);
 
+/* The first byte in [p, end) that is no name character of ASCII; end when there is none. */
+static inline const char *char_skip_name(const char *p, const char *end)
+{
+#ifdef __SSE2__
+    for (; end - p >= 16; p += 16) {
+        __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)p);
+        // distances from the first of a range: unsigned, so what is before it is far behind it
+        __m128i letter = _mm_sub_epi8(_mm_or_si128(bytes, _mm_set1_epi8(0x20)), _mm_set1_epi8('a'));
+        __m128i digit = _mm_sub_epi8(bytes, _mm_set1_epi8('-')); // '-' '.' '/' '0' ... '9'
+        __m128i name = _mm_cmpeq_epi8(_mm_min_epu8(letter, _mm_set1_epi8('z' - 'a')), letter);
+        __m128i other = _mm_cmpeq_epi8(_mm_min_epu8(digit, _mm_set1_epi8('9' - '-')), digit);
+        other = _mm_andnot_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('/')), other);
+        name = _mm_or_si128(name, _mm_or_si128(other, _mm_cmpeq_epi8(bytes, _mm_set1_epi8('_'))));
+        unsigned mask = ~(unsigned)_mm_movemask_epi8(name) & 0xFFFFU;
+        if (mask != 0)
+            return p + __builtin_ctz(mask);
+    }
+#endif
+    while (p < end && char_is(*p, CHAR_NAME))
+        p++;
+    return p;
+}
+
 /* The first byte in [p, end) that is not plain, or is also; end when there is none. */
 static inline const char *char_skip_plain(const char *p, const char *end, char also)
 {

@@ -426,32 +426,40 @@ static struct str name_local(struct raw_name name)
     return (struct str){name.at + skip, name.len - skip};
 }
 
-/* One part of a QName.  Names are nearly always ASCII, so the rest goes a longer way. */
-static enum parsed scan_name_part(struct tokenizer *t, const char **at, const char *end)
+/* What is not ASCII in a name: up to the next character that is. */
+static enum parsed skip_long_name(struct tokenizer *t, const char *start, const char **at,
+                                  const char *end)
 {
     const char *p = *at;
-    enum parsed parsed = PARSED;
-    if (p < end && char_is(*p, CHAR_NAME_START))
-        p++;
-    for (;;) {
-        while (p < end && p != *at && char_is(*p, CHAR_NAME))
-            p++;
+    while (p < end && (uint8_t)*p >= 0x80) {
         uint32_t code;
-        if (p == end)
-            parsed = PARSED_CUT;
-        if (p == end || (uint8_t)*p < 0x80)
-            break;
         int len = char_read(p, end, &code);
         if (len < 0)
             return PARSED_CUT;
-        if (len == 0 || !(p == *at ? char_is_name_start(code) : char_is_name(code)))
+        if (len == 0 || !(p == start ? char_is_name_start(code) : char_is_name(code)))
             return not_well_formed(t, "name");
         p += len;
     }
-    if (parsed == PARSED && p == *at)
-        return not_well_formed(t, "name");
     *at = p;
-    return parsed;
+    return PARSED;
+}
+
+/* One part of a QName. */
+static enum parsed scan_name_part(struct tokenizer *t, const char **at, const char *end)
+{
+    const char *start = *at;
+    if (start < end && !char_is(*start, CHAR_NAME_START) && (uint8_t)*start < 0x80)
+        return not_well_formed(t, "name");
+    for (;;) {
+        *at = char_skip_name(*at, end);
+        if (*at == end)
+            return PARSED_CUT;
+        if ((uint8_t) * *at < 0x80)
+            return PARSED;
+        enum parsed parsed = skip_long_name(t, start, at, end);
+        if (parsed != PARSED)
+            return parsed;
+    }
 }
 
 /* A QName of Namespaces in XML: one colon at most, each part a name of its own. */
