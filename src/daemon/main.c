@@ -14,6 +14,7 @@
 #include "daemon/confine.h"
 #include "daemon/server.h"
 #include "im/desk.h"
+#include "im/sessions.h"
 #include "net/process.h"
 #include "xmpp/prepare.h"
 
@@ -257,6 +258,16 @@ static enum err reload_server(void *context, const struct config *new, struct wh
     return server_reload(daemon->server, new, why);
 }
 
+static void tell_sessions(void *context, struct str bare, int64_t number, enum account_change what)
+{
+    struct daemon *daemon = context;
+    (void)number;
+    if (what == ACCOUNT_CREATED || what == ACCOUNT_PASSWORD || what == ACCOUNT_ADMIN)
+        return;
+    sessions_tell(server_service(daemon->server), bare,
+                  what == ACCOUNT_DELETED || what == ACCOUNT_DISABLED ? NEWS_GONE : NEWS_CHANGED);
+}
+
 // Threads begin here.
 static enum err open_service(struct daemon *daemon, struct why *why)
 {
@@ -269,6 +280,7 @@ static enum err open_service(struct daemon *daemon, struct why *why)
     daemon->crypto = service->crypto;
     daemon->hooks.context = daemon;
     daemon->hooks.reload = reload_server;
+    daemon->hooks.account_changed = tell_sessions;
     e = daemon_load_administrators(daemon, why);
     if (e == OK)
         e = server_start(daemon->server, why);
@@ -277,6 +289,8 @@ static enum err open_service(struct daemon *daemon, struct why *why)
     commands_add_server(daemon);
     commands_add_accounts(daemon);
     commands_add_portable(daemon);
+    commands_add_guard(daemon);
+    commands_add_sessions(daemon);
     return control_serve(daemon->control, daemon->loop, daemon->commands, why);
 }
 

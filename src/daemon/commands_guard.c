@@ -1,0 +1,515 @@
+/*
+ * Commands about the guard: incidents, suspensions, decoys, entitlements.
+ */
+#include "daemon/daemon.h"
+
+#include "base/clock.h"
+#include "base/must.h"
+#include "daemon/server.h"
+#include "im/desk.h"
+#include "im/gate_errand.h"
+
+#include <inttypes.h>
+
+struct errand {
+    struct gate_errand gate;
+    struct command_call *call;
+    json_t *result;  // made on the guard's thread, given on ours
+    bool is_missing; // what was asked for does not exist
+};
+
+static json_t *time_of(int64_t us)
+{
+    if (us == 0)
+        return json_null();
+    struct arena arena;
+    arena_init(&arena, 256);
+    json_t *text = json_of(clock_format(&arena, us));
+    arena_done(&arena);
+    return text;
+}
+
+static void done(struct gate_errand *gate)
+{
+    struct errand *errand = CONTAINER_OF(gate, struct errand, gate);
+    struct command_call *call = errand->call;
+    if (errand->is_missing) {
+        json_decref(errand->result);
+        command_fail(call, ERR_MISSING, "there is no such incident in force");
+        return;
+    }
+    if (errand->result == NULL)
+        errand->result = gate->incident != 0
+                             ? json_pack("{s:I}", "incident", (json_int_t)gate->incident)
+                             : json_object();
+    command_done(call, errand->result);
+}
+
+static struct errand *errand_new(struct command_call *call)
+{
+    struct errand *errand = arena_make(&call->arena, struct errand);
+    errand->call = call;
+    errand->gate.done = done;
+    return errand;
+}
+
+static void send_off(struct errand *errand)
+{
+    struct daemon *daemon = errand->call->context;
+    struct gate *gate = daemon->server != NULL ? server_service(daemon->server)->gate : NULL;
+    if (gate == NULL || daemon->store == NULL) {
+        command_fail(errand->call, ERR_CLOSED, "the guard does not run");
+        return;
+    }
+    gate_errand_send(gate, &errand->gate, daemon->loop);
+}
+
+static struct gate *gate_of(const struct command_call *call)
+{
+    struct daemon *daemon = call->context;
+    return daemon->server != NULL ? server_service(daemon->server)->gate : NULL;
+}
+
+/* ---- incidents ---- */
+
+static json_t *summary_of(const struct incident *incident)
+{
+    return json_pack(
+        "{s:I, s:s, s:s, s:s, s:o, s:f, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I}", "id",
+        (json_int_t)incident->id, "state", incident_state_name(incident->state), "kind",
+        incident->kind == LURE_LINK ? "link" : "file", "width", lure_width_name(incident->width),
+        "lure", json_of(incident->shown), "nats", incident->nats, "first",
+        time_of(incident->first_us), "convicted", time_of(incident->convicted_us), "sendings",
+        (json_int_t)incident->n_sendings, "receivers", (json_int_t)incident->n_receivers, "exposed",
+        (json_int_t)incident->n_exposed, "relays", (json_int_t)incident->n_relays, "rejected",
+        (json_int_t)incident->n_rejected, "held", (json_int_t)incident->n_held);
+}
+
+static void look_at_list(struct gate_errand *gate, const struct guard *guard)
+{
+    struct errand *errand = CONTAINER_OF(gate, struct errand, gate);
+    struct str state = argument_text(errand->call, "state");
+    json_t *list = json_array();
+    uint64_t at = 0, id;
+    while ((id = guard_incident_next(guard, &at)) != 0) {
+        struct arena arena;
+        struct incident incident;
+        arena_init(&arena, (size_t)1 << 30);
+        if (guard_incident(guard, id, &arena, &incident) == OK &&
+            (state.len == 0 || str_eq(state, str_of(incident_state_name(incident.state)))))
+            json_array_append_new(list, summary_of(&incident));
+        arena_done(&arena);
+    }
+    errand->result = json_pack("{s:o}", "incidents", list);
+}
+
+static void run_incident_list(struct command_call *call)
+{
+    struct errand *errand = errand_new(call);
+    errand->gate.look = look_at_list;
+    send_off(errand);
+}
+
+static json_t *evidence_of(const struct incident *incident)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < incident->n_evidence; i++) {
+        const struct incident_evidence *e = &incident->evidence[i];
+        json_array_append_new(list, json_pack("{s:o, s:s, s:f, s:o}", "time", time_of(e->at_us),
+                                              "kind", evidence_kind_name(e->kind), "nats", e->nats,
+                                              "who", json_of(e->who)));
+    }
+    return list;
+}
+
+static json_t *tree_of(const struct incident *incident)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < incident->n_nodes; i++) {
+        const struct incident_node *n = &incident->nodes[i];
+        json_array_append_new(
+            list,
+            json_pack("{s:o, s:o, s:o, s:o, s:I, s:b, s:b, s:b, s:f}", "who", json_of(n->who),
+                      "from", json_of(n->from), "exposed", time_of(n->exposed_us), "sent",
+                      time_of(n->sent_us), "receivers", (json_int_t)n->receivers, "relay", n->relay,
+                      "restricted", n->restricted, "warned", n->warned, "nats", n->nats));
+    }
+    return list;
+}
+
+static const char *order_word(enum order_kind kind)
+{
+    static const char *const words[] = {
+        [ORDER_STOP] = "stop",
+        [ORDER_RETRACT] = "retract",
+        [ORDER_RESTRICT] = "restrict",
+        [ORDER_NOTIFY] = "notify",
+        [ORDER_DELIVER_HELD] = "deliver held",
+        [ORDER_REJECT_HELD] = "reject held",
+        [ORDER_ASK] = "ask",
+    };
+    return words[kind];
+}
+
+static json_t *orders_of(const struct incident *incident)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < incident->n_orders; i++) {
+        const struct incident_order *o = &incident->orders[i];
+        json_array_append_new(
+            list, json_pack("{s:o, s:s, s:b, s:s, s:o, s:o}", "time", time_of(o->at_us), "order",
+                            order_word(o->order.kind), "undo", o->order.undo, "reason",
+                            reason_name(o->order.reason), "who", json_of(o->order.who), "expires",
+                            time_of(o->order.expires_us)));
+    }
+    return list;
+}
+
+static void look_at_one(struct gate_errand *gate, const struct guard *guard)
+{
+    struct errand *errand = CONTAINER_OF(gate, struct errand, gate);
+    struct arena arena;
+    struct incident incident;
+    arena_init(&arena, (size_t)1 << 30);
+    if (guard_incident(guard, (uint64_t)argument_number(errand->call, "id"), &arena, &incident) ==
+        OK) {
+        errand->result = summary_of(&incident);
+        json_object_set_new(errand->result, "ended", time_of(incident.ended_us));
+        json_object_set_new(errand->result, "expires", time_of(incident.expires_us));
+        json_object_set_new(errand->result, "actor", json_of(incident.actor));
+        json_object_set_new(errand->result, "why", json_of(incident.why));
+        json_object_set_new(errand->result, "evidence", evidence_of(&incident));
+        json_object_set_new(errand->result, "tree", tree_of(&incident));
+        json_object_set_new(errand->result, "orders", orders_of(&incident));
+    } else {
+        errand->is_missing = true;
+    }
+    arena_done(&arena);
+}
+
+static void run_incident_show(struct command_call *call)
+{
+    struct errand *errand = errand_new(call);
+    errand->gate.look = look_at_one;
+    send_off(errand);
+}
+
+static void released(struct gate_errand *gate)
+{
+    struct errand *errand = CONTAINER_OF(gate, struct errand, gate);
+    errand->is_missing = gate->incident == 0;
+    done(gate);
+}
+
+static void run_incident_release(struct command_call *call)
+{
+    struct errand *errand = errand_new(call);
+    errand->gate.done = released;
+    errand->gate.event.kind = EVENT_RELEASE;
+    errand->gate.event.release = (struct release){
+        .incident = (uint64_t)argument_number(call, "id"),
+        .account = argument_text(call, "account"),
+        .actor = call->actor.name,
+        .reason = argument_text(call, "reason"),
+    };
+    send_off(errand);
+}
+
+static void run_incident_convict(struct command_call *call)
+{
+    static const struct {
+        const char *word;
+        enum lure_width width;
+    } widths[] = {
+        {"link",     LURE_EXACT   },
+        {"template", LURE_TEMPLATE},
+        {"host",     LURE_HOST    },
+        {"domain",   LURE_DOMAIN  }
+    };
+    struct gate *gate = gate_of(call);
+    struct errand *errand = errand_new(call);
+    if (gate == NULL) {
+        command_fail(call, ERR_CLOSED, "the guard does not run");
+        return;
+    }
+    struct lure_list *list = arena_make(&call->arena, struct lure_list);
+    lure_list_init(list, gate_lure_rules(gate), &call->arena);
+    lure_add_url(list, argument_text(call, "link"), STR_EMPTY);
+    if (list->n != 1) {
+        command_fail(call, ERR_MALFORMED, "\"%.*s\" is no link",
+                     STR_ARGS(argument_text(call, "link")));
+        return;
+    }
+    lure_list_keys(list, NULL);
+    enum lure_width width = LURE_TEMPLATE;
+    for (size_t i = 0; i < COUNT_OF(widths); i++)
+        if (str_eq(argument_text(call, "width"), str_of(widths[i].word)))
+            width = widths[i].width;
+    int64_t for_us = argument_number(call, "for");
+    errand->gate.event.kind = EVENT_CONVICT;
+    errand->gate.event.conviction = (struct conviction){
+        .lure = &list->lures[0],
+        .width = width,
+        .expires_us = for_us > 0 ? gate_clock_us(gate) + for_us : 0,
+        .actor = call->actor.name,
+        .reason = argument_text(call, "reason"),
+    };
+    send_off(errand);
+}
+
+/* ---- suspensions ---- */
+
+static void suspend(struct command_call *call, bool resume)
+{
+    struct daemon *daemon = call->context;
+    struct gate *gate = gate_of(call);
+    struct errand *errand = errand_new(call);
+    int64_t for_us = argument_given(call, "for") ? argument_number(call, "for")
+                                                 : daemon->config->suspension.duration_us;
+    if (for_us > daemon->config->suspension.most_us) {
+        command_fail(call, ERR_LIMIT, "that is longer than suspension.most allows");
+        return;
+    }
+    errand->gate.event.kind = EVENT_SUSPEND;
+    errand->gate.event.suspension = (struct suspension){
+        .feature =
+            str_eq(argument_text(call, "feature"), STR("files")) ? FEATURE_FILES : FEATURE_LINKS,
+        .domain = argument_text(call, "domain"),
+        .account = argument_text(call, "account"),
+        .expires_us = resume || gate == NULL ? 0 : gate_clock_us(gate) + for_us,
+        .actor = call->actor.name,
+        .reason = argument_text(call, "reason"),
+    };
+    send_off(errand);
+}
+
+static void run_suspend(struct command_call *call)
+{
+    suspend(call, false);
+}
+
+static void run_resume(struct command_call *call)
+{
+    suspend(call, true);
+}
+
+/* ---- rules in force ---- */
+
+static const char *rule_word(enum rule_kind kind)
+{
+    static const char *const words[] = {
+        [RULE_STOP] = "stop",       [RULE_RESTRICT] = "restrict", [RULE_SUSPEND] = "suspend",
+        [RULE_ENTITLE] = "entitle", [RULE_DECOY] = "decoy",
+    };
+    return words[kind];
+}
+
+static json_t *rule_of(const struct guard_rule *rule)
+{
+    json_t *json = json_pack("{s:s, s:o, s:o, s:o, s:o}", "rule", rule_word(rule->kind), "account",
+                             json_of(rule->account), "domain", json_of(rule->domain), "actor",
+                             json_of(rule->actor), "why", json_of(rule->why));
+    json_object_set_new(json, "expires", time_of(rule->expires_us));
+    if (rule->kind == RULE_STOP)
+        json_object_set_new(json, "lure", json_of(rule->shown));
+    if (rule->kind == RULE_SUSPEND)
+        json_object_set_new(json, "feature",
+                            json_string(rule->feature == FEATURE_LINKS ? "links" : "files"));
+    if (rule->kind == RULE_ENTITLE)
+        json_object_set_new(json, "receivers", json_integer(rule->receivers));
+    if (rule->incident != 0)
+        json_object_set_new(json, "incident", json_integer((json_int_t)rule->incident));
+    return json;
+}
+
+static void look_at_rules(struct gate_errand *gate, const struct guard *guard)
+{
+    struct errand *errand = CONTAINER_OF(gate, struct errand, gate);
+    int only = (int)(intptr_t)gate->context;
+    json_t *list = json_array();
+    uint64_t at = 0;
+    struct guard_rule rule;
+    while (guard_rule_next(guard, &at, &rule))
+        if (only < 0 || rule.kind == (enum rule_kind)only)
+            json_array_append_new(list, rule_of(&rule));
+    errand->result = json_pack("{s:o}", "rules", list);
+}
+
+static void list_rules(struct command_call *call, int only)
+{
+    struct errand *errand = errand_new(call);
+    errand->gate.look = look_at_rules;
+    errand->gate.context = (void *)(intptr_t)only;
+    send_off(errand);
+}
+
+static void run_rules(struct command_call *call)
+{
+    list_rules(call, -1);
+}
+
+static void run_decoy_list(struct command_call *call)
+{
+    list_rules(call, RULE_DECOY);
+}
+
+static void run_entitle_list(struct command_call *call)
+{
+    list_rules(call, RULE_ENTITLE);
+}
+
+static void decoy(struct command_call *call, bool removed)
+{
+    struct errand *errand = errand_new(call);
+    errand->gate.event.kind = EVENT_DECOY;
+    errand->gate.event.decoy = (struct decoy){
+        .account = argument_text(call, "jid"),
+        .removed = removed,
+        .actor = call->actor.name,
+    };
+    send_off(errand);
+}
+
+static void run_decoy_add(struct command_call *call)
+{
+    decoy(call, false);
+}
+
+static void run_decoy_remove(struct command_call *call)
+{
+    decoy(call, true);
+}
+
+static void entitle(struct command_call *call, bool withdraw)
+{
+    struct gate *gate = gate_of(call);
+    struct errand *errand = errand_new(call);
+    int64_t for_us =
+        argument_given(call, "for") ? argument_number(call, "for") : 365 * 86400 * SECOND_US;
+    errand->gate.event.kind = EVENT_ENTITLE;
+    errand->gate.event.entitlement = (struct entitlement){
+        .account = argument_text(call, "jid"),
+        .domain = argument_text(call, "host"),
+        .receivers = argument_given(call, "receivers")
+                         ? (uint32_t)argument_number(call, "receivers")
+                         : UINT32_MAX,
+        .expires_us = withdraw || gate == NULL ? 0 : gate_clock_us(gate) + for_us,
+        .actor = call->actor.name,
+        .reason = argument_text(call, "reason"),
+    };
+    send_off(errand);
+}
+
+static void run_entitle_add(struct command_call *call)
+{
+    entitle(call, false);
+}
+
+static void run_entitle_remove(struct command_call *call)
+{
+    entitle(call, true);
+}
+
+static void look_at_state(struct gate_errand *gate, const struct guard *guard)
+{
+    struct errand *errand = CONTAINER_OF(gate, struct errand, gate);
+    struct guard_state s;
+    guard_state(guard, &s);
+    errand->result = json_pack(
+        "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "events",
+        (json_int_t)s.n_events, "sendings", (json_int_t)s.n_sendings, "delivered",
+        (json_int_t)s.n_delivered, "held", (json_int_t)s.n_held, "rejected",
+        (json_int_t)s.n_rejected, "exposures", (json_int_t)s.n_exposures, "users",
+        (json_int_t)s.n_users, "clusters", (json_int_t)s.n_clusters, "hosts", (json_int_t)s.n_hosts,
+        "incidents", (json_int_t)s.n_incidents, "convicted", (json_int_t)s.n_convicted, "bytes",
+        (json_int_t)s.bytes, "memory", (json_int_t)s.memory);
+}
+
+static void run_guard_state(struct command_call *call)
+{
+    struct errand *errand = errand_new(call);
+    errand->gate.look = look_at_state;
+    send_off(errand);
+}
+
+/* ---- the table ---- */
+
+#define REASON                                                                                     \
+    {                                                                                              \
+        "reason", ARGUMENT_TEXT, 0, NULL, "Why, for the audit record."                             \
+    }
+
+static const struct command rows[] = {
+    {"incident list",
+     "Lists incidents, newest first.",                                                         ROLE_OPERATOR,
+     0,                                                                                                          NULL,
+     run_incident_list,                                                                                                                      {{"state", ARGUMENT_CHOICE, 0, "open|convicted|released|expired", "Only these."}}         },
+    {"incident show",
+     "Shows one incident: evidence, tree, orders.",                                            ROLE_OPERATOR,
+     0,                                                                                                          NULL,
+     run_incident_show,                                                                                                                      {{"id", ARGUMENT_NUMBER, ARGUMENT_REQUIRED | ARGUMENT_POSITIONAL, NULL, "Its number."}}   },
+    {"incident release",
+     "Undoes an incident: held messages are delivered, restrictions lifted, copies restored.", ROLE_OPERATOR,
+     COMMAND_AUDITED,                                                                                            NULL,
+     run_incident_release,                                                                                                                   {{"id", ARGUMENT_NUMBER, ARGUMENT_REQUIRED | ARGUMENT_POSITIONAL, NULL, "Its number."},
+      {"account", ARGUMENT_ACCOUNT, 0, NULL, "Only lift this account's restriction."},
+      REASON}                                                                                                                                                                                                },
+    {"incident convict",
+     "Convicts a link by hand: copies are stopped and taken back.",                            ROLE_OPERATOR,
+     COMMAND_AUDITED,                                                                                            NULL,
+     run_incident_convict,                                                                                                                   {{"link", ARGUMENT_TEXT, ARGUMENT_REQUIRED | ARGUMENT_POSITIONAL, NULL, "The link."},
+      {"width", ARGUMENT_CHOICE, 0, "link|template|host|domain", "How wide; template if not said."},
+      {"for", ARGUMENT_TIME, 0, NULL, "How long."},
+      REASON}                                                                                                                                                                                                },
+    {"suspend",
+     "Switches links or files off for a while; people keep talking.",                          ROLE_ADMIN,
+     COMMAND_AUDITED,                                                                                            "domain",
+     run_suspend,                                                                                                                            {{"feature", ARGUMENT_CHOICE, ARGUMENT_REQUIRED | ARGUMENT_POSITIONAL, "links|files",
+       "Which."},
+      {"domain", ARGUMENT_DOMAIN, 0, NULL, "Of senders in this domain; all domains if not said."},
+      {"account", ARGUMENT_ACCOUNT, 0, NULL, "Of this sender alone."},
+      {"for", ARGUMENT_TIME, 0, NULL, "How long; suspension.duration if not said."},
+      REASON}                                                                                                                                                                                                         },
+    {"resume",
+     "Ends a suspension before its time.",                                                     ROLE_ADMIN,
+     COMMAND_AUDITED,                                                                                            "domain",
+     run_resume,                                                                                                                             {{"feature", ARGUMENT_CHOICE, ARGUMENT_REQUIRED | ARGUMENT_POSITIONAL, "links|files",
+       "Which."},
+      {"domain", ARGUMENT_DOMAIN, 0, NULL, "As it was suspended."},
+      {"account", ARGUMENT_ACCOUNT, 0, NULL, "As it was suspended."},
+      REASON}                                                                                                                                                                                                          },
+    {"decoy list",       "Lists decoys.",                                                      ROLE_OPERATOR, 0, NULL,     run_decoy_list,   {{0}}                                                                                     },
+    {"decoy add",
+     "Makes an account a decoy: nobody talks to it, who sends it a lure reveals himself.",     ROLE_OPERATOR,
+     COMMAND_AUDITED,                                                                                            NULL,
+     run_decoy_add,                                                                                                                          {{"jid", ARGUMENT_ACCOUNT, ARGUMENT_REQUIRED | ARGUMENT_POSITIONAL, NULL, "The account."}}},
+    {"decoy remove",
+     "Makes a decoy an ordinary account again.",                                               ROLE_OPERATOR,
+     COMMAND_AUDITED,                                                                                            NULL,
+     run_decoy_remove,                                                                                                                       {{"jid", ARGUMENT_ACCOUNT, ARGUMENT_REQUIRED | ARGUMENT_POSITIONAL, NULL, "The account."}}},
+    {"entitle list",     "Lists who may fan out.",                                             ROLE_OPERATOR, 0, NULL,     run_entitle_list, {{0}}                                                                                     },
+    {"entitle add",
+     "Lets an account send links of a host to many people: a research desk, an alert bot.",    ROLE_OPERATOR,
+     COMMAND_AUDITED,                                                                                            NULL,
+     run_entitle_add,                                                                                                                        {{"jid", ARGUMENT_ACCOUNT, ARGUMENT_REQUIRED | ARGUMENT_POSITIONAL, NULL, "The account."},
+      {"host", ARGUMENT_TEXT, 0, NULL, "Host or registrable domain; any if not said."},
+      {"receivers", ARGUMENT_NUMBER, 0, NULL, "Most different receivers a day."},
+      {"for", ARGUMENT_TIME, 0, NULL, "How long; a year if not said."},
+      REASON}                                                                                                                                                                                                     },
+    {"entitle remove",
+     "Withdraws an entitlement.",                                                              ROLE_OPERATOR,
+     COMMAND_AUDITED,                                                                                            NULL,
+     run_entitle_remove,                                                                                                                     {{"jid", ARGUMENT_ACCOUNT, ARGUMENT_REQUIRED | ARGUMENT_POSITIONAL, NULL, "The account."},
+      {"host", ARGUMENT_TEXT, 0, NULL, "As it was given."},
+      REASON}                                                                                                                                                                                                  },
+    {"guard rules",      "Lists everything in force.",                                         ROLE_OPERATOR, 0, NULL,     run_rules,        {{0}}                                                                                     },
+    {"guard state",
+     "Shows what the guard has seen.",                                                         ROLE_OPERATOR,
+     0,                                                                                                          NULL,
+     run_guard_state,                                                                                                                        {{0}}                                                                                     },
+};
+
+void commands_add_guard(struct daemon *daemon)
+{
+    commands_add(daemon->commands, rows, COUNT_OF(rows), daemon);
+}
