@@ -336,8 +336,11 @@ static enum err run_idle(struct load *load, struct why *why)
 
 struct logins {
     struct crowd crowd; // first
-    uint32_t n_done, n_failed, n_running;
+    struct load *load;
+    uint32_t n_wanted, n_begun, n_done, n_failed, n_running;
 };
+
+static void begin_login(struct logins *logins, struct member *member);
 
 static void leave_at_once(void *owner, bool resumed)
 {
@@ -354,33 +357,39 @@ static void login_closed(void *owner, const char *why)
         logins->n_done++;
     else if (logins->n_failed++ == 0)
         fprintf(stderr, "u%u: %s\n", member->number, why);
-    if (--logins->n_running == 0)
-        loop_stop(logins->crowd.loop);
+    client_free(&member->client);
+    logins->n_running--;
+    if (logins->n_begun < logins->n_wanted)
+        begin_login(logins, member);
+    else if (logins->n_running == 0)
+        loop_stop(logins->load->loop);
 }
 
-/* n logins over all users in turn, some abreast; nobody has two sessions. */
-static void log_in_and_out(struct load *load, struct logins *logins, uint32_t n)
+/* The next user in turn: far fewer are under way than there are, so nobody has two sessions. */
+static void begin_login(struct logins *logins, struct member *member)
 {
     static const struct client_events events = {.online = leave_at_once, .closed = login_closed};
-    *logins = (struct logins){.crowd = {.loop = load->loop}};
+    struct load *load = logins->load;
+    member->crowd = &logins->crowd;
+    member->number = load->first + logins->n_begun++ % load->n;
+    char user[16];
+    snprintf(user, sizeof user, "u%u", member->number);
+    member->client = client_new(load->pool, &load->options, str_of(user), str_of(load->password),
+                                STR("bench"), &events, member);
+    client_connect(member->client);
+    logins->n_running++;
+}
+
+static void log_in_and_out(struct load *load, struct logins *logins, uint32_t n)
+{
+    *logins = (struct logins){.load = load, .n_wanted = n};
     struct member *members = calloc(load->abreast, sizeof *members);
     must(members != NULL);
-    for (uint32_t at = 0; at < n && logins->n_running == 0; at += load->abreast) {
-        for (uint32_t i = 0; i < load->abreast && at + i < n; i++) {
-            uint32_t number = load->first + (at + i) % load->n;
-            char user[16];
-            snprintf(user, sizeof user, "u%u", number);
-            members[i] = (struct member){.crowd = &logins->crowd, .number = number};
-            members[i].client =
-                client_new(load->pool, &load->options, str_of(user), str_of(load->password),
-                           STR("bench"), &events, &members[i]);
-            client_connect(members[i].client);
-            logins->n_running++;
-        }
-        loop_run(load->loop, clock_now_us() + 60 * SECOND_US);
-        for (uint32_t i = 0; i < load->abreast; i++)
-            client_free(&members[i].client);
-    }
+    for (uint32_t i = 0; i < load->abreast && i < n; i++)
+        begin_login(logins, &members[i]);
+    loop_run(load->loop, clock_now_us() + 300 * SECOND_US);
+    for (uint32_t i = 0; i < load->abreast; i++)
+        client_free(&members[i].client);
     free(members);
 }
 

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Firedoor beside Prosody and ejabberd: one load generator, one run, one table.
 
-    bench/run.py [--quick] [--only SCENARIO,…] [--servers NAME,…] [--build DIR] [--keep DIR]
+    bench/run.py [--quick] [--only SCENARIO,…] [--servers NAME,…] [--rounds N]
 
 Each scenario gives every server in turn a fresh start with nothing but what it
 measures: the peers are not asked to carry features that Firedoor leaves out,
@@ -20,6 +20,7 @@ import os
 import shutil
 import signal
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -37,7 +38,7 @@ PACKAGES = ["prosody", "lua-dbi-sqlite3", "ejabberd", "erlang-p1-sqlite3", "open
 # Scenarios: what a server must be able to do, and how it is loaded.
 
 class Scenario:
-    def __init__(self, name, kind, users, load, figures, quick=None, servers=None):
+    def __init__(self, name, kind, users, load, figures, quick=None, servers=None, rounds=3):
         self.name = name        # for --only
         self.kind = kind        # how servers are configured
         self.users = users
@@ -45,6 +46,7 @@ class Scenario:
         self.figures = figures  # key in bench.json: key in what firedoor-load prints
         self.quick = quick or []  # later options win
         self.servers = servers  # None: all
+        self.rounds = rounds    # the median is taken
 
 
 CHAT = ["chat", "--users", "400", "--in-flight", "10"]
@@ -67,7 +69,7 @@ SCENARIOS = [
              ["--seconds", "6"]),
     Scenario("idle", "idle", 5000, ["idle", "--users", "5000", "--seconds", "10"],
              {"kib_per_idle_session": "kib_per_session"},
-             ["--users", "1000", "--seconds", "5"]),
+             ["--users", "1000", "--seconds", "5"], rounds=1),
     Scenario("logins", "plain", 400, ["logins", "--users", "400", "--logins", "1000"],
              {"cpu_s_per_1000_logins": "cpu_s_per_1000_logins"},
              ["--logins", "300"]),
@@ -78,7 +80,7 @@ SCENARIOS = [
              ["--seconds", "5", "--warmup", "2"]),
     Scenario("kills", "kills", 2,
              ["kills", "--users", "2", "--rate", "400", "--sm", "--ack-every", "10"],
-             {"acked_then_lost": "acked_then_lost", "acked": "acked"}),
+             {"acked_then_lost": "acked_then_lost", "acked": "acked"}, rounds=1),
 ]
 
 # What Firedoor wants to reach: (key, its greatest share of the peer's figure, peer)
@@ -497,6 +499,7 @@ def install_packages():
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--quick", action="store_true", help="shorter runs, coarser figures")
+    parser.add_argument("--rounds", type=int, help="measure so many times, take the median")
     parser.add_argument("--only", help="scenarios: " + ",".join(s.name for s in SCENARIOS))
     parser.add_argument("--servers", default="firedoor,prosody,ejabberd")
     parser.add_argument("--build", default=os.path.join(ROOT, "build"))
@@ -522,19 +525,22 @@ def main():
         for scenario in SCENARIOS:
             if scenario.name not in wanted:
                 continue
-            for name in names:
-                if scenario.servers is not None and name not in scenario.servers:
-                    continue
-                say(f"{scenario.name}: {name} …")
-                try:
-                    got = run_one(args, scenario, name, certificates)
-                except RuntimeError as trouble:
-                    say(f"{scenario.name}: {name}: {trouble}")
-                    failed = True
-                    continue
-                say(f"    {json.dumps(got)}")
+            got = {name: [] for name in names
+                   if scenario.servers is None or name in scenario.servers}
+            # in turn, so that whatever else the machine does falls on all of them alike
+            for _ in range(1 if args.quick else args.rounds or scenario.rounds):
+                for name in got:
+                    try:
+                        say(f"{scenario.name}: {name} …")
+                        got[name].append(run_one(args, scenario, name, certificates))
+                        say(f"    {json.dumps(got[name][-1])}")
+                    except RuntimeError as trouble:
+                        say(f"{scenario.name}: {name}: {trouble}")
+                        failed = True
+            for name, figures in got.items():
                 for key, source in scenario.figures.items():
-                    result[name][key] = got[source]
+                    if figures:
+                        result[name][key] = statistics.median(f[source] for f in figures)
     finally:
         if not args.keep:
             shutil.rmtree(args.work, ignore_errors=True)
