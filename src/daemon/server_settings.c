@@ -1,6 +1,7 @@
 #include "daemon/server_settings.h"
 
 #include "base/must.h"
+#include "im/disco.h"
 
 static struct str keep(struct im_settings *settings, struct str text)
 {
@@ -54,6 +55,7 @@ static void read_domain(struct im_settings *settings, const struct config *confi
     to->cancel = config->registration.cancel;
     to->archive = config->archive.enabled;
     to->archive_default = archive_of(from->archive);
+    disco_announce(&settings->arena, to);
 }
 
 static struct tokenizer_limits stream_limits(const struct config *config, size_t bytes)

@@ -53,6 +53,10 @@ struct iq_handler {
 /* The asker's session, or NULL when it is elsewhere or gone. */
 struct session *asked_session(const struct asked *asked);
 
+/* Whether the asker may know about the account: it is his own, or he may see its presence.  To
+ * others an account is as if it did not exist. */
+bool asked_may_see(const struct asked *asked);
+
 /* The arena of the answer: what is built in it lives until the answer is sent. */
 struct arena *asked_arena(struct asked *asked);
 

@@ -3,10 +3,18 @@
 #include "im/archive.h"
 #include "im/carbons.h"
 #include "im/csi.h"
+#include "im/disco.h"
+#include "im/entity_time.h"
 #include "im/gate.h"
+#include "im/last.h"
 #include "im/offline.h"
+#include "im/ping.h"
 #include "im/presence.h"
+#include "im/private.h"
 #include "im/roster.h"
+#include "im/session_request.h"
+#include "im/vcard.h"
+#include "im/version.h"
 
 const struct feature *const features[] = {
     &feature_roster, // first: others read it
@@ -16,5 +24,13 @@ const struct feature *const features[] = {
     &feature_offline,
     &feature_csi,
     &feature_gate,
+    &feature_disco,
+    &feature_ping,
+    &feature_last,
+    &feature_version,
+    &feature_time,
+    &feature_private,
+    &feature_vcard,
+    &feature_session_request,
     NULL,
 };

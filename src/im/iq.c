@@ -2,6 +2,7 @@
 
 #include "base/must.h"
 #include "im/feature.h"
+#include "im/roster.h"
 #include "im/send.h"
 
 #include <stdlib.h>
@@ -16,6 +17,12 @@ enum {
 struct session *asked_session(const struct asked *asked)
 {
     return asked->session != 0 ? session_find(asked->home, asked->session) : NULL;
+}
+
+bool asked_may_see(const struct asked *asked)
+{
+    return asked->own || jid_eq_bare(&asked->stanza->from, &asked->account->jid) ||
+           roster_is_seen_by(asked->account, jid_bare(&asked->stanza->from));
 }
 
 struct arena *asked_arena(struct asked *asked)
