@@ -69,7 +69,8 @@ void *arena_alloc(struct arena *arena, size_t size)
 {
     must(arena_fits(arena, size));
     size_t padded = (size + ALIGN - 1) & ~(size_t)(ALIGN - 1);
-    if (padded > (size_t)(arena->end - arena->at))
+    // of an arena without a block not even nothing can be given out: never NULL
+    if (arena->at == NULL || padded > (size_t)(arena->end - arena->at))
         add_block(arena, padded);
     void *p = arena->at;
     arena->at += padded;

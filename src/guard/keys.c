@@ -265,12 +265,28 @@ static struct lure_key hash(char domain, struct str a, struct str b)
     return key;
 }
 
+/* What an operator's terminal and logs may show: no control characters, no broken UTF-8. */
 static struct str keep_shown(struct lure_list *list, struct draft *draft, size_t end)
 {
     size_t len = end < SHOWN_MOST ? end : SHOWN_MOST;
     if (!arena_fits(list->arena, len + 1))
         return STR_EMPTY;
-    return arena_str(list->arena, str_make(draft->at, len));
+    char *out = arena_alloc(list->arena, len + 1);
+    size_t n = 0;
+    for (size_t i = 0; i < len;) {
+        size_t width;
+        uint32_t point = lure_utf8(str_make(draft->at + i, len - i), &width);
+        if (point == 0xFFFD || point < ' ' || (point >= 0x7F && point < 0xA0) ||
+            lure_is_invisible(point)) {
+            out[n++] = '?';
+        } else {
+            memcpy(out + n, draft->at + i, width);
+            n += width;
+        }
+        i += width;
+    }
+    out[n] = 0;
+    return str_make(out, n);
 }
 
 static void link_keys(struct lure_list *list, struct arena *scratch, struct lure *lure,
@@ -316,7 +332,7 @@ static void link_keys(struct lure_list *list, struct arena *scratch, struct lure
     lure->shown = keep_shown(list, draft, shown);
     lure->keys[LURE_EXACT] = hash('U', lure->url, STR_EMPTY);
     lure->keys[LURE_TEMPLATE] = hash('T', str_make(draft->at, draft->len), STR_EMPTY);
-    if (url.hierarchic) {
+    if (lure->host.len > 0) {
         struct str host = lure->host;
         if (str_starts(host, STR("www.")))
             host = str_skip(host, 4);
@@ -336,8 +352,6 @@ static void file_keys(struct lure_list *list, struct arena *scratch, struct lure
     }
     lure->flags |= draft->flags;
     lure->shown = keep_shown(list, draft, shown);
-    for (size_t i = 0; i < lure->shown.len; i++)
-        must_slow(lure->shown.at[i] != 0);
     lure->keys[LURE_TEMPLATE] = hash('S', str_make(draft->at, draft->len), STR_EMPTY);
     if (lure->digest.len > 0) {
         lure->keys[LURE_EXACT] = hash('F', lure->digest_name, lure->digest);

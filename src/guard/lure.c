@@ -172,7 +172,7 @@ void lure_put_url(struct lure_list *list, const struct url *url, unsigned flags)
         lure->host = keep(list, url->host);
         // the part of the host that is the domain needs no second copy
         struct str domain = url_domain(list->rules, lure->host);
-        lure->domain = url->hierarchic ? domain : STR_EMPTY;
+        lure->domain = lure->host.len > 0 ? domain : STR_EMPTY;
         struct str scheme = url->scheme;
         if (!str_eq(scheme, STR("http")) && !str_eq(scheme, STR("https")) &&
             !str_eq(scheme, STR("ftp")))
@@ -226,7 +226,7 @@ void lure_add_url(struct lure_list *list, struct str text, struct str label)
         if (str_eq(url.scheme, str_of(harmless[i])))
             e = ERR_UNSUPPORTED;
     if (e == OK) {
-        if (label.len > 0 && url.hierarchic && label_lies(list->rules, label, url.host))
+        if (label.len > 0 && url.host.len > 0 && label_lies(list->rules, label, url.host))
             flags |= LURE_LABELLED;
         lure_put_url(list, &url, flags);
     }

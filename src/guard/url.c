@@ -316,7 +316,7 @@ enum err url_host(const struct lure_rules *rules, struct arena *arena, struct st
         host.len--;
     // a name that DNS cannot hold opens nothing
     if (host.len == 0 || host.len > HOST_MOST || host.at[0] == '.' ||
-        str_find(host, STR("..")) < host.len)
+        host.at[host.len - 1] == '.' || str_find(host, STR("..")) < host.len)
         return ERR_MALFORMED;
     *out = host;
     *is_ip = false;
@@ -359,7 +359,8 @@ static enum err take_authority(const struct lure_rules *rules, struct arena *are
             return e;
         url->idn = has_ace(url->host);
     }
-    url->hierarchic = url->host.len > 0;
+    if (url->host.len == 0 && (url->userinfo || end < authority.len))
+        return ERR_MALFORMED;
     return OK;
 }
 
@@ -392,16 +393,15 @@ enum err url_parse(const struct lure_rules *rules, struct arena *arena, struct s
                text.at[end] != '#')
             end++;
         if (end > 0 || !file) {
-            if (end == 0 && special == NULL) {
-                url.hierarchic = false;
-            } else {
-                enum err e = take_authority(rules, arena, str_first(text, end), special, &url);
-                if (e != OK)
-                    return e;
-            }
+            enum err e = end == 0 && special == NULL
+                             ? OK
+                             : take_authority(rules, arena, str_first(text, end), special, &url);
+            if (e != OK)
+                return e;
         }
         text = str_skip(text, end);
     }
+    url.hierarchic = special != NULL || authority;
     size_t hash = str_find_char(text, '#');
     if (hash < text.len) {
         url.fragment = normalize(arena, str_skip(text, hash + 1), path_encode, path_guarded);

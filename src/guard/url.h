@@ -22,7 +22,7 @@ struct url {
     bool userinfo;   // there was one; it is dropped
     bool ip;         // host is an address literal
     bool idn;        // host was written outside ASCII, or holds xn--
-    bool hierarchic; // has a host
+    bool hierarchic; // has the form //host/path; the host may be empty (file:///x)
 };
 
 /* Reads one URL with its scheme (leading and trailing blanks and all tabs and newlines are ignored,
