@@ -88,6 +88,7 @@ static void say_counters(struct buf *out, const struct desk_counters *counters)
         COUNTER(blocked_messages, "Stanzas refused by block lists."),
         COUNTER(carbons, "Copies to other devices."),
         COUNTER(archived, "Messages archived."),
+        COUNTER(reports, "Contacts that people reported (XEP-0377)."),
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         uint64_t value;

@@ -37,7 +37,7 @@ struct desk {
         uint64_t logins, failed_logins, resumptions, failed_resumptions;
         uint64_t messages_in, messages_delivered, messages_spooled, messages_refused;
         uint64_t presences_in, iqs_in, stanza_errors, sessions_ended;
-        uint64_t blocked_messages, carbons, archived;
+        uint64_t blocked_messages, carbons, archived, reports;
     } counters; // written by the worker; read by the metrics thread without order
 };
 

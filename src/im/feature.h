@@ -31,8 +31,8 @@ struct feature {
 
     /* Points of asking; all may be NULL.  All run on the home of the account concerned. */
 
-    /* A message or directed presence of our own user, before anything else is done with it. The
-     * stanza is not sealed yet. */
+    /* A message, a presence of any kind, or an iq for somebody else, of our own user, before
+     * anything else is done with it.  The stanza is not sealed yet. */
     enum passing (*from_client)(struct session *session, struct stanza *stanza);
     /* A message, iq or presence that came for an account, before it is delivered or answered. */
     enum passing (*at_account)(struct account *account, struct routed *routed);

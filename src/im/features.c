@@ -1,6 +1,7 @@
 #include "im/feature.h"
 
 #include "im/archive.h"
+#include "im/blocking.h"
 #include "im/carbons.h"
 #include "im/csi.h"
 #include "im/disco.h"
@@ -17,7 +18,8 @@
 #include "im/version.h"
 
 const struct feature *const features[] = {
-    &feature_roster, // first: others read it
+    &feature_roster,   // first: others read it
+    &feature_blocking, // what is refused concerns nobody below
     &feature_presence,
     &feature_carbons,
     &feature_archive,

@@ -236,6 +236,27 @@ void gate_exposed(struct account *account, const struct stanza *stanza)
     loop_post(gate->loop, &exposing->mail);
 }
 
+void gate_reported(struct account *account, struct str sender)
+{
+    const struct desk *desk = desk_of(account->home);
+    struct gate *gate = desk->service->gate;
+    struct str reporter = account->jid.full;
+    if (gate == NULL || desk->settings->guard_mode == GATE_OFF)
+        return;
+    struct reporting *reporting = malloc(sizeof *reporting + reporter.len + sender.len);
+    must(reporting != NULL);
+    *reporting = (struct reporting){
+        .mail.run = gate_note_report,
+        .gate = gate,
+        .observes = desk->settings->guard_mode == GATE_OBSERVE,
+        .reporter_len = reporter.len,
+        .sender_len = sender.len,
+    };
+    memcpy(reporting->data, reporter.at, reporter.len);
+    memcpy(reporting->data + reporter.len, sender.at, sender.len);
+    loop_post(gate->loop, &reporting->mail);
+}
+
 static void account_forgotten(struct account *account)
 {
     pace_free(&account->pace);

@@ -37,6 +37,9 @@ void gate_received(struct account *account, const struct jid *peer);
 /* A copy of a message with lures reached a client of this account: an exposure. */
 void gate_exposed(struct account *account, const struct stanza *stanza);
 
+/* The account reports whatever this person (bare) has sent to it of late. */
+void gate_reported(struct account *account, struct str sender);
+
 extern const struct feature feature_gate;
 
 #endif

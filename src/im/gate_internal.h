@@ -80,4 +80,14 @@ struct exposing {
 };
 void gate_note_exposure(struct mail *mail);
 
+/* Somebody's word against a sender. */
+struct reporting {
+    struct mail mail;
+    struct gate *gate;
+    bool observes;
+    size_t reporter_len, sender_len;
+    char data[]; // reporter, then sender
+};
+void gate_note_report(struct mail *mail);
+
 #endif

@@ -232,6 +232,24 @@ void gate_note_exposure(struct mail *mail)
     free(exposing);
 }
 
+void gate_note_report(struct mail *mail)
+{
+    struct reporting *reporting = CONTAINER_OF(mail, struct reporting, mail);
+    struct arena arena;
+    struct guard_word word;
+    struct guard_event event = {
+        .kind = EVENT_REPORT,
+        .report = {.reporter = str_make(reporting->data, reporting->reporter_len),
+                   .sender =
+                       str_make(reporting->data + reporting->reporter_len, reporting->sender_len)},
+    };
+    arena_init(&arena, WORD_MOST);
+    guard_word_init(&word, &arena);
+    gate_take(reporting->gate, &event, &word, reporting->observes);
+    arena_done(&arena);
+    free(reporting);
+}
+
 /* ---- The thread's life ---- */
 
 static enum err replay_page(struct gate *gate, bool *more, struct why *why)

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/must.h"
+#include "im/blocking.h"
 #include "im/offline.h"
 #include "im/roster.h"
 #include "im/roster_subscription.h"
@@ -24,10 +25,15 @@ struct directed_presence {
 
 /* ---- Sending ---- */
 
+static bool is_seen(const struct roster_item *item)
+{
+    return item->subscription == STORE_SUB_FROM || item->subscription == STORE_SUB_BOTH;
+}
+
 static void broadcast(struct account *account, struct stanza *presence, struct ticket *ticket)
 {
     LIST_EACH(&account->roster->items, struct roster_item, link, item)
-    if (item->subscription == STORE_SUB_FROM || item->subscription == STORE_SUB_BOTH)
+    if (is_seen(item) && !blocking_covers(account, &item->jid))
         route_stanza_to(account->home, presence, &item->jid, ticket, 0, 0);
     LIST_EACH(&account->sessions, struct session, in_account, session)
     if (session->available && !session->ending)
@@ -182,6 +188,14 @@ static void directed(struct session *session, struct stanza *stanza, struct tick
     route_stanza(session->home, stanza, ticket);
 }
 
+static bool is_stopped(struct session *session, struct stanza *stanza)
+{
+    for (size_t f = 0; features[f] != NULL; f++)
+        if (features[f]->from_client != NULL && features[f]->from_client(session, stanza) == STOP)
+            return true;
+    return false;
+}
+
 void presence_from_client(struct session *session, struct stanza *stanza, struct ticket *ticket)
 {
     switch (stanza->type) {
@@ -189,6 +203,8 @@ void presence_from_client(struct session *session, struct stanza *stanza, struct
     case TYPE_SUBSCRIBED:
     case TYPE_UNSUBSCRIBE:
     case TYPE_UNSUBSCRIBED:
+        if (is_stopped(session, stanza))
+            return;
         subscription_from_client(session, stanza, ticket);
         return;
     case TYPE_AVAILABLE:
@@ -206,9 +222,8 @@ void presence_from_client(struct session *session, struct stanza *stanza, struct
         send_refusal(session->home, stanza, STANZA_BAD_REQUEST, NULL);
         return;
     }
-    for (size_t f = 0; features[f] != NULL; f++)
-        if (features[f]->from_client != NULL && features[f]->from_client(session, stanza) == STOP)
-            return;
+    if (is_stopped(session, stanza))
+        return;
     if (stanza->to.full.len > 0) {
         directed(session, stanza, ticket);
     } else if (stanza->type == TYPE_AVAILABLE) {
@@ -219,6 +234,52 @@ void presence_from_client(struct session *session, struct stanza *stanza, struct
         send_stanza(session, stanza);
         become_unavailable(session, stanza);
     }
+}
+
+static struct stanza *gone_of(const struct session *session)
+{
+    struct stanza *gone =
+        stanza_make(STANZA_PRESENCE, TYPE_UNAVAILABLE, &session->jid, NULL, STR_EMPTY);
+    stanza_seal(gone);
+    return gone;
+}
+
+static void withdraw(struct session *session, presence_whom_fn *whom, const void *context)
+{
+    struct account *account = session->account;
+    struct stanza *gone = gone_of(session);
+    if (session->available)
+        LIST_EACH(&account->roster->items, struct roster_item, link, item)
+    if (is_seen(item) && whom(account, &item->jid, context))
+        route_stanza_to(account->home, gone, &item->jid, NULL, 0, 0);
+    for (struct directed_presence **at = &session->directed; *at != NULL;) {
+        struct directed_presence *d = *at;
+        if (!whom(account, &d->to, context)) {
+            at = &d->next;
+            continue;
+        }
+        route_stanza_to(account->home, gone, &d->to, NULL, 0, 0);
+        *at = d->next;
+        own_jid_free(&d->to);
+        free(d);
+    }
+    stanza_unref(&gone);
+}
+
+void presence_withdraw(struct account *account, presence_whom_fn *whom, const void *context)
+{
+    LIST_EACH(&account->sessions, struct session, in_account, session)
+    if (!session->ending)
+        withdraw(session, whom, context);
+}
+
+void presence_return(struct account *account, presence_whom_fn *whom, const void *context)
+{
+    LIST_EACH(&account->sessions, struct session, in_account, session)
+    if (session->available && !session->ending)
+        LIST_EACH(&account->roster->items, struct roster_item, link, item)
+    if (is_seen(item) && whom(account, &item->jid, context))
+        route_stanza_to(account->home, session->presence, &item->jid, NULL, 0, 0);
 }
 
 /* ---- Arriving ---- */
@@ -289,9 +350,7 @@ void presence_arrived(struct account *account, struct routed *routed)
 static void session_ends(struct session *session)
 {
     if (session->available || session->directed != NULL) {
-        struct stanza *gone =
-            stanza_make(STANZA_PRESENCE, TYPE_UNAVAILABLE, &session->jid, NULL, STR_EMPTY);
-        stanza_seal(gone);
+        struct stanza *gone = gone_of(session);
         become_unavailable(session, gone);
         stanza_unref(&gone);
     }
