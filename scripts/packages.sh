@@ -12,7 +12,7 @@ build=(gcc libc6-dev meson ninja-build pkg-config python3 openssl gettext
     libconfig-dev libjansson-dev libseccomp-dev libcap-ng-dev libmicrohttpd-dev
     libcmocka-dev libexpat1-dev)
 test=(clang clang-format clang-tidy libclang-rt-14-dev llvm git groff-base man-db bash-completion
-    python3-pytest python3-slixmpp profanity tmux libstrophe-dev prosody)
+    python3-pytest python3-slixmpp python3-aioxmpp python3-openssl profanity tmux)
 
 wanted=("${build[@]}")
 if [ "${1:-}" = test ]; then

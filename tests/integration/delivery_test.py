@@ -59,6 +59,10 @@ def test_a_message_goes_where_rfc_6121_says(server, people, state, address, kind
     inside = "<error type='cancel'><gone xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>" \
         if kind == "error" else ""
     sender.send(f"<message type='{kind}' id='m' to='{to}'><body>hark</body>{inside}</message>")
+    for _ in range(3):
+        sender.fence()
+        if receiver:
+            receiver.fence()
     bounced = messages(sender.drain())
     arrived = messages(receiver.drain()) if receiver else []
 

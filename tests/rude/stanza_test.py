@@ -270,8 +270,8 @@ def test_floods_of_offline_messages_end_at_the_limit(own_server):
     for i in range(200):
         rude.send(f"<message type='chat' to='{victim}@{one.domain}' id='m{i}'><body>x</body>"
                   "</message>")
-    bounced = [s for s in rude.drain() if s.get("type") == "error"]
-    assert len(bounced) == 150
+    for _ in range(150):
+        assert rude.wait_for(lambda s: local(s) == "message").get("type") == "error"
     target = one.connect(victim)
     target.online()
     assert len([s for s in target.drain() if local(s) == "message"]) == 50
@@ -326,7 +326,7 @@ def test_a_flood_of_private_storage_ends_at_the_limit(own_server):
 
 def test_who_sends_too_fast_is_read_slowly_and_loses_nothing(own_server):
     # limits.stanzas_per_second: pushing back on the socket, not dropping
-    one = own_server({"limits.stanzas_per_second": 200, "limits.stanzas_burst": 50})
+    one = own_server({"limits.stanzas_per_second": 100, "limits.stanzas_burst": 100})
     names = one.fresh_users(2)
     rude, victim = (one.connect(n) for n in names)
     victim.online()
@@ -336,14 +336,15 @@ def test_who_sends_too_fast_is_read_slowly_and_loses_nothing(own_server):
     begun = time.monotonic()
     got = [victim.stanza().get("id") for _ in range(300)]
     assert got == [f"m{i}" for i in range(300)]
-    assert time.monotonic() - begun > 0.5, "nothing slowed the flood"
+    assert time.monotonic() - begun > 1, "nothing slowed the flood"
     rude.cut()
     victim.cut()
 
 
 def test_a_slow_reader_does_not_hurt_who_writes_to_him(own_server):
     # limits.outbox_bytes: the connection of who does not read is closed, his messages are kept
-    one = own_server({"limits.outbox_bytes": "256 KiB", "limits.stanzas_per_second": 100000,
+    one = own_server({"limits.outbox_bytes": "256 KiB", "limits.stanza_bytes": "64 KiB",
+                      "limits.stanzas_per_second": 100000,
                       "limits.stanzas_burst": 100000, "limits.bytes_per_second": "100 MiB",
                       "limits.bytes_burst": "100 MiB", "limits.offline_messages": 100000,
                       "limits.offline_bytes": "1 GiB", "limits.unacked_stanzas": 100000})

@@ -330,11 +330,15 @@ class Dialogue:
             session.online()
 
     def settle(self):
-        """Waits until the server is done with what anybody sent."""
-        for actor in sorted(self.busy):
-            session = self.sessions.get(actor)
-            if session is not None and not session.ended:
-                session.fence()
+        """Waits until the server is done with what anybody sent.
+
+        In rounds: what the first sets going (an account is read from the store, its owner's
+        contacts are told) is done before the last.
+        """
+        for _ in range(3 if self.busy else 1):
+            for session in self.sessions.values():
+                if not session.ended:
+                    session.fence()
         self.busy.clear()
 
     def prepare(self):
@@ -359,10 +363,7 @@ class Dialogue:
             if "is offline" not in wishes:
                 self.open(actor, online="is bound" not in wishes)
                 self.busy.add(actor)
-        # twice: presence that the first round let out reaches the others in the second
-        for _ in range(2):
-            self.busy.update(self.sessions)
-            self.settle()
+        self.settle()
         for session in self.sessions.values():
             session.drain()
             session.n_before = session.n_sent
