@@ -54,12 +54,18 @@ int64_t chat_thinking_us(struct chatter *chatter, const struct chat_habits *habi
     return delay_draw_us(&habits->thinking, &chatter->prng);
 }
 
-int64_t chat_typing_us(struct chatter *chatter, size_t n_bytes)
+int64_t chat_pasting_us(struct chatter *chatter)
+{
+    return (int64_t)((0.5 + prng_unit(&chatter->prng)) * 1e6);
+}
+
+int64_t chat_typing_us(struct chatter *chatter, size_t n_bytes, bool has_link)
 {
     double a_second = 5 + 2 * prng_unit(&chatter->prng);
     double seconds = 0.5 + (double)n_bytes / a_second;
-    // long texts and links are pasted
-    return (int64_t)((seconds > 20 ? 20 : seconds) * 1e6);
+    int64_t pasting_us = chat_pasting_us(chatter);
+    // long texts come from somewhere else too
+    return (int64_t)((seconds > 20 ? 20 : seconds) * 1e6) + (has_link ? pasting_us : 0);
 }
 
 bool chat_passes_on(struct chatter *chatter, const struct chat_habits *habits, int64_t *delay_us)

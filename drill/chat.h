@@ -42,8 +42,10 @@ uint32_t chat_partner(struct chatter *chatter, const struct graph *graph);
 unsigned chat_turns(struct chatter *chatter, const struct chat_habits *habits);
 /* Reading what came and thinking, before the first key is pressed. */
 int64_t chat_thinking_us(struct chatter *chatter, const struct chat_habits *habits);
-/* Typing a text of so many bytes. */
-int64_t chat_typing_us(struct chatter *chatter, size_t n_bytes);
+/* Typing a text of so many bytes, and pasting a link where there is one. */
+int64_t chat_typing_us(struct chatter *chatter, size_t n_bytes, bool has_link);
+/* Pasting a whole text and sending it. */
+int64_t chat_pasting_us(struct chatter *chatter);
 /* Whether he passes on a link that he received, and after how long. */
 bool chat_passes_on(struct chatter *chatter, const struct chat_habits *habits, int64_t *delay_us);
 

@@ -14,6 +14,7 @@ void ledger_init(struct ledger *ledger)
 {
     char id[RANDOM_ID_SIZE + 1];
     *ledger = (struct ledger){0};
+    arena_init(&ledger->texts, (size_t)4 << 30);
     random_id_z(id);
     snprintf(ledger->tag, sizeof ledger->tag, "%.7s", id);
 }
@@ -21,18 +22,23 @@ void ledger_init(struct ledger *ledger)
 void ledger_done(struct ledger *ledger)
 {
     free(ledger->at);
+    arena_done(&ledger->texts);
     *ledger = (struct ledger){0};
 }
 
 uint32_t ledger_say(struct ledger *ledger, enum said_kind kind, uint32_t from, uint32_t to,
-                    int64_t now_us)
+                    struct str text, int64_t now_us)
 {
     if (ledger->n == ledger->room) {
         ledger->room = ledger->room == 0 ? 4096 : 2 * ledger->room;
         ledger->at = realloc(ledger->at, ledger->room * sizeof *ledger->at);
         must(ledger->at != NULL);
     }
-    ledger->at[ledger->n] = (struct said){.kind = kind, .from = from, .to = to, .sent_us = now_us};
+    ledger->at[ledger->n] = (struct said){.kind = kind,
+                                          .from = from,
+                                          .to = to,
+                                          .sent_us = now_us,
+                                          .text = arena_str(&ledger->texts, text)};
     return ledger->n++;
 }
 
@@ -51,7 +57,7 @@ struct said *ledger_find(const struct ledger *ledger, struct str id)
     return &ledger->at[number];
 }
 
-static double delay_s(const struct said *said, double speed)
+double ledger_delay_s(const struct said *said, double speed)
 {
     double wall_s = (double)(said->received_us - said->sent_us) / 1e6;
     return said->stamped ? wall_s * speed : wall_s;
@@ -90,7 +96,7 @@ void ledger_tally(const struct ledger *ledger, double speed, struct honest_tally
         out->n_twice += said->n_received > 1;
         if (said->n_received == 0)
             continue;
-        double seconds = delay_s(said, speed);
+        double seconds = ledger_delay_s(said, speed);
         delays[out->n_received++] = seconds;
         out->n_held += seconds > 2;
         out->delays[delay_row(seconds)]++;

@@ -9,7 +9,7 @@
 #ifndef DRILL_LEDGER_H
 #define DRILL_LEDGER_H
 
-#include "base/str.h"
+#include "base/arena.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -27,11 +27,13 @@ struct said {
     bool retracted;     // the receiver's client was told to take it away
     bool stamped;       // arrived with a <delay/>: it was held or kept, not merely slow
     bool from_infected; // honest words from a person whose client was not his own any more
+    struct str text;    // of honest ones; lives in the ledger
     struct talk *talk;  // the conversation it belongs to; NULL when that is over
 };
 
 struct ledger {
     char tag[8]; // this run's ids begin with it
+    struct arena texts;
     struct said *at;
     uint32_t n, room;
 };
@@ -39,9 +41,9 @@ struct ledger {
 void ledger_init(struct ledger *ledger);
 void ledger_done(struct ledger *ledger);
 
-/* Notes a message and returns its number. */
+/* Notes a message and returns its number.  text is copied. */
 uint32_t ledger_say(struct ledger *ledger, enum said_kind kind, uint32_t from, uint32_t to,
-                    int64_t now_us);
+                    struct str text, int64_t now_us);
 enum { LEDGER_ID_SIZE = 24 };
 /* The message's id, terminated. */
 void ledger_id(const struct ledger *ledger, uint32_t number, char out[LEDGER_ID_SIZE]);
@@ -60,6 +62,8 @@ struct honest_tally {
 /* speed: seconds of the drill in one of the wall.  A stamped message waited for the guard, whose
  * clock runs at the drill's speed; any other waited for the machine, whose clock does not. */
 void ledger_tally(const struct ledger *ledger, double speed, struct honest_tally *out);
+/* How long a message took, as the tally counts it; it has arrived. */
+double ledger_delay_s(const struct said *said, double speed);
 /* Honest messages that have neither arrived nor come back. */
 uint32_t ledger_n_open(const struct ledger *ledger);
 /* The lower bound, in seconds, of a row of delays. */

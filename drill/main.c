@@ -34,6 +34,7 @@ struct drill {
     struct endpoint server;
     const char *connect, *users;
     struct str domain;
+    FILE *trace;
     char *settings[SETTINGS_MOST + 1];
     size_t n_settings;
     // what was made of it
@@ -161,6 +162,7 @@ static struct plan make_plan(const struct drill *drill, const struct worm_profil
         .grace_s = 60,
         .meetings = drill->meetings,
         .make_rosters = drill->connect != NULL,
+        .trace = drill->trace,
     };
     plan.habits.pass_on = drill->pass_on;
     double most = MESSAGES_A_WALL_SECOND * 60.0 / graph->n_people / plan.speed;
@@ -364,7 +366,8 @@ static void usage(FILE *to)
             "  --quiet           no live view\n"
             "  --programs DIR    where firedoord and firedoorctl are (beside this program)\n"
             "  --set KEY=VALUE   a further setting of our own server\n"
-            "  --keep DIR        keep its files there\n\n"
+            "  --keep DIR        keep its files there\n"
+            "  --trace FILE      a line for each honest message held, rejected or lost\n\n"
             "Worms:\n");
     for (const struct worm_profile *worm = worm_profiles; worm->name != NULL; worm++)
         fprintf(to, "  %s  %s: %s\n", worm->name, worm->title, worm->tells);
@@ -395,6 +398,7 @@ enum option_id {
     OPT_PROGRAMS,
     OPT_SET,
     OPT_KEEP,
+    OPT_TRACE,
     OPT_HELP
 };
 
@@ -423,8 +427,9 @@ static const struct option options[] = {
     {"programs",              required_argument, NULL, OPT_PROGRAMS},
     {"set",                  required_argument, NULL, OPT_SET},
     {"keep",required_argument, NULL, OPT_KEEP},
-    {"help",       no_argument, NULL, OPT_HELP},
-    {NULL        },
+    {"trace",       required_argument, NULL, OPT_TRACE},
+    {"help",         no_argument, NULL, OPT_HELP},
+    {NULL             },
 };
 
 /* Options that are numbers, and where they go. */
@@ -544,6 +549,9 @@ static enum err read_option(struct drill *drill, int option, char *value, struct
     case OPT_KEEP:
         drill->keep = value;
         return OK;
+    case OPT_TRACE:
+        drill->trace = fopen(value, "we");
+        return drill->trace != NULL ? OK : why_say(why, ERR_IO, "%s: %s", value, strerror(errno));
     default:
         return read_number(drill, option, value, why);
     }

@@ -374,8 +374,104 @@ void own_server_stop(struct own_server **slot)
     free(server);
 }
 
+/* What the server says it did */
+
+static enum err ask(const struct own_server *server, const char *const *words, json_t **out,
+                    struct why *why)
+{
+    struct buf text;
+    json_error_t trouble;
+    buf_init(&text, 256 << 20);
+    enum err e = control(server, words, &text, why);
+    if (e == OK) {
+        *out = json_loadb(text.at, text.len, 0, &trouble);
+        if (*out == NULL)
+            e = why_say(why, ERR_MALFORMED, "firedoorctl %s %s: %s", words[0], words[1],
+                        trouble.text);
+    }
+    buf_done(&text);
+    return e;
+}
+
+static bool time_in(const json_t *object, const char *key, int64_t *us)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+    return text != NULL && clock_parse(str_of(text), us) == OK;
+}
+
+/* Whether the worm had this account's client. */
+static bool was_infected(const struct own_server *server, const struct result *result,
+                         struct str jid)
+{
+    struct str rest = jid, user = str_cut(&rest, '@');
+    for (uint32_t i = 0; i < result->outcome.n_infected; i++) {
+        uint32_t person = result->outcome.infected[i].person;
+        if (str_eq(user, str_of(server->plan->accounts[person].user)))
+            return true;
+    }
+    return false;
+}
+
+/* Adds one conviction to the record: whom it concerned and whom it restricted. */
+static void add_incident(const struct own_server *server, struct result *result,
+                         const json_t *incident)
+{
+    struct record *record = &result->record;
+    int64_t first_us, convicted_us;
+    if (!time_in(incident, "convicted", &convicted_us))
+        return;
+    bool is_worm = false;
+    size_t i;
+    const json_t *node;
+    json_array_foreach(json_object_get(incident, "tree"), i, node)
+    {
+        struct str who = str_of(json_string_value(json_object_get(node, "who")));
+        bool infected = was_infected(server, result, who);
+        is_worm |= infected && json_integer_value(json_object_get(node, "receivers")) > 0;
+        if (!json_is_true(json_object_get(node, "restricted")))
+            continue;
+        record->n_restricted_rightly += infected;
+        record->n_restricted_wrongly += !infected;
+    }
+    if (!is_worm) {
+        record->n_honest_convicted++;
+        return;
+    }
+    if (!time_in(incident, "first", &first_us))
+        first_us = convicted_us;
+    double s = (double)(convicted_us - first_us) / 1e6;
+    if (record->convicted_s < 0 || s < record->convicted_s)
+        record->convicted_s = s;
+}
+
 enum err own_server_record(struct own_server *server, struct result *result, struct why *why)
 {
-    (void)server, (void)result, (void)why;
-    return OK;
+    result->record = (struct record){.known = true, .convicted_s = -1};
+    if (!server->plan->guard)
+        return OK;
+    const char *list_words[] = {"incident", "list", NULL};
+    json_t *list;
+    enum err e = ask(server, list_words, &list, why);
+    if (e != OK)
+        return e;
+    size_t i;
+    const json_t *summary;
+    json_array_foreach(json_object_get(list, "incidents"), i, summary)
+    {
+        int64_t convicted_us;
+        char id[24];
+        json_t *incident;
+        if (e != OK || !time_in(summary, "convicted", &convicted_us))
+            continue;
+        snprintf(id, sizeof id, "%lld",
+                 (long long)json_integer_value(json_object_get(summary, "id")));
+        const char *show_words[] = {"incident", "show", id, NULL};
+        e = ask(server, show_words, &incident, why);
+        if (e == OK) {
+            add_incident(server, result, incident);
+            json_decref(incident);
+        }
+    }
+    json_decref(list);
+    return e;
 }

@@ -17,11 +17,9 @@ static double convicted_s(const struct result *result)
     return s < 0 ? NAN : s;
 }
 
-static double restricted(const struct result *result, bool rightly)
+static double recorded(const struct result *result, uint32_t n)
 {
-    if (!result->record.known)
-        return NAN;
-    return rightly ? result->record.n_restricted_rightly : result->record.n_restricted_wrongly;
+    return result->record.known ? (double)n : (double)NAN;
 }
 
 double result_figure(const struct result *result, enum figure figure)
@@ -44,9 +42,11 @@ double result_figure(const struct result *result, enum figure figure)
     case FIGURE_WARNED:
         return outcome->n_warned;
     case FIGURE_RESTRICTED_RIGHTLY:
-        return restricted(result, true);
+        return recorded(result, result->record.n_restricted_rightly);
     case FIGURE_RESTRICTED_WRONGLY:
-        return restricted(result, false);
+        return recorded(result, result->record.n_restricted_wrongly);
+    case FIGURE_HONEST_CONVICTED:
+        return recorded(result, result->record.n_honest_convicted);
     case FIGURE_HONEST_SENT:
         return honest->n_sent;
     case FIGURE_HONEST_LOST:
@@ -82,6 +82,7 @@ static const struct row {
     [FIGURE_RESTRICTED_RIGHTLY] = {"restricted_rightly",       "accounts rightly restricted", MEAN,
                          false                                                                 },
     [FIGURE_RESTRICTED_WRONGLY] = {"restricted_wrongly",       "accounts wrongly restricted", SUM,  false},
+    [FIGURE_HONEST_CONVICTED] = {"honest_convicted",         "honest links convicted",      SUM,  false},
     [FIGURE_HONEST_SENT] = {"honest_sent",              "honest messages sent",        SUM,  false},
     [FIGURE_HONEST_LOST] = {"honest_lost",              "  lost",                      SUM,  false},
     [FIGURE_HONEST_TWICE] = {"honest_twice",             "  received twice",            SUM,  false},

@@ -13,8 +13,9 @@
 /* What the server itself says about a run; known for our own server only. */
 struct record {
     bool known;
-    double convicted_s; // since the release; negative: nothing was convicted
+    double convicted_s; // from the first copy, by the guard's clock; negative: no conviction
     uint32_t n_restricted_rightly, n_restricted_wrongly;
+    uint32_t n_honest_convicted; // convictions of what no infected client had sent
 };
 
 /* One run. */
@@ -41,6 +42,7 @@ enum figure {
     FIGURE_WARNED,
     FIGURE_RESTRICTED_RIGHTLY,
     FIGURE_RESTRICTED_WRONGLY,
+    FIGURE_HONEST_CONVICTED,
     FIGURE_HONEST_SENT,
     FIGURE_HONEST_LOST,
     FIGURE_HONEST_TWICE,

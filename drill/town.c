@@ -32,6 +32,8 @@ struct person {
     bool online, was_online;
     struct timer reconnect;
     uint32_t n_friends; // contacts with a subscription in both directions
+    uint32_t *roster;   // they, in the order of the roster at login
+    uint32_t n_roster;
 
     struct chatter chatter;
     struct timer next_talk;
@@ -56,6 +58,7 @@ struct talk {
     unsigned speaker; // index into people
     unsigned turns_left;
     bool typing;
+    bool pasted;   // the whole text
     char *text;    // what will be sent; NULL until it is thought of
     uint32_t last; // its newest message, in the ledger; NOBODY before the first
 };
@@ -136,7 +139,8 @@ static void say_honestly(struct talk *talk)
     struct town *town = talk->town;
     struct person *from = &town->people[talk->people[talk->speaker]];
     uint32_t to = talk->people[1 - talk->speaker];
-    uint32_t number = ledger_say(&town->ledger, SAID_HONEST, from->number, to, run_time_us(town));
+    uint32_t number = ledger_say(&town->ledger, SAID_HONEST, from->number, to, str_of(talk->text),
+                                 run_time_us(town));
     town->ledger.at[number].from_infected = from->infected;
     town->ledger.at[number].talk = talk;
     talk->last = number;
@@ -189,7 +193,11 @@ static void talk_turn(struct timer *timer)
             talk->text = think_of_text(town, &speaker->chatter);
         send_message(speaker, talk->people[1 - talk->speaker], NULL,
                      STR("<composing xmlns='http://jabber.org/protocol/chatstates'/>"));
-        after(town, timer, chat_typing_us(&speaker->chatter, strlen(talk->text)));
+        size_t n_link = texts_find_link(str_of(talk->text)).len;
+        after(town, timer,
+              talk->pasted
+                  ? chat_pasting_us(&speaker->chatter)
+                  : chat_typing_us(&speaker->chatter, strlen(talk->text) - n_link, n_link > 0));
         return;
     }
     say_honestly(talk);
@@ -240,28 +248,35 @@ static void pass_on(struct person *person, uint32_t from, struct str link, int64
         return;
     char *text = strndup(link.at, link.len);
     must(text != NULL);
-    talk_begin(town, person->number, to, 1, text, delay_us);
+    talk_begin(town, person->number, to, 1, text, delay_us)->pasted = true;
 }
 
-/* Somebody sends a dozen people the link to a meeting. */
+/* Somebody sends a dozen people the link to a meeting, in no order, pasting it every two seconds.
+ */
 static void plan_meeting(struct town *town)
 {
     const struct graph *graph = town->plan->graph;
-    uint32_t host = (uint32_t)prng_below(&town->prng, town->n_people);
+    struct prng *prng = &town->prng;
+    uint32_t host = (uint32_t)prng_below(prng, town->n_people);
     for (uint32_t i = 0; i < town->n_people && graph_degree(graph, host) < 8; i++)
         host = (host + 1) % town->n_people;
-    int64_t at_us = (int64_t)(prng_unit(&town->prng) * town->plan->watch_s * 0.8e6);
-    unsigned room = (unsigned)prng_below(&town->prng, 100000000);
-    uint32_t n =
-        graph_degree(graph, host) < MEETING_MOST ? graph_degree(graph, host) : MEETING_MOST;
-    for (uint32_t i = 0; i < n; i++) {
-        char text[128];
-        snprintf(text, sizeof text, "we meet here: https://meet.example.net/%08u", room);
+    double at_s = prng_unit(prng) * town->plan->watch_s * 0.8;
+    char text[64];
+    snprintf(text, sizeof text, "we meet here: https://zoom.us/j/%011llu",
+             (unsigned long long)prng_below(prng, 100000000000));
+    uint32_t n_contacts = graph_degree(graph, host);
+    uint32_t *guests = malloc((n_contacts + 1) * sizeof *guests);
+    must(guests != NULL);
+    memcpy(guests, graph_contacts(graph, host), n_contacts * sizeof *guests);
+    for (uint32_t i = 0; i < n_contacts && i < MEETING_MOST; i++) {
+        uint32_t other = i + (uint32_t)prng_below(prng, n_contacts - i), guest = guests[other];
+        guests[other] = guests[i];
         char *copy = strdup(text);
         must(copy != NULL);
-        talk_begin(town, host, graph_contacts(graph, host)[i], 1, copy,
-                   at_us + (int64_t)(i * 1.7e6));
+        at_s += 1.2 + prng_unit(prng);
+        talk_begin(town, host, guest, 1, copy, (int64_t)(at_s * 1e6))->pasted = true;
     }
+    free(guests);
 }
 
 /* The worm */
@@ -280,7 +295,10 @@ static void infect(struct person *person, uint32_t by)
     }
     town->out->infected[town->out->n_infected++] =
         (struct infected){person->number, by, since_release_s(town)};
-    infection_init(&person->infection, &town->worm, town->plan->graph, person->number);
+    bool has_roster = person->n_roster > 0;
+    infection_init(&person->infection, &town->worm, person->number,
+                   has_roster ? person->roster : graph_contacts(town->plan->graph, person->number),
+                   has_roster ? person->n_roster : graph_degree(town->plan->graph, person->number));
     if (!town->worm.profile->replies)
         after(town, &person->next_copy, infection_pause_us(&person->infection, &town->worm));
 }
@@ -288,7 +306,8 @@ static void infect(struct person *person, uint32_t by)
 static void send_copy(struct person *from, uint32_t to)
 {
     struct town *town = from->town;
-    uint32_t number = ledger_say(&town->ledger, SAID_LURE, from->number, to, run_time_us(town));
+    uint32_t number =
+        ledger_say(&town->ledger, SAID_LURE, from->number, to, STR_EMPTY, run_time_us(town));
     char id[LEDGER_ID_SIZE];
     struct buf children;
     ledger_id(&town->ledger, number, id);
@@ -572,11 +591,27 @@ static void person_online(void *owner, bool resumed)
         loop_stop(town->loop);
 }
 
+static void keep_roster(struct person *person, const struct element *query)
+{
+    struct town *town = person->town;
+    uint32_t most = graph_degree(town->plan->graph, person->number);
+    person->roster = malloc((most + 1) * sizeof *person->roster);
+    must(person->roster != NULL);
+    ELEMENT_EACH(query, item)
+    {
+        const struct person *other = person_of(town, element_attr(item, STR("jid")));
+        if (other != NULL && person->n_roster < most &&
+            graph_are_contacts(town->plan->graph, person->number, other->number))
+            person->roster[person->n_roster++] = other->number;
+    }
+    count_friends(person, query);
+}
+
 static void person_roster(void *owner, const struct element *query)
 {
     struct person *person = owner;
-    if (person->town->phase == GATHERING)
-        count_friends(person, query);
+    if (person->town->phase == GATHERING && person->roster == NULL)
+        keep_roster(person, query);
 }
 
 static void person_stanza(void *owner, const struct element *stanza)
@@ -753,6 +788,30 @@ static void wait_for_the_last(struct town *town)
     loop_run(town->loop, clock_now_us() + grace_us);
 }
 
+/* What did not go as honest messages should, one line each. */
+static void write_trace(const struct town *town)
+{
+    FILE *out = town->plan->trace;
+    for (uint32_t i = 0; i < town->ledger.n; i++) {
+        const struct said *said = &town->ledger.at[i];
+        double delay_s = said->n_received > 0 ? ledger_delay_s(said, town->plan->speed) : 0;
+        const char *what = said->rejected          ? "rejected"
+                           : said->n_received == 0 ? "lost"
+                           : said->n_received > 1  ? "twice"
+                           : delay_s > 2           ? "held"
+                                                   : NULL;
+        if (said->kind != SAID_HONEST || what == NULL)
+            continue;
+        double at_s = (double)said->sent_us / 1e6 * town->plan->speed - town->plan->warmup_s;
+        fprintf(out, "%-8s seed %llu  %8.1f s  %6.2f s%s  %s%s -> %s: %.*s\n", what,
+                (unsigned long long)town->plan->seed, at_s, delay_s,
+                said->stamped ? " stamped" : "", town->plan->accounts[said->from].user,
+                said->from_infected ? " (infected)" : "", town->plan->accounts[said->to].user,
+                STR_ARGS(said->text));
+    }
+    fflush(out);
+}
+
 static void disperse(struct town *town)
 {
     town->phase = ENDING;
@@ -768,6 +827,7 @@ static void disperse(struct town *town)
         client_free(&person->client);
         infection_done(&person->infection);
         free(person->copies);
+        free(person->roster);
     }
     free(town->people);
 }
@@ -798,6 +858,8 @@ enum err town_run(const struct plan *plan, struct outcome *out, struct why *why)
         fall_silent(&town);
         wait_for_the_last(&town);
         ledger_tally(&town.ledger, plan->speed, &out->honest);
+        if (plan->trace != NULL)
+            write_trace(&town);
     }
     disperse(&town);
     client_pool_free(&town.pool);

@@ -13,6 +13,8 @@
 #include "drill/ledger.h"
 #include "drill/worm.h"
 
+#include <stdio.h>
+
 struct account {
     const char *user, *password; // user: the local part
 };
@@ -41,6 +43,7 @@ struct plan {
     bool make_rosters; // ties that the rosters lack are made: the accounts are strangers
     void (*look)(void *context, const struct glance *glance); // now and then; may be NULL
     void *context;
+    FILE *trace; // lines about honest messages that were held, rejected or lost; may be NULL
 };
 
 /* One person's infection; by == NOBODY: patient zero. */

@@ -138,18 +138,17 @@ const struct worm_profile *worm_find(struct str name)
     return NULL;
 }
 
-void infection_init(struct infection *infection, const struct worm *worm, const struct graph *graph,
-                    uint32_t person)
+void infection_init(struct infection *infection, const struct worm *worm, uint32_t person,
+                    const uint32_t *contacts, uint32_t n_contacts)
 {
     *infection = (struct infection){
         .prng = prng_of(worm->seed, person, PURPOSE_WORM),
         .person = person,
-        .n_contacts = graph_degree(graph, person),
+        .n_contacts = n_contacts,
+        .order = malloc((n_contacts + 1) * sizeof *infection->order),
     };
-    infection->order = malloc((infection->n_contacts + 1) * sizeof *infection->order);
     must(infection->order != NULL);
-    memcpy(infection->order, graph_contacts(graph, person),
-           infection->n_contacts * sizeof *infection->order);
+    memcpy(infection->order, contacts, n_contacts * sizeof *contacts);
 }
 
 void infection_done(struct infection *infection)

@@ -10,7 +10,6 @@
 #define DRILL_WORM_H
 
 #include "base/buf.h"
-#include "drill/graph.h"
 #include "drill/people.h"
 
 struct worm_profile {
@@ -43,9 +42,10 @@ struct infection {
     uint32_t *order; // the contacts as he goes through them; the first n_sent have had their copy
 };
 
-/* The roster is gone through as it stands. */
-void infection_init(struct infection *infection, const struct worm *worm, const struct graph *graph,
-                    uint32_t person);
+/* contacts: in the order in which his client knows them, which is how a worm goes through them.
+ * Copied. */
+void infection_init(struct infection *infection, const struct worm *worm, uint32_t person,
+                    const uint32_t *contacts, uint32_t n_contacts);
 void infection_done(struct infection *infection);
 
 /* The next contact to be sent a copy; false when all have had theirs, or the worm only replies. */

@@ -96,13 +96,13 @@ TEST(a_stamped_message_waited_for_the_guard_and_any_other_for_the_machine)
     struct honest_tally tally;
     ledger_init(&ledger);
     for (int i = 0; i < 3; i++) {
-        uint32_t number = ledger_say(&ledger, SAID_HONEST, 1, 2, 1000000);
+        uint32_t number = ledger_say(&ledger, SAID_HONEST, 1, 2, STR("hi"), 1000000);
         struct said *said = &ledger.at[number];
         said->received_us = 1200000; // a fifth of a second of the wall
         said->n_received = i == 2 ? 0 : 1;
         said->stamped = i == 1;
     }
-    ledger_say(&ledger, SAID_LURE, 1, 2, 0);
+    ledger_say(&ledger, SAID_LURE, 1, 2, STR_EMPTY, 0);
     check(ledger_n_open(&ledger) == 1);
     ledger_tally(&ledger, 20, &tally);
     check(tally.n_sent == 3 && tally.n_received == 2 && tally.n_lost == 1);
@@ -117,7 +117,7 @@ TEST(an_id_leads_back_to_its_message_and_no_other_does)
     char id[LEDGER_ID_SIZE];
     ledger_init(&ledger);
     for (uint32_t i = 0; i < 12; i++)
-        check(ledger_say(&ledger, SAID_HONEST, i, i + 1, 5) == i);
+        check(ledger_say(&ledger, SAID_HONEST, i, i + 1, STR("hi"), 5) == i);
     ledger_id(&ledger, 7, id);
     check(ledger_find(&ledger, str_of(id)) == &ledger.at[7]);
     check(ledger_find(&ledger, STR("")) == NULL);

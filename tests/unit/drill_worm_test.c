@@ -1,5 +1,6 @@
 #include "test.h"
 
+#include "drill/graph.h"
 #include "drill/texts.h"
 #include "drill/worm.h"
 #include "xml/tokenizer.h"
@@ -10,6 +11,12 @@ static void make_town(void)
 {
     struct prng prng = {21};
     graph_make(&graph, 60, 8, &prng);
+}
+
+static void infect(struct infection *infection, const struct worm *worm, uint32_t person)
+{
+    infection_init(infection, worm, person, graph_contacts(&graph, person),
+                   graph_degree(&graph, person));
 }
 
 /* A copy as a message of the client's namespace; the arena is the test's. */
@@ -46,7 +53,7 @@ TEST(every_copy_is_well_formed_and_carries_a_link)
     for (const struct worm_profile *profile = worm_profiles; profile->name != NULL; profile++) {
         struct worm worm = {profile, 5};
         struct infection infection;
-        infection_init(&infection, &worm, &graph, 3);
+        infect(&infection, &worm, 3);
         const struct element *copy = copy_of(&infection, &worm, STR("ann"));
         check(link_of(copy).len > 0);
         infection_done(&infection);
@@ -59,7 +66,7 @@ TEST(each_contact_gets_one_copy_in_the_order_of_the_roster)
     make_town();
     struct worm worm = {worm_find(STR("P1")), 5};
     struct infection infection;
-    infection_init(&infection, &worm, &graph, 3);
+    infect(&infection, &worm, 3);
     uint32_t contact, n = 0;
     while (infection_next(&infection, &worm, &contact))
         check(contact == graph_contacts(&graph, 3)[n++]);
@@ -73,8 +80,8 @@ TEST(a_kelvir_always_says_the_same)
     make_town();
     struct worm worm = {worm_find(STR("P1")), 5};
     struct infection a, b;
-    infection_init(&a, &worm, &graph, 3);
-    infection_init(&b, &worm, &graph, 4);
+    infect(&a, &worm, 3);
+    infect(&b, &worm, 4);
     check(element_eq(copy_of(&a, &worm, STR("ann")), copy_of(&b, &worm, STR("bob"))));
     infection_done(&a);
     infection_done(&b);
@@ -86,7 +93,7 @@ TEST(a_named_lure_differs_by_its_victim_only)
     make_town();
     struct worm worm = {worm_find(STR("P2")), 5};
     struct infection infection;
-    infection_init(&infection, &worm, &graph, 3);
+    infect(&infection, &worm, 3);
     struct str ann = link_of(copy_of(&infection, &worm, STR("ann"))),
                bob = link_of(copy_of(&infection, &worm, STR("bob")));
     check(!str_eq(ann, bob));
@@ -101,7 +108,7 @@ TEST(a_file_keeps_its_digest_and_changes_its_place)
     make_town();
     struct worm worm = {worm_find(STR("P6")), 5};
     struct infection infection;
-    infection_init(&infection, &worm, &graph, 3);
+    infect(&infection, &worm, 3);
     const struct element *copies[2], *files[2];
     for (int i = 0; i < 2; i++) {
         copies[i] = copy_of(&infection, &worm, STR("ann"));
@@ -121,7 +128,7 @@ TEST(a_worm_of_live_conversations_only_answers_and_only_once)
     make_town();
     struct worm worm = {worm_find(STR("P5")), 5};
     struct infection infection;
-    infection_init(&infection, &worm, &graph, 3);
+    infect(&infection, &worm, 3);
     uint32_t contact, friend = graph_contacts(&graph, 3)[1];
     check(!infection_next(&infection, &worm, &contact));
     check(infection_answers(&infection, &worm, friend));
@@ -136,9 +143,9 @@ TEST(the_same_seed_makes_the_same_worm)
     make_town();
     struct worm one = {worm_find(STR("P3")), 5}, other = {worm_find(STR("P3")), 6};
     struct infection a, b, c;
-    infection_init(&a, &one, &graph, 3);
-    infection_init(&b, &one, &graph, 3);
-    infection_init(&c, &other, &graph, 3);
+    infect(&a, &one, 3);
+    infect(&b, &one, 3);
+    infect(&c, &other, 3);
     const struct element *of_a = copy_of(&a, &one, STR("ann"));
     check(element_eq(of_a, copy_of(&b, &one, STR("ann"))));
     check(!element_eq(of_a, copy_of(&c, &other, STR("ann"))));
