@@ -16,6 +16,7 @@
 #include "im/desk.h"
 #include "im/sessions.h"
 #include "net/process.h"
+#include "net/tls.h"
 #include "xmpp/prepare.h"
 
 #include <errno.h>
@@ -122,7 +123,9 @@ enum err daemon_reload(struct daemon *daemon, struct buf *troubles)
     if (e == OK)
         e = config_can_follow(daemon->config, new, troubles);
     else if (daemon->confined_files)
-        buf_printf(troubles, "a running server reads only directories that it knew at its start\n");
+        buf_printf(troubles, "the running server reads files as its own user, and only in "
+                             "directories that it knew at its "
+                             "start\n");
     if (e == OK && daemon->hooks.reload != NULL) {
         e = daemon->hooks.reload(daemon->hooks.context, new, &why);
         if (e != OK)
@@ -389,6 +392,24 @@ static enum err run(struct daemon *daemon, struct why *why)
     return e;
 }
 
+// That each certificate can be read, and fits its key.
+static enum err check_certificates(const struct config *config, struct why *why)
+{
+    struct tls_home *home = NULL;
+    enum err e = tls_home_new(&home, why);
+    for (size_t d = 0; d < config->n_domains && e == OK; d++) {
+        const struct config_domain *domain = &config->domains[d];
+        if (domain->certificate.len == 0)
+            continue;
+        struct tls_identity identity = {&domain->name, 1, domain->certificate.at, domain->key.at};
+        struct tls_config *tls = NULL;
+        e = tls_config_new_server(&identity, 1, &home, 1, &tls, why);
+        tls_config_unref(&tls);
+    }
+    tls_home_free(&home);
+    return e;
+}
+
 int main(int argc, char **argv)
 {
     struct line line;
@@ -434,6 +455,9 @@ int main(int argc, char **argv)
     status = EXIT_SUCCESS;
     if (config_load(&daemon.args, &daemon.config, &troubles) != OK) {
         fprintf(stderr, "%.*s", STR_ARGS(buf_str(&troubles)));
+        status = EXIT_CONFIG;
+    } else if (line.act == ACT_CHECK && check_certificates(daemon.config, &why) != OK) {
+        fprintf(stderr, "%s\n", why.text);
         status = EXIT_CONFIG;
     } else if (line.act == ACT_CHECK) {
         puts("the configuration is good");

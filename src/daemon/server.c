@@ -166,8 +166,7 @@ static enum err open_gate(struct server *server, struct why *why)
 {
     const struct config *config = server->config;
     struct guard_config guard;
-    guard_config_default(&guard);
-    guard.memory = config->guard.memory;
+    server_guard_config(config, &guard);
     uint64_t seed = config->test.guard_seed != 0 ? (uint64_t)config->test.guard_seed : random_u64();
     return gate_new(&server->service, &guard, seed, config->test.clock_rate, &server->service.gate,
                     why);

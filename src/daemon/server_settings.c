@@ -120,3 +120,30 @@ struct im_settings *server_settings(const struct config *config)
     settings->software_version = STR(FIREDOOR_VERSION);
     return settings;
 }
+
+void server_guard_config(const struct config *config, struct guard_config *out)
+{
+    *out = (struct guard_config){
+        .convict_nats = config->guard.convict_nats,
+        .hold_nats = config->guard.hold_nats,
+        .respond_nats = config->guard.respond_nats,
+        .star_convicts = config->guard.star_convicts,
+        .window_first = (uint32_t)config->guard.window_first,
+        .window_growth = config->guard.window_growth,
+        .hold_us = config->guard.hold_us,
+        .ask_us = config->guard.ask_us,
+        .novel_us = config->guard.novel_us,
+        .established_us = config->guard.established_us,
+        .established_by = (uint32_t)config->guard.established_by,
+        .fast_relays_established = (uint32_t)config->guard.fast_relays_established,
+        .relay_us = config->guard.relay_us,
+        .mature_us = config->guard.mature_us,
+        .settle_us = config->guard.settle_us,
+        .forget_us = config->guard.ledger_retention_us,
+        .conviction_us = config->guard.conviction_us,
+        .restriction_us = config->guard.restriction_us,
+        .memory = config->guard.memory,
+        .senders_open = (uint32_t)config->guard.senders_open,
+        .lessons_per_day = (uint32_t)config->guard.lessons_per_day,
+    };
+}

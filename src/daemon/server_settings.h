@@ -5,9 +5,13 @@
 #define DAEMON_SERVER_SETTINGS_H
 
 #include "daemon/config.h"
+#include "guard/guard.h"
 #include "im/settings.h"
 
 /* One reference for the caller. */
 struct im_settings *server_settings(const struct config *config);
+
+/* The section guard, as the guard wants it. */
+void server_guard_config(const struct config *config, struct guard_config *out);
 
 #endif

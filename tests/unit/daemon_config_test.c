@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/must.h"
 #include "base/random.h"
+#include "daemon/server_settings.h"
 #include "test.h"
 
 #include <stdio.h>
@@ -55,6 +56,39 @@ TEST(the_defaults_are_in_force_where_the_file_is_silent)
     check(config->n_domains == 1);
     config_unref(&config);
     check(config == NULL);
+}
+
+TEST(the_guard_has_the_same_defaults_by_itself)
+{
+    const struct config *config = NULL;
+    struct guard_config here, there;
+    check(load(ONE_DOMAIN, &config) == OK);
+    memset(&here, 0, sizeof here);
+    server_guard_config(config, &here);
+    guard_config_default(&there);
+#define SAME(key) check(here.key == there.key)
+    SAME(convict_nats);
+    SAME(hold_nats);
+    SAME(respond_nats);
+    SAME(star_convicts);
+    SAME(window_first);
+    SAME(window_growth);
+    SAME(hold_us);
+    SAME(ask_us);
+    SAME(novel_us);
+    SAME(established_us);
+    SAME(established_by);
+    SAME(fast_relays_established);
+    SAME(relay_us);
+    SAME(mature_us);
+    SAME(settle_us);
+    SAME(forget_us);
+    SAME(conviction_us);
+    SAME(restriction_us);
+    SAME(memory);
+    SAME(senders_open);
+    SAME(lessons_per_day);
+    config_unref(&config);
 }
 
 TEST(values_of_every_kind_are_read)
