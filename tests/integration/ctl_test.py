@@ -1,0 +1,439 @@
+"""firedoorctl and the daemon around the service: commands, exit codes, configuration, imports."""
+
+import json
+import os
+import pty
+import re
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+import pytest
+import server as servers
+
+DONE, FAILED, USAGE, UNREACHABLE, MISSING, EXISTS, DENIED = range(7)
+
+
+def wait_until(true, seconds=60):
+    until = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < until, "nothing happened"
+        time.sleep(0.02)
+
+
+def status_of(server, *words, input=None):
+    return server.ctl(*words, input=input, check=False).returncode
+
+
+def program(name):
+    return os.path.join(servers.build_directory(), name)
+
+
+# accounts
+
+def test_an_account_from_birth_to_death(server):
+    jid = f"ctl.born@{server.domain}"
+    assert status_of(server, "user", "show", jid) == MISSING
+    assert status_of(server, "user", "add", jid, "--password-stdin", input="first\n") == DONE
+    assert status_of(server, "user", "add", jid, "--password-stdin", input="first\n") == EXISTS
+    server.connect("ctl.born", password="first").close()
+
+    assert status_of(server, "user", "passwd", jid, "--password-stdin", input="second\n") == DONE
+    server.connect("ctl.born", password="second").close()
+    with pytest.raises(Exception):
+        server.connect("ctl.born", password="first")
+
+    assert status_of(server, "user", "disable", jid, "--reason", "left us") == DONE
+    shown = server.ctl_json("user", "show", jid)
+    assert (shown["state"], shown["reason"]) == ("disabled", "left us")
+    with pytest.raises(Exception):
+        server.connect("ctl.born", password="second")
+    assert status_of(server, "user", "enable", jid) == DONE
+    server.connect("ctl.born", password="second").close()
+
+    assert status_of(server, "user", "delete", jid) == DONE
+    assert status_of(server, "user", "delete", jid) == MISSING
+    with pytest.raises(Exception):
+        server.connect("ctl.born", password="second")
+
+
+def test_what_makes_no_sense_is_refused_with_its_own_exit_code(server):
+    assert status_of(server, "user", "add", "romeo", "--password-stdin", input="x\n") == USAGE
+    assert status_of(server, "user", "add") == USAGE
+    assert status_of(server, "user", "show", f"x@{server.domain}", "and", "more") == USAGE
+    assert status_of(server, "frobnicate") == USAGE
+    assert status_of(server, "user", "list", "--sideways", "1") == USAGE
+    assert status_of(server, "user", "add", "x@elsewhere.example", "--password-stdin",
+                     input="x\n") == MISSING
+    # a password in the list of processes is no secret
+    refused = server.ctl("user", "add", f"x@{server.domain}", "--password", "secret", check=False)
+    assert refused.returncode == USAGE and "--password-stdin" in refused.stderr
+    # nobody there
+    got = subprocess.run([program("firedoorctl"), "--socket", "/nonexistent/s", "status"],
+                         capture_output=True, text=True)
+    assert got.returncode == UNREACHABLE and "no server answers" in got.stderr
+    assert subprocess.run([program("firedoorctl")], capture_output=True).returncode == USAGE
+    assert subprocess.run([program("firedoorctl"), "--help"],
+                          capture_output=True).returncode == DONE
+
+
+def test_failures_are_json_where_json_is_asked_for(server):
+    got = server.ctl("--json", "user", "show", f"nobody.here@{server.domain}", check=False)
+    answer = json.loads(got.stdout)
+    assert got.returncode == MISSING
+    assert answer["ok"] is False and answer["error"] == "missing" and answer["message"]
+
+
+def test_a_password_is_asked_on_the_terminal_twice_and_not_shown(server):
+    def typed(first, second):
+        pid, terminal = pty.fork()
+        if pid == 0:
+            os.execv(program("firedoorctl"), ["firedoorctl", "--socket", server.socket_path, "user",
+                                              "add", f"typed@{server.domain}"])
+        seen = b""
+        for question, word in ((b"Password: ", first), (b"Again: ", second)):
+            while question not in seen:
+                seen += os.read(terminal, 1000)
+            # what is typed before the echo is off would be seen
+            wait_until(lambda: True)
+            os.write(terminal, word + b"\n")
+        try:
+            while chunk := os.read(terminal, 1000):
+                seen += chunk
+        except OSError:
+            pass  # how Linux says that the other side of a terminal is closed
+        os.close(terminal)
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), seen
+
+    status, seen = typed(b"hidden-word", b"other-word")
+    assert status == USAGE and b"differ" in seen
+    status, seen = typed(b"hidden-word", b"hidden-word")
+    assert status == DONE and b"hidden-word" not in seen
+    server.connect("typed", password="hidden-word").close()
+
+
+def test_lists_come_in_pages(server, people):
+    people(5)
+    first = server.ctl_json("user", "list", server.domain, "--limit", "2")
+    assert len(first["accounts"]) == 2 and first["total"] >= 5
+    second = server.ctl_json("user", "list", server.domain, "--limit", "2", "--after",
+                             first["accounts"][-1]["jid"])
+    names = [a["jid"] for a in first["accounts"] + second["accounts"]]
+    assert len(set(names)) == 4 and names == sorted(names)
+    assert server.ctl_json("user", "list", "--contains", "no such name")["accounts"] == []
+
+
+def test_acts_are_in_the_audit_record_without_passwords(server):
+    jid = f"audited@{server.domain}"
+    server.ctl("user", "add", jid, "--password-stdin", "--reason", "new here",
+               input="very-secret-word\n")
+    text = server.ctl("--json", "audit", "list", "--scope", jid)
+    entry = json.loads(text)["entries"][0]
+    assert (entry["action"], entry["scope"], entry["reason"]) == ("user add", jid, "new here")
+    assert entry["actor"] and entry["time"]
+    assert "very-secret-word" not in text and "very-secret-word" not in server.log()
+
+
+def test_a_roster_can_be_set_by_the_operator(server, people):
+    romeo, juliet = people(2)
+    me, contact = f"{romeo}@{server.domain}", f"{juliet}@{server.domain}"
+    server.ctl("roster", "add", me, contact, "--name", "Juliet", "--group", "Family")
+    rows = server.ctl_json("roster", "list", me)["contacts"]
+    assert [(r["contact"], r["name"], r["subscription"], r["groups"]) for r in rows] == [
+        (contact, "Juliet", "both", ["Family"])]
+    server.ctl("roster", "remove", me, contact)
+    assert server.ctl_json("roster", "list", me)["contacts"] == []
+    assert status_of(server, "roster", "remove", me, contact) == MISSING
+
+
+# what the documents say
+
+def test_every_command_is_in_the_manual(server):
+    with open(os.path.join(servers.ROOT, "man", "firedoorctl.1"), encoding="utf-8") as file:
+        manual = file.read()
+    commands = server.ctl_json("commands")["commands"]
+    assert len(commands) > 15
+    missing = [c["name"] for c in commands if not re.search(rf"\b{re.escape(c['name'])}\b", manual)]
+    assert not missing
+    for command in commands:
+        assert command["doc"].endswith(".")
+        assert all(a["doc"].endswith(".") for a in command["arguments"]), command["name"]
+        assert command["name"] in server.ctl("help", *command["name"].split())
+
+
+@pytest.mark.parametrize("page", ["firedoorctl.1", "firedoord.8", "firedoor.conf.5"])
+def test_manuals_are_sound(page):
+    path = os.path.join(servers.ROOT, "man", page)
+    if page.endswith(".5"):
+        path = os.path.join(servers.build_directory(), "man", page)
+    got = subprocess.run(["groff", "-man", "-Tutf8", "-ww", "-z", path], capture_output=True,
+                         text=True)
+    assert got.returncode == 0 and got.stderr == ""
+
+
+def test_the_shell_completes_commands_and_options(server):
+    script = os.path.join(servers.ROOT, "etc", "firedoorctl.bash")
+
+    def completed(*words):
+        line = f"""
+            source {script}
+            COMP_WORDS=({program('firedoorctl')} --socket {server.socket_path} {' '.join(words)})
+            COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))
+            _firedoorctl
+            printf '%s\\n' "${{COMPREPLY[@]}}"
+        """
+        got = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=True)
+        assert got.stderr == ""
+        return got.stdout.split()
+
+    assert "user" in completed("us")
+    assert {"add", "list", "delete"} <= set(completed("user", "''"))
+    assert "--contains" in completed("user", "list", "--co")
+    assert "warning" in completed("log", "w")
+
+
+# configuration
+
+def test_a_wrong_configuration_is_explained_and_has_its_own_exit_code(tmp_path):
+    path = tmp_path / "firedoor.conf"
+    path.write_text('domains = ( { name = "a.example"; } );\nlimits: {\n  dept = 9;\n};\n')
+    for extra in ([], ["--check"]):
+        got = subprocess.run([program("firedoord"), "--config", path, *extra], capture_output=True,
+                             text=True)
+        assert got.returncode == 78
+        assert got.stderr == (f"{path}:3: limits.dept: no such key; did you mean limits.depth?\n")
+    got = subprocess.run([program("firedoord"), "--config", tmp_path / "none", "--check"],
+                         capture_output=True, text=True)
+    assert got.returncode == 78 and "No such file" in got.stderr
+    assert subprocess.run([program("firedoord"), "--nonsense"],
+                          capture_output=True).returncode == 2
+    printed = subprocess.run([program("firedoord"), "--print-defaults"], capture_output=True,
+                             text=True, check=True).stdout
+    with open(os.path.join(servers.ROOT, "etc", "firedoor.conf.example"), encoding="utf-8") as file:
+        assert printed == file.read()
+
+
+def test_a_good_configuration_is_said_to_be_good(own_server):
+    one = own_server(start=False)
+    words = one.command() + ["--check"]
+    got = subprocess.run(words, capture_output=True, text=True)
+    assert got.returncode == 0, got.stderr
+    with open(one.key, "w", encoding="ascii") as file:
+        file.write("no key\n")
+    got = subprocess.run(words, capture_output=True, text=True)
+    assert got.returncode == 78 and one.key in got.stderr
+
+
+def test_a_reload_is_all_or_nothing(own_server):
+    one = own_server()
+    with open(one.config_path, encoding="utf-8") as file:
+        good = file.read()
+
+    def write(more):
+        with open(one.config_path, "w", encoding="utf-8") as file:
+            file.write(good + more)
+
+    def value(key):
+        return one.ctl_json("config", key)["values"][0].split("=", 1)[1]
+
+    before = value("limits.roster_items")
+    write('limits: { roster_items = 77; depht = 3; };\n')
+    got = one.ctl("--json", "reload", check=False)
+    assert got.returncode != 0
+    assert "did you mean limits.depth?" in json.loads(got.stdout)["result"]["troubles"][0]
+    assert value("limits.roster_items") == before
+
+    write('limits: { roster_items = 77; };\nstore: { queue = 500; };\n')
+    got = one.ctl("--json", "reload", check=False)
+    assert got.returncode == DENIED
+    assert "store.queue" in json.loads(got.stdout)["result"]["troubles"][0]
+    assert value("limits.roster_items") == before
+
+    write('limits: { roster_items = 77; };\n')
+    assert status_of(one, "reload") == DONE
+    assert value("limits.roster_items") == "77"
+
+    write('limits: { roster_items = 78; };\n')
+    one.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: value("limits.roster_items") == "78")
+
+
+def test_the_log_level_changes_without_a_reload(own_server):
+    one = own_server()
+    assert one.ctl_json("log")["level"] == "info"
+    assert one.ctl_json("log", "debug")["level"] == "debug"
+    assert one.ctl_json("log", "error")["level"] == "error"
+    assert status_of(one, "log", "loud") == USAGE
+
+
+def test_a_second_server_does_not_take_the_first_ones_socket(own_server):
+    one = own_server()
+    other = own_server(start=False)
+    other.socket_path = one.socket_path
+    got = subprocess.run(other.command(), capture_output=True, text=True, timeout=60)
+    assert got.returncode == 1 and "another server answers" in got.stderr
+    assert status_of(one, "status") == DONE
+
+
+# imports and exports
+
+def test_what_is_exported_can_be_imported(server, own_server, people):
+    from xml.etree import ElementTree
+    name, = people(1)
+    server.ctl("roster", "add", f"{name}@{server.domain}", f"friend@{server.domain}", "--name",
+               "A & <B>")
+    text = server.ctl("--quiet", "export", server.domain)
+    root = ElementTree.fromstring(text)
+    ns = "{urn:xmpp:pie:0}"
+    assert root.tag == ns + "server-data"
+    assert name in [u.get("name") for u in root.iter(ns + "user")]
+
+    other = own_server()
+    other.ctl("--quiet", "import", "-", input=text)
+    rows = other.ctl_json("roster", "list", f"{name}@{server.domain}")["contacts"]
+    assert rows[0]["name"] == "A & <B>"
+    other.connect(name).close()  # the same password, from its keys
+    again = other.ctl("--quiet", "export")
+    assert ElementTree.fromstring(again) is not None
+
+
+def test_an_import_takes_passwords_and_waiting_messages(server):
+    path = os.path.join(server.folder, "with-passwords.xml")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(f"""<?xml version='1.0'?>
+<server-data xmlns='urn:xmpp:pie:0'><host jid='{server.domain}'>
+  <user name='imported' password='p&#228;ss'>
+    <offline-messages>
+      <message xmlns='jabber:client' from='old@friend.example/x' type='chat' id='was-waiting'>
+        <body>from before</body>
+        <delay xmlns='urn:xmpp:delay' from='{server.domain}' stamp='2020-01-02T03:04:05Z'/>
+      </message>
+    </offline-messages>
+  </user>
+  <user name='imported'/>
+  <user name='no good'/>
+</host><host jid='elsewhere.example'><user name='x'/></host></server-data>""")
+    result = json.loads(server.ctl("--json", "--quiet", "import", path))
+    assert result["read"] == 4 and result["made"] == 1 and result["existing"] == 1
+    assert result["skipped"] == 2 and result["messages"] == 1
+    assert any("not served here" in p for p in result["problems"])
+    client = server.connect("imported", password="p\u00e4ss")
+    client.send("<presence/>")
+    while True:
+        stanza = client.read()
+        if stanza.get("id") == "was-waiting":
+            break
+    delay = stanza.find("{urn:xmpp:delay}delay")
+    assert delay.get("stamp").startswith("2020-01-02T03:04:05")
+    client.close()
+
+
+@pytest.mark.parametrize("text, said", [
+    ("<!DOCTYPE x [<!ENTITY a 'aaaa'>]><server-data xmlns='urn:xmpp:pie:0'/>", "line 1: document"),
+    ("<server-data xmlns='urn:xmpp:pie:0'>\n<host jid='{d}'>\n<user name='x'>&lol;</user>",
+     "line 3: "),
+    ("<server-data xmlns='urn:xmpp:pie:0' xmlns:xi='http://www.w3.org/2001/XInclude'>"
+     "<xi:include href='/etc/passwd'/>", "XInclude"),
+    ("<server-data xmlns='urn:xmpp:pie:0'><host jid='{d}'>", "ends too early"),
+    ("not XML at all", "no XML"),
+    ("", "ends too early"),
+])
+def test_a_bad_file_is_refused_with_its_line(server, text, said):
+    got = server.ctl("--quiet", "import", "-", input=text.replace("{d}", server.domain),
+                     check=False)
+    assert got.returncode == USAGE and said in got.stderr
+    assert server.alive()
+
+
+def test_an_import_that_is_broken_off_harms_nobody(server):
+    names = [f"cut{i}" for i in range(3000)]
+    text = servers.portable_accounts(server.domain, names)
+    one = subprocess.Popen([program("firedoorctl"), "--socket", server.socket_path, "--quiet",
+                            "import", "-"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+                           stderr=subprocess.DEVNULL)
+    one.stdin.write(text[:len(text) // 2].encode())
+    one.stdin.flush()
+    one.kill()
+    one.wait()
+    assert status_of(server, "status") == DONE
+    # and may be repeated
+    result = json.loads(server.ctl("--json", "--quiet", "import", "-", input=text))
+    assert result["made"] + result["existing"] == 3000
+
+
+# the socket itself
+
+def test_nonsense_on_the_control_socket_is_answered_or_ends(server):
+    def talk(data):
+        one = socket.socket(socket.AF_UNIX)
+        one.settimeout(60)
+        one.connect(server.socket_path)
+        try:
+            one.sendall(data)
+            one.shutdown(socket.SHUT_WR)
+            said = b""
+            while chunk := one.recv(65536):
+                said += chunk
+            return said
+        except (ConnectionError, BrokenPipeError):
+            return b""
+        finally:
+            one.close()
+
+    assert b"malformed" in talk(b"hello\n")
+    assert b"malformed" in talk(b"[]\n")
+    assert b"malformed" in talk(b'{"command": 7}\n')
+    assert b"missing" in talk(b'{"command": "nothing"}\n')
+    assert b"malformed" in talk(b'{"command": "user list", "arguments": []}\n')
+    assert talk(b"x" * (3 << 20)) == b""  # a line without an end
+    assert talk(b'{"command": "import"}\n{"data": "%%%"}\n') == b""
+    two = talk(b'{"command": "version"}\n{"command": "version"}\n')
+    assert two.count(b'"ok":true') >= 1
+    assert status_of(server, "status") == DONE
+
+
+def test_strangers_are_refused_by_the_kernels_word(own_server):
+    if os.geteuid() != 0:
+        pytest.fail("this test must be able to become another user")
+    one = own_server()
+    os.chmod(one.socket_path, 0o666)  # as if the file's mode had failed us
+    got = subprocess.run(["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups",
+                          program("firedoorctl"), "--socket", one.socket_path, "status"],
+                         capture_output=True, text=True)
+    assert got.returncode == UNREACHABLE
+    assert "control-refused" in one.log()
+
+
+# the service manager
+
+def test_a_service_manager_hears_when_it_is_ready_reloads_and_stops(own_server):
+    folder = tempfile.mkdtemp(prefix="fd-notify-")
+    path = os.path.join(folder, "notify")
+    manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    manager.bind(path)
+    os.chmod(folder, 0o755)
+    os.chmod(path, 0o777)
+    manager.settimeout(60)
+    one = own_server(start=False)
+    environment = one.environment
+    one.environment = lambda: {**environment(), "NOTIFY_SOCKET": path, "WATCHDOG_USEC": "200000"}
+    try:
+        one.start()
+
+        def heard(word):
+            while word not in manager.recv(4096).decode():
+                pass
+
+        heard("READY=1")
+        heard("WATCHDOG=1")
+        one.ctl("reload")
+        heard("RELOADING=1")
+        heard("READY=1")
+        one.process.terminate()
+        heard("STOPPING=1")
+    finally:
+        manager.close()
+        os.unlink(path)
+        os.rmdir(folder)
