@@ -172,9 +172,9 @@ static enum err ask_terminal(FILE *terminal, const char *question, char *out, si
         return why_say(why, ERR_IO, "terminal: %s", strerror(errno));
     hidden = seen;
     hidden.c_lflag &= ~(tcflag_t)ECHO;
+    tcsetattr(fd, TCSAFLUSH, &hidden); // before the question: what answers it is not shown
     fputs(question, terminal);
     fflush(terminal);
-    tcsetattr(fd, TCSAFLUSH, &hidden);
     enum err e = read_word(terminal, out, size, why);
     tcsetattr(fd, TCSAFLUSH, &seen);
     fputc('\n', terminal);

@@ -368,6 +368,18 @@ static enum err check_rights(struct command_call *call, struct why *why)
     if (call->actor.role < command->role || command->scope == NULL)
         return why_say(why, ERR_DENIED, "%s is for operators of the whole installation",
                        command->name);
+    // not the scope alone: no account and no domain of others may be named at all
+    for (size_t i = 0; i < ARGUMENTS_MOST && command->arguments[i].name != NULL; i++) {
+        const struct argument *argument = &command->arguments[i];
+        struct str text = argument_text(call, argument->name);
+        struct jid named = argument->kind == ARGUMENT_ACCOUNT && text.len > 0
+                               ? jid_of_prepared(text)
+                               : (struct jid){.domain = text};
+        if ((argument->kind == ARGUMENT_ACCOUNT || argument->kind == ARGUMENT_DOMAIN) &&
+            text.len > 0 && !str_eq(named.domain, call->actor.domain))
+            return why_say(why, ERR_DENIED, "%.*s does not administer %.*s",
+                           STR_ARGS(call->actor.name), STR_ARGS(named.domain));
+    }
     const struct argument *scope = find_argument(command, command->scope);
     must(scope != NULL);
     struct str given = argument_text(call, scope->name);

@@ -96,8 +96,6 @@ def test_a_password_is_asked_on_the_terminal_twice_and_not_shown(server):
         for question, word in ((b"Password: ", first), (b"Again: ", second)):
             while question not in seen:
                 seen += os.read(terminal, 1000)
-            # what is typed before the echo is off would be seen
-            wait_until(lambda: True)
             os.write(terminal, word + b"\n")
         try:
             while chunk := os.read(terminal, 1000):
@@ -120,7 +118,7 @@ def test_lists_come_in_pages(server, people):
     assert len(first["accounts"]) == 2 and first["total"] >= 5
     second = server.ctl_json("user", "list", server.domain, "--limit", "2", "--after",
                              first["accounts"][-1]["jid"])
-    names = [a["jid"] for a in first["accounts"] + second["accounts"]]
+    names = [a["jid"].split("@")[0] for a in first["accounts"] + second["accounts"]]
     assert len(set(names)) == 4 and names == sorted(names)
     assert server.ctl_json("user", "list", "--contains", "no such name")["accounts"] == []
 

@@ -56,9 +56,10 @@ static const struct command rows[] = {
                       {"what", ARGUMENT_CHOICE, 0, "links|files", ""},
                       {"n", ARGUMENT_NUMBER, 0, NULL, ""},
                       {"all", ARGUMENT_FLAG, 0, NULL, ""},
-                      {"to", ARGUMENT_ADDRESS, 0, NULL, ""}},
+                      {"to", ARGUMENT_ADDRESS, 0, NULL, ""},
+                      {"account", ARGUMENT_ACCOUNT, 0, NULL, ""}},
      },
-    {.name = "stop",                                                             .role = ROLE_OPERATOR,              .run = echo                                     },
+    {.name = "stop",                                                             .role = ROLE_OPERATOR,              .run = echo                                },
     {.name = "slow",                                                                                   .role = ROLE_OPERATOR,               .run = keep},
 };
 
@@ -152,6 +153,9 @@ TEST(an_administrator_acts_in_his_domain_only)
     check(got.e == ERR_DENIED);
     check_str(got.message, STR("ann@a.example does not administer b.example"));
     run(commands, &admin, "list", "{\"domain\": \"b.example\"}", &got);
+    check(got.e == ERR_DENIED);
+    // nor by another argument than the one that says the domain
+    run(commands, &admin, "list", "{\"account\": \"x@b.example\"}", &got);
     check(got.e == ERR_DENIED);
     // what would concern every domain concerns his
     check_str(run(commands, &admin, "list", "{}", &got), STR("{\"domain\":\"a.example\"}"));
