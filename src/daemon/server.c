@@ -7,6 +7,7 @@
 #include "daemon/metrics.h"
 #include "daemon/server_settings.h"
 #include "guard/guard.h"
+#include "im/activity.h"
 #include "im/client.h"
 #include "im/desk.h"
 #include "im/gate.h"
@@ -53,6 +54,7 @@ static void worker_stops(struct worker *worker, void *context)
 {
     (void)context;
     clients_shut_down(worker_data(worker));
+    activity_flush(worker_data(worker));
 }
 
 /* ---- Doors and certificates ---- */

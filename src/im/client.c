@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/must.h"
 #include "base/random.h"
+#include "im/activity.h"
 #include "im/intake.h"
 #include "im/session_life.h"
 #include "im/slowdown.h"
@@ -508,10 +509,6 @@ static void go_on(struct client *client)
     feed_again(client);
 }
 
-struct seeing {
-    struct store_account_seen op;
-};
-
 static void host_authenticated(void *host, const struct jid *bare, enum sasl_mechanism mechanism)
 {
     struct client *client = host;
@@ -547,8 +544,6 @@ static void moved(struct conn *conn)
     go_on(client);
 }
 
-static void log_login(struct account *account);
-
 static void bind_now(struct account_waiter *waiter, struct account *account)
 {
     struct client *client = CONTAINER_OF(waiter, struct client, waiter);
@@ -575,28 +570,10 @@ static void bind_now(struct account_waiter *waiter, struct account *account)
     client_attach(client, session);
     log_event(LOG_INFO, "session-began", "conn=%llu session=%.*s",
               (unsigned long long)conn_id(client->conn), STR_ARGS(session->jid.full));
-    log_login(account);
+    activity_login(account);
     loop_timer_set(client->desk->home->loop, &client->timer, SECOND_US, watch_silence);
     stream_bound(client->stream, session->jid.resource);
     feed_again(client);
-}
-
-static void seen(struct store_request *request)
-{
-    struct seeing *seeing = CONTAINER_OF(request, struct seeing, op.request);
-    store_release(request);
-    free(seeing);
-}
-
-static void log_login(struct account *account)
-{
-    struct seeing *seeing = calloc(1, sizeof *seeing);
-    must(seeing != NULL);
-    seeing->op.account = account->number;
-    seeing->op.login_us = clock_wall_us();
-    seeing->op.request.home = loop_mailbox(account->home->loop);
-    seeing->op.request.done = seen;
-    store_account_seen(account->home->store, &seeing->op);
 }
 
 static void host_bind(void *host, struct str wished)

@@ -117,6 +117,7 @@ struct desk *desk_new(struct service *service, struct worker *worker, struct im_
     desk->service = service;
     desk->settings = im_settings_ref(settings);
     list_init(&desk->clients);
+    list_init(&desk->activities);
     const struct home_limits limits = {
         .accounts = 100000,
         .idle_us = 300 * SECOND_US,

@@ -33,6 +33,8 @@ struct desk {
     struct im_settings *settings; // replaced by mail at a reload
     struct stream_policy policy;  // for streams of this worker
     struct list clients;          // connections on this worker
+    struct list activities;       // im/activity.c
+    struct timer activity_timer;
     struct desk_counters {
         uint64_t logins, failed_logins, resumptions, failed_resumptions;
         uint64_t messages_in, messages_delivered, messages_spooled, messages_refused;

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/must.h"
+#include "im/activity.h"
 #include "im/blocking.h"
 #include "im/offline.h"
 #include "im/roster.h"
@@ -75,37 +76,13 @@ static struct directed_presence **find_directed(struct session *session, const s
     return at;
 }
 
-struct seeing {
-    struct store_account_seen op;
-    struct str status;
-};
-
-static void seen(struct store_request *request)
-{
-    struct seeing *seeing = CONTAINER_OF(request, struct seeing, op.request);
-    store_release(request);
-    own_str_free(&seeing->status);
-    free(seeing);
-}
-
 // XEP-0012: when, and with which words, the account was last seen.
 static void remember_leaving(struct account *account, struct str status)
 {
     LIST_EACH(&account->sessions, struct session, in_account, session)
     if (session->available && !session->ending)
         return;
-    account->last_activity_us = clock_wall_us();
-    own_str_free(&account->last_status);
-    account->last_status = own_str(status);
-    struct seeing *seeing = calloc(1, sizeof *seeing);
-    must(seeing != NULL);
-    seeing->status = own_str(status);
-    seeing->op.account = account->number;
-    seeing->op.active_us = account->last_activity_us;
-    seeing->op.status = seeing->status;
-    seeing->op.request.home = loop_mailbox(account->home->loop);
-    seeing->op.request.done = seen;
-    store_account_seen(account->home->store, &seeing->op);
+    activity_left(account, status);
 }
 
 static void become_unavailable(struct session *session, struct stanza *presence)
