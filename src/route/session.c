@@ -238,6 +238,9 @@ enum err session_acked(struct session *session, uint32_t h)
         has_arrived(session, session_take_out(session));
     for (; n > 0; n--)
         has_arrived(session, session_take_out(session));
+    // what is still out wants an answer too, even if nothing else is sent any more
+    if (sm->sent != sm->acked && session->client != NULL)
+        session->client_calls->wants_flush(session->client);
     return OK;
 }
 
