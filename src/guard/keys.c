@@ -106,6 +106,12 @@ static bool is_name(const struct dresses *dresses, struct str token)
     return false;
 }
 
+static bool is_vowel(char c)
+{
+    c = ascii_lower(c);
+    return c == 'a' || c == 'e' || c == 'i' || c == 'o' || c == 'u' || c == 'y';
+}
+
 /* Letters and digits, or letters without vowels and in turning case: nobody's word. */
 static bool is_random(struct str token)
 {
@@ -114,7 +120,7 @@ static bool is_random(struct str token)
         char c = token.at[i];
         digits += ascii_is_digit(c);
         hex += ascii_hex(c) >= 0;
-        vowels += strchr("aeiouyAEIOUY", c) != NULL;
+        vowels += is_vowel(c);
         if (i > 0) {
             char p = token.at[i - 1];
             turns += ascii_is_digit(c) != ascii_is_digit(p);

@@ -161,8 +161,11 @@ static bool spelled_dot(struct str text, size_t at)
 static struct str fold_defanged(struct arena *scratch, struct str text)
 {
     size_t i = 0;
-    while (i < text.len && strchr("[({", text.at[i]) == NULL && !word_at(text, i, " dot "))
-        i++;
+    for (; i < text.len; i++) {
+        char c = text.at[i];
+        if (c == '[' || c == '(' || c == '{' || (c == ' ' && word_at(text, i, " dot ")))
+            break;
+    }
     if (i == text.len)
         return text;
     char *out = arena_alloc(scratch, text.len + 2);
@@ -324,9 +327,12 @@ static bool put(struct scan *scan, const char *prefix, struct str rest, unsigned
         memchr(rest.at, DEAD_COLON, rest.len) != NULL)
         flags |= LURE_DEFANGED;
     struct str live = undead(scan->scratch, rest);
-    struct str text = arena_printf(scan->scratch, "%s%.*s", prefix, STR_ARGS(live));
+    size_t n = strlen(prefix);
+    char *text = arena_alloc(scan->scratch, n + live.len);
+    memcpy(text, prefix, n);
+    memcpy(text + n, live.at, live.len);
     struct url url;
-    if (url_parse(scan->list->rules, scan->scratch, text, &url) != OK)
+    if (url_parse(scan->list->rules, scan->scratch, str_make(text, n + live.len), &url) != OK)
         return false;
     lure_put_url(scan->list, &url, flags | scan->flags);
     return true;

@@ -68,11 +68,33 @@ static bool take_scheme(struct arena *arena, struct str *text, struct str *schem
     return true;
 }
 
-/* One byte in the normal form: percent-encoded where `keep` lists it or it is not printable. */
-static size_t put_byte(char *out, unsigned char c, const char *encode)
+/* A set of ASCII characters. */
+struct ascii_set {
+    uint64_t low, high;
+};
+
+static struct ascii_set set_of(const char *chars)
+{
+    struct ascii_set set = {0, 0};
+    for (; *chars != 0; chars++) {
+        if (*chars < 64)
+            set.low |= UINT64_C(1) << *chars;
+        else
+            set.high |= UINT64_C(1) << (*chars - 64);
+    }
+    return set;
+}
+
+static bool in_set(const struct ascii_set *set, unsigned char c)
+{
+    return c < 128 && ((c < 64 ? set->low >> c : set->high >> (c - 64)) & 1) != 0;
+}
+
+/* One byte in the normal form: percent-encoded where the set lists it or it is not printable. */
+static size_t put_byte(char *out, unsigned char c, const struct ascii_set *encode)
 {
     static const char hex[] = "0123456789ABCDEF";
-    if (c > ' ' && c < 0x7F && strchr(encode, c) == NULL) {
+    if (c > ' ' && c < 0x7F && !in_set(encode, c)) {
         out[0] = (char)c;
         return 1;
     }
@@ -84,9 +106,10 @@ static size_t put_byte(char *out, unsigned char c, const char *encode)
 
 /* Decodes and encodes again, so that each text has one spelling.  guarded: characters whose
  * encoded form means something else than the plain one, so that neither turns into the other. */
-static struct str normalize(struct arena *arena, struct str text, const char *encode,
-                            const char *guarded)
+static struct str normalize(struct arena *arena, struct str text, const char *encode_chars,
+                            const char *guarded_chars)
 {
+    struct ascii_set encode = set_of(encode_chars), guarded = set_of(guarded_chars);
     char *out = arena_alloc(arena, array_size(text.len + 1, 3));
     size_t len = 0;
     for (size_t i = 0; i < text.len; i++) {
@@ -96,10 +119,10 @@ static struct str normalize(struct arena *arena, struct str text, const char *en
             c = (unsigned char)(ascii_hex(text.at[i + 1]) << 4 | ascii_hex(text.at[i + 2]));
             i += 2;
             // an encoded separator stays encoded
-            len += put_byte(out + len, c, c != 0 && strchr(guarded, c) != NULL ? guarded : encode);
+            len += put_byte(out + len, c, in_set(&guarded, c) ? &guarded : &encode);
             continue;
         }
-        len += put_byte(out + len, c, encode);
+        len += put_byte(out + len, c, &encode);
     }
     return str_make(out, len);
 }
@@ -421,13 +444,26 @@ enum err url_parse(const struct lure_rules *rules, struct arena *arena, struct s
     return OK;
 }
 
+static size_t append(char *out, size_t len, const char *before, struct str text)
+{
+    size_t n = strlen(before);
+    memcpy(out + len, before, n);
+    if (text.len > 0)
+        memcpy(out + len + n, text.at, text.len);
+    return len + n + text.len;
+}
+
 struct str url_format(struct arena *arena, const struct url *url)
 {
-    return arena_printf(arena, "%.*s:%s%.*s%s%.*s%.*s%s%.*s%s%.*s", STR_ARGS(url->scheme),
-                        url->hierarchic ? "//" : "", STR_ARGS(url->host),
-                        url->port.len > 0 ? ":" : "", STR_ARGS(url->port), STR_ARGS(url->path),
-                        url->query.len > 0 ? "?" : "", STR_ARGS(url->query),
-                        url->fragment.len > 0 ? "#" : "", STR_ARGS(url->fragment));
+    char *out = arena_alloc(arena, url->scheme.len + url->host.len + url->port.len + url->path.len +
+                                       url->query.len + url->fragment.len + 8);
+    size_t len = append(out, 0, "", url->scheme);
+    len = append(out, len, url->hierarchic ? "://" : ":", url->host);
+    len = append(out, len, url->port.len > 0 ? ":" : "", url->port);
+    len = append(out, len, "", url->path);
+    len = append(out, len, url->query.len > 0 ? "?" : "", url->query);
+    len = append(out, len, url->fragment.len > 0 ? "#" : "", url->fragment);
+    return str_make(out, len);
 }
 
 static struct str last_label(struct str host)

@@ -24,7 +24,8 @@ struct str own_text(struct str text, size_t most)
     size_t len = text.len < most ? text.len : most;
     char *copy = malloc(len + 1);
     must(copy != NULL);
-    memcpy(copy, text.at, len);
+    if (len > 0)
+        memcpy(copy, text.at, len);
     copy[len] = 0;
     return str_make(copy, len);
 }
