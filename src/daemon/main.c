@@ -415,6 +415,7 @@ int main(int argc, char **argv)
     struct line line;
     if (!read_line(argc, argv, &line)) {
         fputs(help, stderr);
+        free(line.sets);
         return EXIT_USAGE;
     }
     int status = EXIT_SUCCESS;
