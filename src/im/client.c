@@ -13,6 +13,7 @@
 #include "base/random.h"
 #include "im/activity.h"
 #include "im/intake.h"
+#include "im/registration.h"
 #include "im/session_life.h"
 #include "im/slowdown.h"
 #include "im/stream_management.h"
@@ -226,6 +227,27 @@ void client_resumed(struct client *client)
         feed_again(client);
         wants_flush(client);
     }
+}
+
+void client_wait(struct client *client)
+{
+    asked(client);
+    stream_pause(client->stream);
+}
+
+bool client_answer(struct client *client, struct str bytes)
+{
+    if (!answered(client))
+        return false;
+    client_send(client, bytes);
+    stream_unpause(client->stream);
+    feed_again(client);
+    return true;
+}
+
+const struct addr *client_peer(const struct client *client)
+{
+    return conn_peer(client->conn);
 }
 
 // The client's connection is over: its session waits for another one, or ends.
@@ -600,6 +622,11 @@ static void host_resume(void *host, const struct element *resume)
         loop_timer_set(client->desk->home->loop, &client->timer, SECOND_US, watch_silence);
 }
 
+static void host_registration(void *host, const struct element *iq)
+{
+    registration_of_stranger(host, iq);
+}
+
 static void rate_again(struct timer *timer)
 {
     struct client *client = CONTAINER_OF(timer, struct client, rate_timer);
@@ -688,6 +715,7 @@ static const struct stream_host host_calls = {
     .authenticated = host_authenticated,
     .bind = host_bind,
     .resume = host_resume,
+    .registration = host_registration,
     .element = host_element,
     .ending = host_ending,
     .closed = host_closed,

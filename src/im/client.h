@@ -29,6 +29,12 @@ struct stream *client_stream(const struct client *client);
 bool client_is_gone(const struct client *client);
 /* Writes bytes that are no stanza (XEP-0198 elements, answers before login). */
 void client_send(struct client *client, struct str bytes);
+/* Something takes its time for a client that has not logged in: it reads nothing meanwhile, and
+ * its struct stays until client_answer, which writes the bytes and lets it go on.  False: the
+ * connection is gone, and the client too. */
+void client_wait(struct client *client);
+bool client_answer(struct client *client, struct str bytes);
+const struct addr *client_peer(const struct client *client);
 /* The resumption that the client asked for has been answered. */
 void client_resumed(struct client *client);
 

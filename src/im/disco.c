@@ -77,7 +77,7 @@ static struct element *describe_domain(struct arena *arena, const struct im_doma
     struct element *query = element_new(arena, NS_DISCO_INFO, STR("query"));
     add_identity(arena, query, STR("server"), STR("im"), STR("Firedoor"));
     add_features(arena, query, false);
-    if (domain->registration) {
+    if (domain->registration || domain->change_password || domain->cancel) {
         struct element *feature = element_child_new(arena, query, NS_DISCO_INFO, STR("feature"));
         element_set(arena, feature, STR("var"), NS_REGISTER);
     }

@@ -12,6 +12,7 @@
 #include "im/ping.h"
 #include "im/presence.h"
 #include "im/private.h"
+#include "im/registration.h"
 #include "im/roster.h"
 #include "im/session_request.h"
 #include "im/vcard.h"
@@ -33,6 +34,7 @@ const struct feature *const features[] = {
     &feature_time,
     &feature_private,
     &feature_vcard,
+    &feature_registration,
     &feature_session_request,
     NULL,
 };

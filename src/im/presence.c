@@ -165,14 +165,6 @@ static void directed(struct session *session, struct stanza *stanza, struct tick
     route_stanza(session->home, stanza, ticket);
 }
 
-static bool is_stopped(struct session *session, struct stanza *stanza)
-{
-    for (size_t f = 0; features[f] != NULL; f++)
-        if (features[f]->from_client != NULL && features[f]->from_client(session, stanza) == STOP)
-            return true;
-    return false;
-}
-
 void presence_from_client(struct session *session, struct stanza *stanza, struct ticket *ticket)
 {
     switch (stanza->type) {
@@ -180,8 +172,6 @@ void presence_from_client(struct session *session, struct stanza *stanza, struct
     case TYPE_SUBSCRIBED:
     case TYPE_UNSUBSCRIBE:
     case TYPE_UNSUBSCRIBED:
-        if (is_stopped(session, stanza))
-            return;
         subscription_from_client(session, stanza, ticket);
         return;
     case TYPE_AVAILABLE:
@@ -199,8 +189,9 @@ void presence_from_client(struct session *session, struct stanza *stanza, struct
         send_refusal(session->home, stanza, STANZA_BAD_REQUEST, NULL);
         return;
     }
-    if (is_stopped(session, stanza))
-        return;
+    for (size_t f = 0; features[f] != NULL; f++)
+        if (features[f]->from_client != NULL && features[f]->from_client(session, stanza) == STOP)
+            return;
     if (stanza->to.full.len > 0) {
         directed(session, stanza, ticket);
     } else if (stanza->type == TYPE_AVAILABLE) {

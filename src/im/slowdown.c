@@ -13,6 +13,7 @@ struct counted {
     struct link link; // in order of the last failure
     unsigned failures;
     int64_t last_us;
+    int64_t first_us; // of a window, not of failures
     size_t len;
     char key[];
 };
@@ -22,6 +23,8 @@ struct login_slowdown {
     atomic_size_t n;      // any thread: 0 spares the lock
     struct table table;
     struct list oldest_first;
+    struct table windows; // of struct counted, key: kind and address
+    struct list windows_oldest_first;
 };
 
 struct login_slowdown *slowdown_new(void)
@@ -31,6 +34,8 @@ struct login_slowdown *slowdown_new(void)
     pthread_mutex_init(&slowdown->lock, NULL);
     table_init(&slowdown->table, COUNTED_MOST);
     list_init(&slowdown->oldest_first);
+    table_init(&slowdown->windows, COUNTED_MOST);
+    list_init(&slowdown->windows_oldest_first);
     return slowdown;
 }
 
@@ -42,6 +47,13 @@ static void drop(struct login_slowdown *slowdown, struct counted *counted)
     atomic_store(&slowdown->n, slowdown->table.n);
 }
 
+static void drop_window(struct login_slowdown *slowdown, struct counted *counted)
+{
+    table_remove(&slowdown->windows, str_make(counted->key, counted->len));
+    list_leave(&counted->link);
+    free(counted);
+}
+
 void slowdown_free(struct login_slowdown **slowdown)
 {
     struct login_slowdown *s = TAKE(*slowdown);
@@ -50,6 +62,9 @@ void slowdown_free(struct login_slowdown **slowdown)
     LIST_EACH(&s->oldest_first, struct counted, link, counted)
     drop(s, counted);
     table_done(&s->table);
+    LIST_EACH(&s->windows_oldest_first, struct counted, link, counted)
+    drop_window(s, counted);
+    table_done(&s->windows);
     pthread_mutex_destroy(&s->lock);
     free(s);
 }
@@ -119,5 +134,63 @@ void slowdown_succeeded(struct login_slowdown *slowdown, const struct addr *peer
     struct counted *counted = table_get(&slowdown->table, account);
     if (counted != NULL)
         drop(slowdown, counted);
+    pthread_mutex_unlock(&slowdown->lock);
+}
+
+/* ---- So many in a window of time ---- */
+
+static struct str window_key(enum slowed_kind kind, const struct addr *peer,
+                             char out[ADDR_BLOCK_SIZE + 1])
+{
+    char block[ADDR_BLOCK_SIZE];
+    struct str address = addr_block(peer, block);
+    out[0] = (char)('0' + (int)kind);
+    memcpy(out + 1, address.at, address.len);
+    return str_make(out, address.len + 1);
+}
+
+static struct counted *window_of(struct login_slowdown *slowdown, struct str key, int64_t window_us,
+                                 int64_t now_us)
+{
+    for (;;) {
+        struct counted *oldest = LIST_FIRST(&slowdown->windows_oldest_first, struct counted, link);
+        if (oldest == NULL ||
+            (slowdown->windows.n < COUNTED_MOST && now_us - oldest->first_us < window_us))
+            break;
+        drop_window(slowdown, oldest);
+    }
+    struct counted *counted = table_get(&slowdown->windows, key);
+    if (counted != NULL)
+        return counted;
+    counted = calloc(1, sizeof *counted + key.len);
+    must(counted != NULL);
+    counted->first_us = now_us;
+    counted->len = key.len;
+    memcpy(counted->key, key.at, key.len);
+    must(table_put(&slowdown->windows, str_make(counted->key, key.len), counted) == OK);
+    list_add_last(&slowdown->windows_oldest_first, &counted->link);
+    return counted;
+}
+
+bool slowdown_allows(struct login_slowdown *slowdown, enum slowed_kind kind,
+                     const struct addr *peer, unsigned most, int64_t window_us, int64_t now_us)
+{
+    char key[ADDR_BLOCK_SIZE + 1];
+    pthread_mutex_lock(&slowdown->lock);
+    struct counted *counted = window_of(slowdown, window_key(kind, peer, key), window_us, now_us);
+    bool allowed = counted->failures < most;
+    counted->failures += allowed;
+    pthread_mutex_unlock(&slowdown->lock);
+    return allowed;
+}
+
+void slowdown_take_back(struct login_slowdown *slowdown, enum slowed_kind kind,
+                        const struct addr *peer)
+{
+    char key[ADDR_BLOCK_SIZE + 1];
+    pthread_mutex_lock(&slowdown->lock);
+    struct counted *counted = table_get(&slowdown->windows, window_key(kind, peer, key));
+    if (counted != NULL && counted->failures > 0)
+        counted->failures--;
     pthread_mutex_unlock(&slowdown->lock);
 }

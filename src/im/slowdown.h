@@ -23,4 +23,13 @@ int64_t slowdown_failed(struct login_slowdown *slowdown, const struct im_setting
 void slowdown_succeeded(struct login_slowdown *slowdown, const struct addr *peer,
                         struct str account);
 
+/* Whether this address may do something once more of which it may do so many in a window of time;
+ * if so, that is counted. */
+enum slowed_kind { SLOWED_TRIES, SLOWED_ACCOUNTS }; // XEP-0077: attempts, and accounts made
+bool slowdown_allows(struct login_slowdown *slowdown, enum slowed_kind kind,
+                     const struct addr *peer, unsigned most, int64_t window_us, int64_t now_us);
+/* It came to nothing and is not counted. */
+void slowdown_take_back(struct login_slowdown *slowdown, enum slowed_kind kind,
+                        const struct addr *peer);
+
 #endif
