@@ -223,35 +223,44 @@ def test_a_release_brings_the_message_back(guarded):
 # The guard finds out
 
 
-def spread(server, n_first, n_second):
-    """Patient zero sends a never-seen link to his contacts, and those who opened it send it on."""
-    people = online(server, 1 + n_first + n_second)
-    zero, first, second = people[0], people[1:1 + n_first], people[1 + n_first:]
-    lure = link()
-    copies = refused = 0
-    relays = [(zero, first)] + [(p, second) for p in first[:5]]
-    for worm, targets in relays:
-        for target in targets:
-            send(worm, target.bare, "haha is this you? " + lure)
-            copies += 1
-        worm.fence()
-    for client in people:
-        client.fence()
-    for worm, _ in relays:
-        refused += sum(is_message(m) and m.get("type") == "error" for m in worm.drain())
-    return people, zero, first, second, lure, copies, refused
+class Outbreak:
+    """Patient zero sends a never-seen link to his contacts, and five of those send it on.
+
+    zero, first and second are the generations; heard[person] the messages each has got so far.
+    """
+
+    def __init__(self, server, n_first=12, n_second=12):
+        people = online(server, 1 + n_first + n_second)
+        self.people = people
+        self.zero, self.first, self.second = people[0], people[1:1 + n_first], people[1 + n_first:]
+        self.lure = link()
+        for worm, targets in [(self.zero, self.first)] + [(p, self.second) for p in self.first[:5]]:
+            for target in targets:
+                send(worm, target.bare, "haha is this you? " + self.lure)
+            worm.fence()
+        for _ in range(2):
+            for client in people:
+                client.fence()
+        self.heard = {p: [m for m in p.drain() if is_message(m)] for p in people}
+
+    def hears(self, person, wanted):
+        """Waits until the person has got a message for which wanted holds; that message."""
+        while True:
+            for message in self.heard[person]:
+                if wanted(message):
+                    return message
+            self.heard[person].append(person.wait_for(is_message))
 
 
 def test_a_worm_is_convicted_and_its_relays_keep_talking(guarded):
     # P1: one text, one link, all contacts, at machine pace
-    people, zero, first, second, lure, copies, refused = spread(guarded, 12, 12)
-    until = 50
-    while True:
+    outbreak = Outbreak(guarded)
+    first, second, lure = outbreak.first, outbreak.second, outbreak.lure
+    for _ in range(50):
         incidents = guarded.ctl("incident", "list")
-        if "convicted" in incidents or until == 0:
+        if "convicted" in incidents:
             break
-        until -= 1
-        people[-1].fence()
+        outbreak.zero.fence()
     assert "convicted" in incidents, incidents
     # no more copies
     other = first[6]
@@ -261,49 +270,42 @@ def test_a_worm_is_convicted_and_its_relays_keep_talking(guarded):
     # a relay has lost links, any link, and keeps its voice
     relay = first[0]
     send(relay, second[1].bare, "see https://www.example.org/", id="any")
-    refused_one = relay.wait_for(lambda e: is_message(e) and e.get("id") == "any")
-    assert refused_one.get("type") == "error"
-    condition, words = error_of(refused_one)
+    refused = relay.wait_for(lambda e: is_message(e) and e.get("id") == "any")
+    assert refused.get("type") == "error"
+    condition, words = error_of(refused)
     assert condition == "policy-violation" and len(words) > 40
-    second[1].drain()
     send(relay, second[1].bare, "but I can talk", id="talk")
     assert text_of(second[1].wait_for(lambda e: e.get("id") == "talk")) == "but I can talk"
     # somebody who was only exposed has lost nothing
-    bystander = second[5]
-    send(bystander, second[6].bare, "see https://www.example.org/", id="free")
+    send(second[5], second[6].bare, "see https://www.example.org/", id="free")
     assert second[6].wait_for(lambda e: e.get("id") == "free").get("type") == "chat"
 
 
 def test_the_exposed_are_told_not_to_open_it(guarded):
-    people, zero, first, second, lure, copies, refused = spread(guarded, 12, 12)
-    n_exposed = 0
-    for person in first + second:
-        bodies = [text_of(m) for m in person.drain() if is_message(m) and m.get("type") != "error"]
-        if not any(lure in body for body in bodies):
-            continue
-        n_exposed += 1
-        while not any(re.search("(?i)do not open", b) and "http://" not in b for b in bodies):
-            bodies.append(text_of(person.wait_for(is_message)))
-    assert n_exposed > 0
+    outbreak = Outbreak(guarded)
+    exposed = [p for p in outbreak.first + outbreak.second
+               if any(outbreak.lure in text_of(m) and m.get("type") != "error"
+                      and m.get("from") != p.jid for m in outbreak.heard[p])]
+    assert exposed
+    for person in exposed:
+        told = outbreak.hears(person, lambda m: re.search("(?i)do not open", text_of(m)))
+        assert "http://" not in text_of(told)
 
 
 def test_a_relay_is_told_how_to_get_clean(guarded):
-    people, zero, first, second, lure, copies, refused = spread(guarded, 12, 12)
-    # spread() took the errors; what the server says by itself comes as a message of its domain
-    notice = None
-    for relay in first[:5]:
-        for message in relay.inbox + relay.drain():
-            if is_message(message) and message.get("from", "").split("/")[0] == guarded.domain:
-                notice = text_of(message)
-    send(first[0], second[0].bare, "see https://www.example.org/", id="x")
-    words = error_of(first[0].wait_for(lambda e: e.get("id") == "x"))[1]
-    assert notice or re.search("(?i)infected|help desk", words)
+    outbreak = Outbreak(guarded)
+    relay = outbreak.first[0]
+    send(relay, outbreak.second[0].bare, "see https://www.example.org/", id="x")
+    refused = outbreak.hears(relay, lambda m: m.get("id") == "x")
+    notices = [text_of(m) for m in outbreak.heard[relay]
+               if m.get("from", "").split("/")[0] == guarded.domain]
+    words = " ".join([error_of(refused)[1], *notices])
+    assert re.search("(?i)infected|help desk", words), words
 
 
 def test_honest_talk_is_untouched_by_all_this(guarded):
-    people, zero, first, second, lure, copies, refused = spread(guarded, 12, 12)
-    for person in people:
-        person.drain()
+    outbreak = Outbreak(guarded)
+    first, second = outbreak.first, outbreak.second
     for i, person in enumerate(second):
         send(person, first[i].bare, f"how are you, number {i}?", id=f"h{i}")
     for i in range(len(second)):
