@@ -18,6 +18,7 @@ void guard_config_default(struct guard_config *config)
         .hold_nats = 12,
         .respond_nats = 7,
         .star_convicts = true,
+        .defangs = false,
         .window_first = 3,
         .window_growth = 2,
         .hold_us = 15 * second_us,
@@ -137,7 +138,7 @@ static void convicted_again(struct guard *guard, struct user *sender, struct use
                             struct guard_word *word)
 {
     struct cluster *cluster = cluster_by_id(guard, stop->incident);
-    if (sending->warns) {
+    if (sending->warns && guard->config.defangs) {
         word->defang = true;
         word->reason = REASON_CONVICTED;
         word->incident = stop->incident;

@@ -37,6 +37,8 @@ struct guard_config {
     double hold_nats;    // evidence that holds further copies, at human pace too
     double respond_nats; // evidence of an account's own acts for which it loses links and files
     bool star_convicts;  // whether a star at machine pace may; otherwise it is only held
+    bool defangs; // the caller obeys guard_word.defang; if not, warnings that quote a convicted
+                  // lure are rejected, since words of warning cost a worm nothing
 
     uint32_t window_first;   // receivers a never-seen lure reaches at machine pace before it waits
     double window_growth;    // factor by which the window opens each time hold_us has passed

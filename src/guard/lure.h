@@ -153,7 +153,7 @@ uint64_t lure_text_shape(const struct lure_list *list, struct str text,
  * of warning in a handful of languages.  A worm may write so too; see guard.h for what it gains. */
 bool lure_text_warns(const struct lure_list *list, struct str text);
 
-/* The text with every link in it made dead ("hxxp://evil[.]example/x"), for warnings that quote a
+/* The text with every link in it made dead ("http[:]//evil[.]example/x"), for warnings that quote a
  * convicted lure; text itself when there is none.  Lives in arena, which must have room for twice
  * the text: ERR_LIMIT. */
 enum err lure_defang(const struct lure_rules *rules, struct arena *arena, struct str text,

@@ -99,6 +99,7 @@ static struct guard *new_guard(void)
 {
     struct guard_config config;
     guard_config_default(&config);
+    config.defangs = true;
     return guard_new(&config, 42);
 }
 
@@ -157,6 +158,18 @@ TEST(an_operators_conviction_stops_and_is_undone)
     check(shown.state == INCIDENT_RELEASED);
     guard_release(guard, &release, t0 + 6 * second, fresh_word());
     check(count_orders(ORDER_STOP, true) == 0);
+    guard_free(&guard);
+}
+
+TEST(a_warning_that_nobody_can_make_dead_does_not_pass)
+{
+    struct guard_config config;
+    guard_config_default(&config);
+    struct guard *guard = guard_new(&config, 42);
+    convict_evil(guard, t0, LURE_HOST);
+    check(send(guard, t0, "c@a.example", "d@a.example", "don't click http://evil.example/x") ==
+          VERDICT_REJECT);
+    check(!word.defang);
     guard_free(&guard);
 }
 

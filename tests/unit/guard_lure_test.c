@@ -359,6 +359,28 @@ TEST(warnings_are_told_from_offers)
     }
 }
 
+TEST(links_of_a_warning_are_made_dead)
+{
+    static const struct {
+        const char *text, *wanted;
+    } rows[] = {
+        {"don't click http://evil.example/x.php ok?",
+         "don't click http[:]//evil[.]example/x[.]php ok?"                      },
+        {"evil.com/x and foo.txt",                    "evil[.]com/x and foo.txt"},
+        {"nothing. here",                             "nothing. here"           },
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct str dead;
+        check(lure_defang(rules(), test_arena(), str_of(rows[i].text), &dead) == OK);
+        check_str(dead, str_of(rows[i].wanted));
+    }
+    struct arena small;
+    arena_init(&small, 10);
+    struct str dead;
+    check(lure_defang(rules(), &small, STR("http://evil.example/"), &dead) == ERR_LIMIT);
+    arena_done(&small);
+}
+
 static double cpu_ns(void)
 {
     struct timespec t;

@@ -73,6 +73,7 @@ void sim_config_default(struct sim_config *config)
                                   .composers = 0.8,
                                   .history = 3000};
     guard_config_default(&config->guard_config);
+    config->guard_config.defangs = true;
 }
 
 /* ---- Queue -------------------------------------------------------------------------------------
