@@ -8,8 +8,8 @@
 #include <string.h>
 
 enum {
-    BLOCK_SMALL = 2048 - 64, // leaves room for malloc's header within one size class
-    BLOCK_LARGE = 16384 - 64,
+    BLOCK_FIRST = 2048 - 64, // leaves room for malloc's header within one size class
+    BLOCK_LARGEST = 16384 - 64,
     ALIGN = 16,
 };
 
@@ -53,7 +53,10 @@ bool arena_fits(const struct arena *arena, size_t size)
 
 static void add_block(struct arena *arena, size_t at_least)
 {
-    size_t size = arena->blocks == NULL ? BLOCK_SMALL : BLOCK_LARGE;
+    // each block twice as large as the last: most stanzas need one, few more than two
+    size_t size = arena->blocks == NULL ? BLOCK_FIRST : arena->blocks->size * 2 + 64;
+    if (size > BLOCK_LARGEST)
+        size = BLOCK_LARGEST;
     if (size < at_least)
         size = at_least;
     struct arena_block *b = malloc(sizeof *b + size);

@@ -28,8 +28,7 @@ struct row {
     struct store_append op;
     struct stanza *stanza;
     struct buf text;
-    struct str origin;
-    struct str lures[STORE_LURES_MOST];
+    struct str *lures; // own memory; NULL without
 };
 
 static void row_init(struct row *row, struct account *account, struct stanza *stanza,
@@ -37,7 +36,8 @@ static void row_init(struct row *row, struct account *account, struct stanza *st
 {
     row->stanza = stanza_ref(stanza);
     buf_init(&row->text, WRITTEN_MOST);
-    stanza_write(&row->text, stanza, STR_EMPTY, STR_EMPTY);
+    if (stanza->text.len == 0)
+        stanza_write(&row->text, stanza, STR_EMPTY, STR_EMPTY);
     struct element *origin = element_child(stanza->root, NS_SID, STR("origin-id"));
     struct str origin_id = origin != NULL ? element_attr(origin, STR("id")) : STR_EMPTY;
     struct store_append *op = &row->op;
@@ -50,10 +50,14 @@ static void row_init(struct row *row, struct account *account, struct stanza *st
     op->resource = peer->resource;
     op->message_id = stanza->id;
     op->origin_id = origin_id.at != NULL ? origin_id : STR_EMPTY;
-    op->stanza = buf_str(&row->text);
+    op->stanza = stanza->text.len > 0 ? stanza->text : buf_str(&row->text);
     op->n_lures = (uint32_t)(stanza->lure_keys.len / LURE_KEY_SIZE);
     if (op->n_lures > STORE_LURES_MOST)
         op->n_lures = STORE_LURES_MOST;
+    if (op->n_lures == 0)
+        return;
+    row->lures = calloc(op->n_lures, sizeof *row->lures);
+    must(row->lures != NULL);
     for (uint32_t i = 0; i < op->n_lures; i++)
         row->lures[i] = str_make(stanza->lure_keys.at + (size_t)i * LURE_KEY_SIZE, LURE_KEY_SIZE);
     op->lures = row->lures;
@@ -63,6 +67,7 @@ static void row_done(struct row *row)
 {
     store_release(&row->op.request);
     buf_done(&row->text);
+    free(row->lures);
     stanza_unref(&row->stanza);
 }
 
@@ -132,6 +137,9 @@ void message_accept(struct account *sender, uint64_t session, struct stanza *sta
                     struct ticket *ticket, unsigned flags, int64_t at_us)
 {
     stanza_seal(stanza);
+    // written down twice, if at all: once in each archive
+    if (stanza->text.len == 0 && (ticket != NULL || archive_wants(sender, &stanza->to)))
+        stanza_keep_text(stanza);
     // what one sends to oneself is archived once, as it arrives
     if (!jid_eq_bare(&stanza->to, &sender->jid))
         keep_sent(sender, session, stanza, ticket, at_us);

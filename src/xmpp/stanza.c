@@ -190,6 +190,19 @@ void stanza_seal(struct stanza *stanza)
     buf_done(&inner);
 }
 
+void stanza_keep_text(struct stanza *stanza)
+{
+    must(stanza->sealed);
+    struct buf text;
+    buf_init(&text, INNER_MOST);
+    buf_reserve(&text, stanza->inner.len + 512); // in one piece where the addresses are short
+    stanza_write(&text, stanza, STR_EMPTY, STR_EMPTY);
+    must(!text.overflowed);
+    stanza->arena.ceiling += text.len + 1;
+    stanza->text = arena_str(&stanza->arena, buf_str(&text));
+    buf_done(&text);
+}
+
 void stanza_seal_with(struct stanza *stanza, struct str inner)
 {
     must(!stanza->sealed);

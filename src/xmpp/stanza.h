@@ -53,6 +53,7 @@ struct stanza {
     struct jid from, to; // full.len == 0: absent
     struct str id, lang; // empty: absent
     struct str inner;    // the serialized children, from stanza_seal() on
+    struct str text;     // all of it, where stanza_keep_text() was called; else empty
     bool sealed;
     struct str lure_keys; // what the guard found, as 16-byte keys side by side; empty: no lure
     bool calm;            // the guard need not hear who got these lures
@@ -79,6 +80,10 @@ void stanza_set_to(struct stanza *stanza, const struct jid *to);
 
 /* Serializes the children; nothing may change afterwards.  Idempotent. */
 void stanza_seal(struct stanza *stanza);
+
+/* Keeps the whole text, as stanza_write gives it, for several rows of the store; after sealing,
+ * before the stanza is shared. */
+void stanza_keep_text(struct stanza *stanza);
 
 /* Seals a stanza whose children are given as text in canonical form (copied) instead of a tree. */
 void stanza_seal_with(struct stanza *stanza, struct str inner);
