@@ -95,8 +95,7 @@ bool lure_text_warns(const struct lure_list *list, struct str text)
         "nicht klicken",
         "nicht anklicken",
         "nicht draufklicken",
-        "nicht \xC3\xB6"
-        "ffnen",
+        "nicht \303\266ffnen",
         "ein virus",
         "nicht aufmachen",
         "nicht von mir",
