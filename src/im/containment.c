@@ -428,7 +428,7 @@ static void taking_back_free(struct taking_back *back)
 }
 
 // XEP-0424 in its present and its first form, with words for clients that know neither, in one
-// message: a client takes what it understands.
+// message: a client takes what it understands.  caps.c fits it to clients of which more is known.
 static struct stanza *retraction(const struct taking_back *back, struct account *account,
                                  const struct jid *from, const struct jid *to)
 {
@@ -439,14 +439,17 @@ static struct stanza *retraction(const struct taking_back *back, struct account 
     struct arena *arena = &stanza->arena;
     struct element *root = stanza->root;
     struct str what = arena_str(arena, back->id);
-    struct element *retract = element_child_new(arena, root, NS_RETRACT, STR("retract"));
-    element_set(arena, retract, STR("id"), what);
-    struct element *apply = element_child_new(arena, root, NS_FASTEN, STR("apply-to"));
-    element_set(arena, apply, STR("id"),
-                back->origin_id.len > 0 ? arena_str(arena, back->origin_id) : what);
-    element_child_new(arena, apply, NS_RETRACT_0, STR("retract"));
-    struct element *fallback = element_child_new(arena, root, NS_FALLBACK, STR("fallback"));
-    element_set(arena, fallback, STR("for"), NS_RETRACT);
+    if (what.len > 0) { // else there is nothing to name it by: the words alone
+        struct element *retract = element_child_new(arena, root, NS_RETRACT, STR("retract"));
+        element_set(arena, retract, STR("id"), what);
+        struct element *apply = element_child_new(arena, root, NS_FASTEN, STR("apply-to"));
+        element_set(arena, apply, STR("id"),
+                    back->origin_id.len > 0 ? arena_str(arena, back->origin_id) : what);
+        element_child_new(arena, apply, NS_RETRACT_0, STR("retract"));
+        struct element *fallback = element_child_new(arena, root, NS_FALLBACK, STR("fallback"));
+        element_set(arena, fallback, STR("for"), NS_RETRACT);
+        stanza->takes_back = true;
+    }
     const struct notice_args args = {back->link, jid_bare(&back->peer), back->incident, STR_EMPTY};
     struct str fallback_lang = domain_lang(account->home, account->jid.domain);
     struct str lang = lang_of(account);

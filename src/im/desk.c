@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/must.h"
+#include "im/caps.h"
 #include "im/feature.h"
 #include "im/gate.h"
 #include "im/iq.h"
@@ -134,6 +135,7 @@ void desk_free(struct desk **desk)
     if (d == NULL)
         return;
     home_free(&d->home);
+    caps_cache_free(&d->caps);
     im_settings_unref(&d->settings);
     free(d);
 }

@@ -9,6 +9,7 @@
 #include "net/kitchen.h"
 #include "route/home.h"
 
+struct caps_cache;
 struct login_slowdown;
 struct gate;
 struct notices;
@@ -33,6 +34,7 @@ struct desk {
     struct im_settings *settings; // replaced by mail at a reload
     struct stream_policy policy;  // for streams of this worker
     struct list clients;          // connections on this worker
+    struct caps_cache *caps;      // im/caps.h; NULL until the first
     struct list activities;       // im/activity.c
     struct timer activity_timer;
     struct desk_counters {

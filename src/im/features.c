@@ -2,6 +2,7 @@
 
 #include "im/archive.h"
 #include "im/blocking.h"
+#include "im/caps.h"
 #include "im/carbons.h"
 #include "im/csi.h"
 #include "im/disco.h"
@@ -36,5 +37,6 @@ const struct feature *const features[] = {
     &feature_vcard,
     &feature_registration,
     &feature_session_request,
+    &feature_caps, // last: what it sends in another's place has passed all others
     NULL,
 };

@@ -1,6 +1,7 @@
 #include "im/iq.h"
 
 #include "base/must.h"
+#include "im/caps.h"
 #include "im/feature.h"
 #include "im/roster.h"
 #include "im/send.h"
@@ -180,7 +181,9 @@ void iq_from_client(struct session *session, struct stanza *stanza, struct ticke
         if (is_request(stanza))
             ask(home, stanza, ticket, to_self ? ASKED_ACCOUNT : ASKED_DOMAIN, session->account,
                 session);
-        return; // answers to our own pings and pushes: that they came is all
+        else
+            caps_answered(session, stanza);
+        return; // of answers to our own pings and pushes: that they came is all
     }
     for (size_t f = 0; features[f] != NULL; f++)
         if (features[f]->from_client != NULL && features[f]->from_client(session, stanza) == STOP)

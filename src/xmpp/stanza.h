@@ -57,6 +57,7 @@ struct stanza {
     bool sealed;
     struct str lure_keys; // what the guard found, as 16-byte keys side by side; empty: no lure
     bool calm;            // the guard need not hear who got these lures
+    bool takes_back;      // a retraction in the server's words: im/caps.c fits it to each client
 };
 
 /* Makes a stanza of a parsed element: takes over the arena that root lives in (arena is as after
