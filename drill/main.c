@@ -13,9 +13,11 @@
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum {
+    WALL_S_WANTED_FULL = 20,      // there are 120 runs in a full one
     WALL_S_WANTED = 40,           // of one run; the default speed aims at it
     MESSAGES_A_WALL_SECOND = 300, // honest ones; faster drills chat less
     SETTINGS_MOST = 32,
@@ -24,7 +26,7 @@ enum {
 struct drill {
     // what was asked for
     uint32_t people;
-    double contacts, chance, speed, minutes, warmup, chat, pass_on;
+    double contacts, chance, speed, minutes, warmup, chat, pass_on, cuts;
     unsigned meetings;
     const char *graph_file, *texts, *report, *keep, *programs;
     const struct worm_profile *worm;
@@ -132,7 +134,8 @@ static double default_speed(const struct drill *drill, const struct worm_profile
     if (drill->speed > 0)
         return drill->speed;
     double minutes = drill->minutes > 0 ? drill->minutes : worm->minutes;
-    double speed = ceil((minutes + drill->warmup) * 60 / WALL_S_WANTED);
+    int wall_s = drill->full ? WALL_S_WANTED_FULL : WALL_S_WANTED;
+    double speed = ceil((minutes + drill->warmup) * 60 / wall_s);
     return speed > 600 ? 600 : speed;
 }
 
@@ -161,6 +164,7 @@ static struct plan make_plan(const struct drill *drill, const struct worm_profil
         .watch_s = 60 * (drill->minutes > 0 ? drill->minutes : worm->minutes),
         .grace_s = 60,
         .meetings = drill->meetings,
+        .cuts_an_hour = drill->cuts,
         .make_rosters = drill->connect != NULL,
         .trace = drill->trace,
     };
@@ -244,6 +248,21 @@ static enum err run_sides(struct drill *drill, const struct worm_profile *worm, 
     return e;
 }
 
+static enum err save_report(const struct drill *drill, const struct worm_profile *worm,
+                            double chance, const struct side *sides, size_t n_sides,
+                            const char *directory, struct why *why)
+{
+    struct report report = {
+        .sides = sides,
+        .n_sides = n_sides,
+        .n_people = drill->people,
+        .worm = worm,
+        .chance = chance,
+        .minutes = drill->minutes > 0 ? drill->minutes : worm->minutes,
+    };
+    return report_save(&report, directory, why);
+}
+
 static enum err run_one_worm(struct drill *drill, struct why *why)
 {
     struct side sides[3];
@@ -264,10 +283,7 @@ static enum err run_one_worm(struct drill *drill, struct why *why)
         sides_print(stdout, sides, n_sides);
     }
     if (e == OK && drill->report != NULL) {
-        struct report report = {
-            sides,       n_sides,       drill->people,
-            drill->worm, drill->chance, drill->minutes > 0 ? drill->minutes : drill->worm->minutes};
-        e = report_save(&report, drill->report, why);
+        e = save_report(drill, drill->worm, drill->chance, sides, n_sides, drill->report, why);
         if (e == OK && !drill->json)
             printf("\nPictures: %s/index.html\n", drill->report);
     }
@@ -329,8 +345,17 @@ static enum err run_full(struct drill *drill, struct why *why)
             all &= judge(&sides[0], &sides[1], chances[k], drill->people);
             printf("\n");
             fflush(stdout);
+            if (drill->report != NULL) {
+                char directory[4096];
+                mkdir(drill->report, 0777); // report_save says so where this fails
+                snprintf(directory, sizeof directory, "%s/%s-%g", drill->report, worm->name,
+                         chances[k]);
+                e = save_report(drill, worm, chances[k], sides, n_sides, directory, why);
+            }
             for (size_t side = 0; side < n_sides; side++)
                 side_done(&sides[side]);
+            if (e != OK)
+                return e;
         }
     }
     return all ? OK : why_say(why, ERR_LIMIT, "not all targets were reached");
@@ -354,6 +379,7 @@ static void usage(FILE *to)
             "  --chat R          messages a minute of one person (1.5, fewer at high speed)\n"
             "  --pass-on P       probability that a link is honestly passed on (0.02)\n"
             "  --meetings N      links to meetings, each sent to a dozen people (1)\n"
+            "  --cuts N          times an hour that a person's network fails (0)\n"
             "  --speed N         how much faster than life; people, worm and guard alike\n"
             "  --seed N          the first seed (1)\n"
             "  --seeds N         how many of them (1)\n"
@@ -385,6 +411,7 @@ enum option_id {
     OPT_CHAT,
     OPT_PASS_ON,
     OPT_MEETINGS,
+    OPT_CUTS,
     OPT_SPEED,
     OPT_SEED,
     OPT_SEEDS,
@@ -414,22 +441,23 @@ static const struct option options[] = {
     {"chat",              required_argument, NULL, OPT_CHAT},
     {"pass-on",         required_argument, NULL, OPT_PASS_ON},
     {"meetings",             required_argument, NULL, OPT_MEETINGS},
-    {"speed",              required_argument, NULL, OPT_SPEED},
-    {"seed",                  required_argument, NULL, OPT_SEED},
-    {"seeds",required_argument, NULL, OPT_SEEDS},
+    {"cuts",              required_argument, NULL, OPT_CUTS},
+    {"speed",                  required_argument, NULL, OPT_SPEED},
+    {"seed",required_argument, NULL, OPT_SEED},
+    {"seeds",          required_argument, NULL, OPT_SEEDS},
     {"guard",          required_argument, NULL, OPT_GUARD},
-    {"full",          no_argument, NULL, OPT_FULL},
-    {"connect",              required_argument, NULL, OPT_CONNECT},
-    {"users",                  required_argument, NULL, OPT_USERS},
-    {"report",required_argument, NULL, OPT_REPORT},
-    {"json",        no_argument, NULL, OPT_JSON},
-    {"quiet",             no_argument, NULL, OPT_QUIET},
-    {"programs",              required_argument, NULL, OPT_PROGRAMS},
-    {"set",                  required_argument, NULL, OPT_SET},
-    {"keep",required_argument, NULL, OPT_KEEP},
-    {"trace",       required_argument, NULL, OPT_TRACE},
-    {"help",         no_argument, NULL, OPT_HELP},
-    {NULL             },
+    {"full",              no_argument, NULL, OPT_FULL},
+    {"connect",                  required_argument, NULL, OPT_CONNECT},
+    {"users",required_argument, NULL, OPT_USERS},
+    {"report",        required_argument, NULL, OPT_REPORT},
+    {"json",             no_argument, NULL, OPT_JSON},
+    {"quiet",              no_argument, NULL, OPT_QUIET},
+    {"programs",                  required_argument, NULL, OPT_PROGRAMS},
+    {"set",required_argument, NULL, OPT_SET},
+    {"keep",       required_argument, NULL, OPT_KEEP},
+    {"trace",         required_argument, NULL, OPT_TRACE},
+    {"help",              no_argument, NULL, OPT_HELP},
+    {NULL                 },
 };
 
 /* Options that are numbers, and where they go. */
@@ -447,6 +475,7 @@ static enum err read_number(struct drill *drill, int option, const char *text, s
         {OPT_CHAT,     0.0001, 1000  },
         {OPT_PASS_ON,  0,      1     },
         {OPT_MEETINGS, 0,      1000  },
+        {OPT_CUTS,     0,      3600  },
         {OPT_SPEED,    0.001,  100000},
         {OPT_SEED,     0,      1e15  },
         {OPT_SEEDS,    1,      1000  },
@@ -483,6 +512,9 @@ static enum err read_number(struct drill *drill, int option, const char *text, s
         break;
     case OPT_MEETINGS:
         drill->meetings = (unsigned)n;
+        break;
+    case OPT_CUTS:
+        drill->cuts = n;
         break;
     case OPT_SPEED:
         drill->speed = n;

@@ -61,6 +61,10 @@ double result_figure(const struct result *result, enum figure figure)
         return honest->n_held;
     case FIGURE_LONGEST_DELAY_S:
         return honest->longest_s;
+    case FIGURE_CUTS:
+        return outcome->n_cuts;
+    case FIGURE_LOST_CONNECTIONS:
+        return outcome->n_lost_connections;
     case N_FIGURES:
         break;
     }
@@ -91,6 +95,8 @@ static const struct row {
                          "    while the sender was infected",                       SUM,  false},
     [FIGURE_HONEST_HELD] = {"honest_held",              "  held over two seconds",     SUM,  false},
     [FIGURE_LONGEST_DELAY_S] = {"longest_delay_s",          "  longest delay",             MOST, true },
+    [FIGURE_CUTS] = {"cuts",                     "connections cut and resumed", SUM,  false},
+    [FIGURE_LOST_CONNECTIONS] = {"lost_connections",         "connections lost",            SUM,  false},
 };
 
 const char *figure_label(enum figure figure)

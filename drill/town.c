@@ -12,6 +12,7 @@
 #include "drill/texts.h"
 #include "xml/writer.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -23,6 +24,8 @@ enum {
     MEETING_MOST = 12,
     TEXT_MOST = 65536,
     PURPOSE_TOWN = 5,
+    PURPOSE_NETWORK = 7,
+    CUT_WALL_US = 300000, // until a cut connection is tried anew
 };
 
 struct person {
@@ -30,9 +33,10 @@ struct person {
     uint32_t number;
     struct client *client;
     bool online, was_online;
-    struct timer reconnect;
-    uint32_t n_friends; // contacts with a subscription in both directions
-    uint32_t *roster;   // they, in the order of the roster at login
+    struct timer reconnect, next_cut;
+    struct prng network; // when it fails
+    uint32_t n_friends;  // contacts with a subscription in both directions
+    uint32_t *roster;    // they, in the order of the roster at login
     uint32_t n_roster;
 
     struct chatter chatter;
@@ -648,6 +652,29 @@ static void person_closed(void *owner, const char *why)
     loop_timer(town->loop, &person->reconnect, loop_now_us(town->loop) + SECOND_US);
 }
 
+static void plan_cut(struct person *person)
+{
+    double an_hour = person->town->plan->cuts_an_hour;
+    if (an_hour > 0)
+        after(person->town, &person->next_cut,
+              (int64_t)(-log(1 - prng_unit(&person->network)) / an_hour * 3600e6));
+}
+
+/* The network fails: neither side is told. */
+static void cut(struct timer *timer)
+{
+    struct person *person = CONTAINER_OF(timer, struct person, next_cut);
+    struct town *town = person->town;
+    plan_cut(person);
+    if (!person->online)
+        return;
+    client_cut(person->client);
+    person->online = false;
+    town->n_online--;
+    town->out->n_cuts++;
+    loop_timer(town->loop, &person->reconnect, loop_now_us(town->loop) + CUT_WALL_US);
+}
+
 static void reconnect(struct timer *timer)
 {
     client_connect(CONTAINER_OF(timer, struct person, reconnect)->client);
@@ -700,6 +727,8 @@ static void make_people(struct town *town)
         person->town = town;
         person->number = i;
         person->reconnect.fire = reconnect;
+        person->next_cut.fire = cut;
+        person->network = prng_of(plan->seed, i, PURPOSE_NETWORK);
         person->next_talk.fire = begin_next_talk;
         person->opening.fire = open_lure;
         person->next_copy.fire = send_next_copy;
@@ -745,6 +774,7 @@ static void chat(struct town *town)
         struct person *person = &town->people[i];
         if (graph_degree(plan->graph, i) > 0)
             after(town, &person->next_talk, chat_until_next_us(&person->chatter, &plan->habits));
+        plan_cut(person);
     }
     town->release.fire = release_worm;
     after(town, &town->release, (int64_t)(plan->warmup_s * 1e6));
@@ -765,6 +795,7 @@ static void fall_silent(struct town *town)
     for (uint32_t i = 0; i < town->n_people; i++) {
         struct person *person = &town->people[i];
         loop_timer_stop(town->loop, &person->next_talk);
+        loop_timer_stop(town->loop, &person->next_cut);
         loop_timer_stop(town->loop, &person->opening);
         loop_timer_stop(town->loop, &person->next_copy);
     }

@@ -35,12 +35,13 @@ struct plan {
     struct chat_habits habits;
     const struct worm_profile *worm; // NULL: nothing but chat
     uint64_t seed;
-    double speed;      // seconds of the drill in one of the wall
-    double warmup_s;   // chat before the worm; drill time, like all below
-    double watch_s;    // from its release to the end of chatting
-    double grace_s;    // for what is under way then
-    unsigned meetings; // links that somebody honestly sends to a dozen people, after the release
-    bool make_rosters; // ties that the rosters lack are made: the accounts are strangers
+    double speed;        // seconds of the drill in one of the wall
+    double warmup_s;     // chat before the worm; drill time, like all below
+    double watch_s;      // from its release to the end of chatting
+    double grace_s;      // for what is under way then
+    unsigned meetings;   // links that somebody honestly sends to a dozen people, after the release
+    double cuts_an_hour; // of each person's connection, by a network that fails; it is resumed
+    bool make_rosters;   // ties that the rosters lack are made: the accounts are strangers
     void (*look)(void *context, const struct glance *glance); // now and then; may be NULL
     void *context;
     FILE *trace; // lines about honest messages that were held, rejected or lost; may be NULL
@@ -61,7 +62,8 @@ struct outcome {
                        // negative: none
     double watched_s;  // since the release, when the chatting ended
     struct honest_tally honest;
-    uint32_t n_lost_connections;
+    uint32_t n_cuts;             // connections that the drill cut
+    uint32_t n_lost_connections; // that somebody else did
     double release_wall_s; // of the wall clock, since 1970: to compare with the server's record
 };
 

@@ -40,3 +40,12 @@ def test_a_command_line_that_makes_no_sense_is_refused():
         got = subprocess.run([os.path.join(BUILD, "firedoor-drill"), *options],
                              capture_output=True, text=True, timeout=60)
         assert got.returncode == 2 and got.stderr.startswith("firedoor-drill: ")
+
+
+def test_nothing_is_lost_when_networks_fail():
+    side = drill("--people", "40", "--guard", "on", "--seed", "2", "--warmup", "1", "--minutes",
+                 "3", "--speed", "20", "--cuts", "40")["guard on"]
+    assert side["cuts"] > 50
+    assert side["lost_connections"] == 0
+    assert side["honest_lost"] == 0
+    assert side["honest_twice"] == 0
