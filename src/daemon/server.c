@@ -19,6 +19,7 @@
 #include "store/store.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 enum {
     N_DOORS = 2, // DOOR_STARTTLS, DOOR_DIRECT_TLS
@@ -254,6 +255,42 @@ enum err server_reload(struct server *server, const struct config *config, struc
     return OK;
 }
 
+static void close_desk(struct worker *worker, void *context)
+{
+    (void)context;
+    desk_close(worker_data(worker));
+}
+
+static bool is_quiet(const struct server *server)
+{
+    const struct service *service = &server->service;
+    if ((service->store != NULL && !store_is_idle(service->store)) ||
+        (service->gate != NULL && !gate_is_idle(service->gate)))
+        return false;
+    bool quiet = true;
+    for (size_t i = 0; quiet && i < service->homes.n; i++)
+        quiet = home_is_quiet(service->homes.at[i]);
+    return quiet;
+}
+
+// Commits, verdicts and passwords that are still under way have somebody waiting for them: their
+// answers are run here, and what these lead to, until nothing is left.
+static void await_quiet(struct server *server)
+{
+    int64_t until_us = clock_now_us() + server->config->server.stop_time_us + SECOND_US;
+    while (!is_quiet(server)) {
+        if (clock_now_us() > until_us) {
+            log_event(LOG_ERROR, "stop-not-quiet", NULL);
+            return;
+        }
+        workers_turn(server->workers);
+        if (server->service.gate != NULL)
+            gate_turn(server->service.gate);
+        if (!is_quiet(server))
+            usleep(200);
+    }
+}
+
 void server_stop(struct server **server)
 {
     struct server *s = TAKE(*server);
@@ -266,6 +303,12 @@ void server_stop(struct server **server)
         workers_stop(s->workers);
     if (s->service.kitchen != NULL)
         kitchen_free(&s->service.kitchen);
+    if (s->service.gate != NULL)
+        gate_stop(s->service.gate);
+    if (s->service.homes.n > 0) {
+        workers_visit(s->workers, close_desk, NULL);
+        await_quiet(s);
+    }
     gate_free(&s->service.gate);
     if (s->service.store != NULL)
         store_close(&s->service.store);

@@ -244,7 +244,6 @@ struct querying {
     struct asked *asked;
     struct str query_id; // at == NULL: none
     bool flips;          // urn:xmpp:mam:2#extended: the page comes newest first
-    bool page_before;    // <before/>: the last page
     int64_t ids[IDS_MOST];
     struct store_archive_query op;
 };
@@ -307,7 +306,7 @@ static void send_row(struct session *session, const struct querying *querying,
     write_row(&inner, &stanza->arena, account, querying, row);
     stanza_seal_with(stanza, buf_str(&inner));
     buf_done(&inner);
-    send_to_session(session, &(struct sending_out){.stanza = stanza});
+    send_to_session(session, &(struct sending_out){.stanza = stanza, .fleeting = true});
     stanza_unref(&stanza);
 }
 

@@ -41,7 +41,8 @@ static void give(struct session *session, struct account *account, struct stanza
     if (*copy == NULL)
         *copy = wrap(account, stanza, archive_id, direction);
     desk_of(account->home)->counters.carbons++;
-    send_to_session(session, &(struct sending_out){.stanza = *copy, .to = session->jid.full});
+    send_to_session(
+        session, &(struct sending_out){.stanza = *copy, .to = session->jid.full, .fleeting = true});
 }
 
 void carbons_sent(struct account *account, uint64_t session, struct stanza *stanza,

@@ -54,6 +54,8 @@ struct client {
     char address[ADDR_TEXT_SIZE];
 };
 
+static void watch_silence(struct timer *timer);
+
 static const struct stream_host host_calls;
 static const struct conn_events conn_calls;
 static const struct session_client session_calls;
@@ -99,18 +101,22 @@ static void feed_again(struct client *client)
 
 /* ---- The session's side ---- */
 
-static enum err write_bytes(void *context, struct str bytes)
+static bool takes_more(const struct client *client)
+{
+    return client->conn != NULL && !conn_is_closing(client->conn) && stream_is_open(client->stream);
+}
+
+static void write_bytes(void *context, struct str bytes)
 {
     struct client *client = context;
-    if (client->conn == NULL || !stream_is_open(client->stream))
-        return OK; // it is ending: what it misses is still in the outbox
-    return conn_write(client->conn, bytes) ? OK : ERR_LIMIT;
+    if (takes_more(client)) // else it is ending: what it misses is still in the outbox
+        conn_write(client->conn, bytes);
 }
 
 static uint64_t given(void *context)
 {
     struct client *client = context;
-    return client->conn != NULL ? conn_accepted(client->conn) : 0;
+    return takes_more(client) ? conn_accepted(client->conn) : UINT64_MAX;
 }
 
 static uint64_t written(void *context)
@@ -181,7 +187,7 @@ void client_attach(struct client *client, struct session *session)
     session->client_calls = &session_calls;
     session->client = client;
     snprintf(session->address, sizeof session->address, "%s", client->address);
-    for (unsigned i = 0; i < session->pauses; i++)
+    if (session->pauses > 0) // the session counts; its stream is paused once
         stream_pause(client->stream);
 }
 
@@ -191,7 +197,7 @@ void client_detach(struct client *client)
     if (session == NULL)
         return;
     session->client = NULL;
-    for (unsigned i = 0; i < session->pauses; i++)
+    if (session->pauses > 0)
         stream_unpause(client->stream);
 }
 
@@ -224,6 +230,8 @@ void client_send(struct client *client, struct str bytes)
 void client_resumed(struct client *client)
 {
     if (answered(client)) {
+        if (client->session != NULL)
+            loop_timer_set(client->desk->home->loop, &client->timer, SECOND_US, watch_silence);
         feed_again(client);
         wants_flush(client);
     }
@@ -618,8 +626,6 @@ static void host_resume(void *host, const struct element *resume)
     struct client *client = host;
     asked(client);
     sm_resume(client, resume); // ends in client_resumed
-    if (client->session != NULL)
-        loop_timer_set(client->desk->home->loop, &client->timer, SECOND_US, watch_silence);
 }
 
 static void host_registration(void *host, const struct element *iq)
@@ -630,12 +636,17 @@ static void host_registration(void *host, const struct element *iq)
 static void rate_again(struct timer *timer)
 {
     struct client *client = CONTAINER_OF(timer, struct client, rate_timer);
+    if (store_is_busy(client->desk->service->store)) {
+        loop_timer_set(client->desk->home->loop, timer, SECOND_US / 10, rate_again);
+        return;
+    }
     client->rate_paused = false;
     stream_unpause(client->stream);
     feed_again(client);
 }
 
-// A bucket of stanzas: whoever empties it waits until a tenth of a second's worth is back.
+// A bucket of stanzas: whoever empties it waits until a tenth of a second's worth is back.  So does
+// everybody while the store has more in hand than it can write.
 static void count_stanza(struct client *client)
 {
     const struct im_settings *settings = client->desk->settings;
@@ -649,7 +660,7 @@ static void count_stanza(struct client *client)
     }
     if (client->tokens > 0)
         client->tokens--;
-    if (client->tokens > 0 || client->rate_paused)
+    if (client->rate_paused || (client->tokens > 0 && !store_is_busy(client->desk->service->store)))
         return;
     client->rate_paused = true;
     stream_pause(client->stream);
@@ -763,6 +774,10 @@ static void on_closed(struct conn *conn, enum conn_end end)
     loop_timer_cancel(&client->timer);
     loop_timer_cancel(&client->rate_timer);
     list_leave(&client->in_desk);
+    if (timer_is_set(&client->slow_timer)) { // nobody waits for that answer any more
+        loop_timer_cancel(&client->slow_timer);
+        client->n_asked--;
+    }
     if (client->n_asked == 0)
         client_free(client);
 }

@@ -10,7 +10,8 @@
 
 #include <stdlib.h>
 
-enum { WAITING_MOST = 500 }; // beyond it the oldest leaves: it is sent
+// beyond these the oldest leaves: it is sent
+enum { WAITING_MOST = 500, BYTES_MOST = 256 << 10 };
 
 struct waiting {
     struct link link;
@@ -20,13 +21,14 @@ struct waiting {
 
 struct csi_queue {
     struct list waiting;
-    size_t n;
+    size_t n, bytes;
 };
 
 static void let_go(struct session *session, struct waiting *waiting, bool send)
 {
     list_leave(&waiting->link);
     session->csi->n--;
+    session->csi->bytes -= waiting->stanza->inner.len;
     if (send)
         send_past_features(session,
                            &(struct sending_out){.stanza = waiting->stanza, .to = waiting->to});
@@ -52,7 +54,9 @@ static void keep(struct session *session, const struct sending_out *what)
     LIST_EACH(&session->csi->waiting, struct waiting, link, older)
     if (jid_eq(&older->stanza->from, &what->stanza->from))
         let_go(session, older, false);
-    if (session->csi->n >= WAITING_MOST)
+    size_t size = what->stanza->inner.len;
+    while (session->csi->n > 0 &&
+           (session->csi->n >= WAITING_MOST || session->csi->bytes + size > BYTES_MOST))
         let_go(session, LIST_FIRST(&session->csi->waiting, struct waiting, link), true);
     struct waiting *waiting = malloc(sizeof *waiting + what->to.len);
     must(waiting != NULL);
@@ -62,6 +66,7 @@ static void keep(struct session *session, const struct sending_out *what)
     waiting->to = str_make(to, what->to.len);
     list_add_last(&session->csi->waiting, &waiting->link);
     session->csi->n++;
+    session->csi->bytes += size;
 }
 
 // A message that says nothing but that somebody types (XEP-0085).
@@ -103,6 +108,12 @@ void csi_element(struct session *session, const struct element *element)
     session->inactive = str_eq(element->name, STR("inactive"));
     if (!session->inactive)
         flush(session, true);
+}
+
+void csi_resumed(struct session *session)
+{
+    session->inactive = false;
+    flush(session, true);
 }
 
 static void session_ends(struct session *session)

@@ -10,6 +10,9 @@
 /* <active/> or <inactive/> from the session's client. */
 void csi_element(struct session *session, const struct element *element);
 
+/* A resumed stream is active until its client says otherwise (section 5). */
+void csi_resumed(struct session *session);
+
 extern const struct feature feature_csi;
 
 #endif

@@ -9,6 +9,7 @@
 #include "im/message.h"
 #include "im/presence.h"
 #include "im/send.h"
+#include "im/session_life.h"
 
 #include <stdlib.h>
 
@@ -127,6 +128,14 @@ struct desk *desk_new(struct service *service, struct worker *worker, struct im_
     use_settings(desk);
     worker_set_data(worker, desk);
     return desk;
+}
+
+void desk_close(struct desk *desk)
+{
+    struct session *session;
+    size_t at = 0;
+    while ((session = table_next(&desk->home->sessions, &at)) != NULL)
+        session_end_with(session, STREAM_SYSTEM_SHUTDOWN, NULL);
 }
 
 void desk_free(struct desk **desk)

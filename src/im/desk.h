@@ -46,6 +46,9 @@ struct desk {
 };
 
 struct desk *desk_new(struct service *service, struct worker *worker, struct im_settings *settings);
+/* The worker has stopped: ends what sessions are left, in the worker's name, and gives their
+ * messages back to the store.  The answers still come by mail. */
+void desk_close(struct desk *desk);
 void desk_free(struct desk **desk);
 
 static inline struct desk *desk_of(const struct home *home)

@@ -59,6 +59,8 @@ static void stamp_keys(struct judging *judging)
 
 void gate_stamp(const struct gate *gate, struct stanza *stanza)
 {
+    if (gate == NULL)
+        return;
     struct judging judging = {.stanza = stanza};
     arena_init(&judging.arena, JUDGING_MOST);
     lure_list_init(&judging.lures, gate->rules, &judging.arena);

@@ -24,11 +24,20 @@ enum err gate_new(struct service *service, const struct guard_config *config, ui
                   double clock_rate, struct gate **out, struct why *why) MUST_CHECK;
 /* Starts its thread; the homes exist. */
 enum err gate_start(struct gate *gate, struct why *why) MUST_CHECK;
-/* Takes a last snapshot and ends the thread; the workers have ended before. */
+/* Ends its thread.  What others still have for it is run by gate_turn, on the caller's thread. */
+void gate_stop(struct gate *gate);
+void gate_turn(struct gate *gate);
+/* Whether nothing waits for it. */
+bool gate_is_idle(const struct gate *gate);
+/* Takes a last snapshot; the workers have ended, the store has nothing in hand for it. */
 void gate_free(struct gate **gate);
 
 /* True when the gate keeps the message: it will go on with message_accept, or has refused it. */
 bool gate_message(struct session *session, struct stanza *stanza, struct ticket *ticket);
+
+/* Finds a stored stanza's lures anew and gives it their keys, so that whoever gets it counts as
+ * exposed; before sealing.  gate NULL: nothing. */
+void gate_stamp(const struct gate *gate, struct stanza *stanza);
 
 /* A message from this peer was handed to the account: whether people talk to each other is part
  * of the pace. */

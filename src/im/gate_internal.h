@@ -16,7 +16,7 @@ struct gate {
     struct service *service;
     struct loop *loop; // the guard thread's
     pthread_t thread;
-    bool running;
+    bool running, has_run;
     struct lure_rules *rules; // read-only, any thread
 
     // the guard's thread alone
@@ -56,9 +56,6 @@ struct judging {
     struct store_record_put held; // when it is to be held: kept before it is acknowledged
     struct buf held_value;
 };
-
-/* Finds a stanza's lures anew and gives it their keys; before sealing. */
-void gate_stamp(const struct gate *gate, struct stanza *stanza);
 
 /* On the guard's thread: judges, logs, carries out orders, mails the judging home. */
 void gate_judge(struct mail *mail);

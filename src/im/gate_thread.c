@@ -341,17 +341,33 @@ enum err gate_start(struct gate *gate, struct why *why)
     return OK;
 }
 
+void gate_stop(struct gate *gate)
+{
+    if (!gate->running)
+        return;
+    gate->running = false;
+    loop_stop(gate->loop);
+    pthread_join(gate->thread, NULL);
+    gate->has_run = true;
+}
+
+void gate_turn(struct gate *gate)
+{
+    loop_turn(gate->loop, 0);
+}
+
+bool gate_is_idle(const struct gate *gate)
+{
+    return mailbox_waiting(loop_mailbox(gate->loop)) == 0;
+}
+
 void gate_free(struct gate **gate)
 {
     struct gate *g = TAKE(*gate);
     if (g == NULL)
         return;
-    if (g->running) {
-        loop_stop(g->loop);
-        pthread_join(g->thread, NULL);
-        // what the workers and the store still had for us
-        while (mailbox_waiting(loop_mailbox(g->loop)) > 0)
-            loop_turn(g->loop, 0);
+    gate_stop(g);
+    if (g->has_run) {
         struct snapshot *snapshot = snapshot_new(g);
         store_record_put(g->service->store, &snapshot->put);
         if (store_wait(&snapshot->put.request) == OK) {

@@ -7,12 +7,22 @@
 #include "im/presence.h"
 #include "im/send.h"
 
+// RFC 6120 8.1.5: what says nothing of its language is in that of its stream, and it must be said
+// before it enters another one.  Requests are for programs: they stay as they are.
+static void set_lang(struct stanza *stanza, struct str lang)
+{
+    stanza->lang = arena_str(&stanza->arena, lang);
+    element_set_ns(&stanza->arena, stanza->root, NS_XML, STR("lang"), stanza->lang);
+}
+
 void intake_stanza(struct session *session, struct arena *arena, struct element *root)
 {
     enum err e;
     struct stanza *stanza = stanza_take(arena, root, &e);
     if (stanza == NULL)
         return; // the stream lets nothing but stanzas through
+    if (stanza->lang.len == 0 && session->names_lang && stanza->kind != STANZA_IQ)
+        set_lang(stanza, session->lang);
     struct ticket *ticket = session_ticket(session);
     struct desk *desk = desk_of(session->home);
     stanza_set_from(stanza, &session->jid);

@@ -20,7 +20,12 @@
 
 #include <stdlib.h>
 
-enum { SESSIONS_MOST = 1024, LURE_KEY_SIZE = 16, WRITTEN_MOST = 512 << 20 };
+enum {
+    SESSIONS_MOST = 1024,
+    DELIVERIES_MOST = 8192, // of one account at a time; further senders are told to wait
+    LURE_KEY_SIZE = 16,
+    WRITTEN_MOST = 512 << 20,
+};
 
 /* ---- A row in the store for one side of a message ---- */
 
@@ -175,9 +180,14 @@ struct delivery {
     struct row row;
 };
 
-static void delivery_free(struct delivery *delivery)
+static void delivery_leaves(struct delivery *delivery)
 {
     list_leave(&delivery->link);
+    delivery->account->n_deliveries--;
+}
+
+static void delivery_free(struct delivery *delivery)
+{
     account_release(delivery->account);
     routed_free(&delivery->routed);
     if (delivery->has_row)
@@ -232,7 +242,11 @@ static void hand_over(struct account *account, struct delivery *delivery,
         if (targets->gets[i]) {
             desk->counters.messages_delivered++;
             send_to_session(targets->sessions[i], &what);
+            // if it comes back without a row, it does so once
+            what.fleeting = what.spool_id == 0;
         }
+    if (element_child(routed->stanza->root, NS_CLIENT, STR("body")) != NULL)
+        gate_received(account, &routed->stanza->from);
     carbons_received(account, routed->stanza, what.archive_id, targets->sessions, targets->gets,
                      targets->n);
 }
@@ -272,6 +286,7 @@ void message_pump(struct account *account)
         struct delivery *first = LIST_FIRST(&account->deliveries, struct delivery, link);
         if (first == NULL || first->state == WAITS_FOR_ROW)
             break;
+        delivery_leaves(first); // before it is finished: an error to ourselves comes back here
         finish(account, first);
     }
     account_release(account);
@@ -287,16 +302,27 @@ static void row_is_there(struct store_request *request)
         delivery->state = READY_TO_GO;
         desk->counters.archived += delivery->archived;
         desk->counters.messages_spooled += delivery->spooled;
-        account->n_spooled += delivery->spooled;
+        account->n_spooled += delivery->spooled && !delivery->row.op.folded;
+        ticket_unref(&delivery->routed->ticket); // durable; a slow reader is not the sender's
     } else {
         log_event(LOG_WARNING, "message-not-kept", "account=%.*s id=%.*s error=%s",
                   STR_ARGS(account->jid.full), STR_ARGS(delivery->routed->stanza->id),
                   err_name(request->result));
+        delivery_leaves(delivery);
         send_store_refusal(account->home, delivery->routed->stanza, request->result);
         delivery_free(delivery);
     }
     message_pump(account);
     account_release(account);
+}
+
+size_t message_ids_waiting(const struct account *account, int64_t *ids, size_t most)
+{
+    size_t n = 0;
+    LIST_EACH(&account->deliveries, const struct delivery, link, delivery)
+    if (delivery->spooled && n < most)
+        ids[n++] = delivery->row.op.id;
+    return n;
 }
 
 void message_arrived(struct account *account, struct routed *routed)
@@ -306,6 +332,12 @@ void message_arrived(struct account *account, struct routed *routed)
     struct targets targets;
     bool keepable = message_is_keepable(stanza);
     bool room = account->n_spooled < desk->settings->offline_messages;
+    if (account->n_deliveries >= DELIVERIES_MOST) {
+        desk->counters.messages_refused++;
+        send_store_refusal(account->home, stanza, ERR_BUSY);
+        routed_free(&routed);
+        return;
+    }
     enum rule_fate fate = decide(account, routed, keepable && room, &targets);
     if (fate == RULE_REFUSE || fate == RULE_DROP) {
         if (fate == RULE_REFUSE)
@@ -317,8 +349,9 @@ void message_arrived(struct account *account, struct routed *routed)
     // a row for what may have to be taken back, archive or not: the store keeps it by its keys
     bool has_lure = stanza->lure_keys.len > 0;
     // a row that exists anyway may serve as spool too; without one it is needed where nobody is
-    // there, and where the sender will be told that we have it (XEP-0198)
-    bool spooled = keepable && room &&
+    // there, and where the sender will be told that we have it (XEP-0198).  The offline ceiling is
+    // for what waits for nobody; what sessions have in hand is bounded by their outboxes
+    bool spooled = keepable && (room || fate == RULE_DELIVER) &&
                    (archived || has_lure || fate == RULE_OFFLINE || routed->ticket != NULL);
     struct delivery *delivery = calloc(1, sizeof *delivery);
     must(delivery != NULL);
@@ -329,7 +362,9 @@ void message_arrived(struct account *account, struct routed *routed)
     delivery->state = archived || has_lure || spooled ? WAITS_FOR_ROW : READY_TO_GO;
     account_hold(account);
     list_add_last(&account->deliveries, &delivery->link);
+    account->n_deliveries++;
     if (delivery->state == READY_TO_GO) {
+        ticket_unref(&routed->ticket); // nothing of it lasts
         message_pump(account);
         return;
     }
@@ -353,7 +388,7 @@ static void is_kept(struct store_request *request)
     struct keeping *keeping = CONTAINER_OF(request, struct keeping, row.op.request);
     struct account *account = keeping->account;
     if (request->result == OK) {
-        account->n_spooled++;
+        account->n_spooled += !keeping->row.op.folded;
         offline_nudge(account);
     } else {
         log_event(LOG_ERROR, "message-not-kept", "account=%.*s id=%.*s error=%s",

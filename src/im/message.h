@@ -26,6 +26,10 @@ void message_arrived(struct account *account, struct routed *routed);
 /* Delivers what may be delivered now, in order. */
 void message_pump(struct account *account);
 
+/* The spool's ids of messages that wait for their turn here: who reads the spool passes them over.
+ */
+size_t message_ids_waiting(const struct account *account, int64_t *ids, size_t most);
+
 /* Keeps a message that a session held without a row when it ended. */
 void message_keep(struct account *account, struct stanza *stanza, int64_t at_us);
 

@@ -1,24 +1,34 @@
 /*
  * While the spool is read for a session, later messages for the account wait
  * behind it (account->spool_reading), so that the order of arrival is kept.
- * Rows that are in some session's outbox already are passed over.
+ * Rows that are in some session's outbox already, or wait for their turn
+ * (message.c), are passed over.
  */
 #include "im/offline.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/must.h"
+#include "im/gate.h"
 #include "im/message.h"
 #include "im/send.h"
+#include "im/session_life.h"
 
 #include <stdlib.h>
 
-enum { PAGE = 100, ROOM_KEPT = 50 }; // messages; outbox entries left for what else comes
+enum {
+    PAGE = 100,      // messages
+    ROOM_KEPT = 50,  // outbox entries left for what else comes
+    AGAIN_MS = 50,   // between looks at a slow reader's outbox
+    PATIENCE = 1200, // such looks without progress: then the reader is given up
+};
 
 struct reading {
     struct store_spool_list op;
     struct account *account;
     uint64_t session;
     int64_t after_id;
+    unsigned looks; // in vain
     struct timer timer;
 };
 
@@ -28,20 +38,24 @@ static int compare_ids(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-// The spool ids that sessions have in hand, sorted.
+// The spool ids that sessions have in hand or that wait for their turn: sorted, each once.
 static int64_t *ids_in_hand(const struct account *account, size_t *n)
 {
-    size_t most = 0;
+    size_t most = account->n_deliveries, n_all = 0;
     LIST_EACH(&account->sessions, struct session, in_account, session)
     most += session->outbox_n;
     int64_t *ids = calloc(most + 1, sizeof *ids);
     must(ids != NULL);
-    *n = 0;
     LIST_EACH(&account->sessions, struct session, in_account, session)
     LIST_EACH(&session->outbox, struct out, link, out)
     if (out->spool_id != 0)
-        ids[(*n)++] = (int64_t)out->spool_id;
-    qsort(ids, *n, sizeof *ids, compare_ids);
+        ids[n_all++] = (int64_t)out->spool_id;
+    n_all += message_ids_waiting(account, ids + n_all, most - n_all);
+    qsort(ids, n_all, sizeof *ids, compare_ids);
+    *n = 0;
+    for (size_t i = 0; i < n_all; i++)
+        if (*n == 0 || ids[*n - 1] != ids[i])
+            ids[(*n)++] = ids[i];
     return ids;
 }
 
@@ -55,53 +69,94 @@ static void read_on(struct timer *timer)
 static void finish(struct reading *reading)
 {
     struct account *account = reading->account;
-    account->spool_reading = false;
+    bool again = account->spool_again;
+    account->spool_reading = account->spool_again = false;
     loop_timer_cancel(&reading->timer);
     free(reading);
+    if (again)
+        offline_nudge(account);
     message_pump(account);
     account_release(account);
 }
 
-static void send_page(struct session *session, const struct store_spool_list *page)
+static bool has_room(const struct session *session, size_t size)
 {
+    size_t kept = session->outbox_n_most / 4 < ROOM_KEPT ? session->outbox_n_most / 4 : ROOM_KEPT;
+    size_t half = session->outbox_bytes_most / 2;
+    if (session->outbox_n == 0)
+        return true;
+    return session->outbox_n + kept < session->outbox_n_most && size < half &&
+           session->outbox_bytes < half - size;
+}
+
+static void send_row(struct session *session, const struct store_message *row)
+{
+    struct desk *desk = desk_of(session->home);
+    struct stanza *stanza = stanza_parse(row->stanza);
+    if (stanza == NULL) {
+        log_event(LOG_ERROR, "spooled-message-damaged", "account=%.*s row=%lld",
+                  STR_ARGS(session->account->jid.full), (long long)row->id);
+        return;
+    }
+    gate_stamp(desk->service->gate, stanza);
+    stanza_seal(stanza);
+    desk->counters.messages_delivered++;
+    send_to_session(session,
+                    &(struct sending_out){
+                        .stanza = stanza,
+                        .archive_id = (row->flags & STORE_ARCHIVED) != 0 ? (uint64_t)row->id : 0,
+                        .spool_id = (uint64_t)row->id,
+                        .delay_us = row->wall_us,
+                    });
+    stanza_unref(&stanza);
+}
+
+// Sends as much as the session's outbox takes; false: not all.
+static bool send_page(struct session *session, struct reading *reading)
+{
+    const struct store_spool_list *page = &reading->op;
     size_t n_in_hand;
     int64_t *in_hand = ids_in_hand(session->account, &n_in_hand);
-    for (uint32_t i = 0; i < page->n && !session->ending; i++) {
+    bool all = true;
+    for (uint32_t i = 0; i < page->n && all && !session->ending; i++) {
         const struct store_message *row = &page->messages[i];
-        if (bsearch(&row->id, in_hand, n_in_hand, sizeof row->id, compare_ids) != NULL)
-            continue;
-        struct stanza *stanza = stanza_parse(row->stanza);
-        if (stanza == NULL)
-            continue; // the store's integrity check is who complains
-        stanza_seal(stanza);
-        desk_of(session->home)->counters.messages_delivered++;
-        send_to_session(session,
-                        &(struct sending_out){
-                            .stanza = stanza,
-                            .archive_id = row->flags & STORE_ARCHIVED ? (uint64_t)row->id : 0,
-                            .spool_id = (uint64_t)row->id,
-                            .delay_us = row->wall_us,
-                        });
-        stanza_unref(&stanza);
+        if (bsearch(&row->id, in_hand, n_in_hand, sizeof row->id, compare_ids) == NULL) {
+            all = has_room(session, row->stanza.len);
+            if (all)
+                send_row(session, row);
+        }
+        if (all) {
+            reading->after_id = row->id;
+            reading->looks = 0;
+        }
     }
     free(in_hand);
+    return all;
+}
+
+// A slow reader is waited for, not drowned; but not for ever: others wait behind.
+static void wait_for_reader(struct reading *reading, struct session *session)
+{
+    if (++reading->looks > PATIENCE)
+        session_end_with(session, STREAM_RESOURCE_CONSTRAINT, "too much waits for this client");
+    loop_timer_set(session->home->loop, &reading->timer, AGAIN_MS * 1000, read_on);
 }
 
 static void page_is_there(struct store_request *request)
 {
     struct reading *reading = CONTAINER_OF(request, struct reading, op.request);
-    struct session *session = session_find(reading->account->home, reading->session);
-    bool more = false;
-    if (request->result == OK && session != NULL && !session->ending) {
-        send_page(session, &reading->op);
-        more = reading->op.more;
-        if (reading->op.n > 0)
-            reading->after_id = reading->op.messages[reading->op.n - 1].id;
-    }
+    struct home *home = reading->account->home;
+    struct session *session = session_find(home, reading->session);
+    enum err e = request->result;
+    bool gone = session == NULL || session->ending, more = reading->op.more;
+    bool all = gone || e != OK || send_page(session, reading);
     store_release(request);
-    session = session_find(reading->account->home, reading->session);
-    if (more && session != NULL && !session->ending)
-        read_page(reading);
+    if (!gone && e != OK)
+        loop_timer_set(home->loop, &reading->timer, SECOND_US, read_on);
+    else if (!all)
+        wait_for_reader(reading, session);
+    else if (gone || more || session->ending)
+        read_page(reading); // which sees who is gone
     else
         finish(reading);
 }
@@ -110,13 +165,12 @@ static void read_page(struct reading *reading)
 {
     struct session *session = session_find(reading->account->home, reading->session);
     if (session == NULL || session->ending) {
+        reading->account->spool_again = true; // another one may have the rest
         finish(reading);
         return;
     }
-    size_t room = session->outbox_n_most - session->outbox_n;
-    if (room < ROOM_KEPT + PAGE) {
-        // a slow reader is waited for, not drowned
-        loop_timer_set(session->home->loop, &reading->timer, SECOND_US / 20, read_on);
+    if (!has_room(session, 0) || session->outbox_n > session->outbox_n_most / 2) {
+        wait_for_reader(reading, session);
         return;
     }
     reading->op.request.home = loop_mailbox(session->home->loop);
@@ -127,10 +181,23 @@ static void read_page(struct reading *reading)
     store_spool_list(session->home->store, &reading->op);
 }
 
+static bool may_hold_more(const struct account *account)
+{
+    size_t n;
+    if (account->n_spooled == 0)
+        return false;
+    free(ids_in_hand(account, &n));
+    return account->n_spooled > n;
+}
+
 void offline_deliver(struct session *session)
 {
     struct account *account = session->account;
-    if (account->spool_reading || account->n_spooled == 0)
+    if (account->spool_reading) {
+        account->spool_again = true;
+        return;
+    }
+    if (!may_hold_more(account))
         return;
     struct reading *reading = calloc(1, sizeof *reading);
     must(reading != NULL);
@@ -143,6 +210,10 @@ void offline_deliver(struct session *session)
 
 void offline_nudge(struct account *account)
 {
+    if (account->spool_reading) {
+        account->spool_again = true;
+        return;
+    }
     LIST_EACH(&account->sessions, struct session, in_account, session)
     if (session->available && session->priority >= 0 && !session->ending) {
         offline_deliver(session);

@@ -9,16 +9,28 @@
 #include "im/offline.h"
 #include "im/send.h"
 
+static void say_goodbye(struct session *session)
+{
+    if (session->said_goodbye)
+        return;
+    session->said_goodbye = true;
+    for (size_t f = 0; features[f] != NULL; f++)
+        if (features[f]->session_ends != NULL)
+            features[f]->session_ends(session);
+}
+
 struct session *session_begin(struct account *account, struct str resource, struct str lang)
 {
     const struct im_settings *settings = desk_of(account->home)->settings;
     struct session *older = session_by_resource(account, resource);
-    if (older != NULL)
+    if (older != NULL) {
         session_end_with(older, STREAM_CONFLICT, "this resource has logged in anew");
+        say_goodbye(older); // contacts hear that the old one went before they hear of the new one
+    }
     if (account->n_sessions >= settings->sessions_per_user)
         return NULL;
     struct session *session = session_new(account, resource);
-    session_set_lang(session, lang.len > 0 ? lang : STR("en"));
+    session_set_lang(session, lang.len > 0 ? lang : STR("en"), lang.len > 0);
     session->outbox_n_most = settings->unacked_stanzas;
     session->outbox_bytes_most = settings->outbox_bytes;
     for (size_t f = 0; features[f] != NULL; f++)
@@ -39,7 +51,8 @@ static void give_back(struct session *session)
         struct stanza *stanza = out->stanza;
         bool is_request =
             stanza->kind == STANZA_IQ && (stanza->type == TYPE_GET || stanza->type == TYPE_SET);
-        if (out->spool_id == 0 && stanza->kind == STANZA_MESSAGE && message_is_keepable(stanza))
+        if (out->spool_id == 0 && !out->fleeting && stanza->kind == STANZA_MESSAGE &&
+            message_is_keepable(stanza))
             message_keep(account, stanza, out->delay_us);
         else if (is_request && stanza->from.resource.len > 0)
             send_refusal(account->home, stanza, STANZA_SERVICE_UNAVAILABLE, NULL);
@@ -54,9 +67,7 @@ static void run_end(struct mail *mail)
     must(session->client == NULL);
     account_hold(account);
     desk_of(session->home)->counters.sessions_ended++;
-    for (size_t f = 0; features[f] != NULL; f++)
-        if (features[f]->session_ends != NULL)
-            features[f]->session_ends(session);
+    say_goodbye(session);
     log_event(LOG_INFO, "session-ended", "session=%.*s", STR_ARGS(session->jid.full));
     give_back(session);
     session_free(&session);

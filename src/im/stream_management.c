@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/must.h"
 #include "base/random.h"
+#include "im/csi.h"
 #include "im/send.h"
 #include "im/session_life.h"
 #include "xml/element.h"
@@ -125,9 +126,16 @@ static struct session *find_waiting(struct account *account, struct str id)
     return NULL;
 }
 
+// Whether that many stanzas were sent, and not fewer than were acknowledged before.
+static bool h_fits(const struct sm *sm, uint32_t h)
+{
+    return h - sm->acked <= sm->sent - sm->acked; // modulo 2^32
+}
+
 static void resume(struct client *client, struct session *session, uint32_t h)
 {
     struct sm *sm = session->sm;
+    struct str lang = stream_lang(client_stream(client));
     loop_timer_cancel(&sm->timer);
     client_desk(client)->counters.resumptions++;
     log_event(LOG_INFO, "session-resumed", "session=%.*s", STR_ARGS(session->jid.full));
@@ -137,7 +145,11 @@ static void resume(struct client *client, struct session *session, uint32_t h)
     say(client, "<resumed xmlns='urn:xmpp:sm:3' previd='%s' h='%u'/>", sm->id, sm->durable);
     stream_resumed(client_stream(client), session->jid.resource);
     client_attach(client, session);
+    session->names_lang = false;
+    if (lang.len > 0)
+        session_set_lang(session, lang, true);
     session_resend(session);
+    csi_resumed(session);
     client_resumed(client);
 }
 
@@ -159,6 +171,10 @@ static void try_again(struct timer *timer)
     if (session == NULL || session->ending || session->client != NULL) {
         free(resuming);
         not_resumed(client, "item-not-found", NULL);
+    } else if (!h_fits(session->sm, resuming->h)) {
+        // another connection resumed it meanwhile and went again, further on
+        free(resuming);
+        not_resumed(client, "bad-request", &session->sm->durable);
     } else if (session->sm->durable != session->sm->received && !client_is_gone(client)) {
         loop_timer_set(home->loop, &resuming->timer, SECOND_US / 100, try_again);
     } else {
@@ -174,7 +190,7 @@ static void try_again(struct timer *timer)
 static void begin_resuming(struct client *client, struct session *session, uint32_t h)
 {
     struct sm *sm = session->sm;
-    if (h - sm->acked > sm->sent - sm->acked) {
+    if (!h_fits(sm, h)) {
         not_resumed(client, "bad-request", &sm->durable);
         return;
     }

@@ -137,6 +137,27 @@ void workers_stop(struct workers *workers)
     } while (any);
 }
 
+static void turn(struct worker *worker, void *context)
+{
+    (void)context;
+    loop_turn(worker->loop, 0);
+}
+
+void workers_turn(struct workers *workers)
+{
+    workers_visit(workers, turn, NULL);
+}
+
+void workers_visit(struct workers *workers, void (*fn)(struct worker *worker, void *context),
+                   void *context)
+{
+    for (size_t i = 0; i < workers->n; i++) {
+        me = &workers->each[i];
+        fn(me, context);
+    }
+    me = NULL;
+}
+
 void workers_free(struct workers **p)
 {
     struct workers *workers = TAKE(*p);

@@ -30,6 +30,12 @@ enum err workers_start(struct workers *workers, struct why *why) MUST_CHECK;
 /* Ends and joins all threads; see on_stop.  The workers and their mailboxes stay valid, and mail
  * posted meanwhile has been run, in the receiver's name. */
 void workers_stop(struct workers *workers);
+/* For the thread that called workers_stop, afterwards: a turn of each worker in its name, with the
+ * mails, timers and chores that what still goes on elsewhere (the store, the kitchen) leads to. */
+void workers_turn(struct workers *workers);
+/* … and fn in each worker's name. */
+void workers_visit(struct workers *workers, void (*fn)(struct worker *worker, void *context),
+                   void *context);
 /* Stops them where that was not done. */
 void workers_free(struct workers **p);
 

@@ -40,9 +40,11 @@ struct account {
     unsigned n_sessions;
     unsigned users;                  // things under way that need the account to stay
     struct list deliveries;          // im/message.c: in order of arrival
+    size_t n_deliveries;             // of these
     uint64_t n_spooled;              // messages in its spool, those in a session's outbox included
     struct spool_clearing *clearing; // route/spool.h: ids to be taken out at the end of this turn
     bool spool_reading;         // a session is being given the spool: later messages queue behind
+    bool spool_again;           // and somebody found meanwhile that there may be more
     struct roster *roster;      // im/roster.h
     struct block_list *blocked; // im/blocking.h
     struct archive_prefs *archive; // im/archive.h

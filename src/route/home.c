@@ -55,12 +55,22 @@ void home_start(struct home *home)
     loop_timer_set(home->loop, &home->idle_timer, home->limits.idle_us / 4, sweep);
 }
 
+bool home_is_quiet(const struct home *home)
+{
+    if (home->sessions.n > 0 || mailbox_waiting(loop_mailbox(home->loop)) > 0)
+        return false;
+    size_t at = 0;
+    for (const struct account *a; (a = table_next(&home->accounts, &at)) != NULL;)
+        if (a->users > 0)
+            return false;
+    return true;
+}
+
 void home_free(struct home **home)
 {
     struct home *h = TAKE(*home);
     if (h == NULL)
         return;
-    must(h->sessions.n == 0);
     loop_timer_cancel(&h->idle_timer);
     loop_chore_cancel(&h->clear);
     account_forget_idle(h, INT64_MAX);

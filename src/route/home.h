@@ -80,6 +80,9 @@ struct home *home_new(struct homes *homes, struct worker *worker, struct store *
                       void *desk);
 /* On the worker's thread: begins its timers. */
 void home_start(struct home *home);
+/* Whether nobody needs any of its accounts, no session is left and no mail waits: at the end, when
+ * nothing new comes. */
+bool home_is_quiet(const struct home *home);
 /* Frees the home and every account and session left in it; on its own thread or after it ended. */
 void home_free(struct home **home);
 

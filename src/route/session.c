@@ -97,10 +97,11 @@ void session_sm_start(struct session *session, struct sm *sm)
     session->n_uncounted = session->outbox_n;
 }
 
-void session_set_lang(struct session *session, struct str lang)
+void session_set_lang(struct session *session, struct str lang, bool named)
 {
     own_str_free(&session->lang);
     session->lang = own_str(lang);
+    session->names_lang = named;
 }
 
 void out_free(struct out **out)
@@ -161,9 +162,8 @@ static enum err write_out(struct session *session, struct out *out)
     arena_done(&arena);
     if (text->overflowed)
         return ERR_LIMIT;
-    enum err e = session->client_calls->write(session->client, buf_str(text));
-    if (e != OK)
-        return e;
+    session->client_calls->write(session->client, buf_str(text));
+    // a connection that ends is never said to have written it
     out->written_mark = session->client_calls->given(session->client);
     session->client_calls->wants_flush(session->client);
     return OK;
@@ -173,7 +173,8 @@ static enum err write_out(struct session *session, struct out *out)
 // presence or iq is made good by the client's next stream.
 static bool must_be_kept(const struct session *session, const struct out *out)
 {
-    return session->sm != NULL || out->spool_id != 0 || out->stanza->kind == STANZA_MESSAGE;
+    return session->sm != NULL || out->spool_id != 0 ||
+           (out->stanza->kind == STANZA_MESSAGE && !out->fleeting);
 }
 
 enum err session_send(struct session *session, const struct sending_out *what)
@@ -193,6 +194,7 @@ enum err session_send(struct session *session, const struct sending_out *what)
         .archive_id = what->archive_id,
         .spool_id = what->spool_id,
         .delay_us = what->delay_us,
+        .fleeting = what->fleeting,
         .size = size,
     };
     char *to = (char *)(out + 1);
@@ -251,7 +253,7 @@ void session_written(struct session *session)
     uint64_t written = session->client_calls->written(session->client);
     for (;;) {
         struct out *out = LIST_FIRST(&session->outbox, struct out, link);
-        if (out == NULL || out->written_mark > written)
+        if (out == NULL || out->written_mark > written || out->written_mark == UINT64_MAX)
             return;
         has_arrived(session, session_take_out(session));
     }
@@ -261,7 +263,7 @@ void session_resend(struct session *session)
 {
     LIST_EACH(&session->outbox, struct out, link, out)
     if (write_out(session, out) != OK)
-        return; // the client's buffer is full already: its end will bring us here again
+        return; // cannot be: it could be written before
 }
 
 static struct str write_h(char *buffer, size_t size, const char *format, uint32_t h)
@@ -274,10 +276,10 @@ static void say_h(struct session *session)
 {
     char text[64];
     struct sm *sm = session->sm;
-    if (session->client_calls->write(
-            session->client,
-            write_h(text, sizeof text, "<a xmlns='urn:xmpp:sm:3' h='%u'/>", sm->durable)) == OK)
-        sm->said = sm->durable;
+    session->client_calls->write(
+        session->client,
+        write_h(text, sizeof text, "<a xmlns='urn:xmpp:sm:3' h='%u'/>", sm->durable));
+    sm->said = sm->durable;
 }
 
 void session_sm_requested(struct session *session)
@@ -296,9 +298,10 @@ void session_turn_end(struct session *session)
         say_h(session);
         sm->asked = sm->durable != sm->received;
     }
-    if (!sm->request_pending && sm->sent != sm->acked &&
-        session->client_calls->write(session->client, STR("<r xmlns='urn:xmpp:sm:3'/>")) == OK)
+    if (!sm->request_pending && sm->sent != sm->acked) {
+        session->client_calls->write(session->client, STR("<r xmlns='urn:xmpp:sm:3'/>"));
         sm->request_pending = true;
+    }
 }
 
 struct ticket *session_ticket(struct session *session)

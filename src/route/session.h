@@ -20,6 +20,7 @@ struct out {
     uint64_t archive_id;   // given to the client as stanza-id; 0: none
     uint64_t spool_id;     // its row in the store's spool; 0: none
     int64_t delay_us;      // wall time at which it was first ours, for XEP-0203; 0: no delay
+    bool fleeting;         // a copy of what is kept elsewhere: not given to anybody else later
     uint64_t written_mark; // without XEP-0198: the connection's count at which it is written
     size_t size;           // bytes counted against the outbox
     struct str to;         // replaces the stanza's to when not empty; in this allocation
@@ -31,6 +32,7 @@ struct sending_out {
     struct str to;
     uint64_t archive_id, spool_id;
     int64_t delay_us;
+    bool fleeting; // a copy (carbon, archive page, further resource): another has the original
 };
 
 /* XEP-0198 for one session. */
@@ -53,9 +55,11 @@ struct sm {
 
 /* The connection's side, as the session sees it; implemented by im/client.c. */
 struct session_client {
-    /* Appends bytes to what leaves at the end of this turn.  ERR_LIMIT: the outbox is full. */
-    enum err (*write)(void *client, struct str bytes);
-    /* Count of bytes given to write so far, and of those that left through the socket. */
+    /* Appends bytes to what leaves at the end of this turn.  A connection that ends takes nothing
+     * more and says so by given(): its session's outbox goes on elsewhere. */
+    void (*write)(void *client, struct str bytes);
+    /* Count of bytes given to write so far (UINT64_MAX when the connection takes no more), and of
+     * those that left through the socket. */
     uint64_t (*given)(void *client);
     uint64_t (*written)(void *client);
     /* Asks for session_turn_end() before this turn's bytes leave. */
@@ -73,7 +77,8 @@ struct session {
     struct account *account;
     struct link in_account;
     struct jid jid;  // full; text in own memory
-    struct str lang; // of its stream; own memory
+    struct str lang; // of its stream, or what we assume; own memory
+    bool names_lang; // the stream's header has it: stanzas without xml:lang are in it
 
     const struct session_client *client_calls;
     void *client; // NULL while detached
@@ -99,6 +104,7 @@ struct session {
     size_t outbox_n_most, outbox_bytes_most;
     unsigned pauses;    // its stanzas are not read while > 0
     bool ending;        // it is about to go: gets nothing more, is found no more
+    bool said_goodbye;  // the features have heard of its end
     struct mail end;    // runs its end from the loop, never under a caller's feet
     int64_t started_us; // wall time
     char address[64];   // of the peer, for logs and operators
@@ -116,7 +122,8 @@ void session_mark_ending(struct session *session);
 /* The account's session with this resource that is not ending, or NULL. */
 struct session *session_by_resource(struct account *account, struct str resource);
 
-void session_set_lang(struct session *session, struct str lang);
+/* named: the stream said so. */
+void session_set_lang(struct session *session, struct str lang, bool named);
 
 /* Begins XEP-0198: what is sent and received from now on is counted.  Takes sm. */
 void session_sm_start(struct session *session, struct sm *sm);

@@ -22,7 +22,10 @@ static void cleared(struct store_request *request)
 {
     struct spool_clearing *clearing = CONTAINER_OF(request, struct spool_clearing, op.request);
     struct account *account = clearing->account;
-    if (request->result != OK)
+    if (request->result == OK) // of two sessions that had the same message one has cleared it
+        account->n_spooled -= clearing->op.n_cleared <= account->n_spooled ? clearing->op.n_cleared
+                                                                           : account->n_spooled;
+    else
         log_event(LOG_WARNING, "spool-not-cleared", "account=%.*s error=%s",
                   STR_ARGS(account->jid.full), err_name(request->result));
     store_release(request);
@@ -35,7 +38,6 @@ static void send_off(struct spool_clearing *clearing)
     struct account *account = clearing->account;
     list_leave(&clearing->link);
     account->clearing = NULL;
-    account->n_spooled -= clearing->n <= account->n_spooled ? clearing->n : account->n_spooled;
     clearing->op.request.home = loop_mailbox(account->home->loop);
     clearing->op.request.done = cleared;
     clearing->op.account = account->number;

@@ -158,8 +158,14 @@ static void complete(struct store_request *request, enum err e, const struct why
     request->result = e;
     if (e != OK)
         note_why(request, why);
-    atomic_fetch_sub_explicit(&store->n_in_hand, 1, memory_order_relaxed);
     hand_back(request);
+    // after it: whoever finds nothing in hand finds all completions in their mailboxes
+    atomic_fetch_sub_explicit(&store->n_in_hand, 1, memory_order_release);
+}
+
+bool store_is_idle(const struct store *store)
+{
+    return atomic_load_explicit(&store->n_in_hand, memory_order_acquire) == 0;
 }
 
 enum err store_wait(struct store_request *request)

@@ -91,6 +91,10 @@ enum err store_wait(struct store_request *request);
 /* Any thread.  True from three quarters of the queue on. */
 bool store_is_busy(const struct store *store);
 
+/* Any thread.  True when nothing is in hand and every completion has been posted to its mailbox:
+ * then, where nobody asks anew, store_close has nothing left to do. */
+bool store_is_idle(const struct store *store);
+
 enum store_health {
     STORE_WELL,
     STORE_FULL,    // the last commit found no room on the disk
