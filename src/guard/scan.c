@@ -8,6 +8,8 @@
  */
 #include "guard/lure_internal.h"
 
+#include <stdio.h>
+
 enum { SCRATCH_MOST = 4 * 1024 * 1024, FAILURES_MOST = 256 };
 
 /* In folded text a defanged dot or colon stands as one of these; XML text cannot hold them. */
@@ -347,9 +349,9 @@ static size_t try_scheme(struct scan *scan, struct str chunk, struct str run, si
     if (scheme.len == 0 || colon + 1 >= chunk.len)
         return 0;
     char prefix[40];
-    if (str_to_z(scheme, prefix, sizeof prefix - 1) != OK)
+    if (scheme.len > sizeof prefix - 2)
         return 0;
-    strcat(prefix, ":");
+    snprintf(prefix, sizeof prefix, "%.*s:", STR_ARGS(scheme));
     size_t after = colon + 1, slashes = 0;
     while (after + slashes < chunk.len &&
            (chunk.at[after + slashes] == '/' || chunk.at[after + slashes] == '\\'))

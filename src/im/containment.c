@@ -24,6 +24,7 @@
 #include "route/own.h"
 
 #include <inttypes.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -696,15 +697,11 @@ static bool read_kept(const struct store_record *record, struct order *order)
     order->undo = str_eq(undo, STR("1"));
     if (str_to_u64(record->key, 0, UINT64_MAX, &number) != OK ||
         str_to_u64(incident, 0, UINT64_MAX, &order->incident) != OK ||
-        hex.len != 2 * sizeof order->key.bytes)
+        hex.len != 2 * sizeof order->key.bytes ||
+        sodium_hex2bin(order->key.bytes, sizeof order->key.bytes, hex.at, hex.len, NULL, NULL,
+                       NULL) != 0)
         return false;
     order->number = number;
-    for (size_t i = 0; i < sizeof order->key.bytes; i++) {
-        unsigned byte;
-        if (sscanf(hex.at + 2 * i, "%2x", &byte) != 1)
-            return false;
-        order->key.bytes[i] = (uint8_t)byte;
-    }
     return true;
 }
 

@@ -1,3 +1,7 @@
+/*
+ * The list of features: adding one adds one line here, removing one removes
+ * exactly that.
+ */
 #include "im/feature.h"
 
 #include "im/archive.h"

@@ -1,12 +1,14 @@
 #include "net/process.h"
 
+#include "base/must.h"
+
 #include <malloc.h>
 #include <signal.h>
 #include <sys/resource.h>
 
 void process_ignore_sigpipe(void)
 {
-    signal(SIGPIPE, SIG_IGN);
+    must(sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, NULL) == 0);
 }
 
 uint64_t process_raise_descriptors(uint64_t wanted)
