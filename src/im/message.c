@@ -78,20 +78,31 @@ static void row_done(struct row *row)
 
 /* ---- From our people ---- */
 
-// Ids that only we may give are not believed (XEP-0359 6): whoever they name, if it is one of us.
-static bool is_forged_id(const struct element *child, const void *context)
+static bool is_one_of_ours(const struct desk *desk, struct str address, bool domain_only)
 {
-    const struct desk *desk = context;
-    if (!element_is(child, NS_SID, STR("stanza-id")))
-        return false;
-    struct str by = element_attr(child, STR("by"));
     struct arena arena;
     struct jid jid;
     arena_init(&arena, (size_t)16 * JID_MOST);
-    bool ours =
-        by.at == NULL || jid_parse(&arena, by, &jid) != OK || desk_domain(desk, jid.domain) != NULL;
+    bool ours = jid_parse(&arena, address, &jid) != OK ||
+                (desk_domain(desk, jid.domain) != NULL && (!domain_only || jid.local.len == 0));
     arena_done(&arena);
     return ours;
+}
+
+// What only we may say is not believed: ids (XEP-0359 6), whoever of us they name, and that we kept
+// a message for a while (XEP-0203).
+static bool is_forged(const struct element *child, const void *context)
+{
+    const struct desk *desk = context;
+    if (element_is(child, NS_SID, STR("stanza-id"))) {
+        struct str by = element_attr(child, STR("by"));
+        return by.at == NULL || is_one_of_ours(desk, by, false);
+    }
+    if (element_is(child, NS_DELAY, STR("delay"))) {
+        struct str from = element_attr(child, STR("from"));
+        return from.at != NULL && is_one_of_ours(desk, from, true);
+    }
+    return false;
 }
 
 // A sender has a copy of his own in his archive, and his other devices see what he sent.
@@ -157,7 +168,7 @@ void message_from_client(struct session *session, struct stanza *stanza, struct 
     // RFC 6121 8.1.1.1: without to it is for the sender's own account
     if (stanza->to.full.len == 0)
         stanza_set_to(stanza, &account->jid);
-    element_remove_if(stanza->root, is_forged_id, desk_of(session->home));
+    element_remove_if(stanza->root, is_forged, desk_of(session->home));
     for (size_t f = 0; features[f] != NULL; f++)
         if (features[f]->from_client != NULL && features[f]->from_client(session, stanza) == STOP)
             return;

@@ -88,12 +88,16 @@ static void remember_leaving(struct account *account, struct str status)
 static void become_unavailable(struct session *session, struct stanza *presence)
 {
     struct account *account = session->account;
+    bool was_available = session->available;
     session->available = false;
     stanza_unref(&session->presence);
-    broadcast(account, presence, NULL);
+    if (was_available)
+        broadcast(account, presence, NULL);
     for (struct directed_presence *d = session->directed; d != NULL; d = d->next)
         route_stanza_to(account->home, presence, &d->to, NULL, 0, 0);
     forget_directed(session);
+    if (!was_available)
+        return;
     struct str status = element_child_text(presence->root, NS_CLIENT, STR("status"));
     remember_leaving(account, status.at != NULL ? status : STR_EMPTY);
 }
@@ -196,7 +200,7 @@ void presence_from_client(struct session *session, struct stanza *stanza, struct
         directed(session, stanza, ticket);
     } else if (stanza->type == TYPE_AVAILABLE) {
         available(session, stanza, ticket);
-    } else if (session->available) {
+    } else if (session->available || session->directed != NULL) {
         stanza_seal(stanza);
         // the session itself hears its own last word too, as RFC 6121 4.5.2 has it
         send_stanza(session, stanza);

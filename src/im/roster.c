@@ -138,6 +138,9 @@ static bool is_hidden(const struct roster_item *item)
 
 static void account_loaded(struct account *account, const struct store_account_load *loaded)
 {
+    // read anew while a change of our own was committed: what we have is the newer
+    if (account->roster != NULL && account->roster->version > loaded->roster_version)
+        return;
     roster_free(account->roster);
     struct roster *roster = account->roster = roster_new();
     roster->version = loaded->roster_version;
@@ -246,8 +249,9 @@ static void apply(struct account *account, const struct roster_change *change, i
     roster->version = version;
     if (change->drop_request)
         roster_remember_request(account, change->jid, STR_EMPTY);
+    if (change->remove && item == NULL)
+        return; // read anew meanwhile, without it
     if (change->remove) {
-        must(item != NULL);
         table_remove(&roster->by_jid, item->jid.full);
         list_leave(&item->link);
         item->subscription = STORE_SUB_REMOVED;
@@ -312,6 +316,27 @@ static void pending_done(struct store_request *request)
     job_ends(job, e);
 }
 
+// Copied: the account may be read anew before the store has looked.
+static void copy_name(struct arena *arena, struct store_roster_item *to,
+                      const struct roster_item *from)
+{
+    to->name = STR_EMPTY;
+    to->groups = NULL;
+    to->n_groups = 0;
+    if (from == NULL)
+        return;
+    size_t size = from->name.len + 1 + from->n_groups * (sizeof(struct str) + 1) + 64;
+    for (size_t i = 0; i < from->n_groups; i++)
+        size += from->groups[i].len + 16;
+    arena->ceiling += size;
+    to->name = arena_str(arena, from->name);
+    struct str *groups = arena_make_array(arena, struct str, from->n_groups + 1);
+    for (size_t i = 0; i < from->n_groups; i++)
+        groups[i] = arena_str(arena, from->groups[i]);
+    to->groups = groups;
+    to->n_groups = (uint32_t)from->n_groups;
+}
+
 static void start_set(struct roster_job *job)
 {
     struct account *account = job->account;
@@ -319,12 +344,11 @@ static void start_set(struct roster_job *job)
     const struct roster_item *old = roster_find(account, change->jid);
     struct store_roster_item *item = &job->set.item;
     item->jid = change->jid;
-    item->name = change->keep_name ? (old != NULL ? old->name : STR_EMPTY) : change->name;
-    const struct str *groups =
-        change->keep_name ? (old != NULL ? old->groups : NULL) : change->groups;
-    item->n_groups =
-        (uint32_t)(change->keep_name ? (old != NULL ? old->n_groups : 0) : change->n_groups);
-    item->groups = (struct str *)groups;
+    item->name = change->name;
+    item->groups = (struct str *)change->groups;
+    item->n_groups = (uint32_t)change->n_groups;
+    if (change->keep_name)
+        copy_name(&job->arena, item, old);
     item->subscription = change->remove ? STORE_SUB_REMOVED : change->subscription;
     item->ask = change->ask;
     item->approved = change->approved;
@@ -419,6 +443,34 @@ void roster_keep_request(struct account *account, struct str from, struct str st
 
 /* ---- What clients ask ---- */
 
+static int compare_versions(const void *a, const void *b)
+{
+    const struct roster_item *const *x = a, *const *y = b;
+    return ((*x)->version > (*y)->version) - ((*x)->version < (*y)->version);
+}
+
+// In the order of the versions: a client that loses its connection in between has seen all up to
+// the last one it got (RFC 6121 2.6.3).
+static void push_since(struct session *session, int64_t since)
+{
+    struct roster *roster = session->account->roster;
+    size_t most = roster->by_jid.n, n = 0;
+    LIST_EACH(&roster->removed, struct roster_item, link, item)
+    most++;
+    struct roster_item **changed = calloc(most + 1, sizeof(struct roster_item *));
+    must(changed != NULL);
+    LIST_EACH(&roster->items, struct roster_item, link, item)
+    if (item->version > since && !is_hidden(item))
+        changed[n++] = item;
+    LIST_EACH(&roster->removed, struct roster_item, link, item)
+    if (item->version > since)
+        changed[n++] = item;
+    qsort(changed, n, sizeof(struct roster_item *), compare_versions);
+    for (size_t i = 0; i < n; i++)
+        push_to(session, changed[i]);
+    free(changed);
+}
+
 static void get(struct asked *asked)
 {
     struct account *account = asked->account;
@@ -437,12 +489,8 @@ static void get(struct asked *asked)
         struct account *held = account;
         account_hold(held);
         asked_result(&asked, NULL);
-        LIST_EACH(&roster->items, struct roster_item, link, item)
-        if (session != NULL && item->version > (int64_t)since && !is_hidden(item))
-            push_to(session, item);
-        LIST_EACH(&roster->removed, struct roster_item, link, item)
-        if (session != NULL && item->version > (int64_t)since)
-            push_to(session, item);
+        if (session != NULL)
+            push_since(session, (int64_t)since);
         account_release(held);
         return;
     }
@@ -531,16 +579,38 @@ static void set_finished(struct account *account, enum err e, void *context)
         asked_store_error(&asked, e);
 }
 
+// RFC 6121 2.5.2: who is taken off the roster hears that the subscriptions are over.
+struct removing {
+    struct jid contact;
+    struct subscription_removal removal;
+};
+
+static bool begin_removal(struct account *account, struct roster_change *change,
+                          struct arena *arena, void *context)
+{
+    struct asked *asked = context;
+    struct removing *removing = asked->data;
+    (void)arena;
+    if (roster_find(account, removing->contact.full) == NULL)
+        return false;
+    *change =
+        (struct roster_change){.jid = removing->contact.full, .remove = true, .name = STR_EMPTY};
+    removing->removal = roster_removal(account, removing->contact.full);
+    return true;
+}
+
 static void remove_finished(struct account *account, enum err e, void *context)
 {
     struct asked *asked = context;
-    (void)account;
-    if (e == OK)
+    const struct removing *removing = asked->data;
+    if (e == OK) {
+        roster_say_removed(account, &removing->contact, removing->removal);
         asked_result(&asked, NULL);
-    else if (e == ERR_MISSING)
+    } else if (e == ERR_MISSING) {
         asked_error(&asked, STANZA_ITEM_NOT_FOUND, NULL);
-    else
+    } else {
         asked_store_error(&asked, e);
+    }
 }
 
 static void set(struct asked *asked)
@@ -551,19 +621,15 @@ static void set(struct asked *asked)
         asked_error(&asked, wrong, NULL);
         return;
     }
-    asked->data = change;
     if (!change->remove) {
+        asked->data = change;
         roster_change_later(asked->account, keep_subscription, set_finished, asked);
         return;
     }
-    // RFC 6121 2.5.2: who is taken off the roster hears that the subscriptions are over
-    const struct roster_item *item = roster_find(asked->account, change->jid);
-    if (item == NULL) {
-        asked_error(&asked, STANZA_ITEM_NOT_FOUND, NULL);
-        return;
-    }
-    roster_say_removed(asked->account, item);
-    roster_change(asked->account, change, remove_finished, asked);
+    struct removing *removing = arena_make(asked_arena(asked), struct removing);
+    removing->contact = jid_of_prepared(change->jid);
+    asked->data = removing;
+    roster_change_later(asked->account, begin_removal, remove_finished, asked);
 }
 
 static const struct iq_handler iqs[] = {

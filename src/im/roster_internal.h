@@ -5,12 +5,16 @@
 #define IM_ROSTER_INTERNAL_H
 
 #include "im/roster.h"
+#include "im/subscription.h"
 
 /* In memory only. */
 void roster_remember_request(struct account *account, struct str from, struct str stanza);
 
-/* The contact is about to be removed: unsubscribe and unsubscribed go out where they are due, and
- * our presence is withdrawn (RFC 6121 2.5.2). */
-void roster_say_removed(struct account *account, const struct roster_item *item);
+/* What the contact must hear when he is taken off the roster now. */
+struct subscription_removal roster_removal(const struct account *account, struct str contact);
+/* He is off it: unsubscribe and unsubscribed go out where they are due, and our presence is
+ * withdrawn (RFC 6121 2.5.2). */
+void roster_say_removed(struct account *account, const struct jid *contact,
+                        struct subscription_removal removal);
 
 #endif

@@ -256,15 +256,19 @@ void subscription_show_requests(struct session *session)
     }
 }
 
-void roster_say_removed(struct account *account, const struct roster_item *item)
+struct subscription_removal roster_removal(const struct account *account, struct str contact)
 {
     bool approved;
-    enum subscription state = state_of(account, item->jid.full, &approved);
-    struct subscription_removal removal = subscription_remove(state);
+    return subscription_remove(state_of(account, contact, &approved));
+}
+
+void roster_say_removed(struct account *account, const struct jid *contact,
+                        struct subscription_removal removal)
+{
     if (removal.unsubscribe)
-        say(account, &item->jid, TYPE_UNSUBSCRIBE);
+        say(account, contact, TYPE_UNSUBSCRIBE);
     if (removal.unsubscribed) {
-        say(account, &item->jid, TYPE_UNSUBSCRIBED);
-        send_unavailable(account, &item->jid);
+        say(account, contact, TYPE_UNSUBSCRIBED);
+        send_unavailable(account, contact);
     }
 }

@@ -94,15 +94,20 @@ struct news {
     enum account_news news;
 };
 
+static void end_sessions(struct account *account)
+{
+    LIST_EACH(&account->sessions, struct session, in_account, session)
+    session_end_with(session, STREAM_NOT_AUTHORIZED, "the account was closed");
+}
+
 static void hear(struct mail *mail)
 {
     struct news *news = CONTAINER_OF(mail, struct news, mail);
-    struct account *account = account_if_loaded(news->home, news->bare);
+    struct account *account = account_in_memory(news->home, news->bare);
     if (account != NULL) {
         account_hold(account);
         if (news->news == NEWS_GONE)
-            LIST_EACH(&account->sessions, struct session, in_account, session)
-        session_end_with(session, STREAM_NOT_AUTHORIZED, "the account was closed");
+            end_sessions(account);
         account_reload(account);
         account_release(account);
     }

@@ -48,10 +48,20 @@ static void take_in(struct account *account, const struct store_account_load *lo
     account->home->events->loaded(account, loaded);
 }
 
+static void load(struct account *account);
+
 static void loaded(struct store_request *request)
 {
     struct loading *loading = CONTAINER_OF(request, struct loading, op.request);
     struct account *account = loading->account;
+    if (account->load_again) { // what was read may be older than the news
+        account->load_again = false;
+        store_release(request);
+        free(loading);
+        load(account);
+        account_release(account);
+        return;
+    }
     if (request->result == OK && !loading->op.account.disabled) {
         take_in(account, &loading->op);
         account->state = ACCOUNT_READY;
@@ -60,7 +70,8 @@ static void loaded(struct store_request *request)
     } else {
         log_event(LOG_ERROR, "account-not-loaded", "account=%.*s error=%s",
                   STR_ARGS(account->jid.full), err_name(request->result));
-        account->state = ACCOUNT_BROKEN;
+        // who was there before stays as he was
+        account->state = account->number != 0 ? ACCOUNT_READY : ACCOUNT_BROKEN;
     }
     store_release(request);
     free(loading);
@@ -114,6 +125,11 @@ struct account *account_if_loaded(struct home *home, struct str bare)
     return account != NULL && account->state == ACCOUNT_READY ? account : NULL;
 }
 
+struct account *account_in_memory(struct home *home, struct str bare)
+{
+    return table_get(&home->accounts, bare);
+}
+
 void account_hold(struct account *account)
 {
     must_slow(home_is_me(account->home));
@@ -148,8 +164,10 @@ void account_forget_idle(struct home *home, int64_t before_us)
 
 void account_reload(struct account *account)
 {
-    if (account->state == ACCOUNT_LOADING)
-        return; // what comes is fresh
+    if (account->state == ACCOUNT_LOADING) {
+        account->load_again = true;
+        return;
+    }
     account->state = ACCOUNT_LOADING;
     load(account);
 }

@@ -30,6 +30,7 @@ struct account_waiter {
 struct account {
     uint32_t magic;
     enum account_state state;
+    bool load_again; // while it is being loaded: something was changed in the store
     struct home *home;
     struct jid jid;        // bare; text in own memory
     int64_t number;        // the store's name for it
@@ -62,6 +63,9 @@ void account_want(struct home *home, const struct jid *bare, struct account_wait
 
 /* The account if it is in memory and ready, or NULL. */
 struct account *account_if_loaded(struct home *home, struct str bare);
+
+/* The account in whatever state, or NULL. */
+struct account *account_in_memory(struct home *home, struct str bare);
 
 /* Keeps the account in memory until the matching account_release. */
 void account_hold(struct account *account);
