@@ -451,8 +451,8 @@ static void finish_when_done(struct import *import)
     json_t *result = counts(import);
     json_object_set_new(result, "skipped", json_integer((json_int_t)import->n_skipped));
     json_object_set_new(result, "without_password", json_integer((json_int_t)import->n_keyless));
-    json_object_set_new(result, "parts_ignored",
-                        json_integer((json_int_t)(import->n_ignored + import->reader.n_ignored)));
+    uint64_t n_ignored = import->n_ignored + import->reader.n_ignored;
+    json_object_set_new(result, "parts_ignored", json_integer((json_int_t)n_ignored));
     if (json_array_size(import->problems) > 0)
         json_object_set(result, "problems", import->problems);
     json_decref(import->problems);

@@ -214,6 +214,7 @@ static enum err bound_memory(const struct config *config, struct why *why)
 static enum err prepare(struct daemon *daemon, struct why *why)
 {
     const struct config *config = daemon->config;
+    must(config != NULL);
     enum err e = identity_find(config->server.run_as, &daemon->identity, why);
     if (e == OK)
         e = prepare_directories(config, &daemon->identity, why);
@@ -396,6 +397,7 @@ static enum err run(struct daemon *daemon, struct why *why)
 static enum err check_certificates(const struct config *config, struct why *why)
 {
     struct tls_home *home = NULL;
+    must(config != NULL);
     enum err e = tls_home_new(&home, why);
     for (size_t d = 0; d < config->n_domains && e == OK; d++) {
         const struct config_domain *domain = &config->domains[d];
