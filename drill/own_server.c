@@ -399,24 +399,26 @@ static bool time_in(const json_t *object, const char *key, int64_t *us)
     return text != NULL && clock_parse(str_of(text), us) == OK;
 }
 
-/* Whether the worm had this account's client. */
-static bool was_infected(const struct own_server *server, const struct result *result,
-                         struct str jid)
+/* What is known of each person of the town. */
+struct standing {
+    bool infected, restricted;
+};
+
+static struct standing *standing_of(const struct own_server *server, struct standing *people,
+                                    const char *jid)
 {
-    struct str rest = jid, user = str_cut(&rest, '@');
-    for (uint32_t i = 0; i < result->outcome.n_infected; i++) {
-        uint32_t person = result->outcome.infected[i].person;
-        if (str_eq(user, str_of(server->plan->accounts[person].user)))
-            return true;
+    struct str rest = str_of(jid), user = str_cut(&rest, '@');
+    for (uint32_t i = 0; i < server->plan->graph->n_people; i++) {
+        if (str_eq(user, str_of(server->plan->accounts[i].user)))
+            return &people[i];
     }
-    return false;
+    return NULL;
 }
 
-/* Adds one conviction to the record: whom it concerned and whom it restricted. */
-static void add_incident(const struct own_server *server, struct result *result,
-                         const json_t *incident)
+/* Adds one conviction to the record: what it was about, and whom it restricted. */
+static void add_incident(const struct own_server *server, struct standing *people,
+                         const json_t *incident, struct record *record)
 {
-    struct record *record = &result->record;
     int64_t first_us, convicted_us;
     if (!time_in(incident, "convicted", &convicted_us))
         return;
@@ -425,13 +427,12 @@ static void add_incident(const struct own_server *server, struct result *result,
     const json_t *node;
     json_array_foreach(json_object_get(incident, "tree"), i, node)
     {
-        struct str who = str_of(json_string_value(json_object_get(node, "who")));
-        bool infected = was_infected(server, result, who);
-        is_worm |= infected && json_integer_value(json_object_get(node, "receivers")) > 0;
-        if (!json_is_true(json_object_get(node, "restricted")))
+        struct standing *who =
+            standing_of(server, people, json_string_value(json_object_get(node, "who")));
+        if (who == NULL)
             continue;
-        record->n_restricted_rightly += infected;
-        record->n_restricted_wrongly += !infected;
+        is_worm |= who->infected && json_integer_value(json_object_get(node, "receivers")) > 0;
+        who->restricted |= json_is_true(json_object_get(node, "restricted"));
     }
     if (!is_worm) {
         record->n_honest_convicted++;
@@ -444,11 +445,9 @@ static void add_incident(const struct own_server *server, struct result *result,
         record->convicted_s = s;
 }
 
-enum err own_server_record(struct own_server *server, struct result *result, struct why *why)
+static enum err read_incidents(const struct own_server *server, struct standing *people,
+                               struct record *record, struct why *why)
 {
-    result->record = (struct record){.known = true, .convicted_s = -1};
-    if (!server->plan->guard)
-        return OK;
     const char *list_words[] = {"incident", "list", NULL};
     json_t *list;
     enum err e = ask(server, list_words, &list, why);
@@ -468,10 +467,30 @@ enum err own_server_record(struct own_server *server, struct result *result, str
         const char *show_words[] = {"incident", "show", id, NULL};
         e = ask(server, show_words, &incident, why);
         if (e == OK) {
-            add_incident(server, result, incident);
+            add_incident(server, people, incident, record);
             json_decref(incident);
         }
     }
     json_decref(list);
+    return e;
+}
+
+enum err own_server_record(struct own_server *server, struct result *result, struct why *why)
+{
+    struct record *record = &result->record;
+    *record = (struct record){.known = true, .convicted_s = -1};
+    if (!server->plan->guard)
+        return OK;
+    uint32_t n_people = server->plan->graph->n_people;
+    struct standing *people = calloc(n_people, sizeof *people);
+    must(people != NULL);
+    for (uint32_t i = 0; i < result->outcome.n_infected; i++)
+        people[result->outcome.infected[i].person].infected = true;
+    enum err e = read_incidents(server, people, record, why);
+    for (uint32_t i = 0; i < n_people; i++) {
+        record->n_restricted_rightly += people[i].restricted && people[i].infected;
+        record->n_restricted_wrongly += people[i].restricted && !people[i].infected;
+    }
+    free(people);
     return e;
 }
