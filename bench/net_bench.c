@@ -227,10 +227,14 @@ static double cpu_of(pid_t pid)
 static double rss_kib(pid_t pid)
 {
     char path[64];
-    long pages = 0;
     snprintf(path, sizeof path, "/proc/%d/statm", (int)pid);
     FILE *in = fopen(path, "r");
-    must(in != NULL && fscanf(in, "%*d %ld", &pages) == 1);
+    char line[256];
+    must(in != NULL && fgets(line, sizeof line, in) != NULL);
+    struct str rest = str_of(line);
+    uint64_t pages = 0;
+    str_cut(&rest, ' ');
+    must(str_to_u64(str_cut(&rest, ' '), 0, UINT64_MAX, &pages) == OK);
     fclose(in);
     return (double)pages * 4;
 }
@@ -316,11 +320,11 @@ int main(int argc, char **argv)
     must(mkdtemp(folder) != NULL);
     make_certificate(folder);
     bool is_relay = strcmp(mode, "relay") == 0;
-    size_t pairs = is_relay && argc > 2 ? (size_t)atol(argv[2]) : 200;
+    size_t pairs = is_relay && argc > 2 ? (size_t)strtoul(argv[2], NULL, 10) : 200;
     int in_flight = argc > 3 ? (int)strtol(argv[3], NULL, 10) : 10;
     int seconds = argc > 4 ? (int)strtol(argv[4], NULL, 10) : 5;
-    size_t n_workers = argc > 5 ? (size_t)atol(argv[5]) : 1;
-    size_t n_idle = !is_relay && argc > 2 ? (size_t)atol(argv[2]) : 5000;
+    size_t n_workers = argc > 5 ? (size_t)strtoul(argv[5], NULL, 10) : 1;
+    size_t n_idle = !is_relay && argc > 2 ? (size_t)strtoul(argv[2], NULL, 10) : 5000;
     must(pairs <= PAIRS_MOST && n_idle <= 2 * PAIRS_MOST - 200);
     ends = calloc(2 * PAIRS_MOST, sizeof *ends);
     clients = calloc(2 * PAIRS_MOST, sizeof *clients);

@@ -262,10 +262,24 @@ static enum err reload_server(void *context, const struct config *new, struct wh
     return server_reload(daemon->server, new, why);
 }
 
+static void name_administrators(struct daemon *daemon)
+{
+    size_t n = 0;
+    struct str *at = calloc(json_object_size(daemon->administrators) + 1, sizeof *at);
+    must(at != NULL);
+    const char *bare;
+    json_t *yes;
+    json_object_foreach(daemon->administrators, bare, yes) at[n++] = str_of(bare);
+    server_set_administrators(daemon->server, &(struct config_list){at, n});
+    free(at);
+}
+
 static void tell_sessions(void *context, struct str bare, int64_t number, enum account_change what)
 {
     struct daemon *daemon = context;
     (void)number;
+    if (what == ACCOUNT_ADMIN)
+        name_administrators(daemon);
     if (what == ACCOUNT_CREATED || what == ACCOUNT_PASSWORD || what == ACCOUNT_ADMIN)
         return;
     sessions_tell(server_service(daemon->server), bare,
@@ -286,8 +300,10 @@ static enum err open_service(struct daemon *daemon, struct why *why)
     daemon->hooks.reload = reload_server;
     daemon->hooks.account_changed = tell_sessions;
     e = daemon_load_administrators(daemon, why);
-    if (e == OK)
+    if (e == OK) {
+        name_administrators(daemon);
         e = server_start(daemon->server, why);
+    }
     if (e != OK)
         return e;
     commands_add_server(daemon);

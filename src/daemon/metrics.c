@@ -6,7 +6,9 @@
 #include "daemon/metrics.h"
 
 #include "base/clock.h"
+#include "guard/guard.h"
 #include "im/desk.h"
+#include "im/gate.h"
 #include "net/worker.h"
 #include "store/store.h"
 
@@ -115,6 +117,23 @@ static void say_store(struct buf *out, const struct store *store)
            stats.longest_commit_us);
 }
 
+static void say_guard(struct buf *out, struct gate *gate)
+{
+    struct guard_state state;
+    size_t n_waiting;
+    gate_state(gate, &state, &n_waiting);
+    say(out, "guard_sendings", "counter", "Messages with lures that were judged.",
+        state.n_sendings);
+    say(out, "guard_delivered", "counter", "… and delivered.", state.n_delivered);
+    say(out, "guard_held", "counter", "… and held.", state.n_held);
+    say(out, "guard_rejected", "counter", "… and rejected.", state.n_rejected);
+    say(out, "guard_exposures", "counter", "Copies that reached a client.", state.n_exposures);
+    say(out, "guard_incidents", "gauge", "Incidents remembered.", state.n_incidents);
+    say(out, "guard_convicted", "gauge", "Convictions in force.", state.n_convicted);
+    say(out, "guard_bytes", "gauge", "Memory of the guard's model.", state.bytes);
+    say(out, "guard_waiting", "gauge", "Events that wait for the guard.", n_waiting);
+}
+
 void metrics_write(struct buf *out, const struct service *service)
 {
     struct sum sum = {0};
@@ -136,4 +155,6 @@ void metrics_write(struct buf *out, const struct service *service)
            sum.longest_turn_us);
     say_counters(out, &sum.counters);
     say_store(out, service->store);
+    if (service->gate != NULL)
+        say_guard(out, service->gate);
 }

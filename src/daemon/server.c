@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/must.h"
 #include "base/random.h"
+#include "daemon/housekeeping.h"
 #include "daemon/metrics.h"
 #include "daemon/server_settings.h"
 #include "guard/guard.h"
@@ -37,9 +38,12 @@ struct server {
     int door_kinds[INHERITED_MOST];
     size_t n_doors;
     struct metrics_http *metrics;
+    struct housekeeping *housekeeping;
     struct scram_crypto *crypto;
     struct service service;
     struct im_settings *settings;
+    struct arena administrators_arena;
+    struct config_list administrators; // beside those of the configuration
     struct desk **desks;
     bool started;
 };
@@ -132,7 +136,7 @@ enum err server_prepare(const struct config *config, struct loop *loop, struct s
     must(server != NULL);
     server->config = config_ref(config);
     server->loop = loop;
-    server->settings = server_settings(config);
+    server->settings = server_settings(config, &server->administrators);
     process_raise_descriptors((uint64_t)config->limits.connections + 4096);
     process_tune_malloc((unsigned)config->server.workers);
     const struct workers_config workers = {
@@ -171,8 +175,8 @@ static enum err open_gate(struct server *server, struct why *why)
     struct guard_config guard;
     server_guard_config(config, &guard);
     uint64_t seed = config->test.guard_seed != 0 ? (uint64_t)config->test.guard_seed : random_u64();
-    return gate_new(&server->service, &guard, seed, config->test.clock_rate, &server->service.gate,
-                    why);
+    return gate_new(&server->service, server->settings, &guard, seed, config->test.clock_rate,
+                    &server->service.gate, why);
 }
 
 enum err server_open(struct server *server, struct why *why)
@@ -215,6 +219,11 @@ static void write_metrics(struct buf *out, void *context)
     metrics_write(out, context);
 }
 
+static const struct config *present_config(void *context)
+{
+    return server_config(context);
+}
+
 enum err server_start(struct server *server, struct why *why)
 {
     const struct config *config = server->config;
@@ -224,6 +233,8 @@ enum err server_start(struct server *server, struct why *why)
     if (e != OK)
         return e;
     server->started = true;
+    server->housekeeping =
+        housekeeping_new(server->loop, server->service.store, present_config, server);
     if (config->metrics.port != 0) {
         struct addr at;
         e = addr_parse(config->metrics.address, (uint16_t)config->metrics.port, &at);
@@ -241,7 +252,7 @@ enum err server_reload(struct server *server, const struct config *config, struc
     enum err e = read_certificates(server, config, &tls, why);
     if (e != OK)
         return e;
-    struct im_settings *settings = server_settings(config);
+    struct im_settings *settings = server_settings(config, &server->administrators);
     struct listener_limits limits = listener_limits(config);
     workers_set_tls(server->workers, tls);
     tls_config_unref(&tls);
@@ -291,12 +302,27 @@ static void await_quiet(struct server *server)
     }
 }
 
+void server_set_administrators(struct server *server, const struct config_list *named)
+{
+    arena_done(&server->administrators_arena);
+    arena_init(&server->administrators_arena, (size_t)64 << 20);
+    struct str *at = arena_make_array(&server->administrators_arena, struct str, named->n + 1);
+    for (size_t i = 0; i < named->n; i++)
+        at[i] = arena_str(&server->administrators_arena, named->at[i]);
+    server->administrators = (struct config_list){at, named->n};
+    struct im_settings *settings = server_settings(server->config, &server->administrators);
+    service_set_settings(&server->service, settings);
+    im_settings_unref(&server->settings);
+    server->settings = settings;
+}
+
 void server_stop(struct server **server)
 {
     struct server *s = TAKE(*server);
     if (s == NULL)
         return;
     metrics_http_free(&s->metrics);
+    housekeeping_free(&s->housekeeping);
     for (size_t i = 0; i < s->n_doors; i++)
         door_close(&s->doors[i]);
     if (s->workers != NULL)
@@ -323,6 +349,7 @@ void server_stop(struct server **server)
     workers_free(&s->workers);
     im_settings_unref(&s->settings);
     config_unref(&s->config);
+    arena_done(&s->administrators_arena);
     free(s);
 }
 

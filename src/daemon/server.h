@@ -29,6 +29,9 @@ enum err server_start(struct server *server, struct why *why) MUST_CHECK;
 enum err server_reload(struct server *server, const struct config *config,
                        struct why *why) MUST_CHECK;
 
+/* Who administrates beside those that the configuration names (bare JIDs; copied). */
+void server_set_administrators(struct server *server, const struct config_list *named);
+
 /* Takes no more connections, tells the clients, lets the commits finish.  NULL is fine. */
 void server_stop(struct server **server);
 

@@ -2,6 +2,7 @@
 
 #include "base/must.h"
 #include "im/disco.h"
+#include "xmpp/jid.h"
 
 static struct str keep(struct im_settings *settings, struct str text)
 {
@@ -31,7 +32,8 @@ static enum archive_preference archive_of(int choice)
 }
 
 static void read_domain(struct im_settings *settings, const struct config *config,
-                        const struct config_domain *from, struct im_domain *to)
+                        const struct config_list *named, const struct config_domain *from,
+                        struct im_domain *to)
 {
     to->name = keep(settings, from->name);
     to->stream = (struct stream_domain){
@@ -45,10 +47,15 @@ static void read_domain(struct im_settings *settings, const struct config *confi
         .csi = true,
     };
     to->lang = keep(settings, from->language);
-    to->n_admins = from->admins.n;
-    struct str *admins = arena_make_array(&settings->arena, struct str, from->admins.n + 1);
-    for (size_t i = 0; i < from->admins.n; i++)
-        admins[i] = keep(settings, from->admins.at[i]);
+    struct str *admins =
+        arena_make_array(&settings->arena, struct str, from->administrators.n + named->n + 1);
+    for (size_t i = 0; i < from->administrators.n; i++)
+        admins[to->n_admins++] = keep(settings, from->administrators.at[i]);
+    for (size_t i = 0; i < named->n; i++) {
+        struct jid jid = jid_of_prepared(named->at[i]);
+        if (str_eq(jid.domain, to->name))
+            admins[to->n_admins++] = keep(settings, named->at[i]);
+    }
     to->admins = admins;
     to->registration = from->registration;
     to->change_password = config->registration.change_password;
@@ -70,13 +77,13 @@ static struct tokenizer_limits stream_limits(const struct config *config, size_t
     return limits;
 }
 
-struct im_settings *server_settings(const struct config *config)
+struct im_settings *server_settings(const struct config *config, const struct config_list *named)
 {
     struct im_settings *settings = im_settings_new();
     struct im_domain *domains =
         arena_make_array(&settings->arena, struct im_domain, config->n_domains);
     for (size_t i = 0; i < config->n_domains; i++)
-        read_domain(settings, config, &config->domains[i], &domains[i]);
+        read_domain(settings, config, named, &config->domains[i], &domains[i]);
     settings->domains = domains;
     settings->n_domains = config->n_domains;
     settings->conn = conn_limits_default;
@@ -143,6 +150,7 @@ void server_guard_config(const struct config *config, struct guard_config *out)
         .conviction_us = config->guard.conviction_us,
         .restriction_us = config->guard.restriction_us,
         .memory = config->guard.memory,
+        .defangs = true, // im/gate.c does
         .senders_open = (uint32_t)config->guard.senders_open,
         .lessons_per_day = (uint32_t)config->guard.lessons_per_day,
     };

@@ -8,8 +8,8 @@
 #include "guard/guard.h"
 #include "im/settings.h"
 
-/* One reference for the caller. */
-struct im_settings *server_settings(const struct config *config);
+/* One reference for the caller.  named: administrators beside those of the configuration. */
+struct im_settings *server_settings(const struct config *config, const struct config_list *named);
 
 /* The section guard, as the guard wants it. */
 void server_guard_config(const struct config *config, struct guard_config *out);

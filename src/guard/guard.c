@@ -579,6 +579,16 @@ void guard_tick(struct guard *guard, int64_t now_us, struct guard_word *word)
     guard_take(guard, &event, word);
 }
 
+bool guard_is_holding(const struct guard *guard, uint64_t message)
+{
+    LIST_EACH(&guard->holds, struct hold, link, hold)
+    {
+        if (hold->message == message)
+            return true;
+    }
+    return false;
+}
+
 int64_t guard_next_us(const struct guard *guard)
 {
     const struct hold *first = LIST_FIRST(&guard->holds, struct hold, link);

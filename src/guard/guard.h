@@ -287,6 +287,9 @@ int64_t guard_next_us(const struct guard *guard);
 uint64_t guard_convicted(const struct guard *guard, const struct lure_key *keys, size_t n_keys,
                          int64_t now_us);
 
+/* Whether a held message still waits for its release or return. */
+bool guard_is_holding(const struct guard *guard, uint64_t message);
+
 /* ---- Keeping --------------------------------------------------------------------------------- */
 
 void guard_event_write(struct buf *out, const struct guard_event *event);

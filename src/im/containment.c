@@ -32,6 +32,7 @@ enum {
     COPIES_A_PAGE = 200,
     HOLDING_MOST = 1000000,
     ORDER_TEXT_MOST = 4096,
+    RECORDS_A_PAGE = 1000,
 };
 
 // A message between the guard's word "hold" and the commit of its record: orders wait for that.
@@ -306,6 +307,18 @@ static void let_go(struct gate *gate, uint64_t message, bool rejects, enum reaso
     going->get.request.home = loop_mailbox(gate->loop);
     going->get.request.done = record_is_there;
     store_record_get(gate->service->store, &going->get);
+}
+
+// Without an order: delivered, unless its incident was convicted meanwhile.
+static void let_go_by_guard(struct gate *gate, uint64_t message, uint64_t incident)
+{
+    struct arena arena;
+    struct incident found;
+    arena_init(&arena, (size_t)1 << 30);
+    bool convicted = incident != 0 && guard_incident(gate->guard, incident, &arena, &found) == OK &&
+                     found.state == INCIDENT_CONVICTED;
+    arena_done(&arena);
+    let_go(gate, message, convicted, convicted ? REASON_CONVICTED : REASON_CLEARED, incident);
 }
 
 static void order_held(struct gate *gate, const struct order *order)
@@ -690,19 +703,15 @@ static void retract(struct gate *gate, const struct order *order)
 static bool read_kept(const struct store_record *record, struct order *order)
 {
     struct str rest = record->value;
-    struct str undo = str_cut(&rest, ' '), incident = str_cut(&rest, ' '),
-               hex = str_cut(&rest, ' ');
-    uint64_t number;
+    struct str undo = str_cut(&rest, ' '), incident = str_cut(&rest, ' ');
+    struct str hex = str_cut(&rest, ' ');
     *order = (struct order){.kind = ORDER_RETRACT, .shown = rest.at != NULL ? rest : STR_EMPTY};
     order->undo = str_eq(undo, STR("1"));
-    if (str_to_u64(record->key, 0, UINT64_MAX, &number) != OK ||
-        str_to_u64(incident, 0, UINT64_MAX, &order->incident) != OK ||
-        hex.len != 2 * sizeof order->key.bytes ||
-        sodium_hex2bin(order->key.bytes, sizeof order->key.bytes, hex.at, hex.len, NULL, NULL,
-                       NULL) != 0)
-        return false;
-    order->number = number;
-    return true;
+    return str_to_u64(record->key, 0, UINT64_MAX, &order->number) == OK &&
+           str_to_u64(incident, 0, UINT64_MAX, &order->incident) == OK &&
+           hex.len == 2 * sizeof order->key.bytes &&
+           sodium_hex2bin(order->key.bytes, sizeof order->key.bytes, hex.at, hex.len, NULL, NULL,
+                          NULL) == 0;
 }
 
 /* ---- The door for orders ---- */
@@ -711,12 +720,10 @@ static void tell_operator(struct gate *gate, const struct order *order)
 {
     log_event(LOG_WARNING, "incident", "incident=%" PRIu64 " reason=%s undo=%d", order->incident,
               reason_name(order->reason), order->undo);
-    struct desk *desk = desk_of(gate->service->homes.at[0]);
-    struct im_settings *settings = im_settings_ref(desk->settings);
+    const struct im_settings *settings = gate->settings;
     for (size_t i = 0; i < settings->n_domains; i++)
         for (size_t a = 0; a < settings->domains[i].n_admins; a++)
             tell(gate, order, settings->domains[i].admins[a], NOTICE_OPERATOR);
-    im_settings_unref(&settings);
 }
 
 void containment_carry_out(struct gate *gate, const struct order *order)
@@ -751,12 +758,9 @@ void containment_carry_out(struct gate *gate, const struct order *order)
     }
 }
 
-enum err containment_open(struct gate *gate, struct why *why)
+static enum err resume_retractions(struct gate *gate, struct why *why)
 {
-    gate->containment = calloc(1, sizeof *gate->containment);
-    must(gate->containment != NULL);
-    table_init(&gate->containment->holding, HOLDING_MOST);
-    struct store_record_list list = {.kind = STORE_ORDER, .most = 10000};
+    struct store_record_list list = {.kind = STORE_ORDER, .most = RECORDS_A_PAGE};
     store_record_list(gate->service->store, &list);
     enum err e = store_wait(&list.request);
     for (uint32_t i = 0; e == OK && i < list.n; i++) {
@@ -768,6 +772,50 @@ enum err containment_open(struct gate *gate, struct why *why)
         why_say(why, e, "the guard's orders could not be read: %s", err_name(e));
     store_release(&list.request);
     return e;
+}
+
+// A crash between the guard's order and its carrying out, or between the record and the event that
+// made it, leaves a message that was acknowledged and that nobody would ever release.
+static enum err release_forgotten(struct gate *gate, struct why *why)
+{
+    enum err e = OK;
+    char after[24] = "";
+    for (bool more = true; e == OK && more;) {
+        struct store_record_list list = {
+            .kind = STORE_HELD, .after_key = str_of(after), .most = RECORDS_A_PAGE};
+        store_record_list(gate->service->store, &list);
+        e = store_wait(&list.request);
+        more = e == OK && list.more;
+        for (uint32_t i = 0; e == OK && i < list.n; i++) {
+            uint64_t message, incident = 0;
+            if (str_to_z(list.records[i].key, after, sizeof after) != OK ||
+                str_to_u64(list.records[i].key, 0, UINT64_MAX, &message) != OK)
+                continue;
+            if (str_to_u64(list.records[i].group, 0, UINT64_MAX, &incident) != OK)
+                incident = 0;
+            if (!guard_is_holding(gate->guard, message))
+                let_go_by_guard(gate, message, incident);
+        }
+        store_release(&list.request);
+    }
+    if (e != OK)
+        why_say(why, e, "held messages could not be read: %s", err_name(e));
+    return e;
+}
+
+void containment_replayed(struct gate *gate, const struct order *order)
+{
+    if (order->kind == ORDER_RETRACT)
+        retract(gate, order);
+}
+
+enum err containment_open(struct gate *gate, struct why *why)
+{
+    gate->containment = calloc(1, sizeof *gate->containment);
+    must(gate->containment != NULL);
+    table_init(&gate->containment->holding, HOLDING_MOST);
+    enum err e = resume_retractions(gate, why);
+    return e == OK ? release_forgotten(gate, why) : e;
 }
 
 void containment_close(struct gate *gate)

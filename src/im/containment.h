@@ -14,8 +14,12 @@
 
 struct gate;
 
-/* At the start, before the thread runs: takes up retractions that a stop interrupted. */
+/* At the start, before the thread runs: takes up retractions that a stop interrupted, and lets go
+ * of held messages that the guard no longer waits for. */
 enum err containment_open(struct gate *gate, struct why *why) MUST_CHECK;
+/* An order of an event that was logged before the stop: what may not have been carried out then is
+ * carried out now.  After containment_open, before the thread runs. */
+void containment_replayed(struct gate *gate, const struct order *order);
 void containment_close(struct gate *gate);
 
 /* On the guard's thread: begins to carry out one order.  What takes longer goes on by mail and

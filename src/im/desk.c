@@ -167,6 +167,8 @@ static void take_settings(struct mail *mail)
 
 void service_set_settings(struct service *service, struct im_settings *settings)
 {
+    if (service->gate != NULL)
+        gate_set_settings(service->gate, settings);
     for (unsigned i = 0; i < service->homes.n; i++) {
         struct new_settings *news = calloc(1, sizeof *news);
         must(news != NULL);

@@ -153,6 +153,40 @@ bool gate_message(struct session *session, struct stanza *stanza, struct ticket 
 
 /* ---- The guard has spoken ---- */
 
+// What a warning keeps: words, with every link in them made dead, and what belongs to the
+// conversation.  Everything else that could be opened goes.
+static struct stanza *make_dead(const struct judging *judging)
+{
+    static const struct str kept[] = {NS_CHATSTATES, NS_RECEIPTS, NS_SID, NS_HINTS, NS_MARKERS};
+    const struct stanza *old = judging->stanza;
+    struct stanza *dead = stanza_make(old->kind, old->type, &old->from, &old->to, old->id);
+    dead->arena.ceiling = JUDGING_MOST;
+    if (old->lang.len > 0) {
+        dead->lang = arena_str(&dead->arena, old->lang);
+        element_set_ns(&dead->arena, dead->root, NS_XML, STR("lang"), dead->lang);
+    }
+    ELEMENT_EACH(old->root, child)
+    {
+        bool is_text = str_eq(child->ns, NS_CLIENT);
+        bool is_kept = is_text;
+        for (size_t i = 0; i < COUNT_OF(kept); i++)
+            is_kept = is_kept || str_eq(child->ns, kept[i]);
+        struct element *copy;
+        if (!is_kept || element_copy(&dead->arena, child, &copy) != OK)
+            continue;
+        struct str words = child->text;
+        if (is_text && words.len > 0) {
+            if (lure_defang(judging->gate->rules, &dead->arena, words, &words) != OK)
+                continue;
+            copy = element_new(&dead->arena, NS_CLIENT, arena_str(&dead->arena, child->name));
+            element_add_text(&dead->arena, copy, arena_str(&dead->arena, words));
+        }
+        element_add(dead->root, copy);
+    }
+    stanza_seal(dead);
+    return dead;
+}
+
 static void refuse(struct judging *judging)
 {
     struct session *session = session_find(judging->home, judging->session);
@@ -193,6 +227,11 @@ void gate_judged(struct mail *mail)
     struct judging *judging = CONTAINER_OF(mail, struct judging, mail);
     switch (judging->observes ? VERDICT_DELIVER : judging->verdict) {
     case VERDICT_DELIVER:
+        if (judging->defang && !judging->observes) {
+            struct stanza *dead = make_dead(judging);
+            stanza_unref(&judging->stanza);
+            judging->stanza = dead;
+        }
         message_accept(judging->account, judging->session, judging->stanza, judging->ticket, 0,
                        judging->at_us);
         judging_free(judging);

@@ -20,8 +20,11 @@ struct guard_config;
 
 /* The guard, with its state brought back from the store (snapshot, then the events since).
  * clock_rate: tests only, else 1. */
-enum err gate_new(struct service *service, const struct guard_config *config, uint64_t seed,
-                  double clock_rate, struct gate **out, struct why *why) MUST_CHECK;
+enum err gate_new(struct service *service, struct im_settings *settings,
+                  const struct guard_config *config, uint64_t seed, double clock_rate,
+                  struct gate **out, struct why *why) MUST_CHECK;
+/* From any thread: these settings from now on. */
+void gate_set_settings(struct gate *gate, struct im_settings *settings);
 /* Starts its thread; the homes exist. */
 enum err gate_start(struct gate *gate, struct why *why) MUST_CHECK;
 /* Ends its thread.  What others still have for it is run by gate_turn, on the caller's thread. */
@@ -31,6 +34,10 @@ void gate_turn(struct gate *gate);
 bool gate_is_idle(const struct gate *gate);
 /* Takes a last snapshot; the workers have ended, the store has nothing in hand for it. */
 void gate_free(struct gate **gate);
+
+/* What the guard has seen, at most a second old; any thread. */
+struct guard_state;
+void gate_state(struct gate *gate, struct guard_state *out, size_t *n_waiting);
 
 /* True when the gate keeps the message: it will go on with message_accept, or has refused it. */
 bool gate_message(struct session *session, struct stanza *stanza, struct ticket *ticket);

@@ -28,6 +28,11 @@ struct gate {
     int64_t snapshot_us; // loop time of the last one
     bool snapshot_busy;
     struct containment *containment;
+    struct im_settings *settings;      // replaced by mail at a reload
+    pthread_mutex_t state_lock;        // "guard-state": taken once a second, and by metrics
+    struct guard_state state;          // a copy
+    int64_t state_us;                  // loop time of it
+    struct list replayed;              // orders of events since the last snapshot, at the start
     atomic_uint_fast64_t next_message; // numbers of judged messages; any thread
 };
 
@@ -53,6 +58,7 @@ struct judging {
     enum verdict verdict;
     enum reason reason;
     uint64_t incident;
+    bool defang;                  // deliver it with its links made dead
     struct store_record_put held; // when it is to be held: kept before it is acknowledged
     struct buf held_value;
 };

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/must.h"
 #include "im/containment.h"
+#include "route/own.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -152,6 +153,25 @@ static void set_tick(struct gate *gate)
     loop_timer_set(gate->loop, &gate->tick, wait_us > 0 ? wait_us : 1, on_tick);
 }
 
+static void copy_state(struct gate *gate)
+{
+    int64_t now_us = loop_now_us(gate->loop);
+    if (gate->state_us != 0 && now_us - gate->state_us < SECOND_US)
+        return;
+    gate->state_us = now_us;
+    pthread_mutex_lock(&gate->state_lock);
+    guard_state(gate->guard, &gate->state);
+    pthread_mutex_unlock(&gate->state_lock);
+}
+
+void gate_state(struct gate *gate, struct guard_state *out, size_t *n_waiting)
+{
+    pthread_mutex_lock(&gate->state_lock);
+    *out = gate->state;
+    pthread_mutex_unlock(&gate->state_lock);
+    *n_waiting = mailbox_waiting(loop_mailbox(gate->loop));
+}
+
 void gate_take(struct gate *gate, struct guard_event *event, struct guard_word *word, bool observes)
 {
     int64_t began_us = clock_now_us();
@@ -172,6 +192,7 @@ void gate_take(struct gate *gate, struct guard_event *event, struct guard_word *
     if (took_us > ALARM_US)
         log_event(LOG_WARNING, "guard-slow", "microseconds=%" PRId64, took_us);
     snapshot_if_due(gate);
+    copy_state(gate);
     set_tick(gate);
 }
 
@@ -200,6 +221,7 @@ void gate_judge(struct mail *mail)
     judging->verdict = word.verdict;
     judging->reason = word.reason;
     judging->incident = word.incident;
+    judging->defang = word.defang;
     judging->stanza->calm = word.calm;
     if (word.verdict == VERDICT_HOLD && !judging->observes)
         containment_will_hold(gate, judging->sending.message);
@@ -252,6 +274,38 @@ void gate_note_report(struct mail *mail)
 
 /* ---- The thread's life ---- */
 
+// Events were logged before their orders were carried out: these may be half done.
+struct replayed {
+    struct link link;
+    struct order order; // its texts in own memory
+};
+
+static void keep_orders(struct gate *gate, const struct guard_word *word)
+{
+    for (size_t i = 0; i < word->n_orders; i++) {
+        if (word->orders[i].kind != ORDER_RETRACT)
+            continue;
+        struct replayed *replayed = calloc(1, sizeof *replayed);
+        must(replayed != NULL);
+        replayed->order = word->orders[i];
+        replayed->order.shown = own_str(word->orders[i].shown);
+        replayed->order.who = STR_EMPTY;
+        list_add_last(&gate->replayed, &replayed->link);
+    }
+}
+
+static void carry_out_replayed(struct gate *gate)
+{
+    LIST_EACH(&gate->replayed, struct replayed, link, replayed)
+    {
+        list_leave(&replayed->link);
+        if (gate->containment != NULL)
+            containment_replayed(gate, &replayed->order);
+        own_str_free(&replayed->order.shown);
+        free(replayed);
+    }
+}
+
 static enum err replay_page(struct gate *gate, bool *more, struct why *why)
 {
     struct store_event_read read = {.after = (int64_t)guard_number(gate->guard),
@@ -267,9 +321,10 @@ static enum err replay_page(struct gate *gate, bool *more, struct why *why)
         arena_init(&arena, WORD_MOST);
         guard_word_init(&word, &arena);
         e = guard_event_read(&arena, read.events[i].blob, &event);
-        if (e == OK)
+        if (e == OK) {
             guard_take(gate->guard, &event, &word);
-        else
+            keep_orders(gate, &word);
+        } else
             why_say(why, e, "event %" PRId64 " of the guard's log is damaged",
                     read.events[i].number);
         arena_done(&arena);
@@ -308,12 +363,16 @@ static void *run(void *context)
     return NULL;
 }
 
-enum err gate_new(struct service *service, const struct guard_config *config, uint64_t seed,
-                  double clock_rate, struct gate **out, struct why *why)
+enum err gate_new(struct service *service, struct im_settings *settings,
+                  const struct guard_config *config, uint64_t seed, double clock_rate,
+                  struct gate **out, struct why *why)
 {
     struct gate *gate = calloc(1, sizeof *gate);
     must(gate != NULL);
     gate->service = service;
+    gate->settings = im_settings_ref(settings);
+    list_init(&gate->replayed);
+    pthread_mutex_init(&gate->state_lock, NULL);
     gate->clock_rate = clock_rate;
     gate->born_us = clock_wall_us();
     gate->snapshot_us = clock_now_us();
@@ -325,12 +384,39 @@ enum err gate_new(struct service *service, const struct guard_config *config, ui
         e = bring_back(gate, config, seed, why);
     if (e == OK)
         e = containment_open(gate, why);
+    carry_out_replayed(gate);
+    if (e == OK)
+        guard_state(gate->guard, &gate->state);
     if (e != OK) {
         gate_free(&gate);
         return e;
     }
     *out = gate;
     return OK;
+}
+
+struct new_settings {
+    struct mail mail;
+    struct gate *gate;
+    struct im_settings *settings;
+};
+
+static void take_settings(struct mail *mail)
+{
+    struct new_settings *news = CONTAINER_OF(mail, struct new_settings, mail);
+    im_settings_unref(&news->gate->settings);
+    news->gate->settings = news->settings;
+    free(news);
+}
+
+void gate_set_settings(struct gate *gate, struct im_settings *settings)
+{
+    struct new_settings *news = calloc(1, sizeof *news);
+    must(news != NULL);
+    news->mail.run = take_settings;
+    news->gate = gate;
+    news->settings = im_settings_ref(settings);
+    loop_post(gate->loop, &news->mail);
 }
 
 enum err gate_start(struct gate *gate, struct why *why)
@@ -383,6 +469,8 @@ void gate_free(struct gate **gate)
     loop_timer_cancel(&g->tick);
     guard_free(&g->guard);
     lure_rules_free(&g->rules);
+    im_settings_unref(&g->settings);
+    pthread_mutex_destroy(&g->state_lock);
     if (g->loop != NULL)
         loop_free(&g->loop);
     free(g);

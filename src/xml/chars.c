@@ -1,3 +1,6 @@
+/*
+ * What each byte may be in XML, as one table: a tag is read by a load and a test a byte.
+ */
 #include "xml/chars_internal.h"
 
 #include "xml/element.h"

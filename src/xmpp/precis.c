@@ -1,3 +1,7 @@
+/*
+ * PRECIS (RFC 8264, 8265) on ICU: what is prepared, folded, composed or refused when a name is not
+ * plain ASCII.  There is no C library for it in Debian.
+ */
 #include "xmpp/precis_internal.h"
 
 #include "base/must.h"

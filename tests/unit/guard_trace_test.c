@@ -38,13 +38,15 @@ static bool load(void)
     static char line[65536];
     size_t room = 0;
     while (fgets(line, sizeof line, trace) != NULL) {
-        unsigned from, to;
-        long long at;
-        if (sscanf(line, "%u %u %lld", &from, &to, &at) != 3)
-            continue;
+        struct str rest = str_trim(str_of(line));
+        uint64_t from, to, at;
+        if (str_to_u64(str_cut(&rest, '\t'), 0, UINT32_MAX, &from) != OK ||
+            str_to_u64(str_cut(&rest, '\t'), 0, UINT32_MAX, &to) != OK ||
+            str_to_u64(rest, 0, INT32_MAX, &at) != OK)
+            continue; // the heading
         if (n_steps == room)
             steps = realloc(steps, (room = 2 * room + 1024) * sizeof *steps);
-        steps[n_steps++] = (struct step){from, to, (int64_t)at * 1000000};
+        steps[n_steps++] = (struct step){(unsigned)from, (unsigned)to, (int64_t)at * 1000000};
     }
     room = 0;
     while (fgets(line, sizeof line, lines) != NULL) {
