@@ -110,7 +110,6 @@ class Sender(threading.Thread):
             self.client.acked = h
         elif local(element) == "message":
             self.ledger.arrived(self.client.user, element)
-            self.client.handled += 1
 
 
 class Receiver(threading.Thread):
@@ -149,7 +148,6 @@ def collect(server, name, ledger, place):
         assert answer.get("type") == "result", xmpp.show(answer)
         kept, client.inbox = client.inbox, []
         for stanza in kept:
-            client.handled += xmpp.space(stanza) == xmpp.NS_CLIENT
             result = stanza.find("{urn:xmpp:mam:2}result")
             if result is not None:
                 place[name] = result.get("id")

@@ -408,7 +408,8 @@ class Dialogue:
         if act in ("restarts", "is killed"):
             if act == "restarts":
                 self.settle()
-                assert self.server.stop() == 0
+                status = self.server.stop()
+                assert status == 0, f"it ended with {status}:\n{self.server.log_tail(3000)}"
             else:
                 self.server.kill()
             # whoever was connected is no more; who does not come back is not asked again

@@ -7,6 +7,7 @@ like.  Spec: RFC 6120, 5802, 7677, 9266, XEP-0198.
 """
 
 import base64
+import collections
 import hashlib
 import hmac
 import os
@@ -332,7 +333,8 @@ class Client(Stream):
     """A stream that is logged in and bound.
 
     sm: asks for stream management.  acks: answers each <r/>.  Acknowledgements are taken out of
-    the inbox: .acked is the last h of the server, .handled our own count.
+    the inbox: .acked is the last h of the server, .handled our own count: of what came until the
+    first stanza that the test has not looked at yet.
     """
 
     def __init__(self, server, user, password, resource=None, mechanism="SCRAM-SHA-256",
@@ -342,8 +344,10 @@ class Client(Stream):
         self.user, self.password, self.acks = user, password, acks
         self.sm_id = None
         self.sm_on = False
-        self.acked = self.handled = self.n_sent = 0
+        self.acked = self.n_sent = 0
+        self.start_counting(0)
         self.n_asked = 0
+        self.questions = set()  # ids of our own, whose answers are nobody's business
         if direct:
             self.secure(alpn="xmpp-client")
         else:
@@ -370,14 +374,35 @@ class Client(Stream):
         self.write(f"<enable xmlns='{NS_SM}'{wish}/>")
         answer = self.read_only("enabled")
         self.sm_on, self.sm_id = True, answer.get("id")
-        self.handled = self.acked = self.n_sent = 0
+        self.acked = self.n_sent = 0
+        self.start_counting(0)
         return answer
+
+    def start_counting(self, handled):
+        self.n_handled = handled
+        self.coming = collections.deque(e for e in self.inbox if space(e) == NS_CLIENT)
+        self.aside = []  # taken out of the inbox for a moment
+
+    def _feed(self, data):
+        known = len(self.inbox)
+        super()._feed(data)
+        if known <= len(self.inbox) and hasattr(self, "coming"):
+            self.coming.extend(e for e in self.inbox[known:] if space(e) == NS_CLIENT)
+
+    @property
+    def handled(self):
+        unread = next((e for e in self.aside + self.inbox if space(e) == NS_CLIENT), None)
+        while self.coming and self.coming[0] is not unread:
+            self.coming.popleft()
+            self.n_handled += 1
+        return self.n_handled
 
     @classmethod
     def resume(cls, server, old, h=None, **login):
         """A new connection that takes over old's session; (client, answer)."""
         new = cls(server, old.user, old.password, bind=False, **login)
-        new.handled = old.handled
+        new.start_counting(old.handled)
+        new.questions |= old.questions
         new.write(f"<resume xmlns='{NS_SM}' previd={quoteattr(old.sm_id)} "
                   f"h='{old.handled if h is None else h}'/>")
         answer = new.read_only("resumed", "failed")
@@ -412,30 +437,27 @@ class Client(Stream):
                 if self.acks:
                     self.write(f"<a xmlns='{NS_SM}' h='{self.handled}'/>")
             else:
-                if space(element) == NS_CLIENT:
-                    self.handled += 1
                 return element
 
     def ask(self, kind, payload, to=None, id=None):
         """An IQ and its answer; whatever came in between stays in the inbox, in order."""
         id = id or "q" + secrets.token_hex(6)
         to = f" to={quoteattr(to)}" if to else ""
+        self.questions.add(id)
         self.send(f"<iq type='{kind}' id='{id}'{to}>{payload}</iq>")
         return self.answer(id)
 
     def answer(self, id, timeout=None):
-        kept = []
         try:
             while True:
                 element = self.stanza(timeout)
                 if local(element) == "iq" and element.get("id") == id \
                         and element.get("type") in ("result", "error"):
                     return element
-                kept.append(element)
+                self.aside.append(element)
         finally:
-            # counted already: put back in a way that stanza() does not count them twice
-            self.handled -= sum(space(e) == NS_CLIENT for e in kept) if self.sm_on else 0
-            self.inbox[:0] = kept
+            self.inbox[:0] = self.aside
+            self.aside = []
 
     def fence(self):
         """Returns when the server is done with all that was sent here before.
@@ -465,16 +487,15 @@ class Client(Stream):
         """Everything that has come once the server is done with what was sent here."""
         self.fence()
         got, self.inbox = self.inbox, []
-        if self.sm_on:
-            self.handled += sum(space(e) == NS_CLIENT for e in got)
-            got = [e for e in got if space(e) != NS_SM]
-        return got
+        # a resumed session is sent old answers again: those to ask() are of no interest
+        return [e for e in got if not (self.sm_on and space(e) == NS_SM)
+                and not (local(e) == "iq" and e.get("type") == "result"
+                         and e.get("id") in self.questions)]
 
     def wait_acked(self, h, timeout=None):
         """Asks for and waits for the server's acknowledgement of h stanzas."""
         until = time.monotonic() + (PATIENCE if timeout is None else timeout)
         self.write(f"<r xmlns='{NS_SM}'/>")
-        kept = []
         while self.acked < h:
             if time.monotonic() > until:
                 raise TimeoutError(f"acknowledged {self.acked} of {h}")
@@ -482,5 +503,6 @@ class Client(Stream):
             if element.tag == f"{{{NS_SM}}}a":
                 self.acked = int(element.get("h"))
             else:
-                kept.append(element)
-        self.inbox[:0] = kept
+                self.aside.append(element)
+        self.inbox[:0] = self.aside
+        self.aside = []
