@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/must.h"
+#include "im/adhoc.h"
 #include "im/caps.h"
 #include "im/feature.h"
 #include "im/gate.h"
@@ -145,6 +146,7 @@ void desk_free(struct desk **desk)
         return;
     home_free(&d->home);
     caps_cache_free(&d->caps);
+    adhoc_book_free(&d->adhoc);
     im_settings_unref(&d->settings);
     free(d);
 }

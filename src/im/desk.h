@@ -9,6 +9,7 @@
 #include "net/kitchen.h"
 #include "route/home.h"
 
+struct adhoc_book;
 struct caps_cache;
 struct login_slowdown;
 struct gate;
@@ -35,6 +36,7 @@ struct desk {
     struct stream_policy policy;  // for streams of this worker
     struct list clients;          // connections on this worker
     struct caps_cache *caps;      // im/caps.h; NULL until the first
+    struct adhoc_book *adhoc;     // im/adhoc.h; NULL until the first
     struct list activities;       // im/activity.c
     struct timer activity_timer;
     struct desk_counters {

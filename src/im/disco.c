@@ -1,6 +1,7 @@
 #include "im/disco.h"
 
 #include "base/must.h"
+#include "im/adhoc.h"
 #include "im/caps_text.h"
 
 #include <stdlib.h>
@@ -120,6 +121,8 @@ static void info(struct asked *asked)
         asked_error(&asked, STANZA_SERVICE_UNAVAILABLE, NULL); // section 8: as if it were not
         return;
     }
+    if (has_node && adhoc_info(asked, node))
+        return;
     struct element *query;
     if (asked->where == ASKED_ACCOUNT) {
         if (has_node) {
@@ -146,6 +149,8 @@ static void items(struct asked *asked)
     struct str node = element_attr(asked->payload, STR("node"));
     if (asked->where == ASKED_ACCOUNT && !asked_may_see(asked))
         asked_error(&asked, STANZA_SERVICE_UNAVAILABLE, NULL);
+    else if (node.at != NULL && adhoc_items(asked, node))
+        return; // it answers
     else if (node.at != NULL && node.len > 0)
         asked_error(&asked, STANZA_ITEM_NOT_FOUND, NULL);
     else

@@ -4,6 +4,7 @@
  */
 #include "im/feature.h"
 
+#include "im/adhoc.h"
 #include "im/archive.h"
 #include "im/blocking.h"
 #include "im/caps.h"
@@ -41,6 +42,7 @@ const struct feature *const features[] = {
     &feature_vcard,
     &feature_registration,
     &feature_session_request,
+    &feature_adhoc,
     &feature_caps, // last: what it sends in another's place has passed all others
     NULL,
 };

@@ -26,7 +26,8 @@ phone; every session is somebody of his own, `romeo` is one with a resource the 
                                         nonsense`: with an id that never was)
     romeo binds                         on the stream of a failed resumption, and becomes available
     romeo logs in with PASSWORD         on a new connection, which ends at once
-    romeo fails to log in               with the password all test accounts have
+    romeo fails to log in               with the password all test accounts have; `with CONDITION`:
+                                        other than not-authorized
     romeo is acked up to 3              waits until the server's h is 3
     romeo acks | acks 5                 sends <a/>, with his count or this one
     romeo asks                          sends <r/>
@@ -522,11 +523,11 @@ class Dialogue:
     def logs_in(self, actor, step, password):
         self.server.connect(self.account(actor), password=password).close()
 
-    def fails_to_log_in(self, actor, step):
+    def fails_to_log_in(self, actor, step, condition=None):
         try:
             self.server.connect(self.account(actor)).close()
         except xmpp.LoginFailed as failed:
-            assert failed.condition == "not-authorized", str(failed)
+            assert failed.condition == (condition or "not-authorized"), str(failed)
             return
         raise AssertionError("he is let in")
 
@@ -575,7 +576,7 @@ class Dialogue:
         (r"cannot resume( nonsense)?", cannot_resume),
         (r"binds", binds),
         (r"logs in with (.+)", logs_in),
-        (r"fails to log in", fails_to_log_in),
+        (r"fails to log in(?: with ([\w-]+))?", fails_to_log_in),
         (r"is closed after (.+)", is_closed_after),
         (r"is disconnected", is_disconnected),
         (r"is acked up to (\d+)", is_acked),
