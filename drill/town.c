@@ -81,7 +81,7 @@ struct town {
     struct loop *loop;
     struct client_pool *pool;
     struct person *people;
-    uint32_t n_people, n_started, n_online, n_refused;
+    uint32_t n_people, n_started, n_online;
     uint64_t n_friends; // of all people
     struct table names;
     struct ledger ledger;

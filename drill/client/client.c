@@ -55,7 +55,6 @@ struct client {
     const struct client_events *events;
     void *owner;
     char *user, *password, *resource; // one block
-    char *jid;                        // NULL before binding
 
     struct wire *wire; // NULL when not connected
     bool secure, authenticated, online, leaving;
@@ -73,7 +72,7 @@ struct client {
     // XEP-0198
     bool counting, offered;
     char *session; // id for resumption; NULL when there is none
-    uint32_t h_in, h_acked;
+    uint32_t h_in;
     uint64_t n_sent, n_acked; // stanzas of this session; h is n modulo 2^32
     uint64_t base;            // added to numbers of this session: those told to the owner
     struct unacked *oldest, *newest;
@@ -255,7 +254,6 @@ static void destroy(struct client *client)
     client->pool->n_clients--;
     forget_unacked(client);
     free(client->user);
-    free(client->jid);
     free(client->session);
     free(client);
 }
@@ -303,7 +301,6 @@ static void answer_request(struct client *client)
     struct buf *out = begin(client);
     buf_printf(out, "<a xmlns='urn:xmpp:sm:3' h='%u'/>", client->h_in);
     finish(client);
-    client->h_acked = client->h_in;
 }
 
 uint64_t client_send(struct client *client, struct str stanza)
@@ -331,17 +328,12 @@ void client_request_ack(struct client *client)
         say(client, STR("<r xmlns='urn:xmpp:sm:3'/>"));
 }
 
-uint64_t client_n_unacked(const struct client *client)
-{
-    return client->n_sent - client->n_acked;
-}
-
 /* A new session counts from zero; the numbers that the owner knows go on. */
 static void begin_counting(struct client *client)
 {
     client->base += client->n_sent;
     client->n_sent = client->n_acked = 0;
-    client->h_in = client->h_acked = 0;
+    client->h_in = 0;
 }
 
 /* Sends again what was not acknowledged: in a resumed session everything, in a new one the
@@ -525,7 +517,7 @@ static void got_carbons(void *context, const struct element *answer)
 static void enable_counting(struct client *client, const struct element *enabled)
 {
     client->counting = true;
-    client->h_in = client->h_acked = 0;
+    client->h_in = 0;
     struct str id = element_attr(enabled, STR("id")), resume = element_attr(enabled, STR("resume"));
     free(client->session);
     client->session = NULL;
@@ -591,9 +583,6 @@ static void arrive_bound(struct client *client, const struct element *iq)
         end(client, "no resource was bound");
         return;
     }
-    free(client->jid);
-    client->jid = strndup(jid.at, jid.len);
-    must(client->jid != NULL);
     settle(client);
 }
 
@@ -859,7 +848,8 @@ void client_connect(struct client *client)
 
 void client_leave(struct client *client)
 {
-    client_forget_session(client);
+    free(client->session);
+    client->session = NULL;
     if (!client->online) {
         client_cut(client);
         return;
@@ -882,29 +872,7 @@ void client_cut(struct client *client)
     }
 }
 
-void client_forget_session(struct client *client)
-{
-    free(client->session);
-    client->session = NULL;
-}
-
-void client_pause(struct client *client, bool paused)
-{
-    if (client->wire != NULL)
-        wire_pause(client->wire, paused);
-}
-
 bool client_is_online(const struct client *client)
 {
     return client->online;
-}
-
-struct str client_jid(const struct client *client)
-{
-    return str_of(client->jid);
-}
-
-struct str client_user(const struct client *client)
-{
-    return str_of(client->user);
 }

@@ -67,23 +67,14 @@ void client_connect(struct client *client);
 void client_leave(struct client *client);
 /* Cuts the connection as a lost network would; the session may be resumed.  No event follows. */
 void client_cut(struct client *client);
-/* The next client_connect begins a new session. */
-void client_forget_session(struct client *client);
-/* Stops reading from the socket, or goes on. */
-void client_pause(struct client *client, bool paused);
 
 bool client_is_online(const struct client *client);
-/* The full JID that the server bound; empty before. */
-struct str client_jid(const struct client *client);
-struct str client_user(const struct client *client);
 
 /* Sends one stanza (any XML) and returns its number, counted from 1 within the session.  While
  * online; otherwise with keep_unacked it waits for the next login, without it is dropped. */
 uint64_t client_send(struct client *client, struct str stanza);
 /* Asks for an acknowledgement now. */
 void client_request_ack(struct client *client);
-/* Stanzas sent and not acknowledged. */
-uint64_t client_n_unacked(const struct client *client);
 
 typedef void client_answer_fn(void *context, const struct element *answer);
 /* Sends an IQ and calls answered with its result or error, or with NULL when the stream ends

@@ -45,8 +45,7 @@ struct wire {
     struct buf out; // encrypted and not yet sent
     unsigned depth; // callbacks that are running
     bool freed;     // the owner let go within one of them
-    bool paused;
-    int refused; // errno of a connect() that failed at once
+    int refused;    // errno of a connect() that failed at once
 };
 
 static int bio_read(BIO *bio, char *out, size_t size, size_t *n)
@@ -186,7 +185,7 @@ static void flush(struct chore *chore)
     else if (errno != EAGAIN)
         fail(wire, strerror(errno));
     if (wire->state != CLOSED)
-        loop_watch(wire->loop, &wire->watch, !wire->paused, wire->out.len > 0);
+        loop_watch(wire->loop, &wire->watch, true, wire->out.len > 0);
     leave(wire);
 }
 
@@ -244,7 +243,7 @@ static void take(struct wire *wire, struct str raw)
 
 static void read_socket(struct wire *wire)
 {
-    while (wire->state != CLOSED && !wire->freed && !wire->paused) {
+    while (wire->state != CLOSED && !wire->freed) {
         ssize_t n = recv(wire->watch.fd, wire->tls->raw, RAW_SIZE, 0);
         if (n < 0 && errno == EINTR)
             continue;
@@ -354,21 +353,4 @@ void wire_send(struct wire *wire, struct str bytes)
     else if (SSL_write(wire->ssl, bytes.at, (int)bytes.len) <= 0)
         wire->out.overflowed = true; // said at the flush: nobody expects to be closed within a send
     loop_chore(wire->loop, &wire->flush);
-}
-
-size_t wire_unsent(const struct wire *wire)
-{
-    return wire->out.len;
-}
-
-int wire_fd(const struct wire *wire)
-{
-    return wire->watch.fd;
-}
-
-void wire_pause(struct wire *wire, bool paused)
-{
-    wire->paused = paused;
-    if (wire->state != CLOSED && wire->state != CONNECTING)
-        loop_watch(wire->loop, &wire->watch, !paused, wire->out.len > 0);
 }

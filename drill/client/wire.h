@@ -46,11 +46,5 @@ void wire_free(struct wire **wire);
 void wire_start_tls(struct wire *wire, struct str server_name);
 /* After opened only.  Copies. */
 void wire_send(struct wire *wire, struct str bytes);
-/* Bytes that the kernel has not taken yet. */
-size_t wire_unsent(const struct wire *wire);
-/* The kernel's identity of the connection is of use to tests that cut it. */
-int wire_fd(const struct wire *wire);
-/* Stops or goes on reading: a slow client. */
-void wire_pause(struct wire *wire, bool paused);
 
 #endif
