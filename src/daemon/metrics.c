@@ -88,6 +88,7 @@ static void say_counters(struct buf *out, const struct desk_counters *counters)
         COUNTER(stanza_errors, "Stanza errors sent."),
         COUNTER(sessions_ended, "Sessions that ended."),
         COUNTER(blocked_messages, "Stanzas refused by block lists."),
+        COUNTER(guard_passed, "Lures that passed because the guard did not answer in time."),
         COUNTER(carbons, "Copies to other devices."),
         COUNTER(archived, "Messages archived."),
         COUNTER(reports, "Contacts that people reported (XEP-0377)."),

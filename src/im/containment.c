@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/must.h"
 #include "base/random.h"
+#include "im/behind.h"
 #include "im/carbons.h"
 #include "im/gate_internal.h"
 #include "im/message.h"
@@ -34,6 +35,7 @@ enum {
     ORDER_TEXT_MOST = 4096,
     RECORDS_A_PAGE = 1000,
 };
+static const int64_t look_again_us = 3 * SECOND_US; // after the first walk through the copies
 
 // A message between the guard's word "hold" and the commit of its record: orders wait for that.
 struct holding {
@@ -44,7 +46,8 @@ struct holding {
 };
 
 struct containment {
-    struct table holding; // by number, as 8 bytes
+    struct table holding;   // by number, as 8 bytes
+    struct list retracting; // of struct retracting
 };
 
 /* ---- The audit record ---- */
@@ -220,7 +223,7 @@ struct letting_go {
     struct home *home; // of the sender
     bool rejects;
     enum reason reason;
-    uint64_t incident;
+    uint64_t incident, message;
     char key[24];
     int64_t at_us;
     struct stanza *stanza;
@@ -255,9 +258,13 @@ static void go_on(struct account_waiter *waiter, struct account *account)
         struct str lang = account->state == ACCOUNT_READY ? lang_of(account) : STR_EMPTY;
         containment_refuse(going->home, going->stanza, lang, going->reason, going->incident);
     } else {
+        struct session *session =
+            session_by_resource(account, going->stanza->from.resource); // has it: needs no carbon
         gate_stamp(going->gate, going->stanza);
-        message_accept(account, 0, going->stanza, ticket, ROUTED_HELD, going->at_us);
+        message_accept(account, session != NULL ? session->id : 0, going->stanza, ticket,
+                       ROUTED_HELD, going->at_us);
     }
+    behind_let_go(account, jid_bare(&going->stanza->to), going->message);
     ticket_unref(&ticket);
 }
 
@@ -301,6 +308,7 @@ static void let_go(struct gate *gate, uint64_t message, bool rejects, enum reaso
     going->rejects = rejects;
     going->reason = reason;
     going->incident = incident;
+    going->message = message;
     snprintf(going->key, sizeof going->key, "%" PRIu64, message);
     going->get.kind = STORE_HELD;
     going->get.key = str_of(going->key);
@@ -418,6 +426,7 @@ void containment_refuse(struct home *home, const struct stanza *stanza, struct s
 // One copy, on its way to its owner's home.
 struct taking_back {
     struct mail mail;
+    struct link in_page; // retracting->found
     struct account_waiter waiter;
     struct gate *gate;
     struct home *home;
@@ -539,8 +548,11 @@ struct retracting {
     struct store_archive_withdraw withdraw;
     struct store_row rows[COPIES_A_PAGE];
     struct store_record_remove remove;
+    struct list found; // of struct taking_back: of this page
     int64_t after_id;
-    bool more;
+    bool more, again;
+    struct timer timer;
+    struct link link; // in containment->retracting
     uint64_t n_copies;
 };
 
@@ -575,13 +587,15 @@ static void send_for(struct retracting *retracting, const struct store_delivery 
     back->home = home_of(&gate->service->homes, back->owner.full);
     back->mail.run = at_owners_home;
     arena_done(&arena);
-    loop_post(back->home->loop, &back->mail);
+    list_add_last(&retracting->found, &back->in_page);
 }
 
 static void retracting_free(struct retracting *retracting)
 {
     log_event(LOG_NOTICE, "retracted", "incident=%" PRIu64 " order=%s copies=%" PRIu64,
               retracting->order.incident, retracting->key, retracting->n_copies);
+    list_leave(&retracting->link);
+    loop_timer_cancel(&retracting->timer);
     arena_done(&retracting->arena);
     free(retracting);
 }
@@ -604,6 +618,16 @@ static void finish(struct retracting *retracting)
 
 static void next_page(struct retracting *retracting);
 
+// Copies that were judged before the conviction and were on their way to the store while it was
+// looked through.
+static void look_again(struct timer *timer)
+{
+    struct retracting *retracting = CONTAINER_OF(timer, struct retracting, timer);
+    retracting->again = true;
+    retracting->after_id = 0;
+    next_page(retracting);
+}
+
 static void withdrawn(struct store_request *request)
 {
     struct retracting *retracting = CONTAINER_OF(request, struct retracting, withdraw.request);
@@ -611,10 +635,18 @@ static void withdrawn(struct store_request *request)
         log_event(LOG_ERROR, "copies-not-withdrawn", "incident=%" PRIu64 " error=%s",
                   retracting->order.incident, err_name(request->result));
     store_release(request);
+    // only now: who is given the spool meanwhile is not given these
+    LIST_EACH(&retracting->found, struct taking_back, in_page, back)
+    {
+        list_leave(&back->in_page);
+        loop_post(back->home->loop, &back->mail);
+    }
     if (retracting->more)
         next_page(retracting);
-    else
+    else if (retracting->order.undo || retracting->again)
         finish(retracting);
+    else
+        loop_timer_set(retracting->gate->loop, &retracting->timer, look_again_us, look_again);
 }
 
 static void page_is_there(struct store_request *request)
@@ -675,6 +707,8 @@ static struct retracting *retracting_new(struct gate *gate, const struct order *
     arena_init(&retracting->arena, ORDER_TEXT_MOST * 4);
     retracting->gate = gate;
     retracting->order = *order;
+    list_init(&retracting->found);
+    list_add_last(&gate->containment->retracting, &retracting->link);
     struct str shown = order->shown.len > ORDER_TEXT_MOST ? str_first(order->shown, ORDER_TEXT_MOST)
                                                           : order->shown;
     retracting->order.shown = arena_str(&retracting->arena, shown);
@@ -814,6 +848,7 @@ enum err containment_open(struct gate *gate, struct why *why)
     gate->containment = calloc(1, sizeof *gate->containment);
     must(gate->containment != NULL);
     table_init(&gate->containment->holding, HOLDING_MOST);
+    list_init(&gate->containment->retracting);
     enum err e = resume_retractions(gate, why);
     return e == OK ? release_forgotten(gate, why) : e;
 }
@@ -827,5 +862,9 @@ void containment_close(struct gate *gate)
     for (struct holding *h; (h = table_next(&containment->holding, &at)) != NULL;)
         free(h);
     table_done(&containment->holding);
+    // these only wait to look again: the next start takes them up
+    LIST_EACH(&containment->retracting, struct retracting, link, retracting)
+    if (timer_is_set(&retracting->timer))
+        retracting_free(retracting);
     free(containment);
 }

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/must.h"
 #include "im/adhoc.h"
+#include "im/behind.h"
 #include "im/caps.h"
 #include "im/feature.h"
 #include "im/gate.h"
@@ -135,6 +136,7 @@ void desk_close(struct desk *desk)
 {
     struct session *session;
     size_t at = 0;
+    behind_end(desk->home);
     while ((session = table_next(&desk->home->sessions, &at)) != NULL)
         session_end_with(session, STREAM_SYSTEM_SHUTDOWN, NULL);
 }

@@ -35,6 +35,7 @@ struct desk {
     struct im_settings *settings; // replaced by mail at a reload
     struct stream_policy policy;  // for streams of this worker
     struct list clients;          // connections on this worker
+    int64_t guard_alarm_us;       // loop time of the last line about an overloaded guard; 0: none
     struct caps_cache *caps;      // im/caps.h; NULL until the first
     struct adhoc_book *adhoc;     // im/adhoc.h; NULL until the first
     struct list activities;       // im/activity.c
@@ -44,7 +45,8 @@ struct desk {
         uint64_t messages_in, messages_delivered, messages_spooled, messages_refused;
         uint64_t presences_in, iqs_in, stanza_errors, sessions_ended;
         uint64_t blocked_messages, carbons, archived, reports;
-    } counters; // written by the worker; read by the metrics thread without order
+        uint64_t guard_passed; // lures and exposures that the guard was too slow for
+    } counters;                // written by the worker; read by the metrics thread without order
 };
 
 struct desk *desk_new(struct service *service, struct worker *worker, struct im_settings *settings);

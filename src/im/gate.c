@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/must.h"
+#include "im/behind.h"
 #include "im/containment.h"
 #include "im/lures.h"
 #include "im/message.h"
@@ -17,7 +18,13 @@
 enum {
     JUDGING_MOST = 128 << 20, // a stanza full of links, canonical forms included
     KEYS_MOST = STORE_LURES_MOST,
+    WAITING_MOST = 50000, // mails for the guard; beyond it what comes passes unseen
 };
+
+// Semantics, holding: how long others wait behind a held message, in the guard's time; and how long
+// a lure waits for a guard that does not answer.
+static const int64_t behind_us = 15 * SECOND_US, patience_us = 2 * SECOND_US,
+                     alarm_every_us = 10 * SECOND_US;
 
 int64_t gate_now_us(const struct gate *gate)
 {
@@ -34,8 +41,10 @@ static bool is_composing(const struct stanza *stanza)
 
 static void judging_free(struct judging *judging)
 {
-    struct session *session = session_find(judging->home, judging->session);
+    struct session *session =
+        judging->gone_on ? NULL : session_find(judging->home, judging->session);
     struct account *account = judging->account;
+    loop_timer_cancel(&judging->patience);
     stanza_unref(&judging->stanza);
     ticket_unref(&judging->ticket);
     buf_done(&judging->held_value);
@@ -105,6 +114,45 @@ static void describe(struct judging *judging, const struct pace *pace)
     };
 }
 
+// The guard can never stop the service: what it cannot look at in time passes, and the operator
+// hears of it.
+static void alarm_operator(struct desk *desk)
+{
+    int64_t now_us = loop_now_us(desk->home->loop);
+    desk->counters.guard_passed++;
+    if (desk->guard_alarm_us != 0 && now_us - desk->guard_alarm_us < alarm_every_us)
+        return;
+    desk->guard_alarm_us = now_us;
+    log_event(LOG_ERROR, "guard-overloaded", "passed=%llu waiting=%zu",
+              (unsigned long long)desk->counters.guard_passed,
+              mailbox_waiting(loop_mailbox(desk->service->gate->loop)));
+}
+
+static bool is_overloaded(const struct gate *gate)
+{
+    return mailbox_waiting(loop_mailbox(gate->loop)) > WAITING_MOST;
+}
+
+static void deliver(struct judging *judging)
+{
+    if (!behind_waits(judging->account, judging->session, judging->stanza, judging->ticket,
+                      judging->at_us))
+        message_accept(judging->account, judging->session, judging->stanza, judging->ticket, 0,
+                       judging->at_us);
+}
+
+static void no_answer(struct timer *timer)
+{
+    struct judging *judging = CONTAINER_OF(timer, struct judging, patience);
+    struct session *session = session_find(judging->home, judging->session);
+    judging->gone_on = true;
+    alarm_operator(desk_of(judging->home));
+    deliver(judging);
+    ticket_unref(&judging->ticket);
+    if (session != NULL)
+        session_unpause(session);
+}
+
 bool gate_message(struct session *session, struct stanza *stanza, struct ticket *ticket)
 {
     struct account *account = session->account;
@@ -146,6 +194,13 @@ bool gate_message(struct session *session, struct stanza *stanza, struct ticket 
     session_pause(session);
     describe(judging, &pace);
     stanza_seal(stanza);
+    if (is_overloaded(gate)) {
+        alarm_operator(desk);
+        deliver(judging);
+        judging_free(judging);
+        return true;
+    }
+    loop_timer_set(session->home->loop, &judging->patience, patience_us, no_answer);
     judging->mail.run = gate_judge;
     loop_post(gate->loop, &judging->mail);
     return true;
@@ -200,8 +255,10 @@ static void is_kept(struct store_request *request)
     struct judging *judging = CONTAINER_OF(request, struct judging, held.request);
     enum err e = request->result;
     store_release(request);
-    if (e != OK)
+    if (e != OK) {
         send_store_refusal(judging->home, judging->stanza, e);
+        behind_let_go(judging->account, judging->sending.receiver, judging->sending.message);
+    }
     containment_held(judging->gate, judging->sending.message, e == OK);
     judging_free(judging);
 }
@@ -210,6 +267,8 @@ static void is_kept(struct store_request *request)
 static void hold(struct judging *judging)
 {
     struct arena *arena = &judging->arena;
+    behind_hold(judging->account, judging->sending.receiver, judging->sending.message,
+                (int64_t)((double)behind_us / judging->gate->clock_rate));
     containment_write_held(&judging->held_value, judging->stanza, judging->at_us);
     judging->held.kind = STORE_HELD;
     judging->held.record.key =
@@ -225,15 +284,23 @@ static void hold(struct judging *judging)
 void gate_judged(struct mail *mail)
 {
     struct judging *judging = CONTAINER_OF(mail, struct judging, mail);
+    loop_timer_cancel(&judging->patience);
+    if (judging->gone_on) { // too late: it is a lesson only
+        if (judging->verdict == VERDICT_HOLD && !judging->observes)
+            containment_held(judging->gate, judging->sending.message, false);
+        judging_free(judging);
+        return;
+    }
+    judging->stanza->calm = judging->calm;
     switch (judging->observes ? VERDICT_DELIVER : judging->verdict) {
     case VERDICT_DELIVER:
         if (judging->defang && !judging->observes) {
             struct stanza *dead = make_dead(judging);
             stanza_unref(&judging->stanza);
             judging->stanza = dead;
+            dead->calm = judging->calm;
         }
-        message_accept(judging->account, judging->session, judging->stanza, judging->ticket, 0,
-                       judging->at_us);
+        deliver(judging);
         judging_free(judging);
         break;
     case VERDICT_HOLD:
@@ -260,6 +327,10 @@ void gate_exposed(struct account *account, const struct stanza *stanza)
     struct gate *gate = desk_of(account->home)->service->gate;
     if (gate == NULL || stanza->calm)
         return;
+    if (is_overloaded(gate)) {
+        alarm_operator(desk_of(account->home));
+        return;
+    }
     struct str sender = jid_bare(&stanza->from), receiver = account->jid.full;
     size_t keys = stanza->lure_keys.len;
     struct exposing *exposing = malloc(sizeof *exposing + keys + sender.len + receiver.len);

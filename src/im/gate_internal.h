@@ -52,13 +52,16 @@ struct judging {
     struct arena arena; // of everything below
     struct lure_list lures;
     struct sending sending;
-    bool observes; // judge and record, then deliver in any case
-    int64_t at_us; // wall time at which it was sent
+    struct timer patience; // the home's: the guard takes too long
+    bool gone_on;          // … and so the message was let pass
+    bool observes;         // judge and record, then deliver in any case
+    int64_t at_us;         // wall time at which it was sent
     // the guard's word
     enum verdict verdict;
     enum reason reason;
     uint64_t incident;
-    bool defang;                  // deliver it with its links made dead
+    bool defang; // deliver it with its links made dead
+    bool calm;
     struct store_record_put held; // when it is to be held: kept before it is acknowledged
     struct buf held_value;
 };

@@ -222,7 +222,7 @@ void gate_judge(struct mail *mail)
     judging->reason = word.reason;
     judging->incident = word.incident;
     judging->defang = word.defang;
-    judging->stanza->calm = word.calm;
+    judging->calm = word.calm;
     if (word.verdict == VERDICT_HOLD && !judging->observes)
         containment_will_hold(gate, judging->sending.message);
     arena_done(&arena);

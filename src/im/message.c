@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/must.h"
 #include "im/archive.h"
+#include "im/behind.h"
 #include "im/carbons.h"
 #include "im/delivery_rules.h"
 #include "im/feature.h"
@@ -173,7 +174,8 @@ void message_from_client(struct session *session, struct stanza *stanza, struct 
         if (features[f]->from_client != NULL && features[f]->from_client(session, stanza) == STOP)
             return;
     // the guard: at once when nothing in it can be opened, else later, and the session waits
-    if (gate_message(session, stanza, ticket))
+    if (gate_message(session, stanza, ticket) ||
+        behind_waits(account, session->id, stanza, ticket, 0))
         return;
     message_accept(account, session->id, stanza, ticket, 0, 0);
 }

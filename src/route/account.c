@@ -106,6 +106,7 @@ void account_want(struct home *home, const struct jid *bare, struct account_wait
         list_init(&account->sessions);
         list_init(&account->deliveries);
         list_init(&account->roster_jobs);
+        list_init(&account->behind);
         // the ceiling of the table is far beyond what idle accounts may be: see home_sweep
         must(table_put(&home->accounts, account->jid.full, account) == OK);
         load(account);

@@ -49,6 +49,7 @@ struct account {
     struct roster *roster;      // im/roster.h
     struct block_list *blocked; // im/blocking.h
     struct archive_prefs *archive; // im/archive.h
+    struct list behind;            // im/behind.h: people to whom a message of ours is held
     struct list roster_jobs;       // im/roster.h: changes wait for the one before
     bool roster_busy;
     struct pace_book *pace;   // im/pace.h: how this account writes
