@@ -59,7 +59,6 @@ static void worker_stops(struct worker *worker, void *context)
 {
     (void)context;
     clients_shut_down(worker_data(worker));
-    activity_flush(worker_data(worker));
 }
 
 /* ---- Doors and certificates ---- */
@@ -272,6 +271,12 @@ static void close_desk(struct worker *worker, void *context)
     desk_close(worker_data(worker));
 }
 
+static void flush_activity(struct worker *worker, void *context)
+{
+    (void)context;
+    activity_flush(worker_data(worker));
+}
+
 static bool is_quiet(const struct server *server)
 {
     const struct service *service = &server->service;
@@ -333,6 +338,9 @@ void server_stop(struct server **server)
         gate_stop(s->service.gate);
     if (s->service.homes.n > 0) {
         workers_visit(s->workers, close_desk, NULL);
+        await_quiet(s);
+        // the last sessions have ended only now: when their people left is still to be written
+        workers_visit(s->workers, flush_activity, NULL);
         await_quiet(s);
     }
     gate_free(&s->service.gate);
