@@ -116,8 +116,7 @@ static void next(struct timer *timer)
 }
 
 struct housekeeping *housekeeping_new(struct loop *loop, struct store *store,
-                                      const struct config *(*config)(void *context),
-                                      void *context)
+                                      const struct config *(*config)(void *context), void *context)
 {
     struct housekeeping *keeping = calloc(1, sizeof *keeping);
     must(keeping != NULL);
