@@ -756,10 +756,12 @@ static enum err read_command_line(struct load *load, int argc, char **argv,
                                   const struct scenario **scenario, struct why *why)
 {
     enum err e = OK;
-    for (int option; e == OK && (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+    int option;
+    while (e == OK &&
+           (option = getopt_long(argc, argv, "", options, NULL)) != -1) { // NOLINT: one thread
         if (option == OPT_HELP) {
             usage(stdout);
-            exit(0);
+            exit(0); // NOLINT: one thread
         }
         e = read_option(load, option, optarg, why);
     }
@@ -813,6 +815,7 @@ int main(int argc, char **argv)
     make_texts(&load);
     load.loop = loop_new();
     load.pool = client_pool_new(load.loop, true);
+    must(scenario != NULL);
     e = scenario->run(&load, &why);
     if (e != OK)
         fprintf(stderr, "firedoor-load %s: %s\n", scenario->name, why.text);

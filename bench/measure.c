@@ -79,7 +79,8 @@ enum err measure_tree(pid_t pid, struct cost *out)
     struct process *all = malloc(PROCESSES_MOST * sizeof *all);
     must(all != NULL);
     size_t n = 0;
-    for (struct dirent *entry; n < PROCESSES_MOST && (entry = readdir(proc)) != NULL;) {
+    struct dirent *entry;
+    while (n < PROCESSES_MOST && (entry = readdir(proc)) != NULL) { // NOLINT: one thread
         uint64_t one;
         if (str_to_u64(str_of(entry->d_name), 1, INT32_MAX, &one) == OK)
             n += read_process((pid_t)one, &all[n]);

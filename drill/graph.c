@@ -43,7 +43,8 @@ static int compare_ties(const void *left, const void *right)
 /* Lays the ties out and frees them; doubles count once, ties to oneself not at all. */
 static void lay_out(struct graph *graph, uint32_t people, struct ties *ties)
 {
-    qsort(ties->at, ties->n, sizeof *ties->at, compare_ties);
+    if (ties->n > 0)
+        qsort(ties->at, ties->n, sizeof *ties->at, compare_ties);
     graph->n_people = people;
     graph->first = calloc((size_t)people + 1, sizeof *graph->first);
     graph->contacts = malloc((ties->n + 1) * sizeof *graph->contacts);
@@ -82,10 +83,10 @@ void graph_make(struct graph *graph, uint32_t people, double contacts, struct pr
             wanted = newcomer;
         size_t n_before = ties.n;
         for (uint32_t made = 0; made < wanted;) {
-            // an end of a random tie is a person drawn by number of contacts
-            uint32_t other = n_before == 0 ? 0 : ties.at[prng_below(prng, n_before)].a;
-            if (n_before > 0 && prng_below(prng, 20) == 0)
-                other = (uint32_t)prng_below(prng, newcomer); // and now and then anybody
+            uint32_t other = (uint32_t)prng_below(prng, newcomer); // now and then anybody
+            // else an end of a random tie: a person drawn by number of contacts
+            if (n_before > 0 && prng_below(prng, 20) != 0)
+                other = ties.at[prng_below(prng, n_before)].a; // NOLINT: below n all are set
             bool known = false;
             for (size_t i = n_before; i < ties.n; i++)
                 known |= ties.at[i].a == other;

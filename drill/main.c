@@ -336,8 +336,11 @@ static enum err run_full(struct drill *drill, struct why *why)
             struct side sides[3];
             size_t n_sides;
             enum err e = run_sides(drill, worm, chances[k], sides, &n_sides, why);
-            if (e != OK)
+            if (e != OK) {
+                for (size_t side = 0; side < n_sides; side++)
+                    side_done(&sides[side]);
                 return e;
+            }
             printf("%s, opening with probability %g, %u people, %u seeds\n\n", worm->name,
                    chances[k], drill->people, drill->n_seeds);
             sides_print(stdout, sides, n_sides);
@@ -592,10 +595,12 @@ static enum err read_option(struct drill *drill, int option, char *value, struct
 static enum err read_command_line(struct drill *drill, int argc, char **argv, struct why *why)
 {
     enum err e = OK;
-    for (int option; e == OK && (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+    int option;
+    while (e == OK &&
+           (option = getopt_long(argc, argv, "", options, NULL)) != -1) { // NOLINT: one thread
         if (option == OPT_HELP) {
             usage(stdout);
-            exit(0);
+            exit(0); // NOLINT: one thread
         }
         e = option == '?' ? why_say(why, ERR_MALFORMED, "see --help")
                           : read_option(drill, option, optarg, why);

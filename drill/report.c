@@ -61,8 +61,9 @@ static double y_of(double share)
 
 static void rules_across(struct buf *out, double top, double step)
 {
-    for (double at = 0; at <= top * 1.0001; at += step) {
-        double y = y_of(at / top);
+    int n = (int)(top / step + 1e-6);
+    for (int i = 0; i <= n; i++) {
+        double at = i * step, y = y_of(at / top);
         buf_printf(out, "<line class='rule' x1='%d' x2='%d' y1='%.1f' y2='%.1f'/>", LEFT,
                    WIDTH - RIGHT, y, y);
         buf_printf(out, "<text x='%d' y='%.1f' text-anchor='end'>%g</text>", LEFT - 8, y + 4, at);
@@ -106,9 +107,10 @@ static void infected_over_time(const struct report *report, struct buf *out)
     double step = step_of(top < 4 ? 4 : top, 4), x_step = step_of(minutes, 6);
     top = ceil((top < 4 ? 4 : top) / step) * step;
     rules_across(out, top, step);
-    for (double at = 0; at <= minutes * 1.0001; at += x_step)
-        buf_printf(out, "<text x='%.1f' y='%d' text-anchor='middle'>%g</text>", x_of(at / minutes),
-                   HEIGHT - BOTTOM + 18, at);
+    int n_marks = (int)(minutes / x_step + 1e-6);
+    for (int i = 0; i <= n_marks; i++)
+        buf_printf(out, "<text x='%.1f' y='%d' text-anchor='middle'>%g</text>",
+                   x_of(i * x_step / minutes), HEIGHT - BOTTOM + 18, i * x_step);
     buf_printf(out,
                "<text x='%d' y='%d' text-anchor='end'>minutes since the first infection</text>",
                WIDTH - RIGHT, HEIGHT - 4);

@@ -117,7 +117,8 @@ void texts_link(struct prng *prng, struct buf *out)
     buf_add(out, prng_below(prng, 12) == 0 ? STR("http://") : STR("https://"));
     if (prng_unit(prng) < 0.75) {
         // rank by a power law over the known hosts
-        double rank = pow(COUNT_OF(hosts) + 1.0, prng_unit(prng)) - 1;
+        const size_t n_hosts = COUNT_OF(hosts);
+        double rank = pow((double)n_hosts + 1, prng_unit(prng)) - 1;
         buf_add(out, str_of(hosts[(size_t)rank]));
     } else {
         // 48 x 48 x 8 small sites: most of those drawn appear once

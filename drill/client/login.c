@@ -56,11 +56,11 @@ enum err login_begin(struct login *login, enum mechanism mechanism, struct str u
 {
     *login = (struct login){.mechanism = mechanism, .user = user, .password = password};
     char text[MESSAGE_MOST];
-    int n;
     if (user.len > 255 || password.len > 255)
         return ERR_LIMIT;
     if (mechanism == MECHANISM_PLAIN) {
-        n = snprintf(text, sizeof text, "%c%.*s%c%.*s", 0, STR_ARGS(user), 0, STR_ARGS(password));
+        int n =
+            snprintf(text, sizeof text, "%c%.*s%c%.*s", 0, STR_ARGS(user), 0, STR_ARGS(password));
         base64_add(out, str_make(text, (size_t)n));
         return OK;
     }
@@ -68,9 +68,9 @@ enum err login_begin(struct login *login, enum mechanism mechanism, struct str u
     // the drill's names hold neither ',' nor '=', which would want escaping
     if (str_find_char(user, ',') < user.len || str_find_char(user, '=') < user.len)
         return ERR_MALFORMED;
-    n = snprintf(login->first_bare, sizeof login->first_bare, "n=%.*s,r=%s", STR_ARGS(user),
-                 login->nonce);
-    n = snprintf(text, sizeof text, "n,,%s", login->first_bare);
+    snprintf(login->first_bare, sizeof login->first_bare, "n=%.*s,r=%s", STR_ARGS(user),
+             login->nonce);
+    int n = snprintf(text, sizeof text, "n,,%s", login->first_bare);
     base64_add(out, str_make(text, (size_t)n));
     return OK;
 }

@@ -122,7 +122,8 @@ void loop_timer(struct loop *loop, struct timer *timer, int64_t due_us)
     loop_timer_stop(loop, timer);
     if (loop->n_timers == loop->room) {
         loop->room = loop->room == 0 ? 256 : loop->room * 2;
-        loop->heap = realloc(loop->heap, loop->room * sizeof *loop->heap);
+        loop->heap =
+            realloc(loop->heap, loop->room * sizeof(struct timer *)); // NOLINT: pointers are meant
         must(loop->heap != NULL);
     }
     timer->due_us = due_us;
