@@ -14,6 +14,7 @@
 #include "im/gate.h"
 #include "im/notices.h"
 #include "im/slowdown.h"
+#include "im/sm_store.h"
 #include "net/listener.h"
 #include "net/metrics_http.h"
 #include "net/process.h"
@@ -210,7 +211,8 @@ enum err server_open(struct server *server, struct why *why)
         server->desks[i] = desk_new(service, workers_at(server->workers, i), server->settings);
         service->homes.at[i] = server->desks[i]->home;
     }
-    return open_gate(server, why);
+    e = open_gate(server, why);
+    return e == OK ? sm_bring_back(service, why) : e;
 }
 
 static void write_metrics(struct buf *out, void *context)
@@ -277,7 +279,13 @@ static void flush_activity(struct worker *worker, void *context)
     activity_flush(worker_data(worker));
 }
 
-static bool is_quiet(const struct server *server)
+static void keep_sessions(struct worker *worker, void *context)
+{
+    (void)context;
+    desk_keep_sessions(worker_data(worker));
+}
+
+static bool is_quiet(const struct server *server, bool (*home_is)(const struct home *home))
 {
     const struct service *service = &server->service;
     if ((service->store != NULL && !store_is_idle(service->store)) ||
@@ -285,26 +293,40 @@ static bool is_quiet(const struct server *server)
         return false;
     bool quiet = true;
     for (size_t i = 0; quiet && i < service->homes.n; i++)
-        quiet = home_is_quiet(service->homes.at[i]);
+        quiet = home_is(service->homes.at[i]);
     return quiet;
 }
 
 // Commits, verdicts and passwords that are still under way have somebody waiting for them: their
 // answers are run here, and what these lead to, until nothing is left.
-static void await_quiet(struct server *server)
+static bool await(struct server *server, bool (*home_is)(const struct home *home), int64_t most_us)
 {
-    int64_t until_us = clock_now_us() + server->config->server.stop_time_us + SECOND_US;
-    while (!is_quiet(server)) {
-        if (clock_now_us() > until_us) {
-            log_event(LOG_ERROR, "stop-not-quiet", NULL);
-            return;
-        }
+    int64_t until_us = clock_now_us() + most_us;
+    while (!is_quiet(server, home_is)) {
+        if (clock_now_us() > until_us)
+            return false;
         workers_turn(server->workers);
         if (server->service.gate != NULL)
             gate_turn(server->service.gate);
-        if (!is_quiet(server))
+        if (!is_quiet(server, home_is))
             usleep(200);
     }
+    return true;
+}
+
+// What may be resumed is kept when nothing can come for it any more; what is not settled after half
+// of the time that a stop may take ends like the rest.
+static void end_sessions(struct server *server)
+{
+    int64_t most_us = server->config->server.stop_time_us;
+    workers_visit(server->workers, close_desk, NULL);
+    await(server, home_is_settled, most_us / 2);
+    workers_visit(server->workers, keep_sessions, NULL);
+    bool quiet = await(server, home_is_quiet, most_us / 2 + SECOND_US);
+    // the last sessions have ended only now: when their people left is still to be written
+    workers_visit(server->workers, flush_activity, NULL);
+    if (!await(server, home_is_quiet, SECOND_US) || !quiet)
+        log_event(LOG_ERROR, "stop-not-quiet", NULL);
 }
 
 void server_set_administrators(struct server *server, const struct config_list *named)
@@ -336,13 +358,8 @@ void server_stop(struct server **server)
         kitchen_free(&s->service.kitchen);
     if (s->service.gate != NULL)
         gate_stop(s->service.gate);
-    if (s->service.homes.n > 0) {
-        workers_visit(s->workers, close_desk, NULL);
-        await_quiet(s);
-        // the last sessions have ended only now: when their people left is still to be written
-        workers_visit(s->workers, flush_activity, NULL);
-        await_quiet(s);
-    }
+    if (s->service.homes.n > 0)
+        end_sessions(s);
     gate_free(&s->service.gate);
     if (s->service.store != NULL)
         store_close(&s->service.store);

@@ -110,6 +110,11 @@ void csi_element(struct session *session, const struct element *element)
         flush(session, true);
 }
 
+void csi_flush(struct session *session)
+{
+    flush(session, true);
+}
+
 void csi_resumed(struct session *session)
 {
     session->inactive = false;

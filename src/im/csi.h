@@ -13,6 +13,9 @@ void csi_element(struct session *session, const struct element *element);
 /* A resumed stream is active until its client says otherwise (section 5). */
 void csi_resumed(struct session *session);
 
+/* Sends what waits for an active client, without waiting for that. */
+void csi_flush(struct session *session);
+
 extern const struct feature feature_csi;
 
 #endif

@@ -12,6 +12,7 @@
 #include "im/presence.h"
 #include "im/send.h"
 #include "im/session_life.h"
+#include "im/sm_store.h"
 
 #include <stdlib.h>
 
@@ -138,7 +139,30 @@ void desk_close(struct desk *desk)
     size_t at = 0;
     behind_end(desk->home);
     while ((session = table_next(&desk->home->sessions, &at)) != NULL)
-        session_end_with(session, STREAM_SYSTEM_SHUTDOWN, NULL);
+        if (!sm_is_resumable(session))
+            session_end_with(session, STREAM_SYSTEM_SHUTDOWN, NULL);
+}
+
+static bool is_settled(const struct session *session)
+{
+    return !session->account->spool_reading && session->client == NULL &&
+           session->sm->durable == session->sm->received;
+}
+
+void desk_keep_sessions(struct desk *desk)
+{
+    size_t n = 0, at = 0;
+    struct session **sessions = calloc(desk->home->sessions.n + 1, sizeof(struct session *));
+    must(sessions != NULL);
+    for (struct session *s; (s = table_next(&desk->home->sessions, &at)) != NULL;)
+        if (!s->ending)
+            sessions[n++] = s;
+    for (size_t i = 0; i < n; i++)
+        if (sm_is_resumable(sessions[i]) && is_settled(sessions[i]))
+            sm_keep(sessions[i]);
+        else
+            session_end_with(sessions[i], STREAM_SYSTEM_SHUTDOWN, NULL);
+    free(sessions);
 }
 
 void desk_free(struct desk **desk)

@@ -50,9 +50,11 @@ struct desk {
 };
 
 struct desk *desk_new(struct service *service, struct worker *worker, struct im_settings *settings);
-/* The worker has stopped: ends what sessions are left, in the worker's name, and gives their
- * messages back to the store.  The answers still come by mail. */
+/* The worker has stopped: ends what sessions are left and cannot be resumed, in the worker's name,
+ * and gives their messages back to the store.  The answers still come by mail. */
 void desk_close(struct desk *desk);
+/* Then, when all is settled: keeps those that can be resumed for the next start (sm_store.h). */
+void desk_keep_sessions(struct desk *desk);
 void desk_free(struct desk **desk);
 
 static inline struct desk *desk_of(const struct home *home)

@@ -68,6 +68,29 @@ static void forget_directed(struct session *session)
     }
 }
 
+void presence_each_directed(const struct session *session,
+                            void (*fn)(const struct jid *to, void *context), void *context)
+{
+    for (struct directed_presence *d = session->directed; d != NULL; d = d->next)
+        fn(&d->to, context);
+}
+
+void presence_add_directed(struct session *session, const struct jid *to)
+{
+    struct directed_presence *d = calloc(1, sizeof *d);
+    must(d != NULL);
+    d->to = own_jid(to);
+    d->next = session->directed;
+    session->directed = d;
+}
+
+void presence_forget(struct session *session)
+{
+    forget_directed(session);
+    session->available = false;
+    stanza_unref(&session->presence);
+}
+
 static struct directed_presence **find_directed(struct session *session, const struct jid *to)
 {
     struct directed_presence **at = &session->directed;
@@ -159,11 +182,7 @@ static void directed(struct session *session, struct stanza *stanza, struct tick
                          "too many addresses know of you already");
             return;
         }
-        struct directed_presence *d = calloc(1, sizeof *d);
-        must(d != NULL);
-        d->to = own_jid(&stanza->to);
-        d->next = session->directed;
-        session->directed = d;
+        presence_add_directed(session, &stanza->to);
     }
     stanza_seal(stanza);
     route_stanza(session->home, stanza, ticket);

@@ -21,6 +21,13 @@ typedef bool presence_whom_fn(const struct account *account, const struct jid *p
 void presence_withdraw(struct account *account, presence_whom_fn *whom, const void *context);
 void presence_return(struct account *account, presence_whom_fn *whom, const void *context);
 
+/* The addresses that know of a session by directed presence: to be kept over a restart, and brought
+ * back.  presence_forget: the session goes without anybody hearing of it. */
+void presence_each_directed(const struct session *session,
+                            void (*fn)(const struct jid *to, void *context), void *context);
+void presence_add_directed(struct session *session, const struct jid *to);
+void presence_forget(struct session *session);
+
 extern const struct feature feature_presence;
 
 #endif

@@ -7,6 +7,7 @@
 #include "im/feature.h"
 #include "im/message.h"
 #include "im/offline.h"
+#include "im/presence.h"
 #include "im/send.h"
 
 static void say_goodbye(struct session *session)
@@ -94,4 +95,14 @@ void session_end_with(struct session *session, enum stream_condition condition, 
         client_end(session->client, condition, text); // comes back to session_end
     else
         session_end(session);
+}
+
+void session_drop(struct session *session)
+{
+    must(session->client == NULL && !session->ending);
+    presence_forget(session);
+    say_goodbye(session); // to nobody but the features, which free what they have
+    for (struct out *out; (out = session_take_out(session)) != NULL;)
+        out_free(&out);
+    session_free(&session);
 }

@@ -21,4 +21,8 @@ void session_end(struct session *session);
 /* Ends a session whoever holds it: its client, if it has one, is closed with the condition. */
 void session_end_with(struct session *session, enum stream_condition condition, const char *text);
 
+/* Takes a session without client apart at once; nobody hears of it, and what it holds is dropped:
+ * the store has all of it. */
+void session_drop(struct session *session);
+
 #endif

@@ -207,22 +207,50 @@ static void begin_resuming(struct client *client, struct session *session, uint3
     try_again(&resuming->timer);
 }
 
+// A wish to resume, while the account is looked for: right after a restart its sessions come with
+// it (sm_store.c).
+struct wishing {
+    struct account_waiter waiter;
+    struct client *client;
+    uint32_t h;
+    char id[sizeof((struct sm *)0)->id];
+};
+
+static void account_is_there(struct account_waiter *waiter, struct account *account)
+{
+    struct wishing *wishing = CONTAINER_OF(waiter, struct wishing, waiter);
+    struct client *client = wishing->client;
+    uint32_t h = wishing->h;
+    struct session *session =
+        account->state == ACCOUNT_READY ? find_waiting(account, str_of(wishing->id)) : NULL;
+    free(wishing);
+    if (client_is_gone(client))
+        client_resumed(client);
+    else if (session != NULL)
+        begin_resuming(client, session, h);
+    else
+        not_resumed(client, "item-not-found", NULL);
+}
+
 void sm_resume(struct client *client, const struct element *resume)
 {
-    struct jid bare;
+    struct jid jid;
     uint32_t h;
     struct str id = element_attr(resume, STR("previd"));
-    must(stream_jid(client_stream(client), &bare));
+    must(stream_jid(client_stream(client), &jid));
     if (id.at == NULL || !read_h(resume, &h)) {
         not_resumed(client, "bad-request", NULL);
         return;
     }
-    struct account *account = account_if_loaded(client_desk(client)->home, jid_bare(&bare));
-    struct session *session = account != NULL ? find_waiting(account, id) : NULL;
-    if (session != NULL)
-        begin_resuming(client, session, h);
-    else
-        not_resumed(client, "item-not-found", NULL);
+    struct wishing *wishing = calloc(1, sizeof *wishing);
+    must(wishing != NULL);
+    wishing->waiter.run = account_is_there;
+    wishing->client = client;
+    wishing->h = h;
+    if (str_to_z(id, wishing->id, sizeof wishing->id) != OK)
+        wishing->id[0] = '\0'; // it is none of ours
+    struct jid bare = jid_bare_of(&jid);
+    account_want(client_desk(client)->home, &bare, &wishing->waiter);
 }
 
 static void too_late(struct timer *timer)
@@ -233,11 +261,17 @@ static void too_late(struct timer *timer)
 
 void sm_wait(struct session *session)
 {
+    sm_wait_for(session, session->sm->resume_us);
+}
+
+void sm_wait_for(struct session *session, int64_t for_us)
+{
     struct sm *sm = session->sm;
-    sm->detached_us = loop_now_us(session->home->loop);
+    // as if it had gone when its time began
+    sm->detached_us = loop_now_us(session->home->loop) - (sm->resume_us - for_us);
     sm->session = session;
     sm->request_pending = false;
-    loop_timer_set(session->home->loop, &sm->timer, sm->resume_us, too_late);
+    loop_timer_set(session->home->loop, &sm->timer, for_us, too_late);
     log_event(LOG_INFO, "session-waits", "session=%.*s", STR_ARGS(session->jid.full));
 }
 

@@ -20,6 +20,8 @@ void sm_element(struct client *client, const struct element *element);
 void sm_resume(struct client *client, const struct element *resume);
 /* The client is gone but may come back. */
 void sm_wait(struct session *session);
+/* The same, for so long. */
+void sm_wait_for(struct session *session, int64_t for_us);
 /* The client closed its stream: it is told how far we got. */
 void sm_last_words(struct client *client);
 /* A silent client is asked whether it is there: by <r/>, or by a ping (XEP-0199). */

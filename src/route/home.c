@@ -55,15 +55,28 @@ void home_start(struct home *home)
     loop_timer_set(home->loop, &home->idle_timer, home->limits.idle_us / 4, sweep);
 }
 
-bool home_is_quiet(const struct home *home)
+static unsigned sessions_of(const struct account *account)
 {
-    if (home->sessions.n > 0 || mailbox_waiting(loop_mailbox(home->loop)) > 0)
+    unsigned n = 0;
+    LIST_EACH(&account->sessions, struct session, in_account, session)
+    n++;
+    return n;
+}
+
+bool home_is_settled(const struct home *home)
+{
+    if (mailbox_waiting(loop_mailbox(home->loop)) > 0)
         return false;
     size_t at = 0;
     for (const struct account *a; (a = table_next(&home->accounts, &at)) != NULL;)
-        if (a->users > 0)
+        if (a->users > sessions_of(a))
             return false;
     return true;
+}
+
+bool home_is_quiet(const struct home *home)
+{
+    return home->sessions.n == 0 && home_is_settled(home);
 }
 
 void home_free(struct home **home)

@@ -83,6 +83,8 @@ void home_start(struct home *home);
 /* Whether nobody needs any of its accounts, no session is left and no mail waits: at the end, when
  * nothing new comes. */
 bool home_is_quiet(const struct home *home);
+/* The same, but for sessions, which may be there. */
+bool home_is_settled(const struct home *home);
 /* Frees the home and every account and session left in it; on its own thread or after it ended. */
 void home_free(struct home **home);
 
