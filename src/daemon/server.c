@@ -179,6 +179,34 @@ static enum err open_gate(struct server *server, struct why *why)
                     &server->service.gate, why);
 }
 
+// The challenge of an account that does not exist must be the same after a restart, or comparing
+// tells which exist.
+static enum err load_secret(struct service *service, struct why *why)
+{
+    struct store_record_get get = {.kind = STORE_SETTING, .key = STR("scram-secret")};
+    store_record_get(service->store, &get);
+    enum err e = store_wait(&get.request);
+    bool found = e == OK && get.record.value.len == sizeof service->secret.bytes;
+    if (found)
+        memcpy(service->secret.bytes, get.record.value.at, sizeof service->secret.bytes);
+    store_release(&get.request);
+    if (found)
+        return OK;
+    if (e != OK && e != ERR_MISSING)
+        return why_say(why, e, "store: the secret of challenges could not be read: %s",
+                       err_name(e));
+    random_bytes(service->secret.bytes, sizeof service->secret.bytes);
+    struct store_record_put put = {.kind = STORE_SETTING};
+    put.record.key = STR("scram-secret");
+    put.record.value = str_make((const char *)service->secret.bytes, sizeof service->secret.bytes);
+    store_record_put(service->store, &put);
+    e = store_wait(&put.request);
+    if (e != OK)
+        why_say(why, e, "store: the secret of challenges could not be kept: %s", err_name(e));
+    store_release(&put.request);
+    return e;
+}
+
 enum err server_open(struct server *server, struct why *why)
 {
     const struct config *config = server->config;
@@ -195,7 +223,9 @@ enum err server_open(struct server *server, struct why *why)
         return e;
     server->crypto = scram_crypto_new(NULL);
     service->crypto = server->crypto;
-    random_bytes(service->secret.bytes, sizeof service->secret.bytes);
+    e = load_secret(service, why);
+    if (e != OK)
+        return e;
     e = notices_new(config->notices.catalogues, &service->notices, why);
     if (e != OK)
         return e;

@@ -61,6 +61,7 @@ static void read_domain(struct im_settings *settings, const struct config *confi
     to->change_password = config->registration.change_password;
     to->cancel = config->registration.cancel;
     to->archive = config->archive.enabled;
+    to->guard_mode = from->guard;
     to->archive_default = archive_of(from->archive);
     disco_announce(&settings->arena, to);
 }
@@ -122,7 +123,6 @@ struct im_settings *server_settings(const struct config *config, const struct co
     settings->archive_page = (size_t)config->limits.archive_page;
     settings->resume_us = config->limits.resume_time_us;
     settings->archive_retention_us = config->archive.retention_us;
-    settings->guard_mode = config->guard.mode;
     settings->clock_rate = config->test.clock_rate;
     settings->software_version = STR(FIREDOOR_VERSION);
     return settings;

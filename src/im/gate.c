@@ -153,12 +153,19 @@ static void no_answer(struct timer *timer)
         session_unpause(session);
 }
 
+// The mode of the sender's domain.
+static int mode_of(const struct account *account)
+{
+    const struct im_domain *domain = desk_domain(desk_of(account->home), account->jid.domain);
+    return domain != NULL ? domain->guard_mode : GATE_ON;
+}
+
 bool gate_message(struct session *session, struct stanza *stanza, struct ticket *ticket)
 {
     struct account *account = session->account;
     struct desk *desk = desk_of(session->home);
     struct gate *gate = desk->service->gate;
-    if (gate == NULL || desk->settings->guard_mode == GATE_OFF || stanza->type == TYPE_ERROR)
+    if (gate == NULL || mode_of(account) == GATE_OFF || stanza->type == TYPE_ERROR)
         return false;
     int64_t now_us = gate_now_us(gate);
     struct str peer = jid_bare(&stanza->to);
@@ -188,7 +195,7 @@ bool gate_message(struct session *session, struct stanza *stanza, struct ticket 
     judging->arena = arena;
     judging->lures = lures;
     judging->lures.arena = &judging->arena;
-    judging->observes = desk->settings->guard_mode == GATE_OBSERVE;
+    judging->observes = mode_of(account) == GATE_OBSERVE;
     judging->at_us = clock_wall_us();
     account_hold(account);
     session_pause(session);
@@ -353,14 +360,14 @@ void gate_reported(struct account *account, struct str sender)
     const struct desk *desk = desk_of(account->home);
     struct gate *gate = desk->service->gate;
     struct str reporter = account->jid.full;
-    if (gate == NULL || desk->settings->guard_mode == GATE_OFF)
+    if (gate == NULL || mode_of(account) == GATE_OFF)
         return;
     struct reporting *reporting = malloc(sizeof *reporting + reporter.len + sender.len);
     must(reporting != NULL);
     *reporting = (struct reporting){
         .mail.run = gate_note_report,
         .gate = gate,
-        .observes = desk->settings->guard_mode == GATE_OBSERVE,
+        .observes = mode_of(account) == GATE_OBSERVE,
         .reporter_len = reporter.len,
         .sender_len = sender.len,
     };

@@ -10,7 +10,7 @@
 
 #include <pthread.h>
 
-enum { GATE_OFF, GATE_OBSERVE, GATE_ON }; // im_settings.guard_mode
+enum { GATE_OFF, GATE_OBSERVE, GATE_ON }; // im_domain.guard_mode
 
 struct gate {
     struct service *service;

@@ -21,7 +21,8 @@ struct im_domain {
     size_t n_admins;
     bool registration, change_password, cancel; // XEP-0077
     bool archive;                               // XEP-0313 at all
-    enum archive_preference archive_default;    // for people who chose nothing
+    int guard_mode; // of senders here: GATE_OFF, GATE_OBSERVE, GATE_ON (im/gate_internal.h)
+    enum archive_preference archive_default; // for people who chose nothing
 };
 
 struct im_settings {
@@ -47,7 +48,6 @@ struct im_settings {
     size_t private_bytes, private_items, vcard_bytes, archive_page;
     int64_t resume_us, archive_retention_us;
     // the guard
-    int guard_mode;              // enum guard_mode of im/gate.h
     double clock_rate;           // tests: the guard's clock runs so many times faster
     struct str software_version; // XEP-0092
 };
