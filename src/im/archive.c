@@ -332,6 +332,30 @@ static struct element *fin_of(struct asked *asked, const struct querying *queryi
     return fin;
 }
 
+// A page is cut to what the session's outbox takes, at the end away from where the client began;
+// the client asks for the rest as for any further page.
+static void cut_page(struct querying *querying, const struct session *session)
+{
+    struct store_archive_query *op = &querying->op;
+    size_t room = session->outbox_bytes_most / 2, n_most = session->outbox_n_most / 2, size = 0;
+    uint32_t n = 0;
+    while (n < op->n) {
+        const struct store_message *row = &op->messages[op->backwards ? op->n - 1 - n : n];
+        size += row->stanza.len + 1024;
+        if (n > 0 && (size > room || n >= n_most))
+            break;
+        n++;
+    }
+    if (n == op->n)
+        return;
+    if (op->backwards) {
+        op->index += op->n - n;
+        op->messages += op->n - n;
+    }
+    op->n = n;
+    op->complete = false;
+}
+
 static void page_is_there(struct store_request *request)
 {
     struct querying *querying = CONTAINER_OF(request, struct querying, op.request);
@@ -346,6 +370,8 @@ static void page_is_there(struct store_request *request)
             asked_store_error(&asked, e);
         return;
     }
+    if (session != NULL && querying->op.n_ids == 0)
+        cut_page(querying, session);
     for (uint32_t i = 0; session != NULL && i < querying->op.n; i++) {
         uint32_t at = querying->flips ? querying->op.n - 1 - i : i;
         send_row(session, querying, &querying->op.messages[at]);
