@@ -1,6 +1,6 @@
 /*
  * Blocking: a person refuses all traffic with chosen contacts, and may say why.
- * Spec: XEP-0191 1.3, XEP-0377 1.0.
+ * Spec: XEP-0191 1.3, XEP-0377 0.4.
  */
 #ifndef IM_BLOCKING_H
 #define IM_BLOCKING_H

@@ -2,7 +2,7 @@
  * Service discovery: what the server and an account are and can do, gathered
  * from all features; and the server's own entity capabilities, by which a
  * client need not ask.
- * Spec: XEP-0030 2.5rc3, XEP-0115 1.6, XEP-0157 1.1.1.
+ * Spec: XEP-0030 2.5, XEP-0115 1.6, XEP-0157 1.1.1.
  */
 #ifndef IM_DISCO_H
 #define IM_DISCO_H

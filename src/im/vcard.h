@@ -1,6 +1,6 @@
 /*
  * vCards: what a person tells about himself.
- * Spec: XEP-0054 1.2.
+ * Spec: XEP-0054 1.3.
  */
 #ifndef IM_VCARD_H
 #define IM_VCARD_H
