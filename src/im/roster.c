@@ -359,6 +359,14 @@ static void start_set(struct roster_job *job)
     store_roster_set(account->home->store, &job->set);
 }
 
+// Asked when its turn has come: requests that arrived together count each other.
+static bool is_one_too_many(const struct roster_job *job)
+{
+    const struct account *account = job->account;
+    return job->request_stanza.len > 0 && roster_find_request(account, job->request_from) == NULL &&
+           account->roster->n_requests >= desk_of(account->home)->settings->pending_subscriptions;
+}
+
 static void next_job(struct account *account)
 {
     struct roster_job *job = LIST_FIRST(&account->roster_jobs, struct roster_job, link);
@@ -366,6 +374,10 @@ static void next_job(struct account *account)
         return;
     account->roster_busy = true;
     list_leave(&job->link);
+    if (job->is_request && is_one_too_many(job)) {
+        job_ends(job, ERR_LIMIT);
+        return;
+    }
     if (job->is_request) {
         job->pending.account = account->number;
         job->pending.pending.from = job->request_from;

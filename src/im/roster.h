@@ -75,7 +75,7 @@ void roster_change_later(struct account *account,
                                         struct arena *arena, void *context),
                          roster_changed_fn *done, void *context);
 
-/* Remembers, or with an empty stanza forgets, a request to subscribe. */
+/* Remembers, or with an empty stanza forgets, a request to subscribe.  ERR_LIMIT: too many wait. */
 void roster_keep_request(struct account *account, struct str from, struct str stanza,
                          roster_changed_fn *done, void *context);
 

@@ -176,9 +176,7 @@ static void begin(struct act *act)
     struct buf text;
     buf_init(&text, REQUEST_MOST);
     stanza_write(&text, act->stanza, STR_EMPTY, STR_EMPTY);
-    bool too_many =
-        account->roster->n_requests >= desk_of(account->home)->settings->pending_subscriptions;
-    if (text.overflowed || too_many) {
+    if (text.overflowed) {
         send_refusal(account->home, act->stanza, STANZA_RESOURCE_CONSTRAINT, NULL);
         act_free(act);
     } else {
