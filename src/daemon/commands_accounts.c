@@ -7,6 +7,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/must.h"
+#include "daemon/server.h"
+#include "im/account_work.h"
 #include "xmpp/jid.h"
 #include "xmpp/prepare.h"
 #include "xmpp/scram.h"
@@ -29,7 +31,6 @@ struct act {
         struct store_account_create create;
         struct store_account_set_keys set_keys;
         struct store_account_disable disable;
-        struct store_account_delete delete;
         struct store_account_list list;
         struct store_account_load load;
         struct store_roster_set roster;
@@ -70,14 +71,10 @@ static struct act *act_of(struct store_request *request)
 }
 
 // Ends the command because the store said no.
-static void fail_by_store(struct act *act, struct store_request *request)
+static void fail(struct act *act, enum err e, const char *why)
 {
-    enum err e = request->result;
     struct str bare = jid_bare(&act->jid);
     struct command_call *call = act->call;
-    char why[300];
-    snprintf(why, sizeof why, "%.*s", STR_ARGS(request->why));
-    store_release(request);
     if (e == ERR_MISSING)
         command_fail(call, e, "there is no account %.*s", STR_ARGS(bare));
     else if (e == ERR_EXISTS)
@@ -86,6 +83,15 @@ static void fail_by_store(struct act *act, struct store_request *request)
         command_fail(call, e, "the disk is full");
     else
         command_fail(call, e, "store: %s %s", err_name(e), why);
+}
+
+static void fail_by_store(struct act *act, struct store_request *request)
+{
+    enum err e = request->result;
+    char why[300];
+    snprintf(why, sizeof why, "%.*s", STR_ARGS(request->why));
+    store_release(request);
+    fail(act, e, why);
 }
 
 static bool is_served(struct act *act)
@@ -268,32 +274,16 @@ static void run_user_disable(struct command_call *call)
     find_then(act_new(call), disable_found);
 }
 
-static void deleted(struct store_request *request)
+static void deleted(struct account_work *work, enum err e)
 {
-    struct act *act = act_of(request);
-    if (request->result == OK) { // a name made anew inherits nothing
-        char bare[JID_MOST + 1];
-        if (str_to_z(jid_bare(&act->jid), bare, sizeof bare) == OK)
-            json_object_del(act->daemon->administrators, bare);
+    struct act *act = work->context;
+    struct str bare = jid_bare(&act->jid);
+    if (e == OK) {
+        daemon_account_changed(act->daemon, bare, work->op.delete.account, ACCOUNT_DELETED);
+        command_done(act->call, json_pack("{s:o}", "jid", json_of(bare)));
+    } else {
+        fail(act, e, "");
     }
-    changed(request, act->op.delete.account);
-}
-
-static void admin_forgotten(struct store_request *request)
-{
-    struct act *act = act_of(request);
-    if (request->result != OK && request->result != ERR_MISSING) {
-        fail_by_store(act, request);
-        return;
-    }
-    store_release(request);
-    memset(&act->op, 0, sizeof act->op);
-    if (!act_begin(act, &act->op.request, deleted))
-        return;
-    act->change = ACCOUNT_DELETED;
-    act->op.delete.local = act->jid.local;
-    act->op.delete.domain = act->jid.domain;
-    store_account_delete(act->daemon->store, &act->op.delete);
 }
 
 static struct str admin_key(struct act *act)
@@ -301,14 +291,18 @@ static struct str admin_key(struct act *act)
     return arena_printf(&act->call->arena, "administrator %.*s", STR_ARGS(jid_bare(&act->jid)));
 }
 
+// As when its owner does it: his contacts hear that the subscriptions are over, and a name made
+// anew inherits nothing (main.c hears of it).
 static void run_user_delete(struct command_call *call)
 {
     struct act *act = act_new(call);
-    if (!act_begin(act, &act->op.request, admin_forgotten))
+    if (act->daemon->store == NULL) {
+        command_fail(call, ERR_CLOSED, "the server stops");
         return;
-    act->op.remove.kind = STORE_SETTING;
-    act->op.remove.key = admin_key(act);
-    store_record_remove(act->daemon->store, &act->op.remove);
+    }
+    struct service *service = server_service(act->daemon->server);
+    account_work_start(account_work_new(service, act->daemon->loop, ACT_DELETE, &act->jid, 0),
+                       deleted, act);
 }
 
 /* ---- administrators ---- */

@@ -278,12 +278,39 @@ static void tell_sessions(void *context, struct str bare, int64_t number, enum a
 {
     struct daemon *daemon = context;
     (void)number;
-    if (what == ACCOUNT_ADMIN)
+    if (what == ACCOUNT_ADMIN || what == ACCOUNT_DELETED)
         name_administrators(daemon);
     if (what == ACCOUNT_CREATED || what == ACCOUNT_PASSWORD || what == ACCOUNT_ADMIN)
         return;
     sessions_tell(server_service(daemon->server), bare,
                   what == ACCOUNT_DELETED || what == ACCOUNT_DISABLED ? NEWS_GONE : NEWS_CHANGED);
+}
+
+// An account was deleted by its owner or an administrator, on some worker: a name made anew has no
+// rights.
+struct deletion {
+    struct mail mail;
+    struct daemon *daemon;
+    char bare[JID_MOST + 1];
+};
+
+static void hear_of_deletion(struct mail *mail)
+{
+    struct deletion *deletion = CONTAINER_OF(mail, struct deletion, mail);
+    if (json_object_del(deletion->daemon->administrators, deletion->bare) == 0)
+        name_administrators(deletion->daemon);
+    free(deletion);
+}
+
+static void account_deleted(void *context, struct str bare)
+{
+    struct daemon *daemon = context;
+    struct deletion *deletion = calloc(1, sizeof *deletion);
+    must(deletion != NULL);
+    deletion->daemon = daemon;
+    deletion->mail.run = hear_of_deletion;
+    must(str_to_z(bare, deletion->bare, sizeof deletion->bare) == OK);
+    loop_post(daemon->loop, &deletion->mail);
 }
 
 // Threads begin here.
@@ -296,6 +323,8 @@ static enum err open_service(struct daemon *daemon, struct why *why)
     daemon->store = service->store;
     daemon->kitchen = service->kitchen;
     daemon->crypto = service->crypto;
+    service->account_deleted = account_deleted;
+    service->context = daemon;
     daemon->hooks.context = daemon;
     daemon->hooks.reload = reload_server;
     daemon->hooks.account_changed = tell_sessions;

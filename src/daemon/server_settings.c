@@ -51,6 +51,7 @@ static void read_domain(struct im_settings *settings, const struct config *confi
         arena_make_array(&settings->arena, struct str, from->administrators.n + named->n + 1);
     for (size_t i = 0; i < from->administrators.n; i++)
         admins[to->n_admins++] = keep(settings, from->administrators.at[i]);
+    to->n_configured = to->n_admins;
     for (size_t i = 0; i < named->n; i++) {
         struct jid jid = jid_of_prepared(named->at[i]);
         if (str_eq(jid.domain, to->name))

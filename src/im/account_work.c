@@ -11,9 +11,9 @@
 
 enum { WORK_MOST = 64 << 10 };
 
-struct account_work *account_work_new(struct service *service, const struct im_settings *settings,
-                                      struct loop *back, enum account_act act,
-                                      const struct jid *bare)
+struct account_work *account_work_new(struct service *service, struct loop *back,
+                                      enum account_act act, const struct jid *bare,
+                                      uint32_t iterations)
 {
     struct account_work *work = calloc(1, sizeof *work);
     must(work != NULL);
@@ -21,7 +21,7 @@ struct account_work *account_work_new(struct service *service, const struct im_s
     work->back = back;
     work->act = act;
     work->jid = own_jid(bare);
-    work->iterations = settings->iterations;
+    work->iterations = iterations;
     arena_init(&work->arena, WORK_MOST);
     work->home = home_of(&service->homes, work->jid.full);
     return work;
@@ -164,6 +164,9 @@ static void is_deleted(struct store_request *request)
         LIST_EACH(&account->roster->items, struct roster_item, link, item)
     roster_say_removed(account, &item->jid, roster_removal(account, item->jid.full));
     account_release(account);
+    struct service *service = work->service;
+    if (e == OK && service->account_deleted != NULL)
+        service->account_deleted(service->context, work->jid.full);
     go_back_closing(work, e, e == OK);
 }
 

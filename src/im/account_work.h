@@ -53,11 +53,12 @@ struct account_work {
     char password[ACT_PASSWORD_MOST];
 };
 
-/* done runs on back's thread, after which the work is gone.  Errors: ERR_MALFORMED and ERR_LIMIT
- * (the password), ERR_EXISTS, ERR_MISSING, ERR_BUSY, and the store's. */
-struct account_work *account_work_new(struct service *service, const struct im_settings *settings,
-                                      struct loop *back, enum account_act act,
-                                      const struct jid *bare);
+/* iterations: of a new password's keys, else 0.  done runs on back's thread, after which the work
+ * is gone.  Errors: ERR_MALFORMED and ERR_LIMIT (the password), ERR_EXISTS, ERR_MISSING, ERR_BUSY,
+ * and the store's. */
+struct account_work *account_work_new(struct service *service, struct loop *back,
+                                      enum account_act act, const struct jid *bare,
+                                      uint32_t iterations);
 /* ERR_LIMIT: too long. */
 enum err account_work_password(struct account_work *work, struct str password) MUST_CHECK;
 /* Takes the work; done may be called before this returns. */

@@ -102,7 +102,7 @@ static void rights_are_known(struct store_request *request)
 }
 
 // An administrator has rights in his own domain: by the configuration, or by the record that an
-// operator's command makes.
+// operator's command makes.  The record itself is asked for: it is gone with the account.
 static void ask_rights(struct adhoc *adhoc, void (*allowed)(struct adhoc *adhoc, bool is_admin))
 {
     struct asked *asked = adhoc->asked;
@@ -113,7 +113,7 @@ static void ask_rights(struct adhoc *adhoc, void (*allowed)(struct adhoc *adhoc,
         allowed(adhoc, false);
         return;
     }
-    for (size_t i = 0; i < domain->n_admins; i++)
+    for (size_t i = 0; i < domain->n_configured; i++)
         if (str_eq(domain->admins[i], who->full)) {
             allowed(adhoc, true);
             return;

@@ -140,8 +140,9 @@ static void do_next(struct each *each)
     } else if (each->ends_sessions) {
         end_sessions(each);
     } else {
-        struct account_work *work = account_work_new(desk->service, desk->settings, home->loop,
-                                                     each->act, &each->jids[each->at]);
+        struct account_work *work =
+            account_work_new(desk->service, home->loop, each->act, &each->jids[each->at],
+                             desk->settings->iterations);
         must(account_work_password(work, each->password) == OK);
         account_work_start(work, worked, each);
     }

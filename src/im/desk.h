@@ -27,6 +27,9 @@ struct service {
     struct gate *gate;               // the guard's thread; NULL: there is none
     struct notices *notices;         // any thread
     int64_t started_us;              // wall time
+    /* On the home of an account that was deleted from within; may be NULL. */
+    void (*account_deleted)(void *context, struct str bare);
+    void *context; // of the call above
 };
 
 struct desk {

@@ -143,7 +143,8 @@ static enum stanza_condition read_application(struct applying *applying, const c
         *why = "Too many accounts were made from this address. Try again later.";
         return STANZA_RESOURCE_CONSTRAINT;
     }
-    *work = account_work_new(desk->service, desk->settings, desk->home->loop, ACT_MAKE, &jid);
+    *work = account_work_new(desk->service, desk->home->loop, ACT_MAKE, &jid,
+                             desk->settings->iterations);
     if (account_work_password(*work, password) == OK)
         return STANZA_N_CONDITIONS;
     account_work_free(work);
@@ -220,8 +221,8 @@ static void is_done(struct account_work *work, enum err e)
 static struct account_work *work_of(struct asked *asked, enum account_act act)
 {
     const struct desk *desk = desk_of(asked->home);
-    return account_work_new(desk->service, desk->settings, asked->home->loop, act,
-                            &asked->account->jid);
+    return account_work_new(desk->service, asked->home->loop, act, &asked->account->jid,
+                            desk->settings->iterations);
 }
 
 static void cancel(struct asked *asked)

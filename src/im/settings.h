@@ -16,9 +16,9 @@ enum archive_preference { ARCHIVE_NEVER, ARCHIVE_ROSTER, ARCHIVE_ALWAYS };
 struct im_domain {
     struct str name; // prepared
     struct stream_domain stream;
-    struct str lang;          // of people whose stream names none
-    const struct str *admins; // bare JIDs: XEP-0133 and XEP-0157
-    size_t n_admins;
+    struct str lang;                            // of people whose stream names none
+    const struct str *admins;                   // bare JIDs: XEP-0133 and XEP-0157
+    size_t n_admins, n_configured;              // the first of them are named in the configuration
     bool registration, change_password, cancel; // XEP-0077
     bool archive;                               // XEP-0313 at all
     int guard_mode; // of senders here: GATE_OFF, GATE_OBSERVE, GATE_ON (im/gate_internal.h)
