@@ -74,8 +74,9 @@ static struct adhoc_session *open_session(struct adhoc *adhoc)
         list_init(&desk->adhoc->sessions);
     }
     struct adhoc_book *book = desk->adhoc;
-    if (book->n >= SESSIONS_MOST)
-        close_session(book, LIST_FIRST(&book->sessions, struct adhoc_session, link));
+    struct adhoc_session *oldest = LIST_FIRST(&book->sessions, struct adhoc_session, link);
+    if (oldest != NULL && book->n >= SESSIONS_MOST)
+        close_session(book, oldest);
     struct adhoc_session *session = calloc(1, sizeof *session);
     must(session != NULL);
     random_id_z(session->sid);

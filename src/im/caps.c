@@ -120,8 +120,9 @@ static void keep_set(struct desk *desk, struct feature_set *set)
         list_init(&desk->caps->oldest_first);
     }
     struct caps_cache *cache = desk->caps;
-    if (cache->sets.n >= SETS_MOST)
-        drop(cache, LIST_FIRST(&cache->oldest_first, struct feature_set, link));
+    struct feature_set *oldest = LIST_FIRST(&cache->oldest_first, struct feature_set, link);
+    if (oldest != NULL && cache->sets.n >= SETS_MOST)
+        drop(cache, oldest);
     if (table_put(&cache->sets, set->key, set) == OK)
         list_add_last(&cache->oldest_first, &set_ref(set)->link);
 }

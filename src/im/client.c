@@ -514,7 +514,7 @@ static void watch_silence(struct timer *timer)
     struct desk *desk = client->desk;
     const struct im_settings *settings = desk->settings;
     int64_t silent_us = loop_now_us(desk->home->loop) - conn_heard_us(client->conn);
-    int64_t next_us = settings->idle_us;
+    int64_t next_us;
     if (settings->idle_us == 0) {
         next_us = 60 * SECOND_US; // a reload may turn it on
     } else if (silent_us < settings->idle_us) {
