@@ -17,6 +17,7 @@
 #include "im/gate.h"
 #include "im/offline.h"
 #include "im/send.h"
+#include "route/spool.h"
 #include "xml/writer.h"
 
 #include <stdlib.h>
@@ -79,29 +80,29 @@ static void row_done(struct row *row)
 
 /* ---- From our people ---- */
 
-static bool is_one_of_ours(const struct desk *desk, struct str address, bool domain_only)
+static bool is_one_of_ours(const struct session *session, struct str address, bool but_the_sender)
 {
     struct arena arena;
     struct jid jid;
     arena_init(&arena, (size_t)16 * JID_MOST);
     bool ours = jid_parse(&arena, address, &jid) != OK ||
-                (desk_domain(desk, jid.domain) != NULL && (!domain_only || jid.local.len == 0));
+                (desk_domain(desk_of(session->home), jid.domain) != NULL &&
+                 !(but_the_sender && jid_eq_bare(&jid, &session->jid)));
     arena_done(&arena);
     return ours;
 }
 
-// What only we may say is not believed: ids (XEP-0359 6), whoever of us they name, and that we kept
-// a message for a while (XEP-0203).
+// What only we may say is not believed: ids (XEP-0359 6), whoever of us they name, and that we or
+// one of our people kept a message for a while (XEP-0203).
 static bool is_forged(const struct element *child, const void *context)
 {
-    const struct desk *desk = context;
     if (element_is(child, NS_SID, STR("stanza-id"))) {
         struct str by = element_attr(child, STR("by"));
-        return by.at == NULL || is_one_of_ours(desk, by, false);
+        return by.at == NULL || is_one_of_ours(context, by, false);
     }
     if (element_is(child, NS_DELAY, STR("delay"))) {
         struct str from = element_attr(child, STR("from"));
-        return from.at != NULL && is_one_of_ours(desk, from, true);
+        return from.at != NULL && is_one_of_ours(context, from, true);
     }
     return false;
 }
@@ -169,7 +170,7 @@ void message_from_client(struct session *session, struct stanza *stanza, struct 
     // RFC 6121 8.1.1.1: without to it is for the sender's own account
     if (stanza->to.full.len == 0)
         stanza_set_to(stanza, &account->jid);
-    element_remove_if(stanza->root, is_forged, desk_of(session->home));
+    element_remove_if(stanza->root, is_forged, session);
     for (size_t f = 0; features[f] != NULL; f++)
         if (features[f]->from_client != NULL && features[f]->from_client(session, stanza) == STOP)
             return;
@@ -315,12 +316,15 @@ static void row_is_there(struct store_request *request)
         delivery->state = READY_TO_GO;
         desk->counters.archived += delivery->archived;
         desk->counters.messages_spooled += delivery->spooled;
-        account->n_spooled += delivery->spooled && !delivery->row.op.folded;
+        if (delivery->spooled && delivery->row.op.folded)
+            spool_uncount(account, 1);
         ticket_unref(&delivery->routed->ticket); // durable; a slow reader is not the sender's
     } else {
         log_event(LOG_WARNING, "message-not-kept", "account=%.*s id=%.*s error=%s",
                   STR_ARGS(account->jid.full), STR_ARGS(delivery->routed->stanza->id),
                   err_name(request->result));
+        if (delivery->spooled)
+            spool_uncount(account, 1);
         delivery_leaves(delivery);
         send_store_refusal(account->home, delivery->routed->stanza, request->result);
         delivery_free(delivery);
@@ -386,6 +390,7 @@ void message_arrived(struct account *account, struct routed *routed)
              (uint8_t)((archived ? STORE_ARCHIVED : 0) | (spooled ? STORE_SPOOLED : 0)),
              routed->at_us);
     delivery->row.op.request.done = row_is_there;
+    account->n_spooled += delivery->spooled; // at once: a flood is not done before the first commit
     store_append(account->home->store, &delivery->row.op);
 }
 
@@ -401,9 +406,11 @@ static void is_kept(struct store_request *request)
     struct keeping *keeping = CONTAINER_OF(request, struct keeping, row.op.request);
     struct account *account = keeping->account;
     if (request->result == OK) {
-        account->n_spooled += !keeping->row.op.folded;
+        if (keeping->row.op.folded)
+            spool_uncount(account, 1);
         offline_nudge(account);
     } else {
+        spool_uncount(account, 1);
         log_event(LOG_ERROR, "message-not-kept", "account=%.*s id=%.*s error=%s",
                   STR_ARGS(account->jid.full), STR_ARGS(keeping->row.stanza->id),
                   err_name(request->result));
@@ -427,5 +434,6 @@ void message_keep(struct account *account, struct stanza *stanza, int64_t at_us)
     account_hold(account);
     row_init(&keeping->row, account, stanza, &stanza->from, STORE_SPOOLED, at_us);
     keeping->row.op.request.done = is_kept;
+    account->n_spooled++;
     store_append(account->home->store, &keeping->row.op);
 }

@@ -35,7 +35,7 @@ static void broadcast(struct account *account, struct stanza *presence, struct t
 {
     LIST_EACH(&account->roster->items, struct roster_item, link, item)
     if (is_seen(item) && !blocking_covers(account, &item->jid))
-        route_stanza_to(account->home, presence, &item->jid, ticket, 0, 0);
+        route_stanza_to(account->home, presence, &item->jid, ticket, ROUTED_BROADCAST, 0);
     LIST_EACH(&account->sessions, struct session, in_account, session)
     if (session->available && !session->ending)
         send_to_session(session,
@@ -306,9 +306,20 @@ static void answer_probe(struct account *account, const struct routed *routed)
     stanza_unref(&away);
 }
 
+// What is sent to subscribers is for those who know of it: an account made anew under an old name
+// has no part in what the old one had.  Who has asked may hear before his own roster is written.
+static bool expects(const struct account *account, const struct jid *from)
+{
+    const struct roster_item *item = roster_find(account, jid_bare(from));
+    return item != NULL && (item->ask || item->subscription == STORE_SUB_TO ||
+                            item->subscription == STORE_SUB_BOTH);
+}
+
 static void deliver(struct account *account, const struct routed *routed)
 {
     const struct jid *to = &routed->to;
+    if ((routed->flags & ROUTED_BROADCAST) != 0 && !expects(account, &routed->stanza->from))
+        return;
     LIST_EACH(&account->sessions, struct session, in_account, session)
     {
         if (session->ending || (!session->available && jid_is_bare(to)))

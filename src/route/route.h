@@ -14,6 +14,7 @@
 enum routed_flag {
     ROUTED_BY_SERVER = 1, // the server itself speaks: no block list, no rules for strangers
     ROUTED_HELD = 2,      // released from the guard: original time in at_us
+    ROUTED_BROADCAST = 4, // presence for subscribers
 };
 
 /* A stanza on its way to one address. */

@@ -18,13 +18,17 @@ struct spool_clearing {
     int64_t ids[IDS_MOST];
 };
 
+void spool_uncount(struct account *account, uint64_t n)
+{
+    account->n_spooled -= n <= account->n_spooled ? n : account->n_spooled;
+}
+
 static void cleared(struct store_request *request)
 {
     struct spool_clearing *clearing = CONTAINER_OF(request, struct spool_clearing, op.request);
     struct account *account = clearing->account;
     if (request->result == OK) // of two sessions that had the same message one has cleared it
-        account->n_spooled -= clearing->op.n_cleared <= account->n_spooled ? clearing->op.n_cleared
-                                                                           : account->n_spooled;
+        spool_uncount(account, clearing->op.n_cleared);
     else
         log_event(LOG_WARNING, "spool-not-cleared", "account=%.*s error=%s",
                   STR_ARGS(account->jid.full), err_name(request->result));

@@ -13,6 +13,9 @@
  * at the next login, with the same id. */
 void spool_delivered(struct account *account, int64_t id);
 
+/* So many of its messages are not in the spool any more, or never came there. */
+void spool_uncount(struct account *account, uint64_t n);
+
 /* At the end of a turn: sends what spool_delivered gathered. */
 void spool_turn_end(struct home *home);
 
