@@ -48,6 +48,7 @@ static void send_off(struct home *from, struct routed *routed)
         arrive(&routed->mail);
     } else {
         from->counters.routed_away++;
+        ticket_travels(routed->ticket);
         loop_post(routed->home->loop, &routed->mail);
     }
 }

@@ -19,6 +19,7 @@ struct ticket *ticket_new_for(struct home *home, void (*done)(struct ticket *tic
     must(ticket != NULL);
     *ticket = (struct ticket){.home = home, .done = done, .context = context};
     atomic_init(&ticket->refs, 1);
+    atomic_init(&ticket->travelled, false);
     return ticket;
 }
 
@@ -37,6 +38,12 @@ struct ticket *ticket_ref(struct ticket *ticket)
     return ticket;
 }
 
+void ticket_travels(struct ticket *ticket)
+{
+    if (ticket != NULL)
+        atomic_store_explicit(&ticket->travelled, true, memory_order_relaxed);
+}
+
 static void come_home(struct mail *mail)
 {
     struct ticket *ticket = CONTAINER_OF(mail, struct ticket, mail);
@@ -50,7 +57,8 @@ void ticket_unref(struct ticket **ticket)
     if (t == NULL || atomic_fetch_sub_explicit(&t->refs, 1, memory_order_acq_rel) != 1)
         return;
     t->mail.run = come_home;
-    if (home_is_me(t->home))
+    // through the mailbox where others had a part: their mail may still lie there
+    if (!atomic_load_explicit(&t->travelled, memory_order_relaxed) && home_is_me(t->home))
         come_home(&t->mail);
     else
         loop_post(t->home->loop, &t->mail);

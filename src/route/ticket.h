@@ -25,6 +25,7 @@ struct ticket {
     uint64_t session; // its id at that home
     uint32_t h;       // the stanza's number, XEP-0198 4
     atomic_uint refs;
+    atomic_bool travelled; // another thread had a reference
 };
 
 /* One reference for the caller; on the session's home. */
@@ -35,6 +36,10 @@ struct ticket *ticket_new_for(struct home *home, void (*done)(struct ticket *tic
                               void *context);
 /* NULL is fine. */
 struct ticket *ticket_ref(struct ticket *ticket);
+/* A reference goes to another thread; before that.  NULL is fine.  What that thread mails home
+ * before it lets go arrives before the ticket is done: an error for a stanza never comes after the
+ * acknowledgement that covers it. */
+void ticket_travels(struct ticket *ticket);
 /* NULL is fine; nulls the pointer; any thread. */
 void ticket_unref(struct ticket **ticket);
 

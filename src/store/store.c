@@ -369,6 +369,7 @@ static enum err commit_changes(struct store *store, struct queue *changes, size_
 {
     const struct backend *backend = store->backend;
     int64_t began_us = clock_now_us();
+    uint64_t n_messages = 0;
     enum err e = backend->begin(store->writer, why);
     if (e != OK)
         return e;
@@ -382,26 +383,25 @@ static enum err commit_changes(struct store *store, struct queue *changes, size_
         }
         if (r->result != OK)
             note_why(r, &own);
+        n_messages += r->call->op == OP_APPEND && r->result == OK;
     }
     e = backend->commit(store->writer, why);
-    if (e == OK)
+    if (e == OK) {
         count_commit(store, n, clock_now_us() - began_us);
+        count(&store->n_messages, n_messages);
+    }
     return e;
 }
 
 static void finish_changes(struct store *store, struct queue *changes, enum err e,
                            const struct why *why)
 {
-    uint64_t n_messages = 0, n = 0;
-    for (struct store_request *r; (r = queue_take(changes)) != NULL; n++) {
+    for (struct store_request *r; (r = queue_take(changes)) != NULL;) {
         struct why own = {{0}};
         if (e == OK && r->result != OK && r->why.len < sizeof own.text)
             memcpy(own.text, r->why.at, r->why.len);
-        n_messages += r->call->op == OP_APPEND && e == OK && r->result == OK;
         complete(r, e != OK ? e : r->result, e != OK ? why : &own);
     }
-    count(&store->n_changes, n);
-    count(&store->n_messages, n_messages);
 }
 
 // Takes from what has arrived one batch of changes; reads that need not wait for it go to the
@@ -443,6 +443,7 @@ static void serve(struct store *store)
             count(&store->n_failed_commits, 1);
         set_health(store, e, &why);
         store->probed_us = clock_now_us();
+        count(&store->n_changes, n);
         finish_changes(store, &changes, e, &why);
     }
     for (struct store_request *r; (r = queue_take(&reads)) != NULL;)
