@@ -113,7 +113,7 @@ static enum passing from_client(struct session *session, struct stanza *stanza)
         .specific = STR("blocked"),
         .specific_ns = NS_BLOCKING_ERRORS,
     };
-    send_refusal_full(session->home, stanza, &error);
+    send_refusal_full(session->home, stanza, NULL, &error);
     return STOP;
 }
 

@@ -417,7 +417,7 @@ void containment_refuse(struct home *home, const struct stanza *stanza, struct s
         .text = notice_text(notices, &arena, lang, fallback, refusal_of(reason), &args),
         .lang = notice_lang(notices, lang, fallback),
     };
-    send_refusal_full(home, stanza, &error);
+    send_refusal_full(home, stanza, NULL, &error);
     arena_done(&arena);
 }
 

@@ -27,7 +27,7 @@ static void refuse_absent(struct home *home, struct account *account, struct rou
 {
     const struct stanza *stanza = routed->stanza;
     if (account->state == ACCOUNT_BROKEN)
-        send_store_refusal(home, stanza, ERR_IO);
+        send_store_refusal(home, stanza, routed->ticket, ERR_IO);
     else if (stanza->kind != STANZA_PRESENCE) // RFC 6121 8.5.1: silent for presence
         send_refusal(home, stanza, STANZA_SERVICE_UNAVAILABLE, NULL);
     routed_free(&routed);

@@ -263,7 +263,7 @@ static void is_kept(struct store_request *request)
     enum err e = request->result;
     store_release(request);
     if (e != OK) {
-        send_store_refusal(judging->home, judging->stanza, e);
+        send_store_refusal(judging->home, judging->stanza, judging->ticket, e);
         behind_let_go(judging->account, judging->sending.receiver, judging->sending.message);
     }
     containment_held(judging->gate, judging->sending.message, e == OK);

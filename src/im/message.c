@@ -269,7 +269,8 @@ static void refuse(struct account *account, const struct routed *routed)
 {
     desk_of(account->home)->counters.messages_refused++;
     // RFC 6121 8.5.2.2.1, 8.5.3.2.1
-    send_refusal(account->home, routed->stanza, STANZA_SERVICE_UNAVAILABLE, NULL);
+    send_refusal_full(account->home, routed->stanza, routed->ticket,
+                      &(struct stanza_error){.condition = STANZA_SERVICE_UNAVAILABLE});
 }
 
 static void finish(struct account *account, struct delivery *delivery)
@@ -326,7 +327,8 @@ static void row_is_there(struct store_request *request)
         if (delivery->spooled)
             spool_uncount(account, 1);
         delivery_leaves(delivery);
-        send_store_refusal(account->home, delivery->routed->stanza, request->result);
+        send_store_refusal(account->home, delivery->routed->stanza, delivery->routed->ticket,
+                           request->result);
         delivery_free(delivery);
     }
     message_pump(account);
@@ -351,7 +353,7 @@ void message_arrived(struct account *account, struct routed *routed)
     bool room = account->n_spooled < desk->settings->offline_messages;
     if (account->n_deliveries >= DELIVERIES_MOST) {
         desk->counters.messages_refused++;
-        send_store_refusal(account->home, stanza, ERR_BUSY);
+        send_store_refusal(account->home, stanza, routed->ticket, ERR_BUSY);
         routed_free(&routed);
         return;
     }
@@ -381,7 +383,9 @@ void message_arrived(struct account *account, struct routed *routed)
     list_add_last(&account->deliveries, &delivery->link);
     account->n_deliveries++;
     if (delivery->state == READY_TO_GO) {
-        ticket_unref(&routed->ticket); // nothing of it lasts
+        // nothing of it lasts; but an error is acknowledged with the stanza it is for
+        if (stanza->type != TYPE_ERROR)
+            ticket_unref(&routed->ticket);
         message_pump(account);
         return;
     }
@@ -414,7 +418,7 @@ static void is_kept(struct store_request *request)
         log_event(LOG_ERROR, "message-not-kept", "account=%.*s id=%.*s error=%s",
                   STR_ARGS(account->jid.full), STR_ARGS(keeping->row.stanza->id),
                   err_name(request->result));
-        send_store_refusal(account->home, keeping->row.stanza, request->result);
+        send_store_refusal(account->home, keeping->row.stanza, NULL, request->result);
     }
     row_done(&keeping->row);
     account_release(account);

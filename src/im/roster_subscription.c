@@ -105,7 +105,7 @@ static void finish(struct account *account, enum err e, void *context)
     bool is_ours = act->event <= SENT_UNSUBSCRIBED;
     // ERR_MISSING: there was nothing to store, but there may be something to say
     if (e != OK && e != ERR_MISSING) {
-        send_store_refusal(account->home, act->stanza, e);
+        send_store_refusal(account->home, act->stanza, act->ticket, e);
         act_free(act);
         return;
     }

@@ -31,14 +31,14 @@ void send_stanza(struct session *session, struct stanza *stanza)
 }
 
 void send_refusal_full(struct home *home, const struct stanza *stanza,
-                       const struct stanza_error *error)
+                       struct ticket *ticket, const struct stanza_error *error)
 {
     struct stanza *reply = stanza_refusal(stanza, error);
     if (reply == NULL)
         return;
     desk_of(home)->counters.stanza_errors++;
     if (reply->to.full.len > 0)
-        route_stanza_to(home, reply, &reply->to, NULL, ROUTED_BY_SERVER, 0);
+        route_stanza_to(home, reply, &reply->to, ticket, ROUTED_BY_SERVER, 0);
     stanza_unref(&reply);
 }
 
@@ -48,7 +48,7 @@ void send_refusal(struct home *home, const struct stanza *stanza, enum stanza_co
     struct stanza_error error = {.condition = condition, .text = str_of(text)};
     if (text != NULL)
         error.lang = STR("en");
-    send_refusal_full(home, stanza, &error);
+    send_refusal_full(home, stanza, NULL, &error);
 }
 
 enum stanza_condition store_condition(enum err e)
@@ -69,11 +69,12 @@ const char *store_text(enum err e)
     }
 }
 
-void send_store_refusal(struct home *home, const struct stanza *stanza, enum err e)
+void send_store_refusal(struct home *home, const struct stanza *stanza, struct ticket *ticket,
+                        enum err e)
 {
     struct stanza_error error = {.condition = store_condition(e),
                                  .type = STANZA_WAIT,
                                  .text = str_of(store_text(e)),
                                  .lang = STR("en")};
-    send_refusal_full(home, stanza, &error);
+    send_refusal_full(home, stanza, ticket, &error);
 }

@@ -14,13 +14,15 @@ void send_past_features(struct session *session, const struct sending_out *what)
 /* The plain case: nothing but the stanza; to is rewritten to the session's full JID. */
 void send_stanza(struct session *session, struct stanza *stanza);
 
-/* Refuses a stanza: routes the error to its sender, if one may be sent. */
+/* Refuses a stanza: routes the error to its sender, if one may be sent.  ticket: the stanza's, or
+ * NULL; a stanza is not acknowledged (XEP-0198) before its error is on its way to the client. */
 void send_refusal(struct home *home, const struct stanza *stanza, enum stanza_condition condition,
                   const char *text);
 void send_refusal_full(struct home *home, const struct stanza *stanza,
-                       const struct stanza_error *error);
+                       struct ticket *ticket, const struct stanza_error *error);
 /* The error that a failed store operation means for the sender of a stanza. */
-void send_store_refusal(struct home *home, const struct stanza *stanza, enum err e);
+void send_store_refusal(struct home *home, const struct stanza *stanza, struct ticket *ticket,
+                        enum err e);
 
 /* The condition by which a failed store operation is told to people. */
 enum stanza_condition store_condition(enum err e);
