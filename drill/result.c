@@ -105,12 +105,6 @@ const char *figure_label(enum figure figure)
     return rows[figure].label;
 }
 
-const char *figure_key(enum figure figure)
-{
-    must(figure < N_FIGURES);
-    return rows[figure].key;
-}
-
 double side_figure(const struct side *side, enum figure figure)
 {
     double sum = 0, most = -INFINITY;

@@ -61,8 +61,6 @@ double result_figure(const struct result *result, enum figure figure);
 double side_figure(const struct side *side, enum figure figure);
 /* "infected (mean of 10)": for people. */
 const char *figure_label(enum figure figure);
-/* "infected": for programs. */
-const char *figure_key(enum figure figure);
 /* The figure as people read it: "1.4", "12 s", "-". */
 void figure_text(enum figure figure, double value, size_t n_runs, char out[32]);
 

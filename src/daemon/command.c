@@ -205,11 +205,6 @@ int64_t argument_number(const struct command_call *call, const char *name)
     return json_integer_value(json_object_get(call->arguments, name));
 }
 
-bool argument_flag(const struct command_call *call, const char *name)
-{
-    return json_is_true(json_object_get(call->arguments, name));
-}
-
 bool argument_given(const struct command_call *call, const char *name)
 {
     return json_object_get(call->arguments, name) != NULL;

@@ -149,7 +149,6 @@ void command_cancel(struct command_call *call);
 /* For handlers.  Texts live as long as the call; absent: empty, 0, false. */
 struct str argument_text(const struct command_call *call, const char *name);
 int64_t argument_number(const struct command_call *call, const char *name);
-bool argument_flag(const struct command_call *call, const char *name);
 bool argument_given(const struct command_call *call, const char *name);
 
 void command_progress(struct command_call *call, json_t *what); // takes the reference

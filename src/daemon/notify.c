@@ -65,30 +65,3 @@ void notify_reloading(const struct notify *notify)
     snprintf(state, sizeof state, "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)clock_now_us());
     notify_say(notify, state);
 }
-
-void notify_keep(const struct notify *notify, const char *name, int fd)
-{
-    if (notify->fd < 0)
-        return;
-    char state[128];
-    int n = snprintf(state, sizeof state, "FDSTORE=1\nFDNAME=%s", name);
-    if (n < 0 || (size_t)n >= sizeof state)
-        return;
-    union {
-        char room[CMSG_SPACE(sizeof(int))];
-        struct cmsghdr align;
-    } control = {0};
-    struct iovec part = {state, (size_t)n};
-    struct msghdr message = {
-        .msg_iov = &part,
-        .msg_iovlen = 1,
-        .msg_control = control.room,
-        .msg_controllen = sizeof control.room,
-    };
-    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof(int));
-    memcpy(CMSG_DATA(header), &fd, sizeof fd);
-    (void)!sendmsg(notify->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-}

@@ -1,5 +1,5 @@
 /*
- * Talking to the service manager: readiness, status, the watchdog, sockets to keep.
+ * Talking to the service manager: readiness, status, the watchdog.
  *
  * The protocol of sd_notify(3) by hand: libsystemd would bring compressors along.
  * Without a service manager every call does nothing.  Descriptors that come from
@@ -26,8 +26,5 @@ void notify_close(struct notify *notify);
 void notify_say(const struct notify *notify, const char *state);
 /* Says RELOADING=1 with the time that Type=notify-reload wants. */
 void notify_reloading(const struct notify *notify);
-/* Hands a copy of a socket to the manager, to be given to our successor under that name (letters,
- * digits, dashes). */
-void notify_keep(const struct notify *notify, const char *name, int fd);
 
 #endif

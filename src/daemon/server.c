@@ -417,11 +417,3 @@ struct service *server_service(struct server *server)
 {
     return &server->service;
 }
-
-uint16_t server_port(const struct server *server, int kind)
-{
-    for (size_t i = 0; i < server->n_doors; i++)
-        if (server->door_kinds[i] == kind)
-            return door_port(server->doors[i]);
-    return 0;
-}

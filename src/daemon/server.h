@@ -37,7 +37,5 @@ void server_stop(struct server **server);
 
 const struct config *server_config(const struct server *server);
 struct service *server_service(struct server *server);
-/* The port that a kind of door (im/client.h: DOOR_…) listens on; 0: none. */
-uint16_t server_port(const struct server *server, int kind);
 
 #endif

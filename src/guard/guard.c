@@ -104,13 +104,6 @@ uint64_t guard_number(const struct guard *guard)
     return guard->number;
 }
 
-const char *verdict_name(enum verdict verdict)
-{
-    static const char *const names[] = {"deliver", "hold", "reject"};
-    must((size_t)verdict < COUNT_OF(names));
-    return names[verdict];
-}
-
 const char *reason_name(enum reason reason)
 {
     static const char *const names[] = {"none",     "convicted", "restricted", "suspended",

@@ -190,7 +190,6 @@ enum reason {
     REASON_EXPIRED,    // the order's time was over
 };
 
-const char *verdict_name(enum verdict verdict);
 const char *reason_name(enum reason reason);
 
 enum order_kind {

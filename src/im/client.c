@@ -765,8 +765,9 @@ static void on_drained(struct conn *conn)
 static void on_closed(struct conn *conn, enum conn_end end)
 {
     struct client *client = conn_owner(conn);
-    log_event(LOG_DEBUG, "conn-closed", "conn=%llu address=%s why=%s",
-              (unsigned long long)conn_id(conn), client->address, conn_end_name(end));
+    log_event(LOG_DEBUG, "conn-closed", "conn=%llu address=%s why=%s detail=\"%s\"",
+              (unsigned long long)conn_id(conn), client->address, conn_end_name(end),
+              conn_end_detail(conn));
     if (client->session != NULL)
         session_written(client->session);
     client->conn = NULL;

@@ -97,13 +97,6 @@ bool roster_is_seen_by(const struct account *account, struct str bare)
            (item->subscription == STORE_SUB_FROM || item->subscription == STORE_SUB_BOTH);
 }
 
-bool roster_sees(const struct account *account, struct str bare)
-{
-    const struct roster_item *item = roster_find(account, bare);
-    return item != NULL &&
-           (item->subscription == STORE_SUB_TO || item->subscription == STORE_SUB_BOTH);
-}
-
 static struct roster_item *item_new(struct str bare)
 {
     struct roster_item *item = calloc(1, sizeof *item);

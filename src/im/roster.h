@@ -45,9 +45,8 @@ struct roster {
 struct roster_item *roster_find(const struct account *account, struct str bare);
 struct roster_request *roster_find_request(const struct account *account, struct str bare);
 
-/* Whether the contact sees our presence (from, both); whether we see his (to, both). */
+/* Whether the contact sees our presence (from, both). */
 bool roster_is_seen_by(const struct account *account, struct str bare);
-bool roster_sees(const struct account *account, struct str bare);
 
 /* What an item is to become.  All text is copied at the call. */
 struct roster_change {

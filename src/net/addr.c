@@ -72,12 +72,6 @@ unsigned addr_to_sockaddr(const struct addr *addr, struct sockaddr_storage *out)
     return sizeof v4;
 }
 
-struct str addr_ip_text(const struct addr *addr, char out[ADDR_TEXT_SIZE])
-{
-    must(inet_ntop(addr->v6 ? AF_INET6 : AF_INET, addr->bytes, out, ADDR_TEXT_SIZE) != NULL);
-    return str_of(out);
-}
-
 struct str addr_text(const struct addr *addr, char out[ADDR_TEXT_SIZE])
 {
     char ip[INET6_ADDRSTRLEN];
@@ -92,10 +86,4 @@ struct str addr_block(const struct addr *addr, char out[ADDR_BLOCK_SIZE])
     size_t len = addr->v6 ? 8 : 4;
     memcpy(out + 1, addr->bytes, len);
     return str_make(out, 1 + len);
-}
-
-bool addr_is_loopback(const struct addr *addr)
-{
-    static const uint8_t one[16] = {[15] = 1};
-    return addr->v6 ? memcmp(addr->bytes, one, 16) == 0 : addr->bytes[0] == 127;
 }

@@ -34,12 +34,10 @@ enum err addr_from_sockaddr(const struct sockaddr *from, struct addr *out) MUST_
 /* Returns the length that connect(2) and bind(2) want. */
 unsigned addr_to_sockaddr(const struct addr *addr, struct sockaddr_storage *out);
 
-/* "192.0.2.1:5222", "[2001:db8::1]:5222"; and without port and brackets. */
+/* "192.0.2.1:5222", "[2001:db8::1]:5222". */
 struct str addr_text(const struct addr *addr, char out[ADDR_TEXT_SIZE]);
-struct str addr_ip_text(const struct addr *addr, char out[ADDR_TEXT_SIZE]);
 
 /* The key under which this peer is counted: family and IPv4 address or IPv6 /64. */
 struct str addr_block(const struct addr *addr, char out[ADDR_BLOCK_SIZE]);
-bool addr_is_loopback(const struct addr *addr);
 
 #endif

@@ -360,16 +360,6 @@ struct conn *conn_accept(struct arrival *arrival, const struct conn_events *even
     return c;
 }
 
-struct conn *conn_adopt(struct worker *worker, int fd, const struct addr *peer,
-                        const struct conn_events *events, void *owner,
-                        const struct conn_limits *limits)
-{
-    struct conn *c = make(worker, fd, peer, events, owner, limits);
-    atomic_fetch_add(&worker->n_conns, 1);
-    watch(c);
-    return c;
-}
-
 enum err conn_connect(struct worker *worker, const struct addr *to,
                       const struct conn_events *events, void *owner,
                       const struct conn_limits *limits, struct conn **out, struct why *why)

@@ -70,10 +70,6 @@ struct conn_events {
  * For direct TLS conn_start_tls follows. */
 struct conn *conn_accept(struct arrival *arrival, const struct conn_events *events, void *owner,
                          const struct conn_limits *limits);
-/* A connected non-blocking stream socket (also of socketpair): takes the descriptor. */
-struct conn *conn_adopt(struct worker *worker, int fd, const struct addr *peer,
-                        const struct conn_events *events, void *owner,
-                        const struct conn_limits *limits);
 /* Starts connecting.  on_secured (after TLS, where conn_start_tls_client was called at once) or
  * on_closed follows. */
 enum err conn_connect(struct worker *worker, const struct addr *to,

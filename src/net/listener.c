@@ -430,11 +430,6 @@ uint16_t door_port(const struct door *door)
     return door->port;
 }
 
-int door_fd(const struct door *door)
-{
-    return door->fd;
-}
-
 void door_close(struct door **p)
 {
     struct door *door = TAKE(*p);

@@ -53,7 +53,6 @@ enum err listener_open(struct listener *listener, struct str address, uint16_t p
 enum err listener_adopt(struct listener *listener, int fd, int kind, struct door **out,
                         struct why *why) MUST_CHECK;
 uint16_t door_port(const struct door *door);
-int door_fd(const struct door *door);
 void door_close(struct door **p);
 
 /* Closes the descriptor and settles the counts. */

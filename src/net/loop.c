@@ -367,11 +367,6 @@ void loop_stats(const struct loop *loop, struct loop_stats *out)
     };
 }
 
-int64_t loop_take_longest_us(struct loop *loop)
-{
-    return atomic_exchange_explicit(&loop->longest_untaken_us, 0, memory_order_relaxed);
-}
-
 // --- descriptors and signals
 
 static int to_uv(int events)

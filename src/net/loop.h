@@ -96,7 +96,5 @@ struct loop_stats {
     size_t n_waiting; // mails
 };
 void loop_stats(const struct loop *loop, struct loop_stats *out);
-/* The longest turn since the last call; from any thread. */
-int64_t loop_take_longest_us(struct loop *loop);
 
 #endif

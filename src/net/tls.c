@@ -576,16 +576,6 @@ const char *tls_version(const struct tls *tls)
     return SSL_get_version(tls->ssl);
 }
 
-const char *tls_cipher(const struct tls *tls)
-{
-    return SSL_get_cipher_name(tls->ssl);
-}
-
-struct str tls_server_name(const struct tls *tls)
-{
-    return str_of(SSL_get_servername(tls->ssl, TLSEXT_NAMETYPE_host_name));
-}
-
 bool tls_has_alpn(const struct tls *tls)
 {
     return tls->alpn;

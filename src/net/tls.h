@@ -61,9 +61,6 @@ size_t tls_config_find(const struct tls_config *config, struct str name);
 
 /* Facts of a finished handshake. */
 const char *tls_version(const struct tls *tls); // "TLSv1.3"
-const char *tls_cipher(const struct tls *tls);
-/* The name the client asked for, empty when none; lives as long as the session. */
-struct str tls_server_name(const struct tls *tls);
 /* Whether ALPN agreed on "xmpp-client" (XEP-0368). */
 bool tls_has_alpn(const struct tls *tls);
 

@@ -221,11 +221,6 @@ void workers_set_tls(struct workers *workers, struct tls_config *config)
     }
 }
 
-struct worker *worker_me(void)
-{
-    return me;
-}
-
 bool worker_is_me(const struct worker *worker)
 {
     return me == worker;
@@ -244,11 +239,6 @@ struct workers *worker_all(const struct worker *worker)
 struct loop *worker_loop(const struct worker *worker)
 {
     return worker->loop;
-}
-
-struct tls_home *worker_home(const struct worker *worker)
-{
-    return worker->home;
 }
 
 struct tls_config *worker_tls(const struct worker *worker)

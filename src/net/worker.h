@@ -46,13 +46,11 @@ struct tls_home *const *workers_homes(const struct workers *workers);
 /* Gives every worker a new snapshot; connections made from then on use it. */
 void workers_set_tls(struct workers *workers, struct tls_config *config);
 
-/* The calling thread's, NULL elsewhere. */
-struct worker *worker_me(void);
+/* Whether it is the calling thread's. */
 bool worker_is_me(const struct worker *worker);
 size_t worker_index(const struct worker *worker);
 struct workers *worker_all(const struct worker *worker);
 struct loop *worker_loop(const struct worker *worker);
-struct tls_home *worker_home(const struct worker *worker);
 /* Worker only: its present snapshot, NULL when none was set. */
 struct tls_config *worker_tls(const struct worker *worker);
 /* From any thread. */

@@ -121,12 +121,6 @@ void account_want(struct home *home, const struct jid *bare, struct account_wait
     account_release(account);
 }
 
-struct account *account_if_loaded(struct home *home, struct str bare)
-{
-    struct account *account = table_get(&home->accounts, bare);
-    return account != NULL && account->state == ACCOUNT_READY ? account : NULL;
-}
-
 struct account *account_in_memory(struct home *home, struct str bare)
 {
     return table_get(&home->accounts, bare);

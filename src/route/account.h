@@ -62,9 +62,6 @@ struct account {
  * be).  bare: a bare JID. */
 void account_want(struct home *home, const struct jid *bare, struct account_waiter *waiter);
 
-/* The account if it is in memory and ready, or NULL. */
-struct account *account_if_loaded(struct home *home, struct str bare);
-
 /* The account in whatever state, or NULL. */
 struct account *account_in_memory(struct home *home, struct str bare);
 

@@ -37,11 +37,6 @@ size_t scram_key_size(enum scram_hash hash)
     return hashes[hash].size;
 }
 
-const char *scram_hash_name(enum scram_hash hash)
-{
-    return hashes[hash].mechanism;
-}
-
 const char *channel_binding_name(enum channel_binding binding)
 {
     static const char *const names[N_CHANNEL_BINDINGS] = {

@@ -29,8 +29,6 @@ enum {
 
 /* 20 or 32. */
 size_t scram_key_size(enum scram_hash hash);
-/* "SCRAM-SHA-1", "SCRAM-SHA-256".  Static storage. */
-const char *scram_hash_name(enum scram_hash hash);
 
 struct scram_keys {
     uint32_t iterations; // 0: the account has no keys of this hash

@@ -40,11 +40,6 @@ static const struct {
     {{"error", 5},         STANZA_PRESENCE, TYPE_ERROR       },
 };
 
-struct str stanza_kind_name(enum stanza_kind kind)
-{
-    return kind_names[kind];
-}
-
 struct str stanza_type_name(enum stanza_type type)
 {
     for (size_t i = 0; i < COUNT_OF(types); i++)

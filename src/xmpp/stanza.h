@@ -101,8 +101,6 @@ void stanza_write(struct buf *out, const struct stanza *stanza, struct str to, s
  * be sent (an error is never answered by an error). */
 struct stanza *stanza_refusal(const struct stanza *stanza, const struct stanza_error *error);
 
-/* The words of the kind: "message", "presence", "iq". */
-struct str stanza_kind_name(enum stanza_kind kind);
 /* The type attribute's value; empty where the attribute is absent by default. */
 struct str stanza_type_name(enum stanza_type type);
 

@@ -36,16 +36,6 @@ static const char *const types[STANZA_N_TYPES] = {
     [STANZA_CONTINUE] = "continue",   [STANZA_MODIFY] = "modify", [STANZA_WAIT] = "wait",
 };
 
-const char *stanza_condition_name(enum stanza_condition condition)
-{
-    return conditions[condition].name;
-}
-
-const char *stanza_error_type_name(enum stanza_error_type type)
-{
-    return types[type];
-}
-
 enum stanza_error_type stanza_condition_type(enum stanza_condition condition)
 {
     return conditions[condition].type;

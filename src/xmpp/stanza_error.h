@@ -57,9 +57,7 @@ struct stanza_error {
     struct str specific, specific_ns;
 };
 
-/* "item-not-found", "cancel"…  Static storage. */
-const char *stanza_condition_name(enum stanza_condition condition);
-const char *stanza_error_type_name(enum stanza_error_type type);
+/* The type that usually goes with it (RFC 6120 8.3.3). */
 enum stanza_error_type stanza_condition_type(enum stanza_condition condition);
 
 /* Whether an error may be sent in answer: never to an error (RFC 6120 §8.3.1), nor to an iq

@@ -74,22 +74,6 @@ struct stream {
     char id[RANDOM_ID_SIZE + 1];
 };
 
-const char *stream_state_name(enum stream_state state)
-{
-    static const char *const names[STREAM_N_STATES] = {
-        [STREAM_OPENING] = "opening",       [STREAM_GREETING] = "greeting",
-        [STREAM_OFFERED] = "offered",       [STREAM_SECURING] = "securing",
-        [STREAM_LOGIN] = "login",           [STREAM_LOOKUP] = "lookup",
-        [STREAM_CHALLENGED] = "challenged", [STREAM_CHECKING] = "checking",
-        [STREAM_REFUSING] = "refusing",     [STREAM_MOVING] = "moving",
-        [STREAM_READY] = "ready",           [STREAM_RESUMING] = "resuming",
-        [STREAM_BINDING] = "binding",       [STREAM_BOUND] = "bound",
-        [STREAM_ENDING] = "ending",         [STREAM_CLOSING] = "closing",
-        [STREAM_CLOSED] = "closed",
-    };
-    return names[state];
-}
-
 // Replaces what is kept by a copy of text, in own memory.
 static void keep(struct str *kept, struct str text)
 {

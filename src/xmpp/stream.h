@@ -50,9 +50,6 @@ enum stream_state {
     STREAM_N_STATES,
 };
 
-/* "opening", "bound"…  Static storage. */
-const char *stream_state_name(enum stream_state state);
-
 /* What one domain offers; answered anew for every stream header, so a reload takes effect. */
 struct stream_domain {
     struct str name;        // prepared
