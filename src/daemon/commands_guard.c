@@ -13,6 +13,7 @@
 
 struct errand {
     struct gate_errand gate;
+    struct store_account_find find;
     struct command_call *call;
     json_t *result;  // made on the guard's thread, given on ours
     bool is_missing; // what was asked for does not exist
@@ -358,7 +359,7 @@ static void run_entitle_list(struct command_call *call)
     list_rules(call, RULE_ENTITLE);
 }
 
-static void decoy(struct command_call *call, bool removed)
+static struct errand *decoy_new(struct command_call *call, bool removed)
 {
     struct errand *errand = errand_new(call);
     errand->gate.event.kind = EVENT_DECOY;
@@ -367,17 +368,43 @@ static void decoy(struct command_call *call, bool removed)
         .removed = removed,
         .actor = call->actor.name,
     };
-    send_off(errand);
+    return errand;
+}
+
+static void decoy_found(struct store_request *request)
+{
+    struct errand *errand = CONTAINER_OF(request, struct errand, find.request);
+    enum err e = request->result;
+    store_release(request);
+    if (e == OK)
+        send_off(errand);
+    else if (e == ERR_MISSING)
+        command_fail(errand->call, e, "there is no account %.*s; make one first (user add)",
+                     STR_ARGS(errand->gate.event.decoy.account));
+    else
+        command_fail(errand->call, e, "store: %s", err_name(e));
 }
 
 static void run_decoy_add(struct command_call *call)
 {
-    decoy(call, false);
+    struct daemon *daemon = call->context;
+    struct errand *errand = decoy_new(call, false);
+    struct jid jid = jid_of_prepared(errand->gate.event.decoy.account);
+    if (daemon->store == NULL) {
+        command_fail(call, ERR_CLOSED, "the server stops");
+        return;
+    }
+    errand->find = (struct store_account_find){
+        .request = {.home = loop_mailbox(daemon->loop), .done = decoy_found},
+        .local = jid.local,
+        .domain = jid.domain,
+    };
+    store_account_find(daemon->store, &errand->find);
 }
 
 static void run_decoy_remove(struct command_call *call)
 {
-    decoy(call, true);
+    send_off(decoy_new(call, true));
 }
 
 static void entitle(struct command_call *call, bool withdraw)
@@ -438,75 +465,147 @@ static void run_guard_state(struct command_call *call)
     {                                                                                              \
         "reason", ARGUMENT_TEXT, 0, NULL, "Why, for the audit record."                             \
     }
+#define ACCOUNT                                                                                    \
+    {                                                                                              \
+        "jid", ARGUMENT_ACCOUNT, ARGUMENT_REQUIRED | ARGUMENT_POSITIONAL, NULL, "The account."     \
+    }
+#define NUMBER                                                                                     \
+    {                                                                                              \
+        "id", ARGUMENT_NUMBER, ARGUMENT_REQUIRED | ARGUMENT_POSITIONAL, NULL, "Its number."        \
+    }
+#define FEATURE                                                                                    \
+    {                                                                                              \
+        "feature", ARGUMENT_CHOICE, ARGUMENT_REQUIRED | ARGUMENT_POSITIONAL, "links|files",        \
+            "Which."                                                                               \
+    }
 
 static const struct command rows[] = {
-    {"incident list",
-     "Lists incidents, newest first.",                                                         ROLE_OPERATOR,
-     0,                                                                                                          NULL,
-     run_incident_list,                                                                                                                      {{"state", ARGUMENT_CHOICE, 0, "open|convicted|released|expired", "Only these."}}         },
-    {"incident show",
-     "Shows one incident: evidence, tree, orders.",                                            ROLE_OPERATOR,
-     0,                                                                                                          NULL,
-     run_incident_show,                                                                                                                      {{"id", ARGUMENT_NUMBER, ARGUMENT_REQUIRED | ARGUMENT_POSITIONAL, NULL, "Its number."}}   },
-    {"incident release",
-     "Undoes an incident: held messages are delivered, restrictions lifted, copies restored.", ROLE_OPERATOR,
-     COMMAND_AUDITED,                                                                                            NULL,
-     run_incident_release,                                                                                                                   {{"id", ARGUMENT_NUMBER, ARGUMENT_REQUIRED | ARGUMENT_POSITIONAL, NULL, "Its number."},
-      {"account", ARGUMENT_ACCOUNT, 0, NULL, "Only lift this account's restriction."},
-      REASON}                                                                                                                                                                                                },
-    {"incident convict",
-     "Convicts a link by hand: copies are stopped and taken back.",                            ROLE_OPERATOR,
-     COMMAND_AUDITED,                                                                                            NULL,
-     run_incident_convict,                                                                                                                   {{"link", ARGUMENT_TEXT, ARGUMENT_REQUIRED | ARGUMENT_POSITIONAL, NULL, "The link."},
-      {"width", ARGUMENT_CHOICE, 0, "link|template|host|domain", "How wide; template if not said."},
-      {"for", ARGUMENT_TIME, 0, NULL, "How long."},
-      REASON}                                                                                                                                                                                                },
-    {"suspend",
-     "Switches links or files off for a while; people keep talking.",                          ROLE_ADMIN,
-     COMMAND_AUDITED,                                                                                            "domain",
-     run_suspend,                                                                                                                            {{"feature", ARGUMENT_CHOICE, ARGUMENT_REQUIRED | ARGUMENT_POSITIONAL, "links|files",
-       "Which."},
-      {"domain", ARGUMENT_DOMAIN, 0, NULL, "Of senders in this domain; all domains if not said."},
-      {"account", ARGUMENT_ACCOUNT, 0, NULL, "Of this sender alone."},
-      {"for", ARGUMENT_TIME, 0, NULL, "How long; suspension.duration if not said."},
-      REASON}                                                                                                                                                                                                         },
-    {"resume",
-     "Ends a suspension before its time.",                                                     ROLE_ADMIN,
-     COMMAND_AUDITED,                                                                                            "domain",
-     run_resume,                                                                                                                             {{"feature", ARGUMENT_CHOICE, ARGUMENT_REQUIRED | ARGUMENT_POSITIONAL, "links|files",
-       "Which."},
-      {"domain", ARGUMENT_DOMAIN, 0, NULL, "As it was suspended."},
-      {"account", ARGUMENT_ACCOUNT, 0, NULL, "As it was suspended."},
-      REASON}                                                                                                                                                                                                          },
-    {"decoy list",       "Lists decoys.",                                                      ROLE_OPERATOR, 0, NULL,     run_decoy_list,   {{0}}                                                                                     },
-    {"decoy add",
-     "Makes an account a decoy: nobody talks to it, who sends it a lure reveals himself.",     ROLE_OPERATOR,
-     COMMAND_AUDITED,                                                                                            NULL,
-     run_decoy_add,                                                                                                                          {{"jid", ARGUMENT_ACCOUNT, ARGUMENT_REQUIRED | ARGUMENT_POSITIONAL, NULL, "The account."}}},
-    {"decoy remove",
-     "Makes a decoy an ordinary account again.",                                               ROLE_OPERATOR,
-     COMMAND_AUDITED,                                                                                            NULL,
-     run_decoy_remove,                                                                                                                       {{"jid", ARGUMENT_ACCOUNT, ARGUMENT_REQUIRED | ARGUMENT_POSITIONAL, NULL, "The account."}}},
-    {"entitle list",     "Lists who may fan out.",                                             ROLE_OPERATOR, 0, NULL,     run_entitle_list, {{0}}                                                                                     },
-    {"entitle add",
-     "Lets an account send links of a host to many people: a research desk, an alert bot.",    ROLE_OPERATOR,
-     COMMAND_AUDITED,                                                                                            NULL,
-     run_entitle_add,                                                                                                                        {{"jid", ARGUMENT_ACCOUNT, ARGUMENT_REQUIRED | ARGUMENT_POSITIONAL, NULL, "The account."},
-      {"host", ARGUMENT_TEXT, 0, NULL, "Host or registrable domain; any if not said."},
-      {"receivers", ARGUMENT_NUMBER, 0, NULL, "Most different receivers a day."},
-      {"for", ARGUMENT_TIME, 0, NULL, "How long; a year if not said."},
-      REASON}                                                                                                                                                                                                     },
-    {"entitle remove",
-     "Withdraws an entitlement.",                                                              ROLE_OPERATOR,
-     COMMAND_AUDITED,                                                                                            NULL,
-     run_entitle_remove,                                                                                                                     {{"jid", ARGUMENT_ACCOUNT, ARGUMENT_REQUIRED | ARGUMENT_POSITIONAL, NULL, "The account."},
-      {"host", ARGUMENT_TEXT, 0, NULL, "As it was given."},
-      REASON}                                                                                                                                                                                                  },
-    {"guard rules",      "Lists everything in force.",                                         ROLE_OPERATOR, 0, NULL,     run_rules,        {{0}}                                                                                     },
-    {"guard state",
-     "Shows what the guard has seen.",                                                         ROLE_OPERATOR,
-     0,                                                                                                          NULL,
-     run_guard_state,                                                                                                                        {{0}}                                                                                     },
+    {
+     .name = "incident list",
+     .doc = "Lists incidents, newest first.",
+     .role = ROLE_OPERATOR,
+     .run = run_incident_list,
+     .arguments = {{"state", ARGUMENT_CHOICE, 0, "open|convicted|released|expired",
+                       "Only these."}},
+     },
+    {
+     .name = "incident show",
+     .doc = "Shows one incident: evidence, tree, orders.",
+     .role = ROLE_OPERATOR,
+     .run = run_incident_show,
+     .arguments = {NUMBER},
+     },
+    {
+     .name = "incident release",
+     .doc = "Undoes an incident: held messages are delivered, restrictions lifted, copies "
+               "restored.",                   .role = ROLE_OPERATOR,
+     .flags = COMMAND_AUDITED,
+     .run = run_incident_release,
+     .arguments = {NUMBER,
+                      {"account", ARGUMENT_ACCOUNT, 0, NULL,
+                       "Only lift this account's restriction."},
+                      REASON},
+     },
+    {
+     .name = "incident convict",
+     .doc = "Convicts a link by hand: copies are stopped and taken back.",
+     .role = ROLE_OPERATOR,
+     .flags = COMMAND_AUDITED,
+     .run = run_incident_convict,
+     .arguments = {{"link", ARGUMENT_TEXT, ARGUMENT_REQUIRED | ARGUMENT_POSITIONAL, NULL,
+                       "The link."},
+                      {"width", ARGUMENT_CHOICE, 0, "link|template|host|domain",
+                       "How wide; template if not said."},
+                      {"for", ARGUMENT_TIME, 0, NULL, "How long."},
+                      REASON},
+     },
+    {
+     .name = "suspend",
+     .doc = "Switches links or files off for a while; people keep talking.",
+     .role = ROLE_ADMIN,
+     .flags = COMMAND_AUDITED,
+     .scope = "domain",
+     .run = run_suspend,
+     .arguments = {FEATURE,
+                      {"domain", ARGUMENT_DOMAIN, 0, NULL,
+                       "Of senders in this domain; all domains if not said."},
+                      {"account", ARGUMENT_ACCOUNT, 0, NULL, "Of this sender alone."},
+                      {"for", ARGUMENT_TIME, 0, NULL, "How long; suspension.duration if not said."},
+                      REASON},
+     },
+    {
+     .name = "resume",
+     .doc = "Ends a suspension before its time.",
+     .role = ROLE_ADMIN,
+     .flags = COMMAND_AUDITED,
+     .scope = "domain",
+     .run = run_resume,
+     .arguments = {FEATURE,
+                      {"domain", ARGUMENT_DOMAIN, 0, NULL, "As it was suspended."},
+                      {"account", ARGUMENT_ACCOUNT, 0, NULL, "As it was suspended."},
+                      REASON},
+     },
+    {
+     .name = "decoy list",
+     .doc = "Lists decoys.",
+     .role = ROLE_OPERATOR,
+     .run = run_decoy_list,
+     },
+    {
+     .name = "decoy add",
+     .doc = "Makes an account a decoy: nobody talks to it, who sends it a lure reveals himself.",
+     .role = ROLE_OPERATOR,
+     .flags = COMMAND_AUDITED,
+     .run = run_decoy_add,
+     .arguments = {ACCOUNT},
+     },
+    {
+     .name = "decoy remove",
+     .doc = "Makes a decoy an ordinary account again.",
+     .role = ROLE_OPERATOR,
+     .flags = COMMAND_AUDITED,
+     .run = run_decoy_remove,
+     .arguments = {ACCOUNT},
+     },
+    {
+     .name = "entitle list",
+     .doc = "Lists who may fan out.",
+     .role = ROLE_OPERATOR,
+     .run = run_entitle_list,
+     },
+    {
+     .name = "entitle add",
+     .doc = "Lets an account send links of a host to many people: a research desk, a bot.",
+     .role = ROLE_OPERATOR,
+     .flags = COMMAND_AUDITED,
+     .run = run_entitle_add,
+     .arguments = {ACCOUNT,
+                      {"host", ARGUMENT_TEXT, 0, NULL,
+                       "Host or registrable domain; any if not said."},
+                      {"receivers", ARGUMENT_NUMBER, 0, NULL, "Most different receivers a day."},
+                      {"for", ARGUMENT_TIME, 0, NULL, "How long; a year if not said."},
+                      REASON},
+     },
+    {
+     .name = "entitle remove",
+     .doc = "Withdraws an entitlement.",
+     .role = ROLE_OPERATOR,
+     .flags = COMMAND_AUDITED,
+     .run = run_entitle_remove,
+     .arguments = {ACCOUNT, {"host", ARGUMENT_TEXT, 0, NULL, "As it was given."}, REASON},
+     },
+    {
+     .name = "guard rules",
+     .doc = "Lists everything in force.",
+     .role = ROLE_OPERATOR,
+     .run = run_rules,
+     },
+    {
+     .name = "guard state",
+     .doc = "Shows what the guard has seen.",
+     .role = ROLE_OPERATOR,
+     .run = run_guard_state,
+     },
 };
 
 void commands_add_guard(struct daemon *daemon)

@@ -148,6 +148,16 @@ def test_a_roster_can_be_set_by_the_operator(server, people):
 
 # what the documents say
 
+def test_a_decoy_is_an_account_that_exists(server, people):
+    name = f"{people(1)[0]}@{server.domain}"
+    got = server.ctl("decoy", "add", f"nobody-at-all@{server.domain}", check=False)
+    assert got.returncode != 0 and "there is no account nobody-at-all" in got.stderr
+    server.ctl("decoy", "add", name)
+    assert name in server.ctl("decoy", "list")
+    server.ctl("decoy", "remove", name)
+    assert name not in server.ctl("decoy", "list")
+
+
 def test_every_command_is_in_the_manual(server):
     with open(os.path.join(servers.ROOT, "man", "firedoorctl.1"), encoding="utf-8") as file:
         manual = file.read()

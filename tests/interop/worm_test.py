@@ -311,3 +311,28 @@ def test_honest_talk_is_untouched_by_all_this(guarded):
     for i in range(len(second)):
         got = first[i].wait_for(lambda e, i=i: e.get("id") == f"h{i}")
         assert got.get("type") == "chat" and got.find("{urn:xmpp:delay}delay") is None
+
+
+def test_two_decoys_and_one_relay_are_enough(guarded):
+    # decoys: nobody has a reason to send them anything; two senders and a passed-on copy convict
+    zero, relay, victim, one, two = online(guarded, 5)
+    for decoy in (one, two):
+        guarded.ctl("decoy", "add", decoy.bare)
+    lure = link()
+    for worm, targets in [(zero, [relay, one]), (relay, [two, victim])]:
+        for target in targets:
+            send(worm, target.bare, "haha is this you? " + lure)
+        worm.fence()
+        target.fence()
+    for _ in range(50):
+        incidents = guarded.ctl("incident", "list")
+        if "convicted" in incidents:
+            break
+        zero.fence()
+    assert "convicted" in incidents, incidents
+    send(victim, one.bare, "haha is this you? " + lure, id="late")
+    late = victim.wait_for(lambda e: is_message(e) and e.get("id") == "late")
+    assert error_of(late)[0] == "policy-violation"
+    # whoever talks to a decoy without a lure is not even noticed
+    send(victim, one.bare, "hello?", id="hello")
+    assert text_of(one.wait_for(lambda e: e.get("id") == "hello")) == "hello?"
