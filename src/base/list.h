@@ -58,15 +58,24 @@ static inline void list_leave(struct link *link)
 
 #define CONTAINER_OF(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
+#ifdef __clang_analyzer__
+/* The analyzer loses the links at CONTAINER_OF, and then finds members in lists that they have left
+ * before they were freed: for it every look into a list brings somebody new. */
+struct link *list_analyzer_link(struct link *link);
+#define LIST_LINK(link) list_analyzer_link(link)
+#else
+#define LIST_LINK(link) (link)
+#endif
+
 /* The first member or NULL. */
 #define LIST_FIRST(list, type, member)                                                             \
-    (list_empty(list) ? NULL : CONTAINER_OF((list)->head.next, type, member))
+    (list_empty(list) ? NULL : CONTAINER_OF(LIST_LINK((list)->head.next), type, member))
 
 /* Walks the members; the current one may leave the list or be freed in the body. */
 #define LIST_EACH(list, type, member, it)                                                          \
-    for (type *it = CONTAINER_OF((list)->head.next, type, member),                                 \
-              *it##_next = CONTAINER_OF(it->member.next, type, member);                            \
+    for (type *it = CONTAINER_OF(LIST_LINK((list)->head.next), type, member),                      \
+              *it##_next = CONTAINER_OF(LIST_LINK(it->member.next), type, member);                 \
          &it->member != &(list)->head;                                                             \
-         it = it##_next, it##_next = CONTAINER_OF(it->member.next, type, member))
+         it = it##_next, it##_next = CONTAINER_OF(LIST_LINK(it->member.next), type, member))
 
 #endif

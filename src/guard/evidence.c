@@ -194,6 +194,7 @@ static void independent_origin(struct guard *guard, struct cluster *cluster, str
 static void sum_sender(struct cluster *cluster, struct member *member, double before)
 {
     double nats = member_nats(member);
+    must(member->user != NULL);
     if (member->is_relay) {
         cluster->members_nats += nats - before;
     } else if (cluster->root == member->user || cluster->root == NULL ||

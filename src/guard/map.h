@@ -37,7 +37,7 @@ static inline struct map_node *map_first(const struct map *map, uint64_t hash)
 static inline void map_grow(struct map *map)
 {
     size_t n_slots = map->n_slots == 0 ? 64 : 2 * map->n_slots;
-    struct map_node **slots = calloc(n_slots, sizeof *slots);
+    struct map_node **slots = calloc(n_slots, sizeof(struct map_node *));
     must(slots != NULL);
     for (size_t i = 0; i < map->n_slots; i++)
         for (struct map_node *node = map->slots[i], *next; node != NULL; node = next) {

@@ -565,7 +565,7 @@ enum err guard_load(const struct guard_config *config, struct str bytes, struct 
         in.bad = true;
         n_users = 0;
     }
-    struct user **users = calloc((size_t)n_users + 1, sizeof *users);
+    struct user **users = calloc((size_t)n_users + 1, sizeof(struct user *));
     must(users != NULL);
     load_users(&in, guard, users, n_users);
     load_sights(&in, guard);

@@ -114,9 +114,11 @@ static struct str normalize(struct arena *arena, struct str text, const char *en
     size_t len = 0;
     for (size_t i = 0; i < text.len; i++) {
         unsigned char c = (unsigned char)text.at[i];
-        if (c == '%' && i + 2 < text.len && ascii_hex(text.at[i + 1]) >= 0 &&
-            ascii_hex(text.at[i + 2]) >= 0) {
-            c = (unsigned char)(ascii_hex(text.at[i + 1]) << 4 | ascii_hex(text.at[i + 2]));
+        bool may_be_encoded = c == '%' && i + 2 < text.len;
+        int high = may_be_encoded ? ascii_hex(text.at[i + 1]) : -1;
+        int low = may_be_encoded ? ascii_hex(text.at[i + 2]) : -1;
+        if (high >= 0 && low >= 0) {
+            c = (unsigned char)(high << 4 | low);
             i += 2;
             // an encoded separator stays encoded
             len += put_byte(out + len, c, in_set(&guarded, c) ? &guarded : &encode);

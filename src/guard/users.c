@@ -22,6 +22,7 @@ static uint64_t hash_lure(const struct guard *guard, const struct lure_key *key)
 struct str own_text(struct str text, size_t most)
 {
     size_t len = text.len < most ? text.len : most;
+    must(len < SIZE_MAX);
     char *copy = malloc(len + 1);
     must(copy != NULL);
     if (len > 0)

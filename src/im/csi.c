@@ -56,8 +56,11 @@ static void keep(struct session *session, const struct sending_out *what)
         let_go(session, older, false);
     size_t size = what->stanza->inner.len;
     while (session->csi->n > 0 &&
-           (session->csi->n >= WAITING_MOST || session->csi->bytes + size > BYTES_MOST))
-        let_go(session, LIST_FIRST(&session->csi->waiting, struct waiting, link), true);
+           (session->csi->n >= WAITING_MOST || session->csi->bytes + size > BYTES_MOST)) {
+        struct waiting *oldest = LIST_FIRST(&session->csi->waiting, struct waiting, link);
+        must(oldest != NULL);
+        let_go(session, oldest, true);
+    }
     struct waiting *waiting = malloc(sizeof *waiting + what->to.len);
     must(waiting != NULL);
     *waiting = (struct waiting){.stanza = stanza_ref(what->stanza)};

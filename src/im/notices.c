@@ -185,6 +185,7 @@ static enum err add_directory(struct notices *notices, struct str directory, str
         return why_say(why, ERR_IO, "notices.catalogues: %s: %s", path, strerror(errno));
     enum err e = OK;
     struct dirent *entry;
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): nobody else reads this directory stream
     while (e == OK && (entry = readdir(dir)) != NULL) {
         if (entry->d_name[0] == '.' || notices->n == CATALOGUES_MOST)
             continue;

@@ -443,12 +443,14 @@ void door_close(struct door **p)
 
 size_t listener_inherited(struct inherited *out, size_t n)
 {
+    // NOLINTBEGIN(concurrency-mt-unsafe): there is one thread yet
     const char *pid = getenv("LISTEN_PID"), *count = getenv("LISTEN_FDS");
     uint64_t number, n_fds;
     if (pid == NULL || count == NULL || str_to_u64(str_of(pid), 1, INT32_MAX, &number) != OK ||
         (pid_t)number != getpid() || str_to_u64(str_of(count), 0, 1024, &n_fds) != OK)
         return 0;
     struct str names = str_of(getenv("LISTEN_FDNAMES"));
+    // NOLINTEND(concurrency-mt-unsafe)
     size_t i = 0;
     for (; i < n && i < n_fds; i++) {
         int fd = 3 + (int)i; // SD_LISTEN_FDS_START

@@ -27,8 +27,10 @@ uint64_t process_raise_descriptors(uint64_t wanted)
 
 void process_tune_malloc(unsigned n_workers)
 {
+    // NOLINTBEGIN(concurrency-mt-unsafe): there is one thread yet
     mallopt(M_ARENA_MAX, (int)n_workers + 1);
     mallopt(M_TRIM_THRESHOLD, 4 << 20);
     mallopt(M_TOP_PAD, 1 << 20);
     mallopt(M_MMAP_THRESHOLD, 1 << 20); // fixed: it would otherwise grow by itself
+    // NOLINTEND(concurrency-mt-unsafe)
 }
