@@ -171,17 +171,9 @@ for name in "${layers[@]}"; do
     cat "$result" >> "$out/results.txt"
 done
 
-# Known failures are named at every run and counted apart: tests/known-failures says why each is.
-grep -v '^#' tests/known-failures > "$out/known.txt"
-grep '^not ok ' "$out/results.txt" | grep -F -f "$out/known.txt" > "$out/known-failed.txt"
-grep '^not ok ' "$out/results.txt" | grep -v -F -f "$out/known.txt" > "$out/failed.txt"
+grep '^not ok ' "$out/results.txt" > "$out/failed.txt"
 passed=$(grep -c '^ok ' "$out/results.txt")
 failed=$(grep -c '' "$out/failed.txt")
-if [ -s "$out/known-failed.txt" ]; then
-    echo
-    echo "$(grep -c '' "$out/known-failed.txt") known failures (tests/known-failures says why):"
-    sed 's/^not ok /    /' "$out/known-failed.txt"
-fi
 if [ "$failed" -gt 0 ]; then
     echo
     echo "failed:"

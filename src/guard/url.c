@@ -133,6 +133,7 @@ static const char path_encode[] = "\"#<>?`{}%";
 static const char path_guarded[] = "/\\?#%";
 static const char query_encode[] = "\"#<>'%";
 static const char query_guarded[] = "#&=+%;";
+static const char host_guarded[] = "\"#%/:<>?@[\\]^`{|}"; // what no host may hold
 
 /* Removes "." and ".." and turns a special scheme's backslashes around. */
 static struct str normal_path(struct arena *arena, struct str path, bool special)
@@ -328,7 +329,7 @@ enum err url_host(const struct lure_rules *rules, struct arena *arena, struct st
     }
     for (size_t i = 0; i < host.len; i++) {
         unsigned char c = (unsigned char)host.at[i];
-        if (c <= ' ' || c >= 0x7F || strchr("\"#%/:<>?@[\\]^`{|}", c) != NULL)
+        if (c <= ' ' || c >= 0x7F || strchr(host_guarded, c) != NULL)
             return ERR_MALFORMED;
     }
     if (ends_in_number(host)) {
@@ -345,6 +346,22 @@ enum err url_host(const struct lure_rules *rules, struct arena *arena, struct st
         return ERR_MALFORMED;
     *out = host;
     *is_ip = false;
+    return OK;
+}
+
+/* The host of a scheme that browsers know nothing of: no IDN, no IPv4. */
+static enum err opaque_host(struct arena *arena, struct str text, struct url *url)
+{
+    if (text.len > 0 && text.at[0] == '[') {
+        if (text.at[text.len - 1] != ']')
+            return ERR_MALFORMED;
+        url->ip = true;
+        return ipv6(arena, str_make(text.at + 1, text.len - 2), &url->host);
+    }
+    for (size_t i = 0; i < text.len; i++)
+        if (text.at[i] != '%' && strchr(host_guarded, text.at[i]) != NULL)
+            return ERR_MALFORMED;
+    url->host = lure_lower(arena, normalize(arena, text, host_guarded, host_guarded));
     return OK;
 }
 
@@ -376,8 +393,10 @@ static enum err take_authority(const struct lure_rules *rules, struct arena *are
                 url->port = port;
         }
     }
-    if (special == NULL) { // an opaque host: no IDN, no IPv4
-        url->host = lure_lower(arena, normalize(arena, host, path_encode, path_guarded));
+    if (special == NULL) {
+        enum err e = opaque_host(arena, host, url);
+        if (e != OK)
+            return e;
     } else {
         enum err e = url_host(rules, arena, host, &url->host, &url->ip);
         if (e != OK)
