@@ -74,7 +74,6 @@ TEST(the_guard_has_the_same_defaults_by_itself)
     SAME(window_first);
     SAME(window_growth);
     SAME(hold_us);
-    SAME(ask_us);
     SAME(novel_us);
     SAME(established_us);
     SAME(established_by);
