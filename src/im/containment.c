@@ -148,28 +148,33 @@ static void set_lang(struct stanza *stanza, const struct notices *notices, struc
     element_set_ns(&stanza->arena, stanza->root, NS_XML, STR("lang"), stanza->lang);
 }
 
+// From his domain, in his language.
+static void say(const struct gate *gate, struct account *account, enum notice notice,
+                const struct notice_args *args)
+{
+    const struct notices *notices = gate->service->notices;
+    struct jid domain = jid_of_prepared(account->jid.domain);
+    char id[RANDOM_ID_SIZE + 1];
+    random_id_z(id);
+    struct stanza *stanza =
+        stanza_make(STANZA_MESSAGE, TYPE_NORMAL, &domain, &account->jid, str_of(id));
+    struct str fallback = domain_lang(account->home, account->jid.domain);
+    struct str lang = lang_of(account);
+    set_lang(stanza, notices, lang, fallback);
+    element_child_with(&stanza->arena, stanza->root, NS_CLIENT, STR("body"),
+                       notice_text(notices, &stanza->arena, lang, fallback, notice, args));
+    stanza_seal(stanza);
+    route_stanza_to(account->home, stanza, &account->jid, NULL, ROUTED_BY_SERVER, 0);
+    stanza_unref(&stanza);
+}
+
 static void tell_account(struct account_waiter *waiter, struct account *account)
 {
     struct telling *telling = CONTAINER_OF(waiter, struct telling, waiter);
-    const struct notices *notices = telling->gate->service->notices;
-    if (account->state == ACCOUNT_READY) {
-        struct jid domain = jid_of_prepared(account->jid.domain);
-        char id[RANDOM_ID_SIZE + 1];
-        random_id_z(id);
-        struct stanza *stanza =
-            stanza_make(STANZA_MESSAGE, TYPE_NORMAL, &domain, &account->jid, str_of(id));
-        const struct notice_args args = {telling->link, telling->person, telling->incident,
-                                         telling->until};
-        struct str fallback = domain_lang(account->home, account->jid.domain);
-        struct str lang = lang_of(account);
-        set_lang(stanza, notices, lang, fallback);
-        element_child_with(
-            &stanza->arena, stanza->root, NS_CLIENT, STR("body"),
-            notice_text(notices, &stanza->arena, lang, fallback, telling->notice, &args));
-        stanza_seal(stanza);
-        route_stanza_to(account->home, stanza, &account->jid, NULL, ROUTED_BY_SERVER, 0);
-        stanza_unref(&stanza);
-    }
+    const struct notice_args args = {telling->link, telling->person, telling->incident,
+                                     telling->until};
+    if (account->state == ACCOUNT_READY)
+        say(telling->gate, account, telling->notice, &args);
     telling_free(telling);
 }
 
@@ -501,12 +506,14 @@ static void take_back_from(struct account *account, const struct taking_back *ba
 }
 
 // There is no taking back of a retraction: the message is delivered anew, with an id of its own
-// and its old time.
+// and its old time, after a word about it: who was told not to open it must hear that he may.
 static void give_again(struct account *account, const struct taking_back *back)
 {
     struct stanza *stanza = back->outgoing ? NULL : stanza_parse(back->stanza);
     if (stanza == NULL)
         return;
+    const struct notice_args args = {back->link, jid_bare(&back->peer), back->incident, STR_EMPTY};
+    say(back->gate, account, NOTICE_RELEASED, &args);
     char id[RANDOM_ID_SIZE + 1];
     random_id_z(id);
     stanza->id = arena_str(&stanza->arena, str_of(id));
