@@ -21,6 +21,7 @@
 #include "im/gate_internal.h"
 #include "im/message.h"
 #include "im/notices.h"
+#include "im/presence.h"
 #include "im/send.h"
 #include "route/own.h"
 
@@ -755,6 +756,32 @@ static bool read_kept(const struct store_record *record, struct order *order)
                           NULL) == 0;
 }
 
+// Presence is in no store: each home looks for itself.
+struct dimming {
+    struct mail mail;
+    struct home *home;
+    struct lure_key key;
+};
+
+static void dim(struct mail *mail)
+{
+    struct dimming *dimming = CONTAINER_OF(mail, struct dimming, mail);
+    presence_take_back(dimming->home,
+                       str_make((const char *)dimming->key.bytes, sizeof dimming->key.bytes));
+    free(dimming);
+}
+
+static void dim_presence(struct gate *gate, const struct order *order)
+{
+    for (unsigned i = 0; !order->undo && i < gate->service->homes.n; i++) {
+        struct dimming *dimming = calloc(1, sizeof *dimming);
+        must(dimming != NULL);
+        *dimming = (struct dimming){
+            .mail.run = dim, .home = gate->service->homes.at[i], .key = order->key};
+        loop_post(dimming->home->loop, &dimming->mail);
+    }
+}
+
 /* ---- The door for orders ---- */
 
 static void tell_operator(struct gate *gate, const struct order *order)
@@ -776,6 +803,7 @@ void containment_carry_out(struct gate *gate, const struct order *order)
     case ORDER_RETRACT:
         record(gate, order);
         retract(gate, order);
+        dim_presence(gate, order);
         break;
     case ORDER_RESTRICT:
         record(gate, order);

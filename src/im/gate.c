@@ -83,28 +83,36 @@ void gate_stamp(const struct gate *gate, struct stanza *stanza)
     arena_done(&judging.arena);
 }
 
-static struct str body_of(const struct stanza *stanza)
+static struct str or_empty(struct str text)
 {
-    struct str body = element_child_text(stanza->root, NS_CLIENT, STR("body"));
-    return body.at != NULL ? body : STR_EMPTY;
+    return text.at != NULL ? text : STR_EMPTY;
 }
 
-static void describe(struct judging *judging, const struct pace *pace)
+static struct str body_of(const struct stanza *stanza)
+{
+    return or_empty(element_child_text(stanza->root, NS_CLIENT, STR("body")));
+}
+
+static void describe(struct judging *judging, const struct pace *pace, uint32_t audience)
 {
     struct stanza *stanza = judging->stanza;
     struct lure_people *people = arena_make(&judging->arena, struct lure_people);
     struct str sender = jid_bare(&stanza->from), receiver = jid_bare(&stanza->to);
+    if (stanza->to.full.len == 0)
+        receiver = sender; // to all who may see it
     people->names[0] = sender;
     people->names[1] = receiver;
     people->n = 2;
     lure_list_keys(&judging->lures, people);
     stamp_keys(judging);
     struct str body = body_of(stanza);
+    if (stanza->kind == STANZA_PRESENCE)
+        body = or_empty(element_child_text(stanza->root, NS_CLIENT, STR("status")));
     judging->sending = (struct sending){
         .message = atomic_fetch_add(&judging->gate->next_message, 1),
         .sender = sender,
         .receiver = receiver,
-        .audience = 1,
+        .audience = audience,
         .warns = lure_text_warns(&judging->lures, body),
         .overflowed = judging->lures.overflowed,
         .shape = lure_text_shape(&judging->lures, body, people),
@@ -135,8 +143,11 @@ static bool is_overloaded(const struct gate *gate)
 
 static void deliver(struct judging *judging)
 {
-    if (!behind_waits(judging->account, judging->session, judging->stanza, judging->ticket,
-                      judging->at_us))
+    if (judging->go_on != NULL)
+        judging->go_on(judging->account, session_find(judging->home, judging->session),
+                       judging->stanza, judging->ticket);
+    else if (!behind_waits(judging->account, judging->session, judging->stanza, judging->ticket,
+                           judging->at_us))
         message_accept(judging->account, judging->session, judging->stanza, judging->ticket, 0,
                        judging->at_us);
 }
@@ -160,12 +171,92 @@ static int mode_of(const struct account *account)
     return domain != NULL ? domain->guard_mode : GATE_ON;
 }
 
-bool gate_message(struct session *session, struct stanza *stanza, struct ticket *ticket)
+static bool carries_lure(const struct element *element, const void *context)
+{
+    const struct gate *gate = context;
+    struct arena arena;
+    struct lure_list lures;
+    arena_init(&arena, JUDGING_MOST);
+    lure_list_init(&lures, gate->rules, &arena);
+    lures_of_element(&lures, element);
+    bool any = lures.n > 0 || lures.overflowed;
+    arena_done(&arena);
+    return any;
+}
+
+static bool is_echo(const struct element *child, const void *context)
+{
+    return !str_eq(child->name, STR("error")) && carries_lure(child, context);
+}
+
+// An error may repeat what it answers (RFC 6120 8.3.1) but need not: an honest client that does is
+// no relay, and a worm that only says it does gets nothing through.
+static void clean_error(const struct gate *gate, struct stanza *stanza)
+{
+    element_remove_if(stanza->root, is_echo, gate);
+    struct element *error = element_child(stanza->root, NS_CLIENT, STR("error"));
+    if (error != NULL)
+        element_remove_if(error, carries_lure, gate);
+}
+
+// Whether the guard has a say in it.
+static bool is_judged(struct session *session, struct stanza *stanza)
+{
+    const struct gate *gate = desk_of(session->home)->service->gate;
+    int mode = mode_of(session->account);
+    if (gate == NULL || mode == GATE_OFF)
+        return false;
+    if (stanza->type == TYPE_ERROR) {
+        if (mode == GATE_ON)
+            clean_error(gate, stanza);
+        return false;
+    }
+    return true;
+}
+
+// Posts it to the guard; the session waits.  The lures' arena is taken over.
+static void ask_guard(struct session *session, struct stanza *stanza, struct ticket *ticket,
+                      uint32_t audience, gate_go_on_fn *go_on, const struct lure_list *lures,
+                      const struct pace *pace)
 {
     struct account *account = session->account;
     struct desk *desk = desk_of(session->home);
     struct gate *gate = desk->service->gate;
-    if (gate == NULL || mode_of(account) == GATE_OFF || stanza->type == TYPE_ERROR)
+    struct judging *judging = calloc(1, sizeof *judging);
+    must(judging != NULL);
+    judging->gate = gate;
+    judging->home = session->home;
+    judging->account = account;
+    judging->session = session->id;
+    judging->stanza = stanza_ref(stanza);
+    judging->ticket = ticket_ref(ticket);
+    judging->arena = *lures->arena;
+    judging->lures = *lures;
+    judging->lures.arena = &judging->arena;
+    judging->observes = mode_of(account) == GATE_OBSERVE;
+    judging->go_on = go_on;
+    judging->at_us = clock_wall_us();
+    account_hold(account);
+    session_pause(session);
+    describe(judging, pace, audience);
+    if (go_on == NULL)
+        stanza_seal(stanza); // it may have to be written down
+    if (is_overloaded(gate)) {
+        alarm_operator(desk);
+        deliver(judging);
+        judging_free(judging);
+        return;
+    }
+    loop_timer_set(session->home->loop, &judging->patience, patience_us, no_answer);
+    judging->mail.run = gate_judge;
+    loop_post(gate->loop, &judging->mail);
+}
+
+bool gate_message(struct session *session, struct stanza *stanza, struct ticket *ticket)
+{
+    struct account *account = session->account;
+    const struct gate *gate = desk_of(session->home)->service->gate;
+    if (!is_judged(session, stanza))
         return false;
     int64_t now_us = gate_now_us(gate);
     struct str peer = jid_bare(&stanza->to);
@@ -184,32 +275,30 @@ bool gate_message(struct session *session, struct stanza *stanza, struct ticket 
     }
     struct pace pace;
     pace_sends(account, peer, now_us, &pace);
-    struct judging *judging = calloc(1, sizeof *judging);
-    must(judging != NULL);
-    judging->gate = gate;
-    judging->home = session->home;
-    judging->account = account;
-    judging->session = session->id;
-    judging->stanza = stanza_ref(stanza);
-    judging->ticket = ticket_ref(ticket);
-    judging->arena = arena;
-    judging->lures = lures;
-    judging->lures.arena = &judging->arena;
-    judging->observes = mode_of(account) == GATE_OBSERVE;
-    judging->at_us = clock_wall_us();
-    account_hold(account);
-    session_pause(session);
-    describe(judging, &pace);
-    stanza_seal(stanza);
-    if (is_overloaded(gate)) {
-        alarm_operator(desk);
-        deliver(judging);
-        judging_free(judging);
-        return true;
+    ask_guard(session, stanza, ticket, 1, NULL, &lures, &pace);
+    return true;
+}
+
+bool gate_other(struct session *session, struct stanza *stanza, struct ticket *ticket,
+                uint32_t audience, gate_go_on_fn *go_on)
+{
+    const struct gate *gate = desk_of(session->home)->service->gate;
+    if (!is_judged(session, stanza))
+        return false;
+    struct arena arena;
+    struct lure_list lures;
+    arena_init(&arena, JUDGING_MOST);
+    lure_list_init(&lures, gate->rules, &arena);
+    lures_of_stanza(&lures, stanza->root);
+    if (lures.n == 0 && !lures.overflowed) {
+        arena_done(&arena);
+        return false;
     }
-    loop_timer_set(session->home->loop, &judging->patience, patience_us, no_answer);
-    judging->mail.run = gate_judge;
-    loop_post(gate->loop, &judging->mail);
+    // what goes to all at once has no pace
+    struct pace pace = {.gap_us = -1, .roster_index = -1, .account_age_us = -1};
+    if (stanza->to.full.len > 0)
+        pace_sends(session->account, jid_bare(&stanza->to), gate_now_us(gate), &pace);
+    ask_guard(session, stanza, ticket, audience, go_on, &lures, &pace);
     return true;
 }
 
@@ -247,6 +336,88 @@ static struct stanza *make_dead(const struct judging *judging)
     }
     stanza_seal(dead);
     return dead;
+}
+
+struct stanza *gate_dead_copy(const struct gate *gate, const struct stanza *stanza)
+{
+    struct stanza *dead = stanza_make(stanza->kind, stanza->type, &stanza->from,
+                                      stanza->to.full.len > 0 ? &stanza->to : NULL, stanza->id);
+    dead->arena.ceiling = JUDGING_MOST;
+    if (stanza->lang.len > 0) {
+        dead->lang = arena_str(&dead->arena, stanza->lang);
+        element_set_ns(&dead->arena, dead->root, NS_XML, STR("lang"), dead->lang);
+    }
+    ELEMENT_EACH(stanza->root, child)
+    {
+        struct element *copy;
+        if (carries_lure(child, gate)) {
+            struct str words;
+            // a text of its own and nothing else: its words may stay
+            if (!str_eq(child->ns, NS_CLIENT) || child->attributes != NULL ||
+                element_first(child) != NULL ||
+                lure_defang(gate->rules, &dead->arena, child->text, &words) != OK)
+                continue;
+            copy = element_new(&dead->arena, NS_CLIENT, arena_str(&dead->arena, child->name));
+            element_add_text(&dead->arena, copy, arena_str(&dead->arena, words));
+        } else if (element_copy(&dead->arena, child, &copy) != OK) {
+            continue;
+        }
+        element_add(dead->root, copy);
+    }
+    return dead;
+}
+
+// What is asked gets an answer, though not this one.
+static void refuse_answer(const struct judging *judging)
+{
+    const struct stanza *answer = judging->stanza;
+    struct stanza *question =
+        stanza_make(STANZA_IQ, TYPE_GET, &answer->to, &answer->from, answer->id);
+    send_refusal(judging->home, question, STANZA_POLICY_VIOLATION, NULL);
+    stanza_unref(&question);
+}
+
+static void take_dead_copy(struct judging *judging)
+{
+    struct stanza *dead = gate_dead_copy(judging->gate, judging->stanza);
+    stanza_unref(&judging->stanza);
+    judging->stanza = dead;
+}
+
+static bool is_subscription(const struct stanza *stanza)
+{
+    return stanza->type == TYPE_SUBSCRIBE;
+}
+
+static void refuse(struct judging *judging);
+
+// Presence says first of all who is there, and that is nobody's lure.
+static void other_judged(struct judging *judging)
+{
+    const struct stanza *stanza = judging->stanza;
+    enum verdict verdict = judging->observes ? VERDICT_DELIVER : judging->verdict;
+    bool is_presence = stanza->kind == STANZA_PRESENCE;
+    bool is_dead = judging->defang && !judging->observes;
+    if (verdict == VERDICT_HOLD) { // it cannot wait: the guard need not remember it
+        containment_held(judging->gate, judging->sending.message, false);
+        judging->reason = REASON_EXPIRED;
+    }
+    if (verdict == VERDICT_DELIVER && !is_dead) {
+        deliver(judging);
+    } else if (is_presence && (is_dead || !is_subscription(stanza))) {
+        desk_of(judging->home)->counters.messages_refused += !is_dead;
+        log_event(LOG_NOTICE, "status-made-dead", "session=%.*s incident=%llu reason=%s",
+                  STR_ARGS(stanza->from.full), (unsigned long long)judging->incident,
+                  reason_name(judging->reason));
+        take_dead_copy(judging);
+        deliver(judging);
+    } else if (stanza->type == TYPE_RESULT) {
+        desk_of(judging->home)->counters.messages_refused++;
+        refuse_answer(judging);
+    } else {
+        refuse(judging);
+    }
+    judging_free(judging);
 }
 
 static void refuse(struct judging *judging)
@@ -300,6 +471,10 @@ void gate_judged(struct mail *mail)
         return;
     }
     judging->stanza->calm = judging->calm;
+    if (judging->go_on != NULL) {
+        other_judged(judging);
+        return;
+    }
     switch (judging->observes ? VERDICT_DELIVER : judging->verdict) {
     case VERDICT_DELIVER:
         if (judging->defang && !judging->observes) {

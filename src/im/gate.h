@@ -42,6 +42,20 @@ void gate_state(struct gate *gate, struct guard_state *out, size_t *n_waiting);
 /* True when the gate keeps the message: it will go on with message_accept, or has refused it. */
 bool gate_message(struct session *session, struct stanza *stanza, struct ticket *ticket);
 
+/* Goes on with a stanza that the gate had kept; session is NULL when it has ended meanwhile.  The
+ * stanza is as it was, not sealed, or a copy in which nothing can be opened. */
+typedef void gate_go_on_fn(struct account *account, struct session *session, struct stanza *stanza,
+                           struct ticket *ticket);
+/* The same for presence of all types and for requests to other people: whatever else shows a person
+ * something to open.  audience: how many people get it.  It cannot be held: what the guard would
+ * hold or reject returns as an error, but presence goes on with its links made dead. */
+bool gate_other(struct session *session, struct stanza *stanza, struct ticket *ticket,
+                uint32_t audience, gate_go_on_fn *go_on);
+
+/* A copy, not sealed, of a stanza in which nothing can be opened: links in its texts are made dead,
+ * what else leads anywhere is left out. */
+struct stanza *gate_dead_copy(const struct gate *gate, const struct stanza *stanza);
+
 /* Finds a stored stanza's lures anew and gives it their keys, so that whoever gets it counts as
  * exposed; before sealing.  gate NULL: nothing. */
 void gate_stamp(const struct gate *gate, struct stanza *stanza);

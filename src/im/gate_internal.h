@@ -55,6 +55,7 @@ struct judging {
     struct timer patience; // the home's: the guard takes too long
     bool gone_on;          // … and so the message was let pass
     bool observes;         // judge and record, then deliver in any case
+    gate_go_on_fn *go_on;  // NULL: a message
     int64_t at_us;         // wall time at which it was sent
     // the guard's word
     enum verdict verdict;

@@ -3,6 +3,7 @@
 #include "base/must.h"
 #include "im/caps.h"
 #include "im/feature.h"
+#include "im/gate.h"
 #include "im/roster.h"
 #include "im/send.h"
 
@@ -66,6 +67,9 @@ void asked_result(struct asked **asked, struct element *child)
                     &request->from, request->id);
     if (child != NULL)
         element_add(reply->root, child);
+    // XEP-0054: what somebody shows of himself to whoever asks
+    if (child != NULL && str_eq(child->ns, NS_VCARD) && reply->from.local.len > 0 && !a->own)
+        gate_stamp(desk_of(a->home)->service->gate, reply);
     stanza_seal(reply); // the child's texts live as long as the request: the text is made now
     reply->root->first = reply->root->last = NULL;
     answer(a, reply);
@@ -166,6 +170,27 @@ static bool is_request(const struct stanza *stanza)
     return stanza->type == TYPE_GET || stanza->type == TYPE_SET;
 }
 
+static void ask_own(struct account *account, struct session *session, struct stanza *stanza,
+                    struct ticket *ticket)
+{
+    if (session != NULL && !session->ending)
+        ask(account->home, stanza, ticket, ASKED_ACCOUNT, account, session);
+}
+
+static void go_on(struct account *account, struct session *session, struct stanza *stanza,
+                  struct ticket *ticket)
+{
+    (void)session;
+    stanza_seal(stanza);
+    route_stanza(account->home, stanza, ticket);
+}
+
+// A vCard is for others to read; nothing else that one keeps here is.
+static bool is_shown(const struct stanza *stanza)
+{
+    return stanza->type == TYPE_SET && str_eq(element_first(stanza->root)->ns, NS_VCARD);
+}
+
 void iq_from_client(struct session *session, struct stanza *stanza, struct ticket *ticket)
 {
     struct home *home = session->home;
@@ -178,6 +203,8 @@ void iq_from_client(struct session *session, struct stanza *stanza, struct ticke
     bool to_domain =
         !to_self && to->local.len == 0 && desk_domain(desk_of(home), to->domain) && jid_is_bare(to);
     if (to_self || to_domain) {
+        if (to_self && is_shown(stanza) && gate_other(session, stanza, ticket, 1, ask_own))
+            return;
         if (is_request(stanza))
             ask(home, stanza, ticket, to_self ? ASKED_ACCOUNT : ASKED_DOMAIN, session->account,
                 session);
@@ -188,8 +215,8 @@ void iq_from_client(struct session *session, struct stanza *stanza, struct ticke
     for (size_t f = 0; features[f] != NULL; f++)
         if (features[f]->from_client != NULL && features[f]->from_client(session, stanza) == STOP)
             return;
-    stanza_seal(stanza);
-    route_stanza(home, stanza, ticket);
+    if (!gate_other(session, stanza, ticket, 1, go_on))
+        go_on(session->account, session, stanza, ticket);
 }
 
 void iq_arrived(struct account *account, struct routed *routed)

@@ -18,12 +18,18 @@ static bool is_one_of(struct str name, const struct str *names, size_t n)
 static bool shows_text(const struct element *e)
 {
     static const struct str names[] = {
-        {"body",    4},
-        {"subject", 7},
-        {"status",  6},
-        {"desc",    4},
-        {"reason",  6},
-        {"text",    4},
+        {"body",     4},
+        {"subject",  7},
+        {"status",   6},
+        {"desc",     4},
+        {"reason",   6},
+        {"text",     4},
+        {"nick",     4},
+ // XEP-0054
+        {"FN",       2},
+        {"NICKNAME", 8},
+        {"DESC",     4},
+        {"NOTE",     4},
     };
     return str_eq(e->ns, NS_XHTML) || is_one_of(e->name, names, COUNT_OF(names));
 }
@@ -33,7 +39,8 @@ static bool holds_url(const struct element *e)
     static const struct str names[] = {
         {"url",    3},
         {"uri",    3},
-        {"EXTVAL", 6}
+        {"EXTVAL", 6},
+        {"URL",    3}
     };
     return is_one_of(e->name, names, COUNT_OF(names));
 }
@@ -88,19 +95,29 @@ static void add_file(struct lure_list *list, const struct element *e)
         lure_add_file(list, &file);
 }
 
+static void look_at(struct lure_list *list, const struct element *e)
+{
+    if (e->text.len > 3) {
+        if (shows_text(e))
+            lure_scan_text(list, e->text);
+        else if (holds_url(e))
+            lure_add_url(list, str_trim(e->text), STR_EMPTY);
+    }
+    if (e->attributes != NULL)
+        add_attributes(list, e);
+    if (str_eq(e->name, STR("file")))
+        add_file(list, e);
+}
+
 void lures_of_stanza(struct lure_list *list, const struct element *stanza)
 {
     for (const struct element *e = element_walk(stanza, stanza); e != NULL;
-         e = element_walk(stanza, e)) {
-        if (e->text.len > 3) {
-            if (shows_text(e))
-                lure_scan_text(list, e->text);
-            else if (holds_url(e))
-                lure_add_url(list, str_trim(e->text), STR_EMPTY);
-        }
-        if (e->attributes != NULL)
-            add_attributes(list, e);
-        if (str_eq(e->name, STR("file")))
-            add_file(list, e);
-    }
+         e = element_walk(stanza, e))
+        look_at(list, e);
+}
+
+void lures_of_element(struct lure_list *list, const struct element *element)
+{
+    look_at(list, element);
+    lures_of_stanza(list, element);
 }

@@ -11,5 +11,7 @@
  * (XEP-0066), references, shared files and their metadata (XEP-0372, 0385, 0446, 0447), file
  * offers (XEP-0096, 0234). */
 void lures_of_stanza(struct lure_list *list, const struct element *stanza);
+/* The same for one child with all that is in it. */
+void lures_of_element(struct lure_list *list, const struct element *element);
 
 #endif

@@ -10,6 +10,7 @@
 #include "base/must.h"
 #include "im/activity.h"
 #include "im/blocking.h"
+#include "im/gate.h"
 #include "im/offline.h"
 #include "im/roster.h"
 #include "im/roster_subscription.h"
@@ -122,7 +123,9 @@ static void become_unavailable(struct session *session, struct stanza *presence)
     if (!was_available)
         return;
     struct str status = element_child_text(presence->root, NS_CLIENT, STR("status"));
-    remember_leaving(account, status.at != NULL ? status : STR_EMPTY);
+    // what is shown for as long as he is away is not judged again: without anything to open
+    remember_leaving(account,
+                     status.at != NULL && presence->lure_keys.len == 0 ? status : STR_EMPTY);
 }
 
 // RFC 6121 4.7.2.3: an integer from -128 to 127; anything else is the client's mistake.
@@ -188,6 +191,34 @@ static void directed(struct session *session, struct stanza *stanza, struct tick
     route_stanza(session->home, stanza, ticket);
 }
 
+static uint32_t audience_of(const struct session *session, const struct stanza *stanza)
+{
+    uint32_t n = 0;
+    if (stanza->to.full.len > 0)
+        return 1;
+    LIST_EACH(&session->account->roster->items, struct roster_item, link, item)
+    n += is_seen(item);
+    return n;
+}
+
+static void go_on(struct account *account, struct session *session, struct stanza *stanza,
+                  struct ticket *ticket)
+{
+    (void)account;
+    if (session == NULL || session->ending)
+        return; // its end has said all that is to say
+    if (stanza->to.full.len > 0) {
+        directed(session, stanza, ticket);
+    } else if (stanza->type == TYPE_AVAILABLE) {
+        available(session, stanza, ticket);
+    } else if (session->available || session->directed != NULL) {
+        stanza_seal(stanza);
+        // the session itself hears its own last word too, as RFC 6121 4.5.2 has it
+        send_stanza(session, stanza);
+        become_unavailable(session, stanza);
+    }
+}
+
 void presence_from_client(struct session *session, struct stanza *stanza, struct ticket *ticket)
 {
     switch (stanza->type) {
@@ -201,7 +232,7 @@ void presence_from_client(struct session *session, struct stanza *stanza, struct
     case TYPE_UNAVAILABLE:
         break;
     case TYPE_ERROR:
-        if (stanza->to.full.len > 0) {
+        if (stanza->to.full.len > 0 && !gate_other(session, stanza, ticket, 1, NULL)) {
             stanza_seal(stanza);
             route_stanza(session->home, stanza, ticket);
         }
@@ -215,15 +246,40 @@ void presence_from_client(struct session *session, struct stanza *stanza, struct
     for (size_t f = 0; features[f] != NULL; f++)
         if (features[f]->from_client != NULL && features[f]->from_client(session, stanza) == STOP)
             return;
-    if (stanza->to.full.len > 0) {
-        directed(session, stanza, ticket);
-    } else if (stanza->type == TYPE_AVAILABLE) {
-        available(session, stanza, ticket);
-    } else if (session->available || session->directed != NULL) {
-        stanza_seal(stanza);
-        // the session itself hears its own last word too, as RFC 6121 4.5.2 has it
-        send_stanza(session, stanza);
-        become_unavailable(session, stanza);
+    if (!gate_other(session, stanza, ticket, audience_of(session, stanza), go_on))
+        go_on(session->account, session, stanza, ticket);
+}
+
+static bool shows(const struct stanza *presence, struct str key)
+{
+    for (struct str keys = presence->lure_keys; keys.len >= key.len; keys = str_skip(keys, key.len))
+        if (str_eq(str_first(keys, key.len), key))
+            return true;
+    return false;
+}
+
+static struct session *find_showing(const struct account *account, struct str key)
+{
+    LIST_EACH(&account->sessions, struct session, in_account, session)
+    if (session->available && !session->ending && shows(session->presence, key))
+        return session;
+    return NULL;
+}
+
+void presence_take_back(struct home *home, struct str key)
+{
+    const struct gate *gate = desk_of(home)->service->gate;
+    size_t at = 0;
+    for (struct account *account; (account = table_next(&home->accounts, &at)) != NULL;) {
+        struct session *session = find_showing(account, key);
+        if (session == NULL)
+            continue;
+        struct stanza *dead = gate_dead_copy(gate, session->presence);
+        stanza_seal(dead);
+        stanza_unref(&session->presence);
+        session->presence = dead;
+        broadcast(account, dead, NULL);
+        at = 0; // the table may have changed
     }
 }
 

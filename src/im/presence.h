@@ -28,6 +28,10 @@ void presence_each_directed(const struct session *session,
 void presence_add_directed(struct session *session, const struct jid *to);
 void presence_forget(struct session *session);
 
+/* A lure was convicted: who shows it in his presence here shows it no longer, and his contacts
+ * hear that.  key: of the lure. */
+void presence_take_back(struct home *home, struct str key);
+
 extern const struct feature feature_presence;
 
 #endif

@@ -7,6 +7,7 @@
 #include "im/roster_subscription.h"
 
 #include "base/must.h"
+#include "im/gate.h"
 #include "im/presence.h"
 #include "im/roster_internal.h"
 #include "im/send.h"
@@ -175,7 +176,13 @@ static void begin(struct act *act)
     }
     struct buf text;
     buf_init(&text, REQUEST_MOST);
-    stanza_write(&text, act->stanza, STR_EMPTY, STR_EMPTY);
+    // shown again at every login until it is answered, and not judged again
+    struct stanza *kept = act->stanza->lure_keys.len > 0
+                              ? gate_dead_copy(desk_of(account->home)->service->gate, act->stanza)
+                              : stanza_ref(act->stanza);
+    stanza_seal(kept);
+    stanza_write(&text, kept, STR_EMPTY, STR_EMPTY);
+    stanza_unref(&kept);
     if (text.overflowed) {
         send_refusal(account->home, act->stanza, STANZA_RESOURCE_CONSTRAINT, NULL);
         act_free(act);
@@ -199,17 +206,10 @@ static enum subscription_event event_of(enum stanza_type type, bool sent)
     }
 }
 
-void subscription_from_client(struct session *session, struct stanza *stanza, struct ticket *ticket)
+static void go_on(struct account *account, struct session *session, struct stanza *stanza,
+                  struct ticket *ticket)
 {
-    struct account *account = session->account;
     struct jid to = jid_bare_of(&stanza->to);
-    if (stanza->to.full.len == 0 || jid_eq_bare(&stanza->to, &account->jid)) {
-        send_refusal(account->home, stanza, STANZA_BAD_REQUEST, NULL);
-        return;
-    }
-    for (size_t f = 0; features[f] != NULL; f++)
-        if (features[f]->from_client != NULL && features[f]->from_client(session, stanza) == STOP)
-            return;
     // RFC 6121 3.1.2: between bare JIDs
     stanza_set_from(stanza, &account->jid);
     stanza_set_to(stanza, &to);
@@ -221,10 +221,26 @@ void subscription_from_client(struct session *session, struct stanza *stanza, st
     act->stanza = stanza_ref(stanza);
     act->contact = stanza->to;
     act->ticket = ticket_ref(ticket);
-    act->session = session->id;
     account_hold(account);
-    session_pause(session);
+    if (session != NULL) {
+        act->session = session->id;
+        session_pause(session);
+    }
     begin(act);
+}
+
+void subscription_from_client(struct session *session, struct stanza *stanza, struct ticket *ticket)
+{
+    struct account *account = session->account;
+    if (stanza->to.full.len == 0 || jid_eq_bare(&stanza->to, &account->jid)) {
+        send_refusal(account->home, stanza, STANZA_BAD_REQUEST, NULL);
+        return;
+    }
+    for (size_t f = 0; features[f] != NULL; f++)
+        if (features[f]->from_client != NULL && features[f]->from_client(session, stanza) == STOP)
+            return;
+    if (!gate_other(session, stanza, ticket, 1, go_on))
+        go_on(account, session, stanza, ticket);
 }
 
 void subscription_arrived(struct account *account, struct routed *routed)

@@ -170,10 +170,11 @@ static enum err write_out(struct session *session, struct out *out)
 }
 
 // Whether anybody must know when this has arrived.  Without XEP-0198 only messages do: a lost
-// presence or iq is made good by the client's next stream.
+// presence or iq is made good by the client's next stream.  What carries a lure is an exposure, of
+// whatever kind it is.
 static bool must_be_kept(const struct session *session, const struct out *out)
 {
-    return session->sm != NULL || out->spool_id != 0 ||
+    return session->sm != NULL || out->spool_id != 0 || out->stanza->lure_keys.len > 0 ||
            (out->stanza->kind == STANZA_MESSAGE && !out->fleeting);
 }
 
