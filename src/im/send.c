@@ -30,8 +30,8 @@ void send_stanza(struct session *session, struct stanza *stanza)
     send_to_session(session, &(struct sending_out){.stanza = stanza, .to = session->jid.full});
 }
 
-void send_refusal_full(struct home *home, const struct stanza *stanza,
-                       struct ticket *ticket, const struct stanza_error *error)
+void send_refusal_full(struct home *home, const struct stanza *stanza, struct ticket *ticket,
+                       const struct stanza_error *error)
 {
     struct stanza *reply = stanza_refusal(stanza, error);
     if (reply == NULL)

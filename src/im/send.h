@@ -18,8 +18,8 @@ void send_stanza(struct session *session, struct stanza *stanza);
  * NULL; a stanza is not acknowledged (XEP-0198) before its error is on its way to the client. */
 void send_refusal(struct home *home, const struct stanza *stanza, enum stanza_condition condition,
                   const char *text);
-void send_refusal_full(struct home *home, const struct stanza *stanza,
-                       struct ticket *ticket, const struct stanza_error *error);
+void send_refusal_full(struct home *home, const struct stanza *stanza, struct ticket *ticket,
+                       const struct stanza_error *error);
 /* The error that a failed store operation means for the sender of a stanza. */
 void send_store_refusal(struct home *home, const struct stanza *stanza, struct ticket *ticket,
                         enum err e);
