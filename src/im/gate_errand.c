@@ -2,8 +2,6 @@
 
 #include "im/gate_internal.h"
 
-enum { WORD_MOST = 64 << 20 };
-
 static void come_back(struct mail *mail)
 {
     struct gate_errand *errand = CONTAINER_OF(mail, struct gate_errand, mail);

@@ -1,5 +1,5 @@
 /*
- * Between the gate's two threads: gate.c (workers) and gate_thread.c (guard).
+ * Between the gate's two threads: gate.c (workers), gate_thread.c and gate_log.c (guard).
  */
 #ifndef IM_GATE_INTERNAL_H
 #define IM_GATE_INTERNAL_H
@@ -11,6 +11,7 @@
 #include <pthread.h>
 
 enum { GATE_OFF, GATE_OBSERVE, GATE_ON }; // im_domain.guard_mode
+enum { WORD_MOST = 64 << 20 };            // bytes of what one event may make the guard say
 
 struct gate {
     struct service *service;
@@ -24,8 +25,12 @@ struct gate {
     double clock_rate;
     int64_t born_us; // wall time from which the guard's clock runs at its rate
     struct timer tick;
+    struct gate_append *append; // events of this turn, not yet given to the store; or NULL
+    struct list judged;         // struct judging: verdicts that leave after them
+    struct chore flush;
     uint64_t n_since_snapshot;
-    int64_t snapshot_us; // loop time of the last one
+    size_t log_bytes, snapshot_bytes; // of the events since the last snapshot, and of that
+    int64_t snapshot_us;              // loop time of the last one
     bool snapshot_busy;
     struct containment *containment;
     struct im_settings *settings;      // replaced by mail at a reload
@@ -43,6 +48,7 @@ int64_t gate_now_us(const struct gate *gate);
  * finished by the worker. */
 struct judging {
     struct mail mail;
+    struct link in_turn; // gate->judged
     struct gate *gate;
     struct home *home;
     struct account *account; // held
@@ -76,6 +82,25 @@ void gate_judged(struct mail *mail);
  * its word. */
 void gate_take(struct gate *gate, struct guard_event *event, struct guard_word *word,
                bool observes);
+
+/* ---- gate_log.c; on the guard's thread ---- */
+
+void gate_log_init(struct gate *gate);
+/* Writes down the event that the guard is about to take. */
+void gate_log(struct gate *gate, const struct guard_event *event);
+/* Gives the store what was written down, then lets the verdicts go; at the end of a turn by
+ * itself. */
+void gate_log_flush(struct gate *gate);
+/* The message is judged: mails it home at the end of this turn. */
+void gate_answer(struct gate *gate, struct judging *judging);
+void gate_snapshot_if_due(struct gate *gate);
+/* At the end, when the store answers nobody else: waits for it. */
+void gate_last_snapshot(struct gate *gate);
+/* Before the thread runs: the last snapshot and the events since; then the orders of those that may
+ * be half done. */
+enum err gate_bring_back(struct gate *gate, const struct guard_config *config, uint64_t seed,
+                         struct why *why) MUST_CHECK;
+void gate_carry_out_replayed(struct gate *gate);
 
 /* A copy that reached somebody. */
 struct exposing {

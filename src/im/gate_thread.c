@@ -1,10 +1,8 @@
 /*
  * The guard's thread: the only one that touches the guard.
  *
- * Each event is given to the store's log before the guard takes it, under the
- * number it will have; at the start the last snapshot is loaded and the events
- * since are taken again, their words ignored: what they ordered has its own
- * records (containment.c).
+ * Each event goes to the log (gate_log.c) under the number it will have, then
+ * the guard takes it, and what it orders is carried out (containment.c).
  */
 #include "im/gate_internal.h"
 
@@ -12,129 +10,11 @@
 #include "base/log.h"
 #include "base/must.h"
 #include "im/containment.h"
-#include "route/own.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 
-enum {
-    EVENTS_A_PAGE = 1000,
-    SNAPSHOT_EVENTS = 20000, // a snapshot after so many,
-    EVENT_MOST = 1 << 20,    // bytes of one event
-    WORD_MOST = 64 << 20,    // what one event may make the guard say
-    ALARM_US = 100000,       // an event that takes longer is worth a line in the log
-};
-static const int64_t snapshot_after_us = 600 * SECOND_US; // …or so much time, when there was any
-static const struct str snapshot_key = {"guard", 5};
-
-/* ---- Keeping ---- */
-
-struct logging {
-    struct store_event_append op;
-    struct store_event event;
-    struct buf blob;
-};
-
-static void logged(struct store_request *request)
-{
-    struct logging *logging = CONTAINER_OF(request, struct logging, op.request);
-    if (request->result != OK)
-        log_event(LOG_ERROR, "guard-event-lost", "number=%" PRId64 " error=%s",
-                  logging->event.number, err_name(request->result));
-    store_release(request);
-    buf_done(&logging->blob);
-    free(logging);
-}
-
-static void log_to_store(struct gate *gate, const struct guard_event *event)
-{
-    struct logging *logging = calloc(1, sizeof *logging);
-    must(logging != NULL);
-    buf_init(&logging->blob, EVENT_MOST);
-    guard_event_write(&logging->blob, event);
-    if (logging->blob.overflowed) {
-        buf_done(&logging->blob);
-        free(logging);
-        return;
-    }
-    logging->event.number = (int64_t)guard_number(gate->guard) + 1;
-    logging->event.blob = buf_str(&logging->blob);
-    logging->op.n = 1;
-    logging->op.events = &logging->event;
-    logging->op.request.home = loop_mailbox(gate->loop);
-    logging->op.request.done = logged;
-    store_event_append(gate->service->store, &logging->op);
-}
-
-struct snapshot {
-    struct gate *gate;
-    struct buf state;
-    int64_t number;
-    struct store_record_put put;
-    struct store_event_trim trim;
-};
-
-static void snapshot_free(struct snapshot *snapshot)
-{
-    snapshot->gate->snapshot_busy = false;
-    buf_done(&snapshot->state);
-    free(snapshot);
-}
-
-static void trimmed(struct store_request *request)
-{
-    struct snapshot *snapshot = CONTAINER_OF(request, struct snapshot, trim.request);
-    store_release(request);
-    snapshot_free(snapshot);
-}
-
-static void snapshot_kept(struct store_request *request)
-{
-    struct snapshot *snapshot = CONTAINER_OF(request, struct snapshot, put.request);
-    struct gate *gate = snapshot->gate;
-    enum err e = request->result;
-    store_release(request);
-    if (e != OK) {
-        log_event(LOG_ERROR, "guard-snapshot-failed", "error=%s", err_name(e));
-        snapshot_free(snapshot);
-        return;
-    }
-    snapshot->trim.up_to = snapshot->number;
-    snapshot->trim.request.home = loop_mailbox(gate->loop);
-    snapshot->trim.request.done = trimmed;
-    store_event_trim(gate->service->store, &snapshot->trim);
-}
-
-static struct snapshot *snapshot_new(struct gate *gate)
-{
-    struct snapshot *snapshot = calloc(1, sizeof *snapshot);
-    must(snapshot != NULL);
-    snapshot->gate = gate;
-    buf_init(&snapshot->state, (size_t)4 << 30);
-    snapshot->number = (int64_t)guard_number(gate->guard);
-    guard_save(gate->guard, &snapshot->state);
-    must(!snapshot->state.overflowed);
-    snapshot->put.kind = STORE_SNAPSHOT;
-    snapshot->put.record.key = snapshot_key;
-    snapshot->put.record.value = buf_str(&snapshot->state);
-    gate->snapshot_busy = true;
-    gate->n_since_snapshot = 0;
-    gate->snapshot_us = clock_now_us();
-    return snapshot;
-}
-
-static void snapshot_if_due(struct gate *gate)
-{
-    if (gate->snapshot_busy || gate->n_since_snapshot == 0)
-        return;
-    if (gate->n_since_snapshot < SNAPSHOT_EVENTS &&
-        clock_now_us() - gate->snapshot_us < snapshot_after_us)
-        return;
-    struct snapshot *snapshot = snapshot_new(gate);
-    snapshot->put.request.home = loop_mailbox(gate->loop);
-    snapshot->put.request.done = snapshot_kept;
-    store_record_put(gate->service->store, &snapshot->put);
-}
+enum { ALARM_US = 100000 }; // an event that takes longer is worth a line in the log
 
 /* ---- Judging ---- */
 
@@ -176,9 +56,10 @@ void gate_take(struct gate *gate, struct guard_event *event, struct guard_word *
 {
     int64_t began_us = clock_now_us();
     event->now_us = gate_now_us(gate);
-    log_to_store(gate, event);
+    gate_log(gate, event);
     guard_take(gate->guard, event, word);
-    gate->n_since_snapshot++;
+    if (word->n_orders > 0)
+        gate_log_flush(gate);
     for (size_t i = 0; i < word->n_orders; i++) {
         const struct order *order = &word->orders[i];
         // who only watches lets nothing happen; what an operator wanted happens all the same
@@ -191,7 +72,7 @@ void gate_take(struct gate *gate, struct guard_event *event, struct guard_word *
     int64_t took_us = clock_now_us() - began_us;
     if (took_us > ALARM_US)
         log_event(LOG_WARNING, "guard-slow", "microseconds=%" PRId64, took_us);
-    snapshot_if_due(gate);
+    gate_snapshot_if_due(gate);
     copy_state(gate);
     set_tick(gate);
 }
@@ -226,8 +107,7 @@ void gate_judge(struct mail *mail)
     if (word.verdict == VERDICT_HOLD && !judging->observes)
         containment_will_hold(gate, judging->sending.message);
     arena_done(&arena);
-    judging->mail.run = gate_judged;
-    loop_post(judging->home->loop, &judging->mail);
+    gate_answer(gate, judging);
 }
 
 void gate_note_exposure(struct mail *mail)
@@ -274,87 +154,6 @@ void gate_note_report(struct mail *mail)
 
 /* ---- The thread's life ---- */
 
-// Events were logged before their orders were carried out: these may be half done.
-struct replayed {
-    struct link link;
-    struct order order; // its texts in own memory
-};
-
-static void keep_orders(struct gate *gate, const struct guard_word *word)
-{
-    for (size_t i = 0; i < word->n_orders; i++) {
-        if (word->orders[i].kind != ORDER_RETRACT)
-            continue;
-        struct replayed *replayed = calloc(1, sizeof *replayed);
-        must(replayed != NULL);
-        replayed->order = word->orders[i];
-        replayed->order.shown = own_str(word->orders[i].shown);
-        replayed->order.who = STR_EMPTY;
-        list_add_last(&gate->replayed, &replayed->link);
-    }
-}
-
-static void carry_out_replayed(struct gate *gate)
-{
-    LIST_EACH(&gate->replayed, struct replayed, link, replayed)
-    {
-        list_leave(&replayed->link);
-        if (gate->containment != NULL)
-            containment_replayed(gate, &replayed->order);
-        own_str_free(&replayed->order.shown);
-        free(replayed);
-    }
-}
-
-static enum err replay_page(struct gate *gate, bool *more, struct why *why)
-{
-    struct store_event_read read = {.after = (int64_t)guard_number(gate->guard),
-                                    .most = EVENTS_A_PAGE};
-    store_event_read(gate->service->store, &read);
-    enum err e = store_wait(&read.request);
-    if (e != OK)
-        why_say(why, e, "the guard's events could not be read: %s", err_name(e));
-    for (uint32_t i = 0; e == OK && i < read.n; i++) {
-        struct arena arena;
-        struct guard_event event;
-        struct guard_word word;
-        arena_init(&arena, WORD_MOST);
-        guard_word_init(&word, &arena);
-        e = guard_event_read(&arena, read.events[i].blob, &event);
-        if (e == OK) {
-            guard_take(gate->guard, &event, &word);
-            keep_orders(gate, &word);
-        } else
-            why_say(why, e, "event %" PRId64 " of the guard's log is damaged",
-                    read.events[i].number);
-        arena_done(&arena);
-    }
-    *more = read.more;
-    store_release(&read.request);
-    return e;
-}
-
-static enum err bring_back(struct gate *gate, const struct guard_config *config, uint64_t seed,
-                           struct why *why)
-{
-    struct store_record_get get = {.kind = STORE_SNAPSHOT, .key = snapshot_key};
-    get.request.results_most = (size_t)4 << 30;
-    store_record_get(gate->service->store, &get);
-    enum err e = store_wait(&get.request);
-    if (e == OK)
-        e = guard_load(config, get.record.value, &gate->guard, why);
-    else if (e == ERR_MISSING) {
-        gate->guard = guard_new(config, seed);
-        e = OK;
-    } else {
-        why_say(why, e, "the guard's snapshot could not be read: %s", err_name(e));
-    }
-    store_release(&get.request);
-    for (bool more = true; e == OK && more;)
-        e = replay_page(gate, &more, why);
-    return e;
-}
-
 static void *run(void *context)
 {
     struct gate *gate = context;
@@ -371,20 +170,19 @@ enum err gate_new(struct service *service, struct im_settings *settings,
     must(gate != NULL);
     gate->service = service;
     gate->settings = im_settings_ref(settings);
-    list_init(&gate->replayed);
+    gate_log_init(gate);
     pthread_mutex_init(&gate->state_lock, NULL);
     gate->clock_rate = clock_rate;
     gate->born_us = clock_wall_us();
-    gate->snapshot_us = clock_now_us();
     // above every number an earlier run has given out
     atomic_init(&gate->next_message, (uint64_t)gate->born_us);
     gate->rules = lure_rules_new();
     enum err e = loop_new("guard", &gate->loop, why);
     if (e == OK)
-        e = bring_back(gate, config, seed, why);
+        e = gate_bring_back(gate, config, seed, why);
     if (e == OK)
         e = containment_open(gate, why);
-    carry_out_replayed(gate);
+    gate_carry_out_replayed(gate);
     if (e == OK)
         guard_state(gate->guard, &gate->state);
     if (e != OK) {
@@ -453,18 +251,8 @@ void gate_free(struct gate **gate)
     if (g == NULL)
         return;
     gate_stop(g);
-    if (g->has_run) {
-        struct snapshot *snapshot = snapshot_new(g);
-        store_record_put(g->service->store, &snapshot->put);
-        if (store_wait(&snapshot->put.request) == OK) {
-            snapshot->trim.up_to = snapshot->number;
-            store_event_trim(g->service->store, &snapshot->trim);
-            store_wait(&snapshot->trim.request);
-            store_release(&snapshot->trim.request);
-        }
-        store_release(&snapshot->put.request);
-        snapshot_free(snapshot);
-    }
+    if (g->has_run)
+        gate_last_snapshot(g);
     containment_close(g);
     loop_timer_cancel(&g->tick);
     guard_free(&g->guard);
