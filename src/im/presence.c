@@ -386,6 +386,21 @@ static void deliver(struct account *account, const struct routed *routed)
     }
 }
 
+static bool nothing_to_change(struct account *account, struct roster_change *change,
+                              struct arena *arena, void *context)
+{
+    (void)account, (void)change, (void)arena, (void)context;
+    return false;
+}
+
+static void roster_has_changed(struct account *account, enum err e, void *context)
+{
+    struct routed *routed = context;
+    (void)e;
+    deliver(account, routed);
+    routed_free(&routed);
+}
+
 void presence_arrived(struct account *account, struct routed *routed)
 {
     switch (routed->stanza->type) {
