@@ -127,7 +127,8 @@ static enum passing at_account(struct account *account, struct routed *routed)
         return PASS;
     desk_of(account->home)->counters.blocked_messages++;
     if (stanza->kind != STANZA_PRESENCE)
-        send_refusal(account->home, stanza, STANZA_SERVICE_UNAVAILABLE, NULL);
+        send_refusal_full(account->home, stanza, routed->ticket,
+                          &(struct stanza_error){.condition = STANZA_SERVICE_UNAVAILABLE});
     return STOP;
 }
 
