@@ -335,7 +335,8 @@ void presence_return(struct account *account, presence_whom_fn *whom, const void
             continue;
         LIST_EACH(&account->roster->items, struct roster_item, link, item)
         if (is_seen(item) && whom(account, &item->jid, context))
-            route_stanza_to(account->home, session->presence, &item->jid, NULL, 0, 0);
+            route_stanza_to(account->home, session->presence, &item->jid, NULL, ROUTED_BROADCAST,
+                            0);
         probe(session, whom, context); // what they said meanwhile was not heard
     }
 }
