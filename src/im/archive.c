@@ -391,6 +391,26 @@ static enum err read_id(struct str text, int64_t *id)
     return OK;
 }
 
+// Section 4.1: the fields that a query may have.
+static const struct {
+    struct str name, type;
+} query_fields[] = {
+    {{"with", 4},      {"jid-single", 10} },
+    {{"start", 5},     {"text-single", 11}},
+    {{"end", 3},       {"text-single", 11}},
+    {{"before-id", 9}, {"text-single", 11}},
+    {{"after-id", 8},  {"text-single", 11}},
+    {{"ids", 3},       {"list-multi", 10} },
+};
+
+static bool is_query_field(struct str name)
+{
+    size_t i = 0;
+    while (i < COUNT_OF(query_fields) && !str_eq(query_fields[i].name, name))
+        i++;
+    return i < COUNT_OF(query_fields) || str_eq(name, STR("FORM_TYPE"));
+}
+
 static enum err read_form(struct arena *arena, const struct element *form,
                           struct querying *querying)
 {
@@ -400,7 +420,11 @@ static enum err read_form(struct arena *arena, const struct element *form,
     {
         struct str name = element_attr(field, STR("var"));
         struct str value = element_child_text(field, NS_DATA, STR("value"));
-        if (!element_is(field, NS_DATA, STR("field")) || name.at == NULL || value.at == NULL)
+        if (!element_is(field, NS_DATA, STR("field")) || name.at == NULL)
+            continue;
+        if (!is_query_field(name))
+            return ERR_UNSUPPORTED; // section 4.1.5: refused, not passed over
+        if (value.at == NULL)
             continue;
         enum err e = OK;
         if (str_eq(name, STR("FORM_TYPE"))) {
@@ -420,7 +444,7 @@ static enum err read_form(struct arena *arena, const struct element *form,
             e = read_id(value, &op->before_id);
         } else if (str_eq(name, STR("after-id"))) {
             e = read_id(value, &op->after_id);
-        } else if (str_eq(name, STR("ids"))) {
+        } else {
             op->ids = querying->ids;
             ELEMENT_EACH(field, v)
             {
@@ -430,8 +454,6 @@ static enum err read_form(struct arena *arena, const struct element *form,
                 if (e != OK)
                     return e;
             }
-        } else {
-            return ERR_UNSUPPORTED; // section 4.1: an unknown field is refused, not passed over
         }
         if (e != OK)
             return e;
@@ -453,6 +475,8 @@ static enum err read_set(const struct element *set, size_t page_most, struct que
     struct str after = element_child_text(set, NS_RSM, STR("after"));
     struct str before = element_child_text(set, NS_RSM, STR("before"));
     uint64_t n;
+    if (element_child(set, NS_RSM, STR("index")) != NULL)
+        return ERR_UNSUPPORTED; // XEP-0059 2.6: by id alone
     if (max.at != NULL) {
         if (str_to_u64(str_trim(max), 0, UINT32_MAX, &n) != OK)
             return ERR_MALFORMED;
@@ -497,7 +521,7 @@ static void query(struct asked *asked)
         asked_error(&asked, STANZA_ITEM_NOT_FOUND, NULL);
         return;
     case ERR_UNSUPPORTED:
-        asked_error(&asked, STANZA_FEATURE_NOT_IMPLEMENTED, "a field of the form is not known");
+        asked_error(&asked, STANZA_FEATURE_NOT_IMPLEMENTED, "this cannot be asked for");
         return;
     default:
         asked_error(&asked, STANZA_BAD_REQUEST, NULL);
@@ -509,19 +533,9 @@ static void query(struct asked *asked)
     store_archive_query(asked->home->store, &querying->op);
 }
 
-// Section 4.1.2: which fields a query may have.
+// Section 4.1.5: which fields a query may have.
 static void form(struct asked *asked)
 {
-    static const struct {
-        struct str name, type;
-    } fields[] = {
-        {{"with", 4},      {"jid-single", 10} },
-        {{"start", 5},     {"text-single", 11}},
-        {{"end", 3},       {"text-single", 11}},
-        {{"before-id", 9}, {"text-single", 11}},
-        {{"after-id", 8},  {"text-single", 11}},
-        {{"ids", 3},       {"list-multi", 10} },
-    };
     struct arena *arena = asked_arena(asked);
     struct element *query = element_new(arena, NS_MAM, STR("query"));
     struct element *x = element_child_new(arena, query, NS_DATA, STR("x"));
@@ -530,10 +544,17 @@ static void form(struct asked *asked)
     element_set(arena, type, STR("var"), STR("FORM_TYPE"));
     element_set(arena, type, STR("type"), STR("hidden"));
     element_child_with(arena, type, NS_DATA, STR("value"), NS_MAM);
-    for (size_t i = 0; i < COUNT_OF(fields); i++) {
+    for (size_t i = 0; i < COUNT_OF(query_fields); i++) {
         struct element *field = element_child_new(arena, x, NS_DATA, STR("field"));
-        element_set(arena, field, STR("var"), fields[i].name);
-        element_set(arena, field, STR("type"), fields[i].type);
+        element_set(arena, field, STR("var"), query_fields[i].name);
+        element_set(arena, field, STR("type"), query_fields[i].type);
+        if (!str_eq(query_fields[i].type, STR("list-multi")))
+            continue;
+        // XEP-0122: any value, not one of a list
+        struct element *validate =
+            element_child_new(arena, field, NS_DATA_VALIDATE, STR("validate"));
+        element_set(arena, validate, STR("datatype"), STR("xs:string"));
+        element_child_new(arena, validate, NS_DATA_VALIDATE, STR("open"));
     }
     asked_result(&asked, query);
 }

@@ -110,6 +110,7 @@ static enum passing from_client(struct session *session, struct stanza *stanza)
         return PASS;
     const struct stanza_error error = {
         .condition = STANZA_NOT_ACCEPTABLE,
+        .type = STANZA_CANCEL, // section 3.3
         .specific = STR("blocked"),
         .specific_ns = NS_BLOCKING_ERRORS,
     };
@@ -126,7 +127,8 @@ static enum passing at_account(struct account *account, struct routed *routed)
         return PASS;
     desk_of(account->home)->counters.blocked_messages++;
     if (stanza->kind != STANZA_PRESENCE)
-        send_refusal(account->home, stanza, STANZA_SERVICE_UNAVAILABLE, NULL);
+        send_refusal_full(account->home, stanza, routed->ticket,
+                          &(struct stanza_error){.condition = STANZA_SERVICE_UNAVAILABLE});
     return STOP;
 }
 
@@ -257,7 +259,9 @@ static enum stanza_condition read_items(struct changing *changing)
         changing->reports[changing->n] = report;
         changing->jids[changing->n++] = jid.full;
     }
-    return changing->n == 0 && changing->blocks ? STANZA_BAD_REQUEST : STANZA_N_CONDITIONS;
+    // section 3.5: only an empty <unblock/> means everybody
+    bool names_nobody = changing->n == 0 && (changing->blocks || most > 0);
+    return names_nobody ? STANZA_BAD_REQUEST : STANZA_N_CONDITIONS;
 }
 
 static bool is_too_long(const struct changing *changing)

@@ -74,8 +74,9 @@ void carbons_received(struct account *account, struct stanza *stanza, uint64_t a
     struct stanza *copy = NULL;
     if (account->n_sessions < 2 || !message_is_carbon_copied(stanza, true))
         return;
+    // section 7: from one of the user's own clients to another, its sender knows it
     LIST_EACH(&account->sessions, struct session, in_account, other)
-    if (wants(other) && !has_it(other, sessions, gets, n))
+    if (wants(other) && !has_it(other, sessions, gets, n) && !jid_eq(&other->jid, &stanza->from))
         give(other, account, stanza, archive_id, STR("received"), &copy);
     stanza_unref(&copy);
 }

@@ -23,13 +23,20 @@ static bool serves(const struct home *home, struct str domain)
     return desk_domain(desk_of(home), domain) != NULL;
 }
 
+// What is refused is acknowledged when its error is on the way, not before.
+static void refuse(struct home *home, const struct routed *routed, enum stanza_condition condition)
+{
+    send_refusal_full(home, routed->stanza, routed->ticket,
+                      &(struct stanza_error){.condition = condition});
+}
+
 static void refuse_absent(struct home *home, struct account *account, struct routed *routed)
 {
     const struct stanza *stanza = routed->stanza;
     if (account->state == ACCOUNT_BROKEN)
         send_store_refusal(home, stanza, routed->ticket, ERR_IO);
     else if (stanza->kind != STANZA_PRESENCE) // RFC 6121 8.5.1: silent for presence
-        send_refusal(home, stanza, STANZA_SERVICE_UNAVAILABLE, NULL);
+        refuse(home, routed, STANZA_SERVICE_UNAVAILABLE);
     routed_free(&routed);
 }
 
@@ -61,12 +68,12 @@ static void for_domain(struct home *home, struct routed *routed)
 {
     struct stanza *stanza = routed->stanza;
     if (desk_domain(desk_of(home), routed->to.domain) == NULL)
-        send_refusal(home, stanza, STANZA_REMOTE_SERVER_NOT_FOUND, NULL); // no federation here
+        refuse(home, routed, STANZA_REMOTE_SERVER_NOT_FOUND); // no federation here
     else if (stanza->kind == STANZA_IQ) {
         iq_for_domain(home, routed);
         return;
     } else if (stanza->kind == STANZA_MESSAGE)
-        send_refusal(home, stanza, STANZA_SERVICE_UNAVAILABLE, NULL);
+        refuse(home, routed, STANZA_SERVICE_UNAVAILABLE);
     routed_free(&routed);
 }
 

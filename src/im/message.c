@@ -251,6 +251,7 @@ static void hand_over(struct account *account, struct delivery *delivery,
         .archive_id = delivery->archived ? id : 0,
         .spool_id = delivery->spooled ? id : 0,
         .delay_us = (routed->flags & ROUTED_HELD) != 0 ? routed->at_us : 0,
+        .at_us = routed->at_us,
     };
     for (size_t i = 0; i < targets->n; i++)
         if (targets->gets[i]) {

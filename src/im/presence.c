@@ -43,16 +43,23 @@ static void broadcast(struct account *account, struct stanza *presence, struct t
                         &(struct sending_out){.stanza = presence, .to = account->jid.full});
 }
 
-// RFC 6121 4.2.2: what a session learns when it has said that it is there.
-static void welcome(struct session *session)
+static void probe(struct session *session, presence_whom_fn *whom, const void *context)
 {
     struct account *account = session->account;
     struct stanza *probe = stanza_make(STANZA_PRESENCE, TYPE_PROBE, &session->jid, NULL, STR_EMPTY);
     stanza_seal(probe);
     LIST_EACH(&account->roster->items, struct roster_item, link, item)
-    if (item->subscription == STORE_SUB_TO || item->subscription == STORE_SUB_BOTH)
+    if ((item->subscription == STORE_SUB_TO || item->subscription == STORE_SUB_BOTH) &&
+        (whom == NULL || whom(account, &item->jid, context)))
         route_stanza_to(account->home, probe, &item->jid, NULL, ROUTED_BY_SERVER, 0);
     stanza_unref(&probe);
+}
+
+// RFC 6121 4.2.2: what a session learns when it has said that it is there.
+static void welcome(struct session *session)
+{
+    struct account *account = session->account;
+    probe(session, NULL, NULL);
     LIST_EACH(&account->sessions, struct session, in_account, other)
     if (other != session && other->available && !other->ending)
         send_stanza(session, other->presence);
@@ -323,10 +330,15 @@ void presence_withdraw(struct account *account, presence_whom_fn *whom, const vo
 void presence_return(struct account *account, presence_whom_fn *whom, const void *context)
 {
     LIST_EACH(&account->sessions, struct session, in_account, session)
-    if (session->available && !session->ending)
+    {
+        if (!session->available || session->ending)
+            continue;
         LIST_EACH(&account->roster->items, struct roster_item, link, item)
-    if (is_seen(item) && whom(account, &item->jid, context))
-        route_stanza_to(account->home, session->presence, &item->jid, NULL, 0, 0);
+        if (is_seen(item) && whom(account, &item->jid, context))
+            route_stanza_to(account->home, session->presence, &item->jid, NULL, ROUTED_BROADCAST,
+                            0);
+        probe(session, whom, context); // what they said meanwhile was not heard
+    }
 }
 
 /* ---- Arriving ---- */
@@ -386,6 +398,21 @@ static void deliver(struct account *account, const struct routed *routed)
     }
 }
 
+static bool nothing_to_change(struct account *account, struct roster_change *change,
+                              struct arena *arena, void *context)
+{
+    (void)account, (void)change, (void)arena, (void)context;
+    return false;
+}
+
+static void roster_has_changed(struct account *account, enum err e, void *context)
+{
+    struct routed *routed = context;
+    (void)e;
+    deliver(account, routed);
+    routed_free(&routed);
+}
+
 void presence_arrived(struct account *account, struct routed *routed)
 {
     switch (routed->stanza->type) {
@@ -399,6 +426,11 @@ void presence_arrived(struct account *account, struct routed *routed)
         answer_probe(account, routed);
         break;
     default:
+        // RFC 6120 10.1: a "subscribed" that came before it may wait for its commit
+        if (roster_is_changing(account)) {
+            roster_change_later(account, nothing_to_change, roster_has_changed, routed);
+            return;
+        }
         deliver(account, routed);
         break;
     }

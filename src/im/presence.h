@@ -15,7 +15,7 @@ void presence_arrived(struct account *account, struct routed *routed);
 
 /* Some addresses may no longer see the account, or may again: those among its contacts and the
  * addresses its sessions have shown themselves to for which whom() is true are told that its
- * sessions are gone, or its contacts that they are there. */
+ * sessions are gone, or its contacts that they are there, and then asked whether they are. */
 typedef bool presence_whom_fn(const struct account *account, const struct jid *peer,
                               const void *context);
 void presence_withdraw(struct account *account, presence_whom_fn *whom, const void *context);

@@ -122,13 +122,6 @@ static void item_name(struct roster_item *item, struct str name, const struct st
         item->groups[i] = own_str(groups[i]);
 }
 
-// RFC 6121 A.1: an item that is nothing but a pre-approval is the server's own note.
-static bool is_hidden(const struct roster_item *item)
-{
-    return item->approved && item->subscription == STORE_SUB_NONE && !item->ask &&
-           item->name.len == 0 && item->n_groups == 0 && item->hidden;
-}
-
 static void account_loaded(struct account *account, const struct store_account_load *loaded)
 {
     // read anew while a change of our own was committed: what we have is the newer
@@ -235,7 +228,8 @@ static void push(struct account *account, const struct roster_item *item)
 
 static void next_job(struct account *account);
 
-static void apply(struct account *account, const struct roster_change *change, int64_t version)
+static void apply(struct account *account, const struct roster_change *change, void *context,
+                  int64_t version)
 {
     struct roster *roster = account->roster;
     struct roster_item *item = roster_find(account, change->jid);
@@ -255,8 +249,7 @@ static void apply(struct account *account, const struct roster_change *change, i
         push(account, item);
         return;
     }
-    bool is_new = item == NULL;
-    if (is_new) {
+    if (item == NULL) {
         item = item_new(change->jid);
         list_add_last(&roster->items, &item->link);
         must(table_put(&roster->by_jid, item->jid.full, item) == OK);
@@ -270,9 +263,9 @@ static void apply(struct account *account, const struct roster_change *change, i
     item->ask = change->ask;
     item->approved = change->approved;
     item->version = version;
-    item->hidden = is_new && change->approved;
-    if (!is_hidden(item))
-        push(account, item);
+    if (change->before_push != NULL)
+        change->before_push(account, context);
+    push(account, item);
 }
 
 static void job_ends(struct roster_job *job, enum err e)
@@ -285,6 +278,15 @@ static void job_ends(struct roster_job *job, enum err e)
     account->roster_busy = false;
     if (done != NULL)
         done(account, e, context);
+    account_release(account);
+}
+
+// It was under way: those behind it go on.
+static void job_returns(struct roster_job *job, enum err e)
+{
+    struct account *account = job->account;
+    account_hold(account);
+    job_ends(job, e);
     next_job(account);
     account_release(account);
 }
@@ -294,9 +296,9 @@ static void set_done(struct store_request *request)
     struct roster_job *job = CONTAINER_OF(request, struct roster_job, set.request);
     enum err e = request->result;
     if (e == OK)
-        apply(job->account, &job->change, job->set.version);
+        apply(job->account, &job->change, job->context, job->set.version);
     store_release(request);
-    job_ends(job, e);
+    job_returns(job, e);
 }
 
 static void pending_done(struct store_request *request)
@@ -306,7 +308,7 @@ static void pending_done(struct store_request *request)
     if (e == OK)
         roster_remember_request(job->account, job->request_from, job->request_stanza);
     store_release(request);
-    job_ends(job, e);
+    job_returns(job, e);
 }
 
 // Copied: the account may be read anew before the store has looked.
@@ -360,13 +362,9 @@ static bool is_one_too_many(const struct roster_job *job)
            account->roster->n_requests >= desk_of(account->home)->settings->pending_subscriptions;
 }
 
-static void next_job(struct account *account)
+static void start_job(struct roster_job *job)
 {
-    struct roster_job *job = LIST_FIRST(&account->roster_jobs, struct roster_job, link);
-    if (account->roster_busy || job == NULL)
-        return;
-    account->roster_busy = true;
-    list_leave(&job->link);
+    struct account *account = job->account;
     if (job->is_request && is_one_too_many(job)) {
         job_ends(job, ERR_LIMIT);
         return;
@@ -389,6 +387,24 @@ static void next_job(struct account *account)
         return;
     }
     start_set(job);
+}
+
+// One after another, until one has to wait for the store.
+static void next_job(struct account *account)
+{
+    account_hold(account);
+    while (roster_is_changing(account) && !account->roster_busy) {
+        struct roster_job *job = LIST_FIRST(&account->roster_jobs, struct roster_job, link);
+        account->roster_busy = true;
+        list_leave(&job->link);
+        start_job(job);
+    }
+    account_release(account);
+}
+
+bool roster_is_changing(const struct account *account)
+{
+    return account->roster_busy || !list_empty(&account->roster_jobs);
 }
 
 static struct roster_job *job_new(struct account *account, roster_changed_fn *done, void *context)
@@ -465,7 +481,7 @@ static void push_since(struct session *session, int64_t since)
     struct roster_item **changed = calloc(most + 1, sizeof(struct roster_item *));
     must(changed != NULL);
     LIST_EACH(&roster->items, struct roster_item, link, item)
-    if (item->version > since && !is_hidden(item))
+    if (item->version > since)
         changed[n++] = item;
     LIST_EACH(&roster->removed, struct roster_item, link, item)
     if (item->version > since)
@@ -503,8 +519,7 @@ static void get(struct asked *asked)
     if (versioned)
         element_set(arena, query, STR("ver"), version_text(arena, roster->version));
     LIST_EACH(&roster->items, struct roster_item, link, item)
-    if (!is_hidden(item))
-        element_add(query, roster_item_element(arena, item));
+    element_add(query, roster_item_element(arena, item));
     asked_result(&asked, query);
 }
 

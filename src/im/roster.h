@@ -21,7 +21,6 @@ struct roster_item {
     enum store_subscription subscription;
     bool ask;      // our request awaits an answer ("pending out")
     bool approved; // pre-approved (RFC 6121 3.4)
-    bool hidden;   // approved only: not shown to clients (RFC 6121 A.1: "None + approved")
     int64_t version;
 };
 
@@ -59,6 +58,8 @@ struct roster_change {
     enum store_subscription subscription;
     bool ask, approved;
     bool drop_request; // with it the contact's own request is answered
+    // called with the change's context when the change holds, before it is pushed; NULL: nobody
+    void (*before_push)(struct account *account, void *context);
 };
 
 /* Called when the change is durable, in memory and pushed, or has failed (nothing changed then). */
@@ -73,6 +74,9 @@ void roster_change_later(struct account *account,
                          bool (*before)(struct account *account, struct roster_change *change,
                                         struct arena *arena, void *context),
                          roster_changed_fn *done, void *context);
+
+/* Whether a change is under way or waits. */
+bool roster_is_changing(const struct account *account);
 
 /* Remembers, or with an empty stanza forgets, a request to subscribe.  ERR_LIMIT: too many wait. */
 void roster_keep_request(struct account *account, struct str from, struct str stanza,

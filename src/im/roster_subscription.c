@@ -80,11 +80,22 @@ static void say(struct account *account, const struct jid *contact, enum stanza_
     stanza_unref(&stanza);
 }
 
+// A request is for who is there (RFC 6121 3.1.3); an answer or an end for who knows the roster too
+// (3.1.6, 3.2.3, 3.3.3).
 static void deliver(struct account *account, struct stanza *stanza)
 {
+    bool is_request = stanza->type == TYPE_SUBSCRIBE;
     LIST_EACH(&account->sessions, struct session, in_account, session)
-    if (session->available && !session->ending)
+    if (!session->ending && (session->available || (session->wants_roster && !is_request)))
         send_to_session(session, &(struct sending_out){.stanza = stanza, .to = account->jid.full});
+}
+
+// RFC 6121 3.1.6: before the push, so that clients know what the push is about.
+static void deliver_first(struct account *account, void *context)
+{
+    struct act *act = context;
+    deliver(account, act->stanza);
+    act->step.acts &= ~(unsigned)SUB_DELIVER;
 }
 
 static void act_free(struct act *act)
@@ -154,6 +165,7 @@ static bool step_now(struct account *account, struct roster_change *change, stru
         .approved = act->step.approved,
         .drop_request =
             (act->step.acts & SUB_PENDING) != 0 && !subscription_pending_in(act->step.next),
+        .before_push = (act->step.acts & SUB_DELIVER) != 0 ? deliver_first : NULL,
     };
     return true;
 }

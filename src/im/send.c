@@ -21,7 +21,7 @@ void send_past_features(struct session *session, const struct sending_out *what)
     // what it holds goes back to the spool, and so does this
     if (what->spool_id == 0 && !what->fleeting && what->stanza->kind == STANZA_MESSAGE &&
         message_is_keepable(what->stanza))
-        message_keep(session->account, what->stanza, what->delay_us);
+        message_keep(session->account, what->stanza, what->at_us);
     session_end_with(session, STREAM_RESOURCE_CONSTRAINT, "too much waits for this client");
 }
 

@@ -54,7 +54,7 @@ static void give_back(struct session *session)
             stanza->kind == STANZA_IQ && (stanza->type == TYPE_GET || stanza->type == TYPE_SET);
         if (out->spool_id == 0 && !out->fleeting && stanza->kind == STANZA_MESSAGE &&
             message_is_keepable(stanza))
-            message_keep(account, stanza, out->delay_us);
+            message_keep(account, stanza, out->at_us);
         else if (is_request && stanza->from.resource.len > 0)
             send_refusal(account->home, stanza, STANZA_SERVICE_UNAVAILABLE, NULL);
         out_free(&out);

@@ -69,6 +69,8 @@ static void put_out(struct buf *to, const struct out *out)
         put_number(to, "spool", (int64_t)out->spool_id);
     if (out->delay_us != 0)
         put_number(to, "delay", out->delay_us);
+    if (out->at_us != 0)
+        put_number(to, "at", out->at_us);
     if (out->fleeting)
         put_number(to, "fleeting", 1);
     if (out->to.len > 0)
@@ -238,6 +240,8 @@ static void read_pending(struct pending *pending, const struct field *field)
         pending->what.archive_id = (uint64_t)number_of(field);
     else if (is(field, "spool"))
         pending->what.spool_id = (uint64_t)number_of(field);
+    else if (is(field, "at"))
+        pending->what.at_us = number_of(field);
     else if (is(field, "delay"))
         pending->what.delay_us = number_of(field);
     else if (is(field, "fleeting"))
@@ -308,7 +312,7 @@ static void give_back(struct account *account, const struct pending *pending)
 {
     if (pending->what.spool_id == 0 && !pending->what.fleeting &&
         pending->what.stanza->kind == STANZA_MESSAGE && message_is_keepable(pending->what.stanza))
-        message_keep(account, pending->what.stanza, pending->what.delay_us);
+        message_keep(account, pending->what.stanza, pending->what.at_us);
 }
 
 static void fill_outbox(struct account *account, struct session *session, struct sm *sm,

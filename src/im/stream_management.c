@@ -87,11 +87,27 @@ static void acknowledged(struct client *client, const struct element *element)
     uint32_t h;
     if (session == NULL || session->sm == NULL)
         return;
-    if (read_h(element, &h) && session_acked(session, h) == OK)
+    if (!read_h(element, &h)) {
+        stream_fail(client_stream(client), STREAM_BAD_FORMAT, "h is the number of stanzas");
         return;
-    // XEP-0198 4: more than we sent
-    stream_fail(client_stream(client), STREAM_UNDEFINED_CONDITION,
-                "you acknowledged stanzas that were not sent");
+    }
+    if (session_acked(session, h) == OK)
+        return;
+    // XEP-0198 6: more than we sent
+    struct arena arena;
+    arena_init(&arena, 4096);
+    const struct stream_error error = {
+        .condition = STREAM_UNDEFINED_CONDITION,
+        .text = arena_printf(&arena, "you acknowledged %u stanzas, of %u that were sent", h,
+                             session->sm->sent),
+        .lang = STR("en"),
+        .specific = arena_printf(&arena,
+                                 "<handled-count-too-high xmlns='urn:xmpp:sm:3' h='%u' "
+                                 "send-count='%u'/>",
+                                 h, session->sm->sent),
+    };
+    stream_close(client_stream(client), &error);
+    arena_done(&arena);
 }
 
 void sm_element(struct client *client, const struct element *element)

@@ -195,6 +195,7 @@ enum err session_send(struct session *session, const struct sending_out *what)
         .archive_id = what->archive_id,
         .spool_id = what->spool_id,
         .delay_us = what->delay_us,
+        .at_us = what->at_us,
         .fleeting = what->fleeting,
         .size = size,
     };

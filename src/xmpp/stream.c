@@ -512,9 +512,11 @@ static void begin_login(struct stream *stream, struct element *element)
         .domain = stream->domain,
     };
     struct str mechanism = element_attr(element, STR("mechanism"));
-    take_step(stream,
-              sasl_begin(&setting, mechanism.at != NULL ? mechanism : STR_EMPTY, element->text,
-                         element->text.len > 0, binding_data, stream, &stream->sasl));
+    enum sasl_step step =
+        sasl_begin(&setting, mechanism.at != NULL ? mechanism : STR_EMPTY, element->text,
+                   element->text.len > 0, binding_data, stream, &stream->sasl);
+    wipe(element);
+    take_step(stream, step);
 }
 
 static void go_on_login(struct stream *stream, struct element *element)

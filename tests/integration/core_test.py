@@ -3,6 +3,7 @@
 Each test is a case that went wrong once.
 """
 
+import datetime
 import secrets
 import time
 
@@ -88,6 +89,31 @@ def test_carbons_and_archive_pages_never_become_offline_messages(server, two):
     wait_until_gone(server, reader)
     assert not [s for s in read_all(reader) if xmpp.local(s) == "message"]
     sender.close()
+
+
+def test_a_message_that_a_lost_session_gives_back_has_the_time_at_which_it_came(own_server):
+    # XEP-0198 section 4: the original time, not that at which the session was given up
+    server = own_server({"limits.resume_time": "2 s"})
+    names = server.fresh_users(2)
+    sender = server.connect(names[0])
+    sender.online()
+    reader = server.connect(names[1], sm=True, acks=False)
+    reader.online()
+    # a row of the archive would have the time anyway
+    reader.ask("set", f"<prefs xmlns='{MAM}' default='never'><always/><never/></prefs>")
+    say(sender, reader.bare, "hark")
+    assert wait_for_bodies(reader, 1) == ["hark"]
+    sender.fence()
+    seen = datetime.datetime.now(datetime.timezone.utc)
+    reader.cut()
+    wait_until_gone(server, reader)
+    later = server.connect(names[1])
+    later.online()
+    got = later.wait_for(lambda e: e.findtext(BODY) == "hark")
+    stamp = datetime.datetime.fromisoformat(got.find(DELAY).get("stamp").replace("Z", "+00:00"))
+    assert stamp <= seen
+    sender.close()
+    later.close()
 
 
 def test_a_message_for_a_stream_that_is_being_closed_is_kept(server, two):

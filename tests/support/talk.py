@@ -38,6 +38,7 @@ phone; every session is somebody of his own, `romeo` is one with a resource the 
     romeo is quiet                      when the server is done with all sent so far, he got nothing
     romeo drops what came               forgets it
     romeo is closed with CONDITION      stream error and end of the stream
+    romeo is closed with PATTERN        the same, of the whole <stream:error>
     romeo is closed after PATTERN       gets this, then the stream ends
     romeo is disconnected               the stream ends, whatever it says
     server counts METRIC == N           how much it grew since the first line; also >=
@@ -559,7 +560,11 @@ class Dialogue:
 
     def is_closed(self, actor, step, condition):
         closed = self.sessions[actor].read_until_closed()
-        assert closed.condition == condition, f"closed with {closed.condition}"
+        if condition.startswith("<"):
+            assert closed.error is not None and matches(
+                self.fill(condition), closed.error, self.caught), f"closed with {closed}"
+        else:
+            assert closed.condition == condition, f"closed with {closed.condition}"
         self.sessions[actor].ended = True
 
     ACTS = [
@@ -582,7 +587,7 @@ class Dialogue:
         (r"is acked up to (\d+)", is_acked),
         (r"acks(?: (\d+))?", acks),
         (r"asks", asks),
-        (r"is closed with ([\w-]+)", is_closed),
+        (r"is closed with (<.+|[\w-]+)", is_closed),
     ]
 
 
