@@ -70,6 +70,7 @@ static struct listener_limits listener_limits(const struct config *config)
         .conns = (size_t)config->limits.connections,
         .conns_per_address = (size_t)config->limits.connections_per_address,
         .accepts_per_s_per_address = (uint32_t)config->limits.accepts_per_second,
+        .accepts_at_once_per_address = 10 * (uint32_t)config->limits.accepts_per_second,
     };
 }
 

@@ -598,8 +598,12 @@ static void bind_now(struct account_waiter *waiter, struct account *account)
         return;
     }
     client_attach(client, session);
+    struct arena arena;
+    arena_init(&arena, (size_t)8 * JID_MOST);
     log_event(LOG_INFO, "session-began", "conn=%llu session=%.*s",
-              (unsigned long long)conn_id(client->conn), STR_ARGS(session->jid.full));
+              (unsigned long long)conn_id(client->conn),
+              STR_ARGS(log_quote(&arena, session->jid.full)));
+    arena_done(&arena);
     activity_login(account);
     loop_timer_set(client->desk->home->loop, &client->timer, SECOND_US, watch_silence);
     stream_bound(client->stream, session->jid.resource);
@@ -651,10 +655,12 @@ static void count_stanza(struct client *client)
 {
     const struct im_settings *settings = client->desk->settings;
     int64_t now_us = loop_now_us(client->desk->home->loop);
-    int64_t refill = (now_us - client->tokens_at_us) * (int64_t)settings->stanzas_per_s / SECOND_US;
+    int64_t most = (int64_t)settings->stanzas_burst, passed_us = now_us - client->tokens_at_us;
+    if (passed_us > SECOND_US * 3600) // longer silence brings no more, and must not overflow
+        passed_us = SECOND_US * 3600;
+    int64_t refill = passed_us * (int64_t)settings->stanzas_per_s / SECOND_US;
     if (refill > 0) {
         client->tokens_at_us = now_us;
-        int64_t most = (int64_t)settings->stanzas_burst;
         client->tokens =
             (uint32_t)(client->tokens + refill > most ? most : client->tokens + refill);
     }

@@ -406,8 +406,8 @@ static void other_judged(struct judging *judging)
         deliver(judging);
     } else if (is_presence && (is_dead || !is_subscription(stanza))) {
         desk_of(judging->home)->counters.messages_refused += !is_dead;
-        log_event(LOG_NOTICE, "status-made-dead", "session=%.*s incident=%llu reason=%s",
-                  STR_ARGS(stanza->from.full), (unsigned long long)judging->incident,
+        log_event(LOG_NOTICE, "status-made-dead", "account=%.*s incident=%llu reason=%s",
+                  STR_ARGS(jid_bare(&stanza->from)), (unsigned long long)judging->incident,
                   reason_name(judging->reason));
         take_dead_copy(judging);
         deliver(judging);

@@ -7,6 +7,35 @@
 #include "im/presence.h"
 #include "im/send.h"
 
+static bool is_one_of_ours(const struct session *session, struct str address, bool but_the_sender)
+{
+    struct arena arena;
+    struct jid jid;
+    arena_init(&arena, (size_t)16 * JID_MOST);
+    bool ours = jid_parse(&arena, address, &jid) != OK ||
+                (desk_domain(desk_of(session->home), jid.domain) != NULL &&
+                 !(but_the_sender && jid_eq_bare(&jid, &session->jid)));
+    arena_done(&arena);
+    return ours;
+}
+
+// What only we may say is not believed, however often it is said: ids (XEP-0359 6), whoever of us
+// they name, that we or one of our people kept something for a while (XEP-0203), and who somebody
+// is in a room (XEP-0421 4: only rooms say so, and a person's account is none).
+static bool is_forged(const struct element *child, const void *context)
+{
+    if (element_is(child, NS_SID, STR("stanza-id"))) {
+        struct str by = element_attr(child, STR("by"));
+        return by.at == NULL || is_one_of_ours(context, by, false);
+    }
+    if (element_is(child, NS_DELAY, STR("delay"))) {
+        struct str from = element_attr(child, STR("from"));
+        return from.at != NULL && is_one_of_ours(context, from, true);
+    }
+    return element_is(child, NS_OCCUPANT_ID, STR("occupant-id")) ||
+           element_is(child, NS_HATS, STR("hats"));
+}
+
 // RFC 6120 8.1.5: what says nothing of its language is in that of its stream, and it must be said
 // before it enters another one.  Requests are for programs: they stay as they are.
 static void set_lang(struct stanza *stanza, struct str lang)
@@ -26,6 +55,8 @@ void intake_stanza(struct session *session, struct arena *arena, struct element 
     struct ticket *ticket = session_ticket(session);
     struct desk *desk = desk_of(session->home);
     stanza_set_from(stanza, &session->jid);
+    if (stanza->kind != STANZA_IQ)
+        element_remove_if(stanza->root, is_forged, session);
     if (e == ERR_MALFORMED) {
         send_refusal(session->home, stanza, STANZA_JID_MALFORMED, NULL);
     } else if (stanza->kind == STANZA_MESSAGE) {

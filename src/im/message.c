@@ -78,34 +78,19 @@ static void row_done(struct row *row)
     stanza_unref(&row->stanza);
 }
 
-/* ---- From our people ---- */
-
-static bool is_one_of_ours(const struct session *session, struct str address, bool but_the_sender)
+// The id is whatever its sender made of it.
+static void log_not_kept(enum log_level level, const struct account *account,
+                         const struct stanza *stanza, enum err e)
 {
     struct arena arena;
-    struct jid jid;
-    arena_init(&arena, (size_t)16 * JID_MOST);
-    bool ours = jid_parse(&arena, address, &jid) != OK ||
-                (desk_domain(desk_of(session->home), jid.domain) != NULL &&
-                 !(but_the_sender && jid_eq_bare(&jid, &session->jid)));
+    arena_init(&arena, 4096);
+    struct str id = str_first(stanza->id, stanza->id.len < 256 ? stanza->id.len : 256);
+    log_event(level, "message-not-kept", "account=%.*s id=%.*s error=%s",
+              STR_ARGS(account->jid.full), STR_ARGS(log_quote(&arena, id)), err_name(e));
     arena_done(&arena);
-    return ours;
 }
 
-// What only we may say is not believed: ids (XEP-0359 6), whoever of us they name, and that we or
-// one of our people kept a message for a while (XEP-0203).
-static bool is_forged(const struct element *child, const void *context)
-{
-    if (element_is(child, NS_SID, STR("stanza-id"))) {
-        struct str by = element_attr(child, STR("by"));
-        return by.at == NULL || is_one_of_ours(context, by, false);
-    }
-    if (element_is(child, NS_DELAY, STR("delay"))) {
-        struct str from = element_attr(child, STR("from"));
-        return from.at != NULL && is_one_of_ours(context, from, true);
-    }
-    return false;
-}
+/* ---- From our people ---- */
 
 // A sender has a copy of his own in his archive, and his other devices see what he sent.
 struct sent {
@@ -170,7 +155,6 @@ void message_from_client(struct session *session, struct stanza *stanza, struct 
     // RFC 6121 8.1.1.1: without to it is for the sender's own account
     if (stanza->to.full.len == 0)
         stanza_set_to(stanza, &account->jid);
-    element_remove_if(stanza->root, is_forged, session);
     for (size_t f = 0; features[f] != NULL; f++)
         if (features[f]->from_client != NULL && features[f]->from_client(session, stanza) == STOP)
             return;
@@ -322,9 +306,7 @@ static void row_is_there(struct store_request *request)
             spool_uncount(account, 1);
         ticket_unref(&delivery->routed->ticket); // durable; a slow reader is not the sender's
     } else {
-        log_event(LOG_WARNING, "message-not-kept", "account=%.*s id=%.*s error=%s",
-                  STR_ARGS(account->jid.full), STR_ARGS(delivery->routed->stanza->id),
-                  err_name(request->result));
+        log_not_kept(LOG_WARNING, account, delivery->routed->stanza, request->result);
         if (delivery->spooled)
             spool_uncount(account, 1);
         delivery_leaves(delivery);
@@ -416,9 +398,7 @@ static void is_kept(struct store_request *request)
         offline_nudge(account);
     } else {
         spool_uncount(account, 1);
-        log_event(LOG_ERROR, "message-not-kept", "account=%.*s id=%.*s error=%s",
-                  STR_ARGS(account->jid.full), STR_ARGS(keeping->row.stanza->id),
-                  err_name(request->result));
+        log_not_kept(LOG_ERROR, account, keeping->row.stanza, request->result);
         send_store_refusal(account->home, keeping->row.stanza, NULL, request->result);
     }
     row_done(&keeping->row);

@@ -11,7 +11,8 @@
 #include <stdlib.h>
 
 enum {
-    REQUEST_MOST = 1 << 20,
+    REQUEST_MOST =
+        16 << 20, // the largest request before login, its copy and an answer that repeats it
     TRIES_PER_ACCOUNT = 10, // names that are taken may be tried, but not all of them
 };
 static const int64_t window_us = 3600 * SECOND_US;

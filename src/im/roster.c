@@ -13,7 +13,10 @@
 
 #include <stdlib.h>
 
-enum { JOB_MOST = 1 << 20 };
+enum {
+    JOB_MOST = 1 << 20,
+    REMOVED_MOST = 256, // marks of removed contacts: as many as the store keeps
+};
 
 struct roster_job {
     struct link link;
@@ -122,6 +125,29 @@ static void item_name(struct roster_item *item, struct str name, const struct st
         item->groups[i] = own_str(groups[i]);
 }
 
+// What a client has missed of older removals it learns from the whole roster (RFC 6121 2.6.3).
+static void keep_removed(struct roster *roster, struct roster_item *item)
+{
+    list_add_last(&roster->removed, &item->link);
+    if (++roster->n_removed <= REMOVED_MOST)
+        return;
+    struct roster_item *oldest = LIST_FIRST(&roster->removed, struct roster_item, link);
+    must(oldest != NULL);
+    if (oldest->version > roster->floor)
+        roster->floor = oldest->version;
+    item_free(oldest);
+    roster->n_removed--;
+}
+
+static void forget_removed(struct roster *roster, const struct jid *jid)
+{
+    LIST_EACH(&roster->removed, struct roster_item, link, gone)
+    if (jid_eq(&gone->jid, jid)) {
+        item_free(gone);
+        roster->n_removed--;
+    }
+}
+
 static void account_loaded(struct account *account, const struct store_account_load *loaded)
 {
     // read anew while a change of our own was committed: what we have is the newer
@@ -145,7 +171,7 @@ static void account_loaded(struct account *account, const struct store_account_l
     for (uint32_t i = 0; i < loaded->n_removed; i++) {
         struct roster_item *item = item_new(loaded->removed[i].jid);
         item->version = loaded->removed[i].version;
-        list_add_last(&roster->removed, &item->link);
+        keep_removed(roster, item);
     }
     for (uint32_t i = 0; i < loaded->n_pending; i++)
         roster_remember_request(account, loaded->pending[i].from, loaded->pending[i].stanza);
@@ -245,17 +271,15 @@ static void apply(struct account *account, const struct roster_change *change, v
         item->ask = item->approved = false;
         item_name(item, STR_EMPTY, NULL, 0);
         item->version = version;
-        list_add_last(&roster->removed, &item->link);
         push(account, item);
+        keep_removed(roster, item);
         return;
     }
     if (item == NULL) {
         item = item_new(change->jid);
         list_add_last(&roster->items, &item->link);
         must(table_put(&roster->by_jid, item->jid.full, item) == OK);
-        LIST_EACH(&roster->removed, struct roster_item, link, gone)
-        if (jid_eq(&gone->jid, &item->jid))
-            item_free(gone);
+        forget_removed(roster, &item->jid);
     }
     if (!change->keep_name)
         item_name(item, change->name, change->groups, change->n_groups);
@@ -475,9 +499,7 @@ static int compare_versions(const void *a, const void *b)
 static void push_since(struct session *session, int64_t since)
 {
     struct roster *roster = session->account->roster;
-    size_t most = roster->by_jid.n, n = 0;
-    LIST_EACH(&roster->removed, struct roster_item, link, item)
-    most++;
+    size_t most = roster->by_jid.n + roster->n_removed, n = 0;
     struct roster_item **changed = calloc(most + 1, sizeof(struct roster_item *));
     must(changed != NULL);
     LIST_EACH(&roster->items, struct roster_item, link, item)

@@ -38,6 +38,7 @@ struct roster {
     struct list requests;
     size_t n_requests;
     struct list removed; // of struct roster_item: gone since floor; jid and version count
+    size_t n_removed;
 };
 
 /* NULL when the contact is not in the roster.  bare: prepared. */

@@ -1,6 +1,5 @@
 #include "im/session_life.h"
 
-#include "base/log.h"
 #include "base/must.h"
 #include "im/client.h"
 #include "im/delivery_rules.h"
@@ -9,6 +8,14 @@
 #include "im/offline.h"
 #include "im/presence.h"
 #include "im/send.h"
+
+void session_log(enum log_level level, const char *event, struct str jid)
+{
+    struct arena arena;
+    arena_init(&arena, (size_t)8 * JID_MOST);
+    log_event(level, event, "session=%.*s", STR_ARGS(log_quote(&arena, jid)));
+    arena_done(&arena);
+}
 
 static void say_goodbye(struct session *session)
 {
@@ -69,7 +76,7 @@ static void run_end(struct mail *mail)
     account_hold(account);
     desk_of(session->home)->counters.sessions_ended++;
     say_goodbye(session);
-    log_event(LOG_INFO, "session-ended", "session=%.*s", STR_ARGS(session->jid.full));
+    session_log(LOG_INFO, "session-ended", session->jid.full);
     give_back(session);
     session_free(&session);
     if (account->n_spooled > 0)

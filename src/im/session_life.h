@@ -6,6 +6,7 @@
 #ifndef IM_SESSION_LIFE_H
 #define IM_SESSION_LIFE_H
 
+#include "base/log.h"
 #include "route/session.h"
 #include "xmpp/stream_error.h"
 
@@ -24,5 +25,9 @@ void session_end_with(struct session *session, enum stream_condition condition, 
 /* Takes a session without client apart at once; nobody hears of it, and what it holds is dropped:
  * the store has all of it. */
 void session_drop(struct session *session);
+
+/* A line of the log about a session.  A resource is what a client calls itself: it may hold spaces
+ * and signs, and is quoted, so that nobody writes fields into the log. */
+void session_log(enum log_level level, const char *event, struct str jid);
 
 #endif

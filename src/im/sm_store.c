@@ -374,7 +374,7 @@ static void account_is_there(struct account_waiter *waiter, struct account *acco
     if (account->state == ACCOUNT_READY)
         rebuild(account, returning);
     else
-        log_event(LOG_NOTICE, "session-dropped", "session=%.*s", STR_ARGS(returning->jid.full));
+        session_log(LOG_NOTICE, "session-dropped", returning->jid.full);
     returning_free(returning);
 }
 

@@ -154,7 +154,7 @@ static void resume(struct client *client, struct session *session, uint32_t h)
     struct str lang = stream_lang(client_stream(client));
     loop_timer_cancel(&sm->timer);
     client_desk(client)->counters.resumptions++;
-    log_event(LOG_INFO, "session-resumed", "session=%.*s", STR_ARGS(session->jid.full));
+    session_log(LOG_INFO, "session-resumed", session->jid.full);
     must(session_acked(session, h) == OK);
     sm->asked = false;
     sm->said = sm->durable;
@@ -288,7 +288,7 @@ void sm_wait_for(struct session *session, int64_t for_us)
     sm->session = session;
     sm->request_pending = false;
     loop_timer_set(session->home->loop, &sm->timer, for_us, too_late);
-    log_event(LOG_INFO, "session-waits", "session=%.*s", STR_ARGS(session->jid.full));
+    session_log(LOG_INFO, "session-waits", session->jid.full);
 }
 
 void sm_last_words(struct client *client)

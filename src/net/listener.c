@@ -28,7 +28,7 @@ enum {
     SWEEP_EACH_S = 30,
 };
 
-/* So many a second, and at most that many at once. */
+/* So many a second in the long run, and so many at once. */
 struct bucket {
     int64_t at_us, micro; // millionths of an accept
 };
@@ -67,14 +67,20 @@ struct listener {
     struct listener_stats stats;
 };
 
+/* How long it takes until all that may come at once may come again. */
+static int64_t refill_us(uint32_t per_s, uint32_t at_once)
+{
+    return at_once > per_s && per_s > 0 ? (int64_t)at_once * SECOND_US / per_s : SECOND_US;
+}
+
 /* Takes one, if the rate allows. */
-static bool bucket_take(struct bucket *bucket, uint32_t per_s, int64_t now_us)
+static bool bucket_take(struct bucket *bucket, uint32_t per_s, uint32_t at_once, int64_t now_us)
 {
     if (per_s == 0)
         return true;
-    int64_t most = (int64_t)per_s * SECOND_US;
+    int64_t most = (int64_t)(at_once > 0 ? at_once : per_s) * SECOND_US;
     int64_t passed_us = now_us - bucket->at_us;
-    if (passed_us >= SECOND_US || bucket->at_us == 0)
+    if (passed_us >= refill_us(per_s, at_once) || bucket->at_us == 0)
         bucket->micro = most;
     else
         bucket->micro += passed_us * (int64_t)per_s;
@@ -100,9 +106,11 @@ static void sweep(struct timer *timer)
 {
     struct listener *listener = CONTAINER_OF(timer, struct listener, sweep);
     int64_t now_us = loop_now_us(listener->loop);
+    int64_t matters_us = refill_us(listener->limits.accepts_per_s_per_address,
+                                   listener->limits.accepts_at_once_per_address);
     LIST_EACH(&listener->idle, struct address, idle, address)
     {
-        if (now_us - address->bucket.at_us < SECOND_US)
+        if (now_us - address->bucket.at_us < matters_us)
             break;
         forget_address(listener, address);
     }
@@ -242,7 +250,7 @@ static void admit(struct door *door, int fd, const struct addr *peer)
         return;
     }
     if (!bucket_take(&address->bucket, limits->accepts_per_s_per_address,
-                     loop_now_us(listener->loop))) {
+                     limits->accepts_at_once_per_address, loop_now_us(listener->loop))) {
         listener->stats.n_refused_rate++;
         close(fd);
         return;
@@ -318,7 +326,7 @@ static void on_ready(void *context, int events)
     for (int i = 0; i < ACCEPTS_A_TURN && !listener->resting; i++) {
         if (listener->limits.accepts_per_s != 0) {
             struct bucket before = listener->bucket;
-            if (!bucket_take(&before, listener->limits.accepts_per_s,
+            if (!bucket_take(&before, listener->limits.accepts_per_s, 0,
                              loop_now_us(listener->loop))) {
                 rest(listener, SECOND_US / listener->limits.accepts_per_s + 1);
                 return;
@@ -338,7 +346,8 @@ static void on_ready(void *context, int events)
             }
             continue; // that one is gone already (ECONNABORTED and its kin)
         }
-        bucket_take(&listener->bucket, listener->limits.accepts_per_s, loop_now_us(listener->loop));
+        bucket_take(&listener->bucket, listener->limits.accepts_per_s, 0,
+                    loop_now_us(listener->loop));
         struct addr peer;
         if (addr_from_sockaddr((struct sockaddr *)&from, &peer) != OK) {
             close(fd);

@@ -33,6 +33,7 @@ struct listener_limits {
     size_t conns_per_address; // 0: no limit
     uint32_t accepts_per_s;   // in all; 0: no limit
     uint32_t accepts_per_s_per_address;
+    uint32_t accepts_at_once_per_address; // after a rest; 0: as many as in a second
 };
 
 /* On the worker's thread. */

@@ -7,8 +7,10 @@
 #include <stdlib.h>
 
 enum {
-    OWN_MOST = 1 << 20,    // what the server says itself
-    INNER_MOST = 64 << 20, // beyond any configured stanza size, escaping included
+    OWN_MOST = 1 << 20, // what the server says itself
+    // beyond the largest stanza that can be configured (4 MiB): its tree, 16 bytes for each of its
+    // own and 256 for each element, and its text, six bytes for each where it must be escaped
+    INNER_MOST = 512 << 20,
 };
 
 static const struct str kind_names[] = {
