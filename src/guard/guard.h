@@ -281,6 +281,9 @@ void guard_tick(struct guard *guard, int64_t now_us, struct guard_word *word);
 /* When the next tick has something to do; INT64_MAX: nothing waits. */
 int64_t guard_next_us(const struct guard *guard);
 
+/* The keys that are convicted, at most room of them; returns how many there are. */
+size_t guard_stops(const struct guard *guard, struct lure_key *keys, size_t room);
+
 /* Whether one of these keys is convicted now: the incident, or 0.  For offline delivery and
  * archive pages on the guard's own thread; changes nothing. */
 uint64_t guard_convicted(const struct guard *guard, const struct lure_key *keys, size_t n_keys,

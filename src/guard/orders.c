@@ -95,6 +95,15 @@ struct stop *stop_find_key(const struct guard *guard, const struct lure_key *key
     return NULL;
 }
 
+size_t guard_stops(const struct guard *guard, struct lure_key *keys, size_t room)
+{
+    size_t n = 0;
+    LIST_EACH((struct list *)&guard->stops, struct stop, link, stop)
+    if (n < room)
+        keys[n++] = stop->key;
+    return guard->n_stops;
+}
+
 struct stop *stop_find(const struct guard *guard, const struct lure *lure)
 {
     struct stop *stop = NULL;

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/must.h"
+#include "im/gate.h"
 #include "im/roster.h"
 #include "im/send.h"
 #include "route/own.h"
@@ -271,6 +272,7 @@ static void write_tombstone(struct buf *out, struct arena *arena, const struct a
     buf_add(out, STR("'/></message>"));
 }
 
+// Without a stanza: a tombstone.
 static void write_row(struct buf *out, struct arena *arena, const struct account *account,
                       const struct querying *querying, const struct store_message *row)
 {
@@ -295,12 +297,29 @@ static void write_row(struct buf *out, struct arena *arena, const struct account
     buf_add(out, STR("</forwarded></result>"));
 }
 
+// A page shows what it holds: who reads it is exposed, and sees nothing that is convicted by now,
+// even where the retraction has not come to the row yet.
+static void bring_out(struct account *account, struct stanza *page, struct store_message *row)
+{
+    struct stanza *shown = row->stanza.len > 0 ? stanza_parse(row->stanza) : NULL;
+    if (shown == NULL)
+        return;
+    if (gate_bring_out(account, shown)) {
+        row->stanza = STR_EMPTY;
+    } else if ((row->flags & STORE_OUTGOING) == 0) {
+        page->lure_keys = arena_str(&page->arena, shown->lure_keys);
+        page->lures_from = arena_str(&page->arena, row->peer);
+    }
+    stanza_unref(&shown);
+}
+
 static void send_row(struct session *session, const struct querying *querying,
-                     const struct store_message *row)
+                     struct store_message *row)
 {
     struct account *account = session->account;
     struct stanza *stanza =
         stanza_make(STANZA_MESSAGE, TYPE_NORMAL, &account->jid, &session->jid, STR_EMPTY);
+    bring_out(account, stanza, row);
     struct buf inner;
     buf_init(&inner, RESULT_MOST);
     write_row(&inner, &stanza->arena, account, querying, row);

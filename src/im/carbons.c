@@ -25,6 +25,7 @@ static struct stanza *wrap(struct account *account, struct stanza *stanza, uint6
                     arena_printf(arena, "%llu", (unsigned long long)archive_id));
     }
     copy->lure_keys = arena_str(arena, stanza->lure_keys);
+    copy->lures_from = arena_str(arena, jid_bare(&stanza->from));
     copy->takes_back = stanza->takes_back;
     stanza_seal(copy);
     return copy;

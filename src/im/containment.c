@@ -266,7 +266,7 @@ static void go_on(struct account_waiter *waiter, struct account *account)
     } else {
         struct session *session =
             session_by_resource(account, going->stanza->from.resource); // has it: needs no carbon
-        gate_stamp(going->gate, going->stanza);
+        gate_bring_out_dead(account, &going->stanza); // one of its other lures may be convicted
         message_accept(account, session != NULL ? session->id : 0, going->stanza, ticket,
                        ROUTED_HELD, going->at_us);
     }
@@ -519,7 +519,7 @@ static void give_again(struct account *account, const struct taking_back *back)
     random_id_z(id);
     stanza->id = arena_str(&stanza->arena, str_of(id));
     element_set(&stanza->arena, stanza->root, STR("id"), stanza->id);
-    gate_stamp(back->gate, stanza);
+    gate_bring_out_dead(account, &stanza); // another incident may have another lure of it
     stanza_seal(stanza);
     route_stanza_to(account->home, stanza, &account->jid, NULL, ROUTED_BY_SERVER | ROUTED_HELD,
                     back->at_us);

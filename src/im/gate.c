@@ -66,23 +66,6 @@ static void stamp_keys(struct judging *judging)
     stanza->lure_keys = arena_str(&stanza->arena, str_make((const char *)keys, n * sizeof keys[0]));
 }
 
-void gate_stamp(const struct gate *gate, struct stanza *stanza)
-{
-    if (gate == NULL)
-        return;
-    struct judging judging = {.stanza = stanza};
-    arena_init(&judging.arena, JUDGING_MOST);
-    lure_list_init(&judging.lures, gate->rules, &judging.arena);
-    lures_of_stanza(&judging.lures, stanza->root);
-    struct lure_people people = {
-        .names = {jid_bare(&stanza->from), jid_bare(&stanza->to)},
-          .n = 2
-    };
-    lure_list_keys(&judging.lures, &people);
-    stamp_keys(&judging);
-    arena_done(&judging.arena);
-}
-
 static struct str or_empty(struct str text)
 {
     return text.at != NULL ? text : STR_EMPTY;
@@ -304,38 +287,28 @@ bool gate_other(struct session *session, struct stanza *stanza, struct ticket *t
 
 /* ---- The guard has spoken ---- */
 
-// What a warning keeps: words, with every link in them made dead, and what belongs to the
-// conversation.  Everything else that could be opened goes.
-static struct stanza *make_dead(const struct judging *judging)
+// A text of its own and nothing else: its words may stay.
+static bool is_plain_text(const struct element *child)
 {
-    static const struct str kept[] = {NS_CHATSTATES, NS_RECEIPTS, NS_SID, NS_HINTS, NS_MARKERS};
-    const struct stanza *old = judging->stanza;
-    struct stanza *dead = stanza_make(old->kind, old->type, &old->from, &old->to, old->id);
-    dead->arena.ceiling = JUDGING_MOST;
-    if (old->lang.len > 0) {
-        dead->lang = arena_str(&dead->arena, old->lang);
-        element_set_ns(&dead->arena, dead->root, NS_XML, STR("lang"), dead->lang);
-    }
-    ELEMENT_EACH(old->root, child)
-    {
-        bool is_text = str_eq(child->ns, NS_CLIENT);
-        bool is_kept = is_text;
-        for (size_t i = 0; i < COUNT_OF(kept); i++)
-            is_kept = is_kept || str_eq(child->ns, kept[i]);
-        struct element *copy;
-        if (!is_kept || element_copy(&dead->arena, child, &copy) != OK)
-            continue;
-        struct str words = child->text;
-        if (is_text && words.len > 0) {
-            if (lure_defang(judging->gate->rules, &dead->arena, words, &words) != OK)
-                continue;
-            copy = element_new(&dead->arena, NS_CLIENT, arena_str(&dead->arena, child->name));
-            element_add_text(&dead->arena, copy, arena_str(&dead->arena, words));
-        }
-        element_add(dead->root, copy);
-    }
-    stanza_seal(dead);
-    return dead;
+    if (!str_eq(child->ns, NS_CLIENT) || element_first(child) != NULL)
+        return false;
+    for (const struct attribute *a = child->attributes; a != NULL; a = a->next)
+        if (!str_eq(a->ns, NS_XML))
+            return false;
+    return true;
+}
+
+static struct element *dead_text(const struct gate *gate, struct arena *arena,
+                                 const struct element *child)
+{
+    struct str words, lang = element_attr_ns(child, NS_XML, STR("lang"));
+    if (lure_defang(gate->rules, arena, child->text, &words) != OK)
+        return NULL;
+    struct element *copy = element_new(arena, NS_CLIENT, arena_str(arena, child->name));
+    if (lang.at != NULL)
+        element_set_ns(arena, copy, NS_XML, STR("lang"), arena_str(arena, lang));
+    element_add_text(arena, copy, arena_str(arena, words));
+    return copy;
 }
 
 struct stanza *gate_dead_copy(const struct gate *gate, const struct stanza *stanza)
@@ -349,22 +322,91 @@ struct stanza *gate_dead_copy(const struct gate *gate, const struct stanza *stan
     }
     ELEMENT_EACH(stanza->root, child)
     {
-        struct element *copy;
-        if (carries_lure(child, gate)) {
-            struct str words;
-            // a text of its own and nothing else: its words may stay
-            if (!str_eq(child->ns, NS_CLIENT) || child->attributes != NULL ||
-                element_first(child) != NULL ||
-                lure_defang(gate->rules, &dead->arena, child->text, &words) != OK)
+        struct element *copy = NULL;
+        if (!carries_lure(child, gate)) {
+            if (element_copy(&dead->arena, child, &copy) != OK)
                 continue;
-            copy = element_new(&dead->arena, NS_CLIENT, arena_str(&dead->arena, child->name));
-            element_add_text(&dead->arena, copy, arena_str(&dead->arena, words));
-        } else if (element_copy(&dead->arena, child, &copy) != OK) {
-            continue;
+        } else if (is_plain_text(child)) {
+            copy = dead_text(gate, &dead->arena, child);
         }
+        if (copy == NULL)
+            continue;
         element_add(dead->root, copy);
     }
+    dead->calm = stanza->calm;
     return dead;
+}
+
+/* ---- What the store kept ---- */
+
+static int compare_keys(const void *a, const void *b)
+{
+    return memcmp(a, b, sizeof(struct lure_key));
+}
+
+bool gate_is_convicted(const struct account *account, const struct stanza *stanza)
+{
+    struct gate *gate = desk_of(account->home)->service->gate;
+    if (gate == NULL || stanza->lure_keys.len == 0 || mode_of(account) != GATE_ON)
+        return false;
+    struct gate_stops *stops = gate_stops_now(gate);
+    bool found = false;
+    struct str keys = stanza->lure_keys;
+    for (; !found && keys.len > 0; keys = str_skip(keys, sizeof(struct lure_key)))
+        found =
+            bsearch(keys.at, stops->keys, stops->n, sizeof stops->keys[0], compare_keys) != NULL;
+    gate_stops_unref(&stops);
+    return found;
+}
+
+bool gate_bring_out(const struct account *account, struct stanza *stanza)
+{
+    const struct gate *gate = desk_of(account->home)->service->gate;
+    if (gate == NULL || mode_of(account) == GATE_OFF)
+        return false;
+    struct judging judging = {.stanza = stanza};
+    arena_init(&judging.arena, JUDGING_MOST);
+    lure_list_init(&judging.lures, gate->rules, &judging.arena);
+    lures_of_stanza(&judging.lures, stanza->root);
+    struct lure_people people = {
+        .names = {jid_bare(&stanza->from), jid_bare(&stanza->to)},
+          .n = 2
+    };
+    lure_list_keys(&judging.lures, &people);
+    stamp_keys(&judging);
+    arena_done(&judging.arena);
+    return gate_is_convicted(account, stanza);
+}
+
+void gate_bring_out_dead(const struct account *account, struct stanza **stanza)
+{
+    if (!gate_bring_out(account, *stanza))
+        return;
+    struct stanza *dead = gate_dead_copy(desk_of(account->home)->service->gate, *stanza);
+    stanza_unref(stanza);
+    *stanza = dead;
+}
+
+void gate_prune(const struct gate *gate, struct stanza *stanza)
+{
+    ELEMENT_EACH(stanza->root, child)
+    element_remove_if(child, carries_lure, gate);
+    stanza->lure_keys = STR_EMPTY;
+}
+
+void gate_resends(struct session *session)
+{
+    const struct gate *gate = desk_of(session->home)->service->gate;
+    LIST_EACH(&session->outbox, struct out, link, out)
+    {
+        if (!gate_is_convicted(session->account, out->stanza))
+            continue;
+        // one for one: the client counts (XEP-0198)
+        struct stanza *dead = gate_dead_copy(gate, out->stanza);
+        stanza_seal(dead);
+        stanza_unref(&out->stanza);
+        out->stanza = dead;
+    }
 }
 
 // What is asked gets an answer, though not this one.
@@ -389,6 +431,14 @@ static bool is_subscription(const struct stanza *stanza)
     return stanza->type == TYPE_SUBSCRIBE;
 }
 
+// A status for all is replaced at a conviction (presence_take_back).  Of what one person gets, a
+// request or a last word, nothing is kept from which it could be.
+static bool cannot_be_taken_back(const struct stanza *stanza)
+{
+    return stanza->kind == STANZA_PRESENCE &&
+           (stanza->type != TYPE_AVAILABLE || stanza->to.full.len > 0);
+}
+
 static void refuse(struct judging *judging);
 
 // Presence says first of all who is there, and that is nobody's lure.
@@ -397,15 +447,15 @@ static void other_judged(struct judging *judging)
     const struct stanza *stanza = judging->stanza;
     enum verdict verdict = judging->observes ? VERDICT_DELIVER : judging->verdict;
     bool is_presence = stanza->kind == STANZA_PRESENCE;
-    bool is_dead = judging->defang && !judging->observes;
+    bool is_dead = (judging->defang || cannot_be_taken_back(stanza)) && !judging->observes;
     if (verdict == VERDICT_HOLD) { // it cannot wait: the guard need not remember it
         containment_held(judging->gate, judging->sending.message, false);
         judging->reason = REASON_EXPIRED;
     }
     if (verdict == VERDICT_DELIVER && !is_dead) {
         deliver(judging);
-    } else if (is_presence && (is_dead || !is_subscription(stanza))) {
-        desk_of(judging->home)->counters.messages_refused += !is_dead;
+    } else if (is_presence && (verdict == VERDICT_DELIVER || !is_subscription(stanza))) {
+        desk_of(judging->home)->counters.messages_refused += verdict != VERDICT_DELIVER;
         log_event(LOG_NOTICE, "status-made-dead", "account=%.*s incident=%llu reason=%s",
                   STR_ARGS(jid_bare(&stanza->from)), (unsigned long long)judging->incident,
                   reason_name(judging->reason));
@@ -478,10 +528,8 @@ void gate_judged(struct mail *mail)
     switch (judging->observes ? VERDICT_DELIVER : judging->verdict) {
     case VERDICT_DELIVER:
         if (judging->defang && !judging->observes) {
-            struct stanza *dead = make_dead(judging);
-            stanza_unref(&judging->stanza);
-            judging->stanza = dead;
-            dead->calm = judging->calm;
+            take_dead_copy(judging);
+            stanza_seal(judging->stanza);
         }
         deliver(judging);
         judging_free(judging);
@@ -514,7 +562,10 @@ void gate_exposed(struct account *account, const struct stanza *stanza)
         alarm_operator(desk_of(account->home));
         return;
     }
-    struct str sender = jid_bare(&stanza->from), receiver = account->jid.full;
+    struct str sender = stanza->lures_from.len > 0 ? stanza->lures_from : jid_bare(&stanza->from);
+    struct str receiver = account->jid.full;
+    if (str_eq(sender, receiver))
+        return; // his own
     size_t keys = stanza->lure_keys.len;
     struct exposing *exposing = malloc(sizeof *exposing + keys + sender.len + receiver.len);
     must(exposing != NULL);

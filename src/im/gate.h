@@ -56,9 +56,19 @@ bool gate_other(struct session *session, struct stanza *stanza, struct ticket *t
  * what else leads anywhere is left out. */
 struct stanza *gate_dead_copy(const struct gate *gate, const struct stanza *stanza);
 
-/* Finds a stored stanza's lures anew and gives it their keys, so that whoever gets it counts as
- * exposed; before sealing.  gate NULL: nothing. */
-void gate_stamp(const struct gate *gate, struct stanza *stanza);
+/* What the store kept is shown to the account: finds the stanza's lures anew and gives it their
+ * keys, so that whoever gets it counts as exposed.  True: it shows what is convicted by now,
+ * whether or not the retraction has come to it yet, and must not be shown as it is.  Before
+ * sealing. */
+bool gate_bring_out(const struct account *account, struct stanza *stanza);
+/* The same of a stanza that has its keys. */
+bool gate_is_convicted(const struct account *account, const struct stanza *stanza);
+/* gate_bring_out, and a dead copy in the place of what is convicted. */
+void gate_bring_out_dead(const struct account *account, struct stanza **stanza);
+/* Takes whatever leads anywhere out of the children's children: of a vCard, the fields. */
+void gate_prune(const struct gate *gate, struct stanza *stanza);
+/* What waits in a session's outbox is sent again: without what was convicted meanwhile. */
+void gate_resends(struct session *session);
 
 /* A message from this peer was handed to the account: whether people talk to each other is part
  * of the pace. */

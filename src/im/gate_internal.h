@@ -13,12 +13,21 @@
 enum { GATE_OFF, GATE_OBSERVE, GATE_ON }; // im_domain.guard_mode
 enum { WORD_MOST = 64 << 20 };            // bytes of what one event may make the guard say
 
+// The keys that are convicted, for the workers: immutable, another whenever one is added or ends.
+struct gate_stops {
+    atomic_uint refs;
+    size_t n;
+    struct lure_key keys[]; // sorted
+};
+
 struct gate {
     struct service *service;
     struct loop *loop; // the guard thread's
     pthread_t thread;
     bool running, has_run;
-    struct lure_rules *rules; // read-only, any thread
+    struct lure_rules *rules;   // read-only, any thread
+    pthread_mutex_t stops_lock; // "guard-stops": taken when something stored is shown
+    struct gate_stops *stops;   // the present ones; never NULL once the gate is made
 
     // the guard's thread alone
     struct guard *guard;
@@ -43,6 +52,10 @@ struct gate {
 
 /* The guard's time now; any thread. */
 int64_t gate_now_us(const struct gate *gate);
+
+/* The keys convicted now; any thread, gate_stops_unref when done. */
+struct gate_stops *gate_stops_now(struct gate *gate);
+void gate_stops_unref(struct gate_stops **stops);
 
 /* One message that waits for the guard's word.  Made by a worker, judged by the guard's thread,
  * finished by the worker. */

@@ -16,6 +16,53 @@
 
 enum { ALARM_US = 100000 }; // an event that takes longer is worth a line in the log
 
+/* ---- What is convicted, for the workers ---- */
+
+static int compare_keys(const void *a, const void *b)
+{
+    return memcmp(a, b, sizeof(struct lure_key));
+}
+
+struct gate_stops *gate_stops_now(struct gate *gate)
+{
+    pthread_mutex_lock(&gate->stops_lock);
+    struct gate_stops *stops = gate->stops;
+    atomic_fetch_add_explicit(&stops->refs, 1, memory_order_relaxed);
+    pthread_mutex_unlock(&gate->stops_lock);
+    return stops;
+}
+
+void gate_stops_unref(struct gate_stops **stops)
+{
+    struct gate_stops *s = TAKE(*stops);
+    if (s != NULL && atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) == 1)
+        free(s);
+}
+
+static void renew_stops(struct gate *gate)
+{
+    size_t n = guard_stops(gate->guard, NULL, 0);
+    struct gate_stops *stops = malloc(sizeof *stops + n * sizeof stops->keys[0]);
+    must(stops != NULL);
+    atomic_init(&stops->refs, 1);
+    stops->n = guard_stops(gate->guard, stops->keys, n);
+    qsort(stops->keys, stops->n, sizeof stops->keys[0], compare_keys);
+    pthread_mutex_lock(&gate->stops_lock);
+    struct gate_stops *old = gate->stops;
+    gate->stops = stops;
+    pthread_mutex_unlock(&gate->stops_lock);
+    gate_stops_unref(&old);
+}
+
+static void renew_stops_if_changed(struct gate *gate, const struct guard_word *word)
+{
+    for (size_t i = 0; i < word->n_orders; i++)
+        if (word->orders[i].kind == ORDER_STOP) {
+            renew_stops(gate);
+            return;
+        }
+}
+
 /* ---- Judging ---- */
 
 static void on_tick(struct timer *timer);
@@ -60,6 +107,8 @@ void gate_take(struct gate *gate, struct guard_event *event, struct guard_word *
     guard_take(gate->guard, event, word);
     if (word->n_orders > 0)
         gate_log_flush(gate);
+    // first: what the orders bring out is looked at by what holds from now on
+    renew_stops_if_changed(gate, word);
     for (size_t i = 0; i < word->n_orders; i++) {
         const struct order *order = &word->orders[i];
         // who only watches lets nothing happen; what an operator wanted happens all the same
@@ -172,6 +221,7 @@ enum err gate_new(struct service *service, struct im_settings *settings,
     gate->settings = im_settings_ref(settings);
     gate_log_init(gate);
     pthread_mutex_init(&gate->state_lock, NULL);
+    pthread_mutex_init(&gate->stops_lock, NULL);
     gate->clock_rate = clock_rate;
     gate->born_us = clock_wall_us();
     // above every number an earlier run has given out
@@ -180,6 +230,8 @@ enum err gate_new(struct service *service, struct im_settings *settings,
     enum err e = loop_new("guard", &gate->loop, why);
     if (e == OK)
         e = gate_bring_back(gate, config, seed, why);
+    if (e == OK)
+        renew_stops(gate);
     if (e == OK)
         e = containment_open(gate, why);
     gate_carry_out_replayed(gate);
@@ -258,7 +310,9 @@ void gate_free(struct gate **gate)
     guard_free(&g->guard);
     lure_rules_free(&g->rules);
     im_settings_unref(&g->settings);
+    gate_stops_unref(&g->stops);
     pthread_mutex_destroy(&g->state_lock);
+    pthread_mutex_destroy(&g->stops_lock);
     if (g->loop != NULL)
         loop_free(&g->loop);
     free(g);

@@ -98,7 +98,7 @@ static void send_row(struct session *session, const struct store_message *row)
                   STR_ARGS(session->account->jid.full), (long long)row->id);
         return;
     }
-    gate_stamp(desk->service->gate, stanza);
+    gate_bring_out_dead(session->account, &stanza); // its retraction may be on its way
     stanza_seal(stanza);
     desk->counters.messages_delivered++;
     send_to_session(session,

@@ -5,6 +5,7 @@
 #include "base/must.h"
 #include "base/random.h"
 #include "im/csi.h"
+#include "im/gate.h"
 #include "im/send.h"
 #include "im/session_life.h"
 #include "xml/element.h"
@@ -164,6 +165,7 @@ static void resume(struct client *client, struct session *session, uint32_t h)
     session->names_lang = false;
     if (lang.len > 0)
         session_set_lang(session, lang, true);
+    gate_resends(session);
     session_resend(session);
     csi_resumed(session);
     client_resumed(client);

@@ -55,9 +55,10 @@ struct stanza {
     struct str inner;    // the serialized children, from stanza_seal() on
     struct str text;     // all of it, where stanza_keep_text() was called; else empty
     bool sealed;
-    struct str lure_keys; // what the guard found, as 16-byte keys side by side; empty: no lure
-    bool calm;            // the guard need not hear who got these lures
-    bool takes_back;      // a retraction in the server's words: im/caps.c fits it to each client
+    struct str lure_keys;  // what the guard found, as 16-byte keys side by side; empty: no lure
+    struct str lures_from; // bare: who sent them, where that is not from (carbons, archive pages)
+    bool calm;             // the guard need not hear who got these lures
+    bool takes_back;       // a retraction in the server's words: im/caps.c fits it to each client
 };
 
 /* Makes a stanza of a parsed element: takes over the arena that root lives in (arena is as after
