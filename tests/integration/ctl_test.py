@@ -319,6 +319,72 @@ def test_a_wrong_configuration_is_explained_and_has_its_own_exit_code(tmp_path):
         assert printed == file.read()
 
 
+def check(path, text, *words):
+    path.write_text(text)
+    got = subprocess.run([program("firedoord"), "--config", path, "--check", *words],
+                         capture_output=True, text=True)
+    assert got.returncode == (0 if got.stderr == "" else 78)
+    return got.stderr
+
+
+def test_a_number_that_the_parser_would_cut_is_refused(own_server, tmp_path):
+    one = own_server(start=False)
+    path = tmp_path / "firedoor.conf"
+    with open(one.config_path, encoding="utf-8") as file:
+        good = file.read()
+    line = good.count("\n")
+    for number in ("4294967328", "-4294967264", "0x100000020"):  # all are 32 in their last 32 bits
+        said = check(path, good + "limits: {\n  depth = " + number + ";\n};\n")
+        assert said == (f"{path}:{line + 2}: a number of more than 32 bits: write it with a unit, "
+                        "such as \"4 GiB\", or between quotes\n")
+    # elsewhere such numbers are no numbers; with an L libconfig reads them whole
+    assert check(path, good + "# 4294967328\n/* 4294967328\n*/ // 4294967328\nserver: { run_as = "
+                 "\"u4294967328 \\\" 4294967328\"; };\nlimits: { depth = 32; offline_bytes = "
+                 "4294967328L; };\n") == ""
+    included = tmp_path / "more.conf"
+    included.write_text("limits: {\n  depth = 4294967328;\n};\n")
+    assert check(path, good + '@include "more.conf"\n').startswith("more.conf:2: a number")
+
+
+def test_administrators_are_accounts_of_their_domain(own_server, tmp_path):
+    one = own_server(start=False)
+    path = tmp_path / "firedoor.conf"
+    with open(one.config_path, encoding="utf-8") as file:
+        good = file.read()
+    key = f"domains.{one.domain}.administrators="
+    for wrong in ("nobody", "Admin@" + one.domain, "admin@elsewhere.example", "@" + one.domain,
+                  f"admin@{one.domain}/x"):
+        assert "domains.administrators: " in check(path, good, "--set", key + wrong), wrong
+    assert check(path, good, "--set", f"{key}admin@{one.domain}, b@{one.domain}") == ""
+
+
+def test_every_kind_of_key_can_be_set_on_the_command_line(own_server):
+    sets = {"server.pid_file": "pid here", "limits.depth": "31", "limits.stanza_bytes": "128 KiB",
+            "limits.resume_time": "90 s", "guard.window_growth": "1.5", "guard.mode": "observe",
+            "log.level": "debug", "log.json": "no", "notices.language": "de",
+            "listen.addresses": "127.0.0.1,::1",
+            "domains.other.example.certificate": None, "domains.other.example.key": None,
+            "domains.other.example.plain": "off"}
+    one = own_server(start=False)
+    sets["domains.other.example.certificate"] = one.certificate
+    sets["domains.other.example.key"] = one.key
+    one.settings.update(sets)
+    one.start()
+    values = dict(v.split("=", 1) for v in one.ctl_json("config")["values"])
+    assert values["server.pid_file"] == os.path.join(one.state, "pid here")
+    assert (values["limits.depth"], values["limits.stanza_bytes"]) == ("31", "128 KiB")
+    assert values["limits.resume_time"] == "90 s" and values["guard.window_growth"] == "1.5"
+    assert values["domains.other.example.plain"] == "false"
+    assert values["domains.other.example.guard"] == "observe"  # of the section guard
+    assert values["listen.addresses"] == "127.0.0.1, ::1"
+    assert "other.example" in one.ctl_json("status")["domains"]
+    for wrong in ("limits.dept=1", "limits=1", "domains.x=1", "domains.x.plain",
+                  f"domains.{one.domain}.name=x", "limits.resume_time=9 fortnights"):
+        got = subprocess.run(one.command() + ["--set", wrong, "--check"], capture_output=True,
+                             text=True)
+        assert got.returncode == 78 and got.stderr.startswith("--set: "), wrong
+
+
 def test_a_good_configuration_is_said_to_be_good(own_server):
     one = own_server(start=False)
     words = one.command() + ["--check"]
@@ -354,6 +420,24 @@ def test_a_reload_is_all_or_nothing(own_server):
     assert got.returncode == DENIED
     assert "store.queue" in json.loads(got.stdout)["result"]["troubles"][0]
     assert value("limits.roster_items") == before
+
+    # a key that does not belong to its certificate
+    with open(one.key, encoding="ascii") as file:
+        key = file.read()
+    subprocess.run(["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt",
+                    "ec_paramgen_curve:P-256", "-out", one.key], check=True, capture_output=True)
+    write('limits: { roster_items = 77; };\n')
+    got = one.ctl("--json", "reload", check=False)
+    assert got.returncode != 0 and one.key in json.loads(got.stdout)["result"]["troubles"][0]
+    assert value("limits.roster_items") == before
+    one.stream(direct=True).close()  # with the certificate that it had
+    with open(one.key, "w", encoding="ascii") as file:
+        file.write(key)
+
+    # what is read at the start only
+    for more in ('control: { group = "root"; };', 'auth: { queue = 7; };'):
+        write(more + "\n")
+        assert status_of(one, "reload") == DENIED, more
 
     write('limits: { roster_items = 77; };\n')
     assert status_of(one, "reload") == DONE
