@@ -48,6 +48,7 @@ static const char usage[] =
 struct session {
     struct talk talk;
     bool json, quiet, password_stdin;
+    int64_t shown_us; // when progress was shown last
     const char *socket, *output;
     json_t *table; // of commands
 };
@@ -99,10 +100,19 @@ static int exit_of(const char *error)
     return EXIT_FAILED;
 }
 
-static int unreachable(const struct why *why, enum err e)
+// Says why nothing came of it, in the form that was asked for; the exit status.
+static int refuse(const struct session *session, enum err e, const char *text)
 {
-    fprintf(stderr, "firedoorctl: %s\n", why->text);
-    return e == ERR_DENIED ? EXIT_DENIED : EXIT_UNREACHABLE;
+    if (session->json) {
+        json_t *answer =
+            json_pack("{s:b, s:s, s:s}", "ok", 0, "error", err_name(e), "message", text);
+        json_dumpf(answer, stdout, JSON_INDENT(2));
+        fputc('\n', stdout);
+        json_decref(answer);
+    } else {
+        fprintf(stderr, "firedoorctl: %s\n", text);
+    }
+    return exit_of(err_name(e));
 }
 
 static enum err write_data(FILE *out, const json_t *line, struct why *why)
@@ -135,7 +145,7 @@ static enum err hear_answer(struct session *session, FILE *data, bool progress, 
         if (json_is_string(json_object_get(line, "data")) && data != NULL)
             e = write_data(data, line, why);
         else if (progress && json_is_object(json_object_get(line, "progress")))
-            show_progress(stderr, json_object_get(line, "progress"));
+            show_progress(stderr, json_object_get(line, "progress"), &session->shown_us);
         json_decref(line);
         if (e != OK)
             return e;
@@ -160,6 +170,8 @@ static enum err read_word(FILE *in, char *out, size_t size, struct why *why)
     size_t len = strlen(out);
     if (len > 0 && out[len - 1] == '\n')
         out[--len] = '\0';
+    else if (!feof(in)) // a beginning of it would be another password
+        return why_say(why, ERR_MALFORMED, "the password is too long");
     return len > 0 ? OK : why_say(why, ERR_MALFORMED, "the password is empty");
 }
 
@@ -272,6 +284,25 @@ static void explain(const json_t *command)
     }
 }
 
+// The usage of all commands that begin with these words; how many there are.
+static size_t suggest(FILE *out, const json_t *table, char **words, int n)
+{
+    size_t i, n_said = 0;
+    const json_t *command;
+    json_array_foreach(table, i, command)
+    {
+        struct str rest = str_of(text_in(command, "name"));
+        bool fits = true;
+        for (int at = 0; at < n && fits; at++)
+            fits = rest.at != NULL && str_eq(str_cut(&rest, ' '), str_of(words[at]));
+        if (!fits)
+            continue;
+        print_usage(out, command);
+        n_said++;
+    }
+    return n_said;
+}
+
 static int help(const struct session *session, char **words, int n)
 {
     int used;
@@ -280,6 +311,8 @@ static int help(const struct session *session, char **words, int n)
         explain(command);
         return EXIT_DONE;
     }
+    if (n > 0 && suggest(stdout, session->table, words, n) > 0) // "user"
+        return EXIT_DONE;
     size_t i;
     json_array_foreach(session->table, i, command)
     {
@@ -477,7 +510,7 @@ static enum err send_file(struct session *session, FILE *in, struct why *why)
                 free(answer);
                 end = true;
             } else if (!session->quiet && json_object_get(said, "progress") != NULL) {
-                show_progress(stderr, json_object_get(said, "progress"));
+                show_progress(stderr, json_object_get(said, "progress"), &session->shown_us);
             }
             json_decref(said);
         }
@@ -516,9 +549,9 @@ static int run(struct session *session, const json_t *command, json_t *values, c
         data = fd >= 0 ? fdopen(fd, "w") : NULL;
     }
     if (in == NULL || data == NULL) {
-        fprintf(stderr, "firedoorctl: %s: %s\n", in == NULL ? file : session->output,
-                strerror(errno));
-        return EXIT_FAILED;
+        (void)!why_say(&why, ERR_IO, "%s: %s", in == NULL ? file : session->output,
+                       strerror(errno));
+        return refuse(session, ERR_IO, why.text);
     }
     json_t *request =
         json_pack("{s:s, s:O}", "command", text_in(command, "name"), "arguments", values);
@@ -533,10 +566,10 @@ static int run(struct session *session, const json_t *command, json_t *values, c
     if (e == OK)
         status = show_answer(session, answer, writes && data == stdout ? stderr : stdout);
     else
-        status = unreachable(&why, e);
+        status = refuse(session, e, why.text);
     if (data != stdout && fclose(data) != 0 && status == EXIT_DONE) {
-        fprintf(stderr, "firedoorctl: %s: %s\n", session->output, strerror(errno));
-        status = EXIT_FAILED;
+        (void)!why_say(&why, ERR_IO, "%s: %s", session->output, strerror(errno));
+        status = refuse(session, ERR_IO, why.text);
     }
     if (in != stdin)
         fclose(in);
@@ -549,11 +582,11 @@ static int begin(struct session *session, char **words, int n)
     struct why why = {""};
     enum err e = talk_open(&session->talk, session->socket, &why);
     if (e != OK)
-        return unreachable(&why, e);
+        return refuse(session, e, why.text);
     json_t *answer = NULL;
     e = ask(session, "commands", json_object(), &answer, &why);
     if (e != OK)
-        return unreachable(&why, e);
+        return refuse(session, e, why.text);
     session->table = json_incref(json_object_get(json_object_get(answer, "result"), "commands"));
     json_decref(answer);
     if (strcmp(words[0], "help") == 0)
@@ -561,20 +594,27 @@ static int begin(struct session *session, char **words, int n)
     if (strcmp(words[0], "complete") == 0)
         return complete(session, words + 1, n - 1);
 
+    if (strcmp(words[n - 1], "--help") == 0)
+        return help(session, words, n - 1);
     int used;
     const json_t *command = match_command(session->table, words, n, &used);
     if (command == NULL) {
-        fprintf(stderr, "firedoorctl: there is no command \"%s\"; firedoorctl help lists them\n",
-                words[0]);
-        return EXIT_USAGE;
+        (void)!why_say(&why, ERR_MALFORMED,
+                       "there is no command \"%s\"; firedoorctl help lists them", words[0]);
+        int status = refuse(session, ERR_MALFORMED, why.text);
+        if (!session->json) // perhaps only its second word is missing or wrong
+            suggest(stderr, session->table, words, 1);
+        return status;
     }
     json_t *values = json_object();
     const char *file = NULL;
     int status;
     if (read_words(session, command, words + used, n - used, values, &file, &why) != OK) {
-        fprintf(stderr, "firedoorctl: %s\nusage: ", why.text);
-        print_usage(stderr, command);
-        status = EXIT_USAGE;
+        status = refuse(session, ERR_MALFORMED, why.text);
+        if (!session->json) {
+            fputs("usage: ", stderr);
+            print_usage(stderr, command);
+        }
     } else {
         status = run(session, command, values, file);
     }
@@ -587,7 +627,8 @@ static int take_options(struct session *session, int argc, char **argv, char **w
 {
     int n = 0;
     for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--") == 0) {
+        if (strcmp(argv[i], "--") == 0) { // kept after a command, which must know of it too
+            i += n == 0;
             while (i < argc)
                 words[n++] = argv[i++];
         } else if (strcmp(argv[i], "--json") == 0) {

@@ -18,14 +18,31 @@ static size_t width_of(struct str text)
     return n;
 }
 
+// Bytes of the control character that the text begins with; 0 if it begins with none.  C1 controls
+// are some, for terminals obey them, and so are those that turn the direction of writing: a link
+// is shown as it is, not as its author would have it seen.
+static size_t control_size(struct str text)
+{
+    static const struct str turning[] = {STR("\u200E"), STR("\u200F"), STR("\u202A"), STR("\u202B"),
+                                         STR("\u202C"), STR("\u202D"), STR("\u202E"), STR("\u2066"),
+                                         STR("\u2067"), STR("\u2068"), STR("\u2069")};
+    unsigned char c = (unsigned char)text.at[0];
+    if (c < ' ' || c == 0x7F)
+        return 1;
+    if (c == 0xC2 && text.len > 1 && (unsigned char)text.at[1] < 0xA0)
+        return 2;
+    for (size_t i = 0; c == 0xE2 && i < COUNT_OF(turning); i++)
+        if (str_starts(text, turning[i]))
+            return turning[i].len;
+    return 0;
+}
+
 static size_t print_text(FILE *out, struct str text)
 {
-    for (size_t i = 0; i < text.len; i++) {
-        unsigned char c = (unsigned char)text.at[i];
-        // C1 controls too: terminals obey them
-        bool control = c < ' ' || c == 0x7F ||
-                       (c == 0xC2 && i + 1 < text.len && (unsigned char)text.at[i + 1] < 0xA0);
-        fputc(control ? '?' : c, out);
+    for (size_t i = 0; i < text.len;) {
+        size_t size = control_size(str_skip(text, i));
+        fputc(size > 0 ? '?' : text.at[i], out);
+        i += size > 0 ? size : 1;
     }
     return width_of(text);
 }
@@ -162,15 +179,15 @@ void show_result(FILE *out, const json_t *result)
     }
 }
 
-void show_progress(FILE *out, const json_t *progress)
+void show_progress(FILE *out, const json_t *progress, int64_t *shown_us)
 {
-    static int64_t last_us; // where lines stay, one every few seconds is enough
     bool first = true, terminal = isatty(fileno(out));
     const char *name;
     json_t *value;
-    if (!terminal && clock_now_us() - last_us < 5 * SECOND_US)
+    // where lines stay, one every few seconds is enough
+    if (!terminal && clock_now_us() - *shown_us < 5 * SECOND_US)
         return;
-    last_us = clock_now_us();
+    *shown_us = clock_now_us();
     if (terminal)
         fputs("\r\033[K", out);
     json_object_foreach((json_t *)progress, name, value)

@@ -5,12 +5,14 @@
 #define CTL_SHOW_H
 
 #include <jansson.h>
+#include <stdint.h>
 #include <stdio.h>
 
 /* Control characters in what the server says are shown, not obeyed. */
 void show_result(FILE *out, const json_t *result);
-/* One line of progress, in place when out is a terminal. */
-void show_progress(FILE *out, const json_t *progress);
+/* One line of progress, in place when out is a terminal.  shown_us: when the last one was shown, 0
+ * at first. */
+void show_progress(FILE *out, const json_t *progress, int64_t *shown_us);
 /* Ends the line of progress. */
 void show_progress_end(FILE *out);
 

@@ -229,7 +229,7 @@ static bool read_time(struct str text, int64_t *out)
     while (digits < text.len && text.at[digits] >= '0' && text.at[digits] <= '9')
         digits++;
     uint64_t number;
-    if (str_to_u64(str_first(text, digits), 0, 100000, &number) != OK)
+    if (str_to_u64(str_first(text, digits), 1, 100000, &number) != OK)
         return false;
     struct str unit = str_trim(str_skip(text, digits));
     for (size_t i = 0; i < COUNT_OF(units); i++)

@@ -39,7 +39,7 @@ enum argument_kind {
     ARGUMENT_ADDRESS, // any JID, prepared
     ARGUMENT_DOMAIN,  // prepared
     ARGUMENT_NUMBER,  // not negative
-    ARGUMENT_TIME,    // "2 h", microseconds for the handler
+    ARGUMENT_TIME,    // "2 h", microseconds for the handler, never 0
     ARGUMENT_FLAG,
     ARGUMENT_CHOICE,
 };
@@ -57,6 +57,12 @@ struct argument {
     const char *choices; // "links|files"
     const char *doc;
 };
+
+/* Every COMMAND_AUDITED command takes it. */
+#define ARGUMENT_REASON                                                                            \
+    {                                                                                              \
+        "reason", ARGUMENT_TEXT, 0, NULL, "Why, for the audit record."                             \
+    }
 
 enum { ARGUMENTS_MOST = 8 };
 

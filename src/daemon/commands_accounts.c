@@ -307,6 +307,16 @@ static void run_user_delete(struct command_call *call)
 
 /* ---- administrators ---- */
 
+static bool is_administrator_by_file(const struct daemon *daemon, struct str bare)
+{
+    struct jid jid = jid_of_prepared(bare);
+    const struct config_domain *domain = config_find_domain(daemon->config, jid.domain);
+    for (size_t i = 0; domain != NULL && i < domain->administrators.n; i++)
+        if (str_eq(domain->administrators.at[i], bare))
+            return true;
+    return false;
+}
+
 static void admin_set(struct store_request *request)
 {
     struct act *act = act_of(request);
@@ -325,10 +335,18 @@ static void admin_set(struct store_request *request)
 
 static void admin_found(struct act *act)
 {
+    bool on = str_eq(argument_text(act->call, "state"), STR("on"));
+    if (!on && is_administrator_by_file(act->daemon, jid_bare(&act->jid))) {
+        command_fail(act->call, ERR_DENIED,
+                     "%.*s is an administrator by the configuration; take it out of "
+                     "domains.administrators",
+                     STR_ARGS(jid_bare(&act->jid)));
+        return;
+    }
     if (!act_begin(act, &act->op.request, admin_set))
         return;
     act->change = ACCOUNT_ADMIN;
-    if (str_eq(argument_text(act->call, "state"), STR("on"))) {
+    if (on) {
         act->op.put.kind = STORE_SETTING;
         act->op.put.record.key = admin_key(act);
         act->op.put.record.group = STR("administrator");
@@ -352,14 +370,8 @@ bool daemon_is_administrator(const struct daemon *daemon, struct str bare)
     char name[JID_MOST + 1];
     if (str_to_z(bare, name, sizeof name) != OK)
         return false;
-    if (json_object_get(daemon->administrators, name) != NULL)
-        return true;
-    struct jid jid = jid_of_prepared(bare);
-    const struct config_domain *domain = config_find_domain(daemon->config, jid.domain);
-    for (size_t i = 0; domain != NULL && i < domain->administrators.n; i++)
-        if (str_eq(domain->administrators.at[i], bare))
-            return true;
-    return false;
+    return json_object_get(daemon->administrators, name) != NULL ||
+           is_administrator_by_file(daemon, bare);
 }
 
 enum err daemon_load_administrators(struct daemon *daemon, struct why *why)
@@ -541,6 +553,12 @@ static void roster_found(struct act *act)
 
 static void run_roster_set(struct command_call *call)
 {
+    struct jid contact = jid_of_prepared(argument_text(call, "contact"));
+    if (contact.resource.len > 0) { // to clients such an item is another contact
+        command_fail(call, ERR_MALFORMED, "contact: a bare address is needed, without /%.*s",
+                     STR_ARGS(contact.resource));
+        return;
+    }
     find_then(act_new(call), roster_found);
 }
 
@@ -552,10 +570,6 @@ static void run_roster_set(struct command_call *call)
     {                                                                                              \
         "password", ARGUMENT_SECRET, ARGUMENT_REQUIRED, NULL,                                      \
             "The password; firedoorctl asks for it."                                               \
-    }
-#define REASON                                                                                     \
-    {                                                                                              \
-        "reason", ARGUMENT_TEXT, 0, NULL, "Why, for the audit record."                             \
     }
 #define CONTACT                                                                                    \
     {                                                                                              \
@@ -569,7 +583,7 @@ static const struct command rows[] = {
      .flags = COMMAND_AUDITED,
      .scope = "jid",
      .run = run_user_add,
-     .arguments = {JID, PASSWORD, REASON},
+     .arguments = {JID, PASSWORD, ARGUMENT_REASON},
      },
     {
      .name = "user passwd",
@@ -577,7 +591,7 @@ static const struct command rows[] = {
      .flags = COMMAND_AUDITED,
      .scope = "jid",
      .run = run_user_passwd,
-     .arguments = {JID, PASSWORD, REASON},
+     .arguments = {JID, PASSWORD, ARGUMENT_REASON},
      },
     {
      .name = "user list",
@@ -602,7 +616,7 @@ static const struct command rows[] = {
      .flags = COMMAND_AUDITED,
      .scope = "jid",
      .run = run_user_disable,
-     .arguments = {JID, REASON},
+     .arguments = {JID, ARGUMENT_REASON},
      },
     {
      .name = "user enable",
@@ -610,7 +624,7 @@ static const struct command rows[] = {
      .flags = COMMAND_AUDITED,
      .scope = "jid",
      .run = run_user_disable,
-     .arguments = {JID, REASON},
+     .arguments = {JID, ARGUMENT_REASON},
      },
     {
      .name = "user delete",
@@ -618,7 +632,7 @@ static const struct command rows[] = {
      .flags = COMMAND_AUDITED,
      .scope = "jid",
      .run = run_user_delete,
-     .arguments = {JID, REASON},
+     .arguments = {JID, ARGUMENT_REASON},
      },
     {
      .name = "user admin",
@@ -630,7 +644,7 @@ static const struct command rows[] = {
      .arguments = {JID,
                       {"state", ARGUMENT_CHOICE, ARGUMENT_REQUIRED | ARGUMENT_POSITIONAL, "on|off",
                        "Whether it is one."},
-                      REASON},
+                      ARGUMENT_REASON},
      },
     {
      .name = "roster list",
@@ -650,7 +664,8 @@ static const struct command rows[] = {
                       {"name", ARGUMENT_TEXT, 0, NULL, "The name shown."},
                       {"group", ARGUMENT_TEXT, 0, NULL, "A group for it."},
                       {"subscription", ARGUMENT_CHOICE, 0, "none|to|from|both",
-                       "Who sees whose presence (both)."}},
+                       "Who sees whose presence (both)."},
+                      ARGUMENT_REASON},
      },
     {
      .name = "roster remove",
@@ -658,7 +673,7 @@ static const struct command rows[] = {
      .flags = COMMAND_AUDITED,
      .scope = "jid",
      .run = run_roster_set,
-     .arguments = {JID, CONTACT},
+     .arguments = {JID, CONTACT, ARGUMENT_REASON},
      },
 };
 

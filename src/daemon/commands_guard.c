@@ -17,6 +17,11 @@ struct errand {
     struct command_call *call;
     json_t *result;  // made on the guard's thread, given on ours
     bool is_missing; // what was asked for does not exist
+
+    // Of a command that makes or withdraws a rule: which, and whether it is in force.
+    struct guard_rule rule;
+    bool in_force;
+    enum event_kind withdraws; // sent once the rule has been seen
 };
 
 static json_t *time_of(int64_t us)
@@ -69,6 +74,97 @@ static struct gate *gate_of(const struct command_call *call)
 {
     struct daemon *daemon = call->context;
     return daemon->server != NULL ? server_service(daemon->server)->gate : NULL;
+}
+
+/* ---- making and withdrawing rules ---- */
+
+static void look_for_rule(struct gate_errand *gate, const struct guard *guard)
+{
+    struct errand *errand = CONTAINER_OF(gate, struct errand, gate);
+    const struct guard_rule *wanted = &errand->rule;
+    struct guard_rule rule;
+    for (uint64_t at = 0; !errand->in_force && guard_rule_next(guard, &at, &rule);)
+        if (rule.kind == wanted->kind && str_eq(rule.account, wanted->account) &&
+            str_eq(rule.domain, wanted->domain) &&
+            (rule.kind != RULE_SUSPEND || rule.feature == wanted->feature)) {
+            errand->in_force = true;
+            errand->rule.expires_us = rule.expires_us;
+        }
+}
+
+// The guard keeps so many rules and no more: a switch that did not turn must not look turned.
+static void rule_made(struct gate_errand *gate)
+{
+    struct errand *errand = CONTAINER_OF(gate, struct errand, gate);
+    if (!errand->in_force) {
+        command_fail(errand->call, ERR_LIMIT,
+                     "not done: too many such rules are in force (guard rules lists them)");
+        return;
+    }
+    if (errand->rule.expires_us != 0)
+        errand->result = json_pack("{s:o}", "expires", time_of(errand->rule.expires_us));
+    done(gate);
+}
+
+static void rule_seen(struct gate_errand *gate)
+{
+    struct errand *errand = CONTAINER_OF(gate, struct errand, gate);
+    if (!errand->in_force) {
+        command_fail(errand->call, ERR_MISSING,
+                     "nothing of the kind is in force (guard rules lists what is)");
+        return;
+    }
+    gate->event.kind = errand->withdraws;
+    gate->look = NULL;
+    gate->done = done;
+    send_off(errand);
+}
+
+// The rule's kind, account, domain and feature are those of the event.
+static void make_rule(struct errand *errand)
+{
+    errand->gate.look = look_for_rule;
+    errand->gate.done = rule_made;
+    send_off(errand);
+}
+
+static void withdraw_rule(struct errand *errand)
+{
+    errand->withdraws = errand->gate.event.kind;
+    errand->gate.event.kind = 0; // the guard is only looked into at first
+    errand->gate.look = look_for_rule;
+    errand->gate.done = rule_seen;
+    send_off(errand);
+}
+
+static void account_found(struct store_request *request)
+{
+    struct errand *errand = CONTAINER_OF(request, struct errand, find.request);
+    enum err e = request->result;
+    store_release(request);
+    if (e == OK)
+        make_rule(errand);
+    else if (e == ERR_MISSING)
+        command_fail(errand->call, e, "there is no account %.*s", STR_ARGS(errand->rule.account));
+    else
+        command_fail(errand->call, e, "store: %s", err_name(e));
+}
+
+// A rule about an account that does not exist is a slip of the pen.
+static void make_rule_if_account(struct errand *errand)
+{
+    struct daemon *daemon = errand->call->context;
+    struct jid jid = jid_of_prepared(errand->rule.account);
+    if (daemon->store == NULL) {
+        command_fail(errand->call, ERR_CLOSED, "the server stops");
+        return;
+    }
+    errand->find = (struct store_account_find){
+        .request = {.home = loop_mailbox(daemon->loop), .done = account_found},
+        .local = jid.local,
+        .domain = jid.domain,
+    };
+    store_account_find(daemon->store, &errand->find);
 }
 
 /* ---- incidents ---- */
@@ -216,6 +312,16 @@ static void run_incident_release(struct command_call *call)
     send_off(errand);
 }
 
+// The lure of a link that an operator names; NULL if it is none.
+static struct lure_list *lure_of(struct command_call *call, const struct gate *gate,
+                                 struct str link)
+{
+    struct lure_list *list = arena_make(&call->arena, struct lure_list);
+    lure_list_init(list, gate_lure_rules(gate), &call->arena);
+    lure_add_url(list, link, STR_EMPTY);
+    return list->n == 1 ? list : NULL;
+}
+
 static void run_incident_convict(struct command_call *call)
 {
     static const struct {
@@ -233,10 +339,8 @@ static void run_incident_convict(struct command_call *call)
         command_fail(call, ERR_CLOSED, "the guard does not run");
         return;
     }
-    struct lure_list *list = arena_make(&call->arena, struct lure_list);
-    lure_list_init(list, gate_lure_rules(gate), &call->arena);
-    lure_add_url(list, argument_text(call, "link"), STR_EMPTY);
-    if (list->n != 1) {
+    struct lure_list *list = lure_of(call, gate, argument_text(call, "link"));
+    if (list == NULL) {
         command_fail(call, ERR_MALFORMED, "\"%.*s\" is no link",
                      STR_ARGS(argument_text(call, "link")));
         return;
@@ -267,21 +371,35 @@ static void suspend(struct command_call *call, bool resume)
     struct errand *errand = errand_new(call);
     int64_t for_us = argument_given(call, "for") ? argument_number(call, "for")
                                                  : daemon->config->suspension.duration_us;
+    struct str domain = argument_text(call, "domain"), account = argument_text(call, "account");
     if (for_us > daemon->config->suspension.most_us) {
-        command_fail(call, ERR_LIMIT, "that is longer than suspension.most allows");
+        command_fail(call, ERR_DENIED, "that is longer than suspension.most allows");
+        return;
+    }
+    if (!resume && domain.len > 0 && config_find_domain(daemon->config, domain) == NULL) {
+        command_fail(call, ERR_MISSING, "the domain %.*s is not served here", STR_ARGS(domain));
         return;
     }
     errand->gate.event.kind = EVENT_SUSPEND;
     errand->gate.event.suspension = (struct suspension){
         .feature =
             str_eq(argument_text(call, "feature"), STR("files")) ? FEATURE_FILES : FEATURE_LINKS,
-        .domain = argument_text(call, "domain"),
-        .account = argument_text(call, "account"),
+        .domain = domain,
+        .account = account,
         .expires_us = resume || gate == NULL ? 0 : gate_clock_us(gate) + for_us,
         .actor = call->actor.name,
         .reason = argument_text(call, "reason"),
     };
-    send_off(errand);
+    errand->rule = (struct guard_rule){.kind = RULE_SUSPEND,
+                                       .feature = errand->gate.event.suspension.feature,
+                                       .domain = domain,
+                                       .account = account};
+    if (resume)
+        withdraw_rule(errand);
+    else if (account.len > 0)
+        make_rule_if_account(errand);
+    else
+        make_rule(errand);
 }
 
 static void run_suspend(struct command_call *call)
@@ -368,63 +486,61 @@ static struct errand *decoy_new(struct command_call *call, bool removed)
         .removed = removed,
         .actor = call->actor.name,
     };
+    errand->rule = (struct guard_rule){.kind = RULE_DECOY, .account = argument_text(call, "jid")};
     return errand;
-}
-
-static void decoy_found(struct store_request *request)
-{
-    struct errand *errand = CONTAINER_OF(request, struct errand, find.request);
-    enum err e = request->result;
-    store_release(request);
-    if (e == OK)
-        send_off(errand);
-    else if (e == ERR_MISSING)
-        command_fail(errand->call, e, "there is no account %.*s; make one first (user add)",
-                     STR_ARGS(errand->gate.event.decoy.account));
-    else
-        command_fail(errand->call, e, "store: %s", err_name(e));
 }
 
 static void run_decoy_add(struct command_call *call)
 {
-    struct daemon *daemon = call->context;
-    struct errand *errand = decoy_new(call, false);
-    struct jid jid = jid_of_prepared(errand->gate.event.decoy.account);
-    if (daemon->store == NULL) {
-        command_fail(call, ERR_CLOSED, "the server stops");
-        return;
-    }
-    errand->find = (struct store_account_find){
-        .request = {.home = loop_mailbox(daemon->loop), .done = decoy_found},
-        .local = jid.local,
-        .domain = jid.domain,
-    };
-    store_account_find(daemon->store, &errand->find);
+    make_rule_if_account(decoy_new(call, false));
 }
 
 static void run_decoy_remove(struct command_call *call)
 {
-    send_off(decoy_new(call, true));
+    withdraw_rule(decoy_new(call, true));
 }
 
 static void entitle(struct command_call *call, bool withdraw)
 {
     struct gate *gate = gate_of(call);
     struct errand *errand = errand_new(call);
+    struct str host = argument_text(call, "host");
     int64_t for_us =
         argument_given(call, "for") ? argument_number(call, "for") : 365 * 86400 * SECOND_US;
+    if (gate == NULL) {
+        command_fail(call, ERR_CLOSED, "the guard does not run");
+        return;
+    }
+    if (host.len > 0) { // as the hosts of links are read: case, IDN
+        struct lure_list *list =
+            lure_of(call, gate, arena_printf(&call->arena, "https://%.*s/", STR_ARGS(host)));
+        if (list == NULL) {
+            command_fail(call, ERR_MALFORMED, "host: \"%.*s\" is no host", STR_ARGS(host));
+            return;
+        }
+        host = list->lures[0].host;
+    }
+    int64_t receivers =
+        argument_given(call, "receivers") ? argument_number(call, "receivers") : UINT32_MAX;
+    if (receivers < 1 || receivers > UINT32_MAX) {
+        command_fail(call, ERR_MALFORMED, "receivers: a number from 1 to %u is needed", UINT32_MAX);
+        return;
+    }
     errand->gate.event.kind = EVENT_ENTITLE;
     errand->gate.event.entitlement = (struct entitlement){
         .account = argument_text(call, "jid"),
-        .domain = argument_text(call, "host"),
-        .receivers = argument_given(call, "receivers")
-                         ? (uint32_t)argument_number(call, "receivers")
-                         : UINT32_MAX,
-        .expires_us = withdraw || gate == NULL ? 0 : gate_clock_us(gate) + for_us,
+        .domain = host,
+        .receivers = (uint32_t)receivers,
+        .expires_us = withdraw ? 0 : gate_clock_us(gate) + for_us,
         .actor = call->actor.name,
         .reason = argument_text(call, "reason"),
     };
-    send_off(errand);
+    errand->rule = (struct guard_rule){
+        .kind = RULE_ENTITLE, .account = argument_text(call, "jid"), .domain = host};
+    if (withdraw)
+        withdraw_rule(errand);
+    else
+        make_rule_if_account(errand);
 }
 
 static void run_entitle_add(struct command_call *call)
@@ -461,10 +577,6 @@ static void run_guard_state(struct command_call *call)
 
 /* ---- the table ---- */
 
-#define REASON                                                                                     \
-    {                                                                                              \
-        "reason", ARGUMENT_TEXT, 0, NULL, "Why, for the audit record."                             \
-    }
 #define ACCOUNT                                                                                    \
     {                                                                                              \
         "jid", ARGUMENT_ACCOUNT, ARGUMENT_REQUIRED | ARGUMENT_POSITIONAL, NULL, "The account."     \
@@ -504,7 +616,7 @@ static const struct command rows[] = {
      .arguments = {NUMBER,
                       {"account", ARGUMENT_ACCOUNT, 0, NULL,
                        "Only lift this account's restriction."},
-                      REASON},
+                      ARGUMENT_REASON},
      },
     {
      .name = "incident convict",
@@ -517,7 +629,7 @@ static const struct command rows[] = {
                       {"width", ARGUMENT_CHOICE, 0, "link|template|host|domain",
                        "How wide; template if not said."},
                       {"for", ARGUMENT_TIME, 0, NULL, "How long."},
-                      REASON},
+                      ARGUMENT_REASON},
      },
     {
      .name = "suspend",
@@ -531,7 +643,7 @@ static const struct command rows[] = {
                        "Of senders in this domain; all domains if not said."},
                       {"account", ARGUMENT_ACCOUNT, 0, NULL, "Of this sender alone."},
                       {"for", ARGUMENT_TIME, 0, NULL, "How long; suspension.duration if not said."},
-                      REASON},
+                      ARGUMENT_REASON},
      },
     {
      .name = "resume",
@@ -543,7 +655,7 @@ static const struct command rows[] = {
      .arguments = {FEATURE,
                       {"domain", ARGUMENT_DOMAIN, 0, NULL, "As it was suspended."},
                       {"account", ARGUMENT_ACCOUNT, 0, NULL, "As it was suspended."},
-                      REASON},
+                      ARGUMENT_REASON},
      },
     {
      .name = "decoy list",
@@ -557,7 +669,7 @@ static const struct command rows[] = {
      .role = ROLE_OPERATOR,
      .flags = COMMAND_AUDITED,
      .run = run_decoy_add,
-     .arguments = {ACCOUNT},
+     .arguments = {ACCOUNT, ARGUMENT_REASON},
      },
     {
      .name = "decoy remove",
@@ -565,7 +677,7 @@ static const struct command rows[] = {
      .role = ROLE_OPERATOR,
      .flags = COMMAND_AUDITED,
      .run = run_decoy_remove,
-     .arguments = {ACCOUNT},
+     .arguments = {ACCOUNT, ARGUMENT_REASON},
      },
     {
      .name = "entitle list",
@@ -584,7 +696,7 @@ static const struct command rows[] = {
                        "Host or registrable domain; any if not said."},
                       {"receivers", ARGUMENT_NUMBER, 0, NULL, "Most different receivers a day."},
                       {"for", ARGUMENT_TIME, 0, NULL, "How long; a year if not said."},
-                      REASON},
+                      ARGUMENT_REASON},
      },
     {
      .name = "entitle remove",
@@ -592,7 +704,9 @@ static const struct command rows[] = {
      .role = ROLE_OPERATOR,
      .flags = COMMAND_AUDITED,
      .run = run_entitle_remove,
-     .arguments = {ACCOUNT, {"host", ARGUMENT_TEXT, 0, NULL, "As it was given."}, REASON},
+     .arguments = {ACCOUNT,
+                      {"host", ARGUMENT_TEXT, 0, NULL, "As it was given."},
+                      ARGUMENT_REASON},
      },
     {
      .name = "guard rules",

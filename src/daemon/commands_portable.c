@@ -749,6 +749,7 @@ static const struct command command_import = {
     .role = ROLE_OPERATOR,
     .flags = COMMAND_AUDITED | COMMAND_READS,
     .run = run_import,
+    .arguments = {ARGUMENT_REASON},
 };
 
 static const struct command command_export = {
@@ -758,7 +759,8 @@ static const struct command command_export = {
     .flags = COMMAND_AUDITED | COMMAND_WRITES,
     .scope = "domain",
     .run = run_export,
-    .arguments[0] = {"domain", ARGUMENT_DOMAIN, ARGUMENT_POSITIONAL, NULL, "Only this domain."},
+    .arguments = {{"domain", ARGUMENT_DOMAIN, ARGUMENT_POSITIONAL, NULL, "Only this domain."},
+                  ARGUMENT_REASON},
 };
 
 void commands_add_portable(struct daemon *daemon)

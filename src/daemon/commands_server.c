@@ -176,6 +176,11 @@ static void run_config(struct command_call *call)
     }
     buf_done(&values);
     json_decref(lines);
+    if (json_array_size(found) == 0) {
+        json_decref(found);
+        command_fail(call, ERR_MISSING, "there is no key \"%.*s\"", STR_ARGS(wanted));
+        return;
+    }
     command_done(call, json_pack("{s:o}", "values", found));
 }
 
@@ -321,6 +326,7 @@ static const struct command rows[] = {
      .role = ROLE_OPERATOR,
      .flags = COMMAND_AUDITED,
      .run = run_reload,
+     .arguments = {ARGUMENT_REASON},
      },
     {
      .name = "config",
@@ -337,7 +343,8 @@ static const struct command rows[] = {
      .flags = COMMAND_AUDITED,
      .run = run_log,
      .arguments = {{"level", ARGUMENT_CHOICE, ARGUMENT_POSITIONAL,
-                       "error|warning|notice|info|debug", "The new level."}},
+                       "error|warning|notice|info|debug", "The new level."},
+                      ARGUMENT_REASON},
      },
     {
      .name = "audit list",

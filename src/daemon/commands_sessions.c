@@ -88,7 +88,8 @@ static const struct command rows[] = {
     {"session close",
      "Ends a session (full JID), or all sessions of an account (bare JID).", ROLE_OPERATOR,
      COMMAND_AUDITED, NULL,
-     run_close, {{"jid", ARGUMENT_ADDRESS, ARGUMENT_REQUIRED | ARGUMENT_POSITIONAL, NULL, "Whose."}}   },
+     run_close, {{"jid", ARGUMENT_ADDRESS, ARGUMENT_REQUIRED | ARGUMENT_POSITIONAL, NULL, "Whose."},
+      ARGUMENT_REASON}                                                                  },
 };
 
 void commands_add_sessions(struct daemon *daemon)

@@ -45,6 +45,8 @@ struct loading {
     struct config_section domain;
     const char *name;     // of the file, for messages
     struct str directory; // of the file: where its relative paths begin
+    const char *text;     // read instead of a file; NULL: a file is
+    const char *checked;  // file whose numbers were checked last; lives in the tree
     struct str here;      // the current directory: where those of --set begin
     struct buf *troubles;
     size_t n_troubles;
@@ -172,6 +174,76 @@ static void put_defaults(struct loading *loading)
         }
 }
 
+/* libconfig cuts whole numbers of more than 32 bits without a word: 4294967304 is 8 to it.  So the
+ * text is looked through for such numbers: the line of the first one, 0 if there is none.  Those
+ * that end in L are read whole. */
+static int line_of_cut_number(struct str text)
+{
+    static const char word_chars[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_.*0123456789";
+    int line = 1;
+    for (size_t i = 0; i < text.len; i++) {
+        struct str rest = str_skip(text, i);
+        char c = text.at[i];
+        size_t len = 0;
+        if (c == '\n') {
+            line++;
+        } else if (c == '#' || str_starts(rest, STR("//"))) {
+            i += str_find_char(rest, '\n') - 1; // the end of the line is counted
+        } else if (str_starts(rest, STR("/*"))) {
+            struct str comment = str_first(rest, str_find(rest, STR("*/")));
+            for (size_t n = 0; n < comment.len; n++)
+                line += comment.at[n] == '\n';
+            i += comment.len;
+        } else if (c == '"') {
+            for (len = 1; len < rest.len && rest.at[len] != '"'; len++) {
+                line += rest.at[len] == '\n';
+                len += rest.at[len] == '\\';
+            }
+            i += len;
+        } else if (c != '\0' && strchr(word_chars, c) != NULL) {
+            bool digits = true;
+            for (;
+                 len < rest.len && rest.at[len] != '\0' && strchr(word_chars, rest.at[len]) != NULL;
+                 len++)
+                digits = digits && rest.at[len] >= '0' && rest.at[len] <= '9';
+            struct str word = str_first(rest, len);
+            bool hex = str_starts(word, STR("0x")) || str_starts(word, STR("0X"));
+            uint64_t number;
+            if (hex ? word.len > 10 && !str_ends(word, STR("L"))
+                    : digits && str_to_u64(word, 0, INT32_MAX, &number) != OK)
+                return line;
+            i += len - 1;
+        }
+    }
+    return 0;
+}
+
+// Once for each file that holds a whole number.
+static void check_numbers(struct loading *loading, const char *file)
+{
+    if (loading->checked != NULL && strcmp(loading->checked, file) == 0)
+        return;
+    loading->checked = file;
+    struct str path = str_of(file);
+    if (strcmp(file, loading->name) != 0) // included: named as the including file names it
+        path = join(loading->arena, loading->directory, path);
+    FILE *in = loading->text == NULL ? fopen(path.at, "re") : NULL;
+    char *bytes = in != NULL ? malloc(FILE_MOST) : NULL;
+    struct str text = in == NULL      ? str_of(loading->text)
+                      : bytes != NULL ? str_make(bytes, fread(bytes, 1, FILE_MOST, in))
+                                      : STR_EMPTY;
+    int line = line_of_cut_number(text);
+    if (line > 0)
+        trouble(
+            loading, (struct origin){file, line},
+            "a number of more than 32 bits: write it with a unit, such as \"4 GiB\", or between "
+            "quotes");
+    if (in != NULL)
+        fclose(in);
+    free(bytes);
+}
+
 // A scalar or a list of scalars as text; false, with the trouble named, for anything else.
 static bool setting_text(struct loading *loading, struct arena *arena, struct origin origin,
                          const config_setting_t *setting, const char *path, struct str *out)
@@ -182,6 +254,9 @@ static bool setting_text(struct loading *loading, struct arena *arena, struct or
         *out = str_of(config_setting_get_string(setting));
         return true;
     case CONFIG_TYPE_INT:
+        check_numbers(loading, origin.file);
+        *out = arena_printf(arena, "%lld", config_setting_get_int64(setting));
+        return true;
     case CONFIG_TYPE_INT64:
         *out = arena_printf(arena, "%lld", config_setting_get_int64(setting));
         return true;
@@ -335,8 +410,13 @@ static void set_domain_key(struct loading *loading, const char *set, struct str 
     }
     struct str name = str_first(path, dot - 1), key_name = str_skip(path, dot);
     const struct config_key *key = key_of(&loading->domain, key_name);
-    if (key == NULL || key == key_of(&loading->domain, STR("name"))) {
+    if (key == NULL) {
         unknown_key(loading, from_set, &loading->domain, key_name);
+        return;
+    }
+    if (key == key_of(&loading->domain, STR("name"))) {
+        trouble(loading, from_set, "%s: a domain's name stands before the key: domains.NAME.key",
+                set);
         return;
     }
     size_t d = 0;
@@ -453,6 +533,15 @@ static bool is_domain(struct str name)
     return str_find(name, STR("..")) == name.len;
 }
 
+static bool is_account_of(struct str account, struct str domain)
+{
+    struct str rest = account, local = str_cut(&rest, '@');
+    for (size_t i = 0; i < local.len; i++)
+        if ((local.at[i] >= 'A' && local.at[i] <= 'Z') || strchr(" \"&'/:<>", local.at[i]) != NULL)
+            return false;
+    return local.len > 0 && rest.at != NULL && str_eq(rest, domain);
+}
+
 static int compare_names(const void *a, const void *b)
 {
     return str_cmp(((const struct config_domain *)a)->name,
@@ -480,6 +569,13 @@ static void check_domains(struct loading *loading)
             trouble(loading, origin,
                     "domain %.*s: certificate and key are needed, here or in the section tls",
                     STR_ARGS(domain->name));
+        for (size_t i = 0; i < domain->administrators.n; i++)
+            if (!is_account_of(domain->administrators.at[i], domain->name))
+                trouble(loading, origin,
+                        "domains.administrators: \"%.*s\" is not an account of %.*s in lower case, "
+                        "such as admin@%.*s",
+                        STR_ARGS(domain->administrators.at[i]), STR_ARGS(domain->name),
+                        STR_ARGS(domain->name));
         if (domain->certificate.len > 0)
             check_readable(loading, origin, "certificate", domain->certificate, false);
         if (domain->key.len > 0)
@@ -575,6 +671,7 @@ static enum err load(const struct config_args *args, const char *text, const cha
     loading->domain_origins = arena_make_array(&scratch, struct origin, CONFIG_DOMAINS_MOST);
     loading->given = arena_zalloc(&scratch, CONFIG_DOMAINS_MOST * sizeof *loading->given);
     loading->name = name != NULL ? name : "--set";
+    loading->text = text;
     loading->troubles = troubles;
     config_sections(loading->sections);
     loading->domain = config_domain_section();

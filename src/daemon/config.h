@@ -105,7 +105,7 @@ const struct config_domain *config_find_domain(const struct config *config, stru
 void config_print_example(FILE *out);
 /* The body of firedoor.conf(5), in man's macros. */
 void config_print_man(FILE *out);
-/* Every key in force, as `section.key=value` lines: what `firedoorctl status --config` shows. */
+/* Every key in force, as `section.key=value` lines: what `firedoorctl config` shows. */
 void config_print_values(const struct config *config, struct buf *out);
 
 #endif

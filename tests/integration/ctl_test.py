@@ -86,6 +86,38 @@ def test_failures_are_json_where_json_is_asked_for(server):
     assert answer["ok"] is False and answer["error"] == "missing" and answer["message"]
 
 
+def test_failures_before_the_server_answers_are_json_too(server):
+    def failed(*words, socket_path=None):
+        got = subprocess.run([program("firedoorctl"), "--socket", socket_path or server.socket_path,
+                              "--json", *words], capture_output=True, text=True)
+        answer = json.loads(got.stdout)
+        assert answer["ok"] is False and answer["message"] and got.stderr == ""
+        return got.returncode, answer["error"]
+
+    assert failed("status", socket_path="/nonexistent/s") == (UNREACHABLE, "closed")
+    assert failed("user") == (USAGE, "malformed")
+    assert failed("user", "add") == (USAGE, "malformed")
+    assert failed("user", "list", "--sideways", "1") == (USAGE, "malformed")
+    assert failed("import", "/nonexistent/file") == (FAILED, "io")
+    assert failed("import", "/tmp") == (FAILED, "io")
+    assert failed("export", "--output", "/nonexistent/file") == (FAILED, "io")
+
+
+def test_half_a_command_is_answered_with_its_wholes(server):
+    got = server.ctl("roster", check=False)
+    assert got.returncode == USAGE and "roster add jid contact" in got.stderr
+    assert "roster remove jid contact" in server.ctl("help", "roster")
+    assert "Puts a contact" in server.ctl("roster", "add", "--help")
+    assert server.ctl("--", "version").startswith("version")
+
+
+def test_a_password_that_is_too_long_is_no_shorter_one(server):
+    jid = f"long.word@{server.domain}"
+    got = server.ctl("user", "add", jid, "--password-stdin", input="x" * 5000 + "\n", check=False)
+    assert got.returncode == USAGE and "too long" in got.stderr
+    assert status_of(server, "user", "show", jid) == MISSING
+
+
 def test_a_password_is_asked_on_the_terminal_twice_and_not_shown(server):
     def typed(first, second):
         pid, terminal = pty.fork()
@@ -110,6 +142,11 @@ def test_a_password_is_asked_on_the_terminal_twice_and_not_shown(server):
     status, seen = typed(b"hidden-word", b"hidden-word")
     assert status == DONE and b"hidden-word" not in seen
     server.connect("typed", password="hidden-word").close()
+
+
+def test_a_key_that_does_not_exist_has_no_value(server):
+    assert status_of(server, "config", "limits.dpeth") == MISSING
+    assert server.ctl("config", "limits.depth") == "limits.depth=32\n"
 
 
 def test_lists_come_in_pages(server, people):
@@ -146,6 +183,64 @@ def test_a_roster_can_be_set_by_the_operator(server, people):
     assert status_of(server, "roster", "remove", me, contact) == MISSING
 
 
+def test_a_contact_is_a_bare_address(server, people):
+    romeo, juliet = people(2)
+    me, contact = f"{romeo}@{server.domain}", f"{juliet}@{server.domain}/phone"
+    got = server.ctl("roster", "add", me, contact, check=False)
+    assert got.returncode == USAGE and "without /phone" in got.stderr
+    assert server.ctl_json("roster", "list", me)["contacts"] == []
+
+
+def test_who_administers_by_the_file_is_not_dismissed_by_a_command(own_server):
+    one = own_server()
+    one.add_users(["boss"])
+    jid = f"boss@{one.domain}"
+    one.settings[f"domains.{one.domain}.administrators"] = jid
+    one.stop()
+    one.start()
+    assert one.ctl_json("user", "show", jid)["administrator"] is True
+    got = one.ctl("user", "admin", jid, "off", check=False)
+    assert got.returncode == DENIED and "domains.administrators" in got.stderr
+
+
+# switches that must not look turned when they are not
+
+def test_a_suspension_of_what_does_not_exist_is_refused(server, people):
+    name = f"{people(1)[0]}@{server.domain}"
+    assert status_of(server, "suspend", "links", "--domain", "elsewhere.example") == MISSING
+    assert status_of(server, "suspend", "links", "--account", f"no.one@{server.domain}") == MISSING
+    assert status_of(server, "suspend", "links", "--account", name, "--for", "0s") == USAGE
+    assert status_of(server, "suspend", "links", "--account", name, "--for", "9999d") == DENIED
+    assert server.ctl_json("suspend", "links", "--account", name, "--for", "1h")["expires"]
+    # another scope, another suspension
+    assert status_of(server, "resume", "links", "--account", f"no.one@{server.domain}") == MISSING
+    assert status_of(server, "resume", "files", "--account", name) == MISSING
+    assert status_of(server, "resume", "links", "--account", name) == DONE
+    assert status_of(server, "resume", "links", "--account", name) == MISSING
+
+
+def test_an_entitlement_names_an_account_and_a_host_as_links_do(server, people):
+    name = f"{people(1)[0]}@{server.domain}"
+    assert status_of(server, "entitle", "add", f"no.one@{server.domain}") == MISSING
+    assert status_of(server, "entitle", "add", name, "--receivers", str(1 << 32)) == USAGE
+    assert status_of(server, "entitle", "add", name, "--host", "what host?") == USAGE
+    server.ctl("entitle", "add", name, "--host", "News.B\u00fccher.Example")
+    given = [r for r in server.ctl_json("entitle", "list")["rules"] if r["account"] == name]
+    assert [r["domain"] for r in given] == ["news.xn--bcher-kva.example"]
+    assert status_of(server, "entitle", "remove", name) == MISSING  # not of all hosts
+    assert status_of(server, "entitle", "remove", name, "--host", "news.b\u00fccher.example") == DONE
+
+
+def test_every_change_takes_a_reason(server):
+    commands = server.ctl_json("commands")["commands"]
+    changing = {"user add", "user passwd", "user disable", "user enable", "user delete",
+                "user admin", "roster add", "roster remove", "session close", "incident release",
+                "incident convict", "suspend", "resume", "decoy add", "decoy remove", "entitle add",
+                "entitle remove", "reload", "log", "import", "export"}
+    assert changing == {c["name"] for c in commands
+                        if "reason" in [a["name"] for a in c["arguments"]]}
+
+
 # what the documents say
 
 def test_a_decoy_is_an_account_that_exists(server, people):
@@ -156,6 +251,7 @@ def test_a_decoy_is_an_account_that_exists(server, people):
     assert name in server.ctl("decoy", "list")
     server.ctl("decoy", "remove", name)
     assert name not in server.ctl("decoy", "list")
+    assert status_of(server, "decoy", "remove", name) == MISSING
 
 
 def test_every_command_is_in_the_manual(server):
@@ -223,6 +319,72 @@ def test_a_wrong_configuration_is_explained_and_has_its_own_exit_code(tmp_path):
         assert printed == file.read()
 
 
+def check(path, text, *words):
+    path.write_text(text)
+    got = subprocess.run([program("firedoord"), "--config", path, "--check", *words],
+                         capture_output=True, text=True)
+    assert got.returncode == (0 if got.stderr == "" else 78)
+    return got.stderr
+
+
+def test_a_number_that_the_parser_would_cut_is_refused(own_server, tmp_path):
+    one = own_server(start=False)
+    path = tmp_path / "firedoor.conf"
+    with open(one.config_path, encoding="utf-8") as file:
+        good = file.read()
+    line = good.count("\n")
+    for number in ("4294967328", "-4294967264", "0x100000020"):  # all are 32 in their last 32 bits
+        said = check(path, good + "limits: {\n  depth = " + number + ";\n};\n")
+        assert said == (f"{path}:{line + 2}: a number of more than 32 bits: write it with a unit, "
+                        "such as \"4 GiB\", or between quotes\n")
+    # elsewhere such numbers are no numbers; with an L libconfig reads them whole
+    assert check(path, good + "# 4294967328\n/* 4294967328\n*/ // 4294967328\nserver: { run_as = "
+                 "\"u4294967328 \\\" 4294967328\"; };\nlimits: { depth = 32; offline_bytes = "
+                 "4294967328L; };\n") == ""
+    included = tmp_path / "more.conf"
+    included.write_text("limits: {\n  depth = 4294967328;\n};\n")
+    assert check(path, good + '@include "more.conf"\n').startswith("more.conf:2: a number")
+
+
+def test_administrators_are_accounts_of_their_domain(own_server, tmp_path):
+    one = own_server(start=False)
+    path = tmp_path / "firedoor.conf"
+    with open(one.config_path, encoding="utf-8") as file:
+        good = file.read()
+    key = f"domains.{one.domain}.administrators="
+    for wrong in ("nobody", "Admin@" + one.domain, "admin@elsewhere.example", "@" + one.domain,
+                  f"admin@{one.domain}/x"):
+        assert "domains.administrators: " in check(path, good, "--set", key + wrong), wrong
+    assert check(path, good, "--set", f"{key}admin@{one.domain}, b@{one.domain}") == ""
+
+
+def test_every_kind_of_key_can_be_set_on_the_command_line(own_server):
+    sets = {"server.pid_file": "pid here", "limits.depth": "31", "limits.stanza_bytes": "128 KiB",
+            "limits.resume_time": "90 s", "guard.window_growth": "1.5", "guard.mode": "observe",
+            "log.level": "debug", "log.json": "no", "notices.language": "de",
+            "listen.addresses": "127.0.0.1,::1",
+            "domains.other.example.certificate": None, "domains.other.example.key": None,
+            "domains.other.example.plain": "off"}
+    one = own_server(start=False)
+    sets["domains.other.example.certificate"] = one.certificate
+    sets["domains.other.example.key"] = one.key
+    one.settings.update(sets)
+    one.start()
+    values = dict(v.split("=", 1) for v in one.ctl_json("config")["values"])
+    assert values["server.pid_file"] == os.path.join(one.state, "pid here")
+    assert (values["limits.depth"], values["limits.stanza_bytes"]) == ("31", "128 KiB")
+    assert values["limits.resume_time"] == "90 s" and values["guard.window_growth"] == "1.5"
+    assert values["domains.other.example.plain"] == "false"
+    assert values["domains.other.example.guard"] == "observe"  # of the section guard
+    assert values["listen.addresses"] == "127.0.0.1, ::1"
+    assert "other.example" in one.ctl_json("status")["domains"]
+    for wrong in ("limits.dept=1", "limits=1", "domains.x=1", "domains.x.plain",
+                  f"domains.{one.domain}.name=x", "limits.resume_time=9 fortnights"):
+        got = subprocess.run(one.command() + ["--set", wrong, "--check"], capture_output=True,
+                             text=True)
+        assert got.returncode == 78 and got.stderr.startswith("--set: "), wrong
+
+
 def test_a_good_configuration_is_said_to_be_good(own_server):
     one = own_server(start=False)
     words = one.command() + ["--check"]
@@ -258,6 +420,24 @@ def test_a_reload_is_all_or_nothing(own_server):
     assert got.returncode == DENIED
     assert "store.queue" in json.loads(got.stdout)["result"]["troubles"][0]
     assert value("limits.roster_items") == before
+
+    # a key that does not belong to its certificate
+    with open(one.key, encoding="ascii") as file:
+        key = file.read()
+    subprocess.run(["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt",
+                    "ec_paramgen_curve:P-256", "-out", one.key], check=True, capture_output=True)
+    write('limits: { roster_items = 77; };\n')
+    got = one.ctl("--json", "reload", check=False)
+    assert got.returncode != 0 and one.key in json.loads(got.stdout)["result"]["troubles"][0]
+    assert value("limits.roster_items") == before
+    one.stream(direct=True).close()  # with the certificate that it had
+    with open(one.key, "w", encoding="ascii") as file:
+        file.write(key)
+
+    # what is read at the start only
+    for more in ('control: { group = "root"; };', 'auth: { queue = 7; };'):
+        write(more + "\n")
+        assert status_of(one, "reload") == DENIED, more
 
     write('limits: { roster_items = 77; };\n')
     assert status_of(one, "reload") == DONE
