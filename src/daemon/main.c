@@ -13,6 +13,7 @@
 #include "base/random.h"
 #include "daemon/confine.h"
 #include "daemon/server.h"
+#include "daemon/server_settings.h"
 #include "im/desk.h"
 #include "im/sessions.h"
 #include "net/process.h"
@@ -443,6 +444,7 @@ static enum err check_certificates(const struct config *config, struct why *why)
 {
     struct tls_home *home = NULL;
     must(config != NULL);
+    const struct tls_policy policy = server_tls_policy(config);
     enum err e = tls_home_new(&home, why);
     for (size_t d = 0; d < config->n_domains && e == OK; d++) {
         const struct config_domain *domain = &config->domains[d];
@@ -450,7 +452,7 @@ static enum err check_certificates(const struct config *config, struct why *why)
             continue;
         struct tls_identity identity = {&domain->name, 1, domain->certificate.at, domain->key.at};
         struct tls_config *tls = NULL;
-        e = tls_config_new_server(&identity, 1, &home, 1, &tls, why);
+        e = tls_config_new_server(&identity, 1, &policy, &home, 1, &tls, why);
         tls_config_unref(&tls);
     }
     tls_home_free(&home);

@@ -70,6 +70,7 @@ static struct listener_limits listener_limits(const struct config *config)
         .conns = (size_t)config->limits.connections,
         .conns_per_address = (size_t)config->limits.connections_per_address,
         .accepts_per_s_per_address = (uint32_t)config->limits.accepts_per_second,
+        .backlog = (unsigned)config->listen.backlog,
     };
 }
 
@@ -115,6 +116,7 @@ static enum err adopt_doors(struct server *server, struct why *why)
 static enum err read_certificates(struct server *server, const struct config *config,
                                   struct tls_config **out, struct why *why)
 {
+    const struct tls_policy policy = server_tls_policy(config);
     struct tls_identity *identities = calloc(config->n_domains, sizeof *identities);
     must(identities != NULL);
     for (size_t i = 0; i < config->n_domains; i++) {
@@ -122,9 +124,9 @@ static enum err read_certificates(struct server *server, const struct config *co
         identities[i] =
             (struct tls_identity){&domain->name, 1, domain->certificate.at, domain->key.at};
     }
-    enum err e =
-        tls_config_new_server(identities, config->n_domains, workers_homes(server->workers),
-                              workers_count(server->workers), out, why);
+    enum err e = tls_config_new_server(identities, config->n_domains, &policy,
+                                       workers_homes(server->workers),
+                                       workers_count(server->workers), out, why);
     free(identities);
     return e;
 }
@@ -207,12 +209,25 @@ static enum err load_secret(struct service *service, struct why *why)
     return e;
 }
 
+static enum store_check check_of(int choice)
+{
+    switch (choice) {
+    case CONFIG_CHECK_OFF:
+        return STORE_CHECK_OFF;
+    case CONFIG_CHECK_FULL:
+        return STORE_CHECK_FULL;
+    default:
+        return STORE_CHECK_QUICK;
+    }
+}
+
 enum err server_open(struct server *server, struct why *why)
 {
     const struct config *config = server->config;
     struct service *service = &server->service;
     const struct store_options options = {
         .path = config->store.path.at,
+        .check = check_of(config->store.check),
         .queue_most = (unsigned)config->store.queue,
         .test_faults = config->test.faults.len > 0 ? config->test.faults.at : NULL,
     };

@@ -24,6 +24,7 @@
 #include "im/presence.h"
 #include "im/send.h"
 #include "route/own.h"
+#include "route/spool.h"
 
 #include <inttypes.h>
 #include <sodium.h>
@@ -441,7 +442,9 @@ struct taking_back {
     struct str id, origin_id, stanza, link, incident;
     enum stanza_type type;
     int64_t at_us;
+    uint64_t spool_size;
     bool outgoing, spooled, undo;
+    bool unspooled; // it does not wait any more
 };
 
 static void taking_back_free(struct taking_back *back)
@@ -530,6 +533,8 @@ static void owner_is_there(struct account_waiter *waiter, struct account *accoun
 {
     struct taking_back *back = CONTAINER_OF(waiter, struct taking_back, waiter);
     if (account->state == ACCOUNT_READY) {
+        if (back->unspooled)
+            spool_uncount(account, 1, back->spool_size);
         if (back->undo)
             give_again(account, back);
         else
@@ -542,6 +547,9 @@ static void at_owners_home(struct mail *mail)
 {
     struct taking_back *back = CONTAINER_OF(mail, struct taking_back, mail);
     back->waiter.run = owner_is_there;
+    // an account that is still to be loaded never counted it
+    const struct account *account = account_in_memory(back->home, back->owner.full);
+    back->unspooled = back->unspooled && account != NULL && account->state == ACCOUNT_READY;
     account_want(back->home, &back->owner, &back->waiter);
 }
 
@@ -592,6 +600,7 @@ static void send_for(struct retracting *retracting, const struct store_delivery 
     back->outgoing = (message->flags & STORE_OUTGOING) != 0;
     back->spooled = (message->flags & STORE_SPOOLED) != 0;
     back->undo = retracting->order.undo;
+    back->spool_size = message->stanza.len;
     back->home = home_of(&gate->service->homes, back->owner.full);
     back->mail.run = at_owners_home;
     arena_done(&arena);
@@ -644,9 +653,13 @@ static void withdrawn(struct store_request *request)
                   retracting->order.incident, err_name(request->result));
     store_release(request);
     // only now: who is given the spool meanwhile is not given these
+    bool done = request->result == OK;
+    const struct store_row *row = retracting->rows; // in the order of the page
     LIST_EACH(&retracting->found, struct taking_back, in_page, back)
     {
         list_leave(&back->in_page);
+        back->unspooled = done && row->unspooled;
+        row++;
         loop_post(back->home->loop, &back->mail);
     }
     if (retracting->more)
@@ -668,7 +681,8 @@ static void page_is_there(struct store_request *request)
             retracting->after_id = delivery->message.id;
             if (is_gone != retracting->order.undo)
                 continue; // done before a restart
-            retracting->rows[n++] = (struct store_row){delivery->account, delivery->message.id};
+            retracting->rows[n++] =
+                (struct store_row){.account = delivery->account, .id = delivery->message.id};
             send_for(retracting, delivery);
         }
         retracting->more = retracting->page.more;

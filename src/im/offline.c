@@ -106,6 +106,7 @@ static void send_row(struct session *session, const struct store_message *row)
                         .stanza = stanza,
                         .archive_id = (row->flags & STORE_ARCHIVED) != 0 ? (uint64_t)row->id : 0,
                         .spool_id = (uint64_t)row->id,
+                        .spool_size = row->stanza.len,
                         .delay_us = row->wall_us,
                     });
     stanza_unref(&stanza);

@@ -33,6 +33,7 @@ struct listener_limits {
     size_t conns_per_address; // 0: no limit
     uint32_t accepts_per_s;   // in all; 0: no limit
     uint32_t accepts_per_s_per_address;
+    unsigned backlog; // kept by the kernel, of doors opened from then on; 0: 1024
 };
 
 /* On the worker's thread. */
