@@ -341,6 +341,7 @@ static enum err open_service(struct daemon *daemon, struct why *why)
     commands_add_portable(daemon);
     commands_add_guard(daemon);
     commands_add_sessions(daemon);
+    commands_add_aside(daemon);
     return control_serve(daemon->control, daemon->loop, daemon->commands, why);
 }
 
@@ -407,7 +408,8 @@ static void say_started(const struct daemon *daemon)
     if (geteuid() == 0)
         log_event(LOG_WARNING, "runs-as-root", "why=server.run_as capabilities=none");
     if (daemon->config->test.clock_rate != 1 || daemon->config->test.faults.len > 0 ||
-        daemon->config->test.guard_seed != 0 || daemon->config->test.probe)
+        daemon->config->test.guard_seed != 0 || daemon->config->test.probe ||
+        daemon->config->test.crash_at.len > 0)
         log_event(LOG_WARNING, "test-settings", "section=test");
     log_event(LOG_NOTICE, "started", "version=" FIREDOOR_VERSION " pid=%d domains=%zu",
               (int)getpid(), daemon->config->n_domains);

@@ -18,6 +18,7 @@
 #include "net/listener.h"
 #include "net/metrics_http.h"
 #include "net/process.h"
+#include "route/in_hand.h"
 #include "store/store.h"
 
 #include <stdlib.h>
@@ -221,6 +222,19 @@ static enum store_check check_of(int choice)
     }
 }
 
+static enum err note_what_is_in_hand(struct server *server, struct why *why)
+{
+    const struct config *config = server->config;
+    struct arena arena;
+    arena_init(&arena, 65536);
+    struct str path = arena_printf(&arena, "%s.in-hand", config->store.path.at);
+    // a slot for each home, and the guard's
+    enum err e = in_hand_open(path.at, server->service.store, workers_count(server->workers) + 1,
+                              config->test.crash_at, &server->service.in_hand, why);
+    arena_done(&arena);
+    return e;
+}
+
 enum err server_open(struct server *server, struct why *why)
 {
     const struct config *config = server->config;
@@ -241,6 +255,9 @@ enum err server_open(struct server *server, struct why *why)
     e = load_secret(service, why);
     if (e != OK)
         return e;
+    e = note_what_is_in_hand(server, why);
+    if (e != OK)
+        return e;
     e = notices_new(config->notices.catalogues, &service->notices, why);
     if (e != OK)
         return e;
@@ -256,6 +273,8 @@ enum err server_open(struct server *server, struct why *why)
         server->desks[i] = desk_new(service, workers_at(server->workers, i), server->settings);
         service->homes.at[i] = server->desks[i]->home;
     }
+    for (size_t i = 0; i < n; i++)
+        service->homes.at[i]->in_hand = in_hand_slot(service->in_hand, i);
     e = open_gate(server, why);
     return e == OK ? sm_bring_back(service, why) : e;
 }
@@ -413,6 +432,7 @@ void server_stop(struct server **server)
         desk_free(&s->desks[i]);
     free(s->desks);
     free(s->service.homes.at);
+    in_hand_close(&s->service.in_hand);
     notices_free(&s->service.notices);
     slowdown_free(&s->service.slowdown);
     scram_crypto_free(&s->crypto);

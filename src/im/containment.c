@@ -23,6 +23,7 @@
 #include "im/notices.h"
 #include "im/presence.h"
 #include "im/send.h"
+#include "route/in_hand.h"
 #include "route/own.h"
 #include "route/spool.h"
 
@@ -260,6 +261,9 @@ static void is_through(struct ticket *ticket)
 static void go_on(struct account_waiter *waiter, struct account *account)
 {
     struct letting_go *going = CONTAINER_OF(waiter, struct letting_go, waiter);
+    struct in_hand_slot *in_hand = account->home->in_hand;
+    (void)!in_hand_begin_number(in_hand, "held", going->message,
+                                0); // what is put aside is not here
     struct ticket *ticket = ticket_new_for(going->home, is_through, going);
     if (going->rejects || account->state != ACCOUNT_READY) {
         struct str lang = account->state == ACCOUNT_READY ? lang_of(account) : STR_EMPTY;
@@ -273,6 +277,7 @@ static void go_on(struct account_waiter *waiter, struct account *account)
     }
     behind_let_go(account, jid_bare(&going->stanza->to), going->message);
     ticket_unref(&ticket);
+    in_hand_done(in_hand);
 }
 
 static void at_senders_home(struct mail *mail)
@@ -289,8 +294,11 @@ static void record_is_there(struct store_request *request)
     struct str value = request->result == OK ? going->get.record.value : STR_EMPTY;
     struct str when = str_cut(&value, '\n');
     uint64_t at_us = 0;
-    if (value.at != NULL && str_to_u64(when, 0, INT64_MAX, &at_us) == OK)
+    if (!in_hand_begin_number(going->gate->in_hand, "held", going->message, 0))
+        value = STR_EMPTY; // it stays where it is, until an operator lets it go
+    if (value.at != NULL && value.len > 0 && str_to_u64(when, 0, INT64_MAX, &at_us) == OK)
         going->stanza = stanza_parse(value);
+    in_hand_done(going->gate->in_hand);
     going->at_us = (int64_t)at_us;
     enum err e = request->result;
     store_release(request);

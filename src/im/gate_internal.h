@@ -15,6 +15,7 @@ enum { GATE_OFF, GATE_OBSERVE, GATE_ON }; // im_domain.guard_mode
 struct gate {
     struct service *service;
     struct loop *loop; // the guard thread's
+    struct in_hand_slot *in_hand;
     pthread_t thread;
     bool running, has_run;
     struct lure_rules *rules; // read-only, any thread

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/must.h"
 #include "im/containment.h"
+#include "route/in_hand.h"
 #include "route/own.h"
 
 #include <inttypes.h>
@@ -172,11 +173,17 @@ void gate_state(struct gate *gate, struct guard_state *out, size_t *n_waiting)
     *n_waiting = mailbox_waiting(loop_mailbox(gate->loop));
 }
 
+static bool begin_event(struct gate *gate, uint64_t number, const struct guard_event *event)
+{
+    return in_hand_begin_number(gate->in_hand, "event", number, event->now_us);
+}
+
 void gate_take(struct gate *gate, struct guard_event *event, struct guard_word *word, bool observes)
 {
     int64_t began_us = clock_now_us();
     event->now_us = gate_now_us(gate);
     log_to_store(gate, event);
+    (void)!begin_event(gate, guard_number(gate->guard) + 1, event); // a new one
     guard_take(gate->guard, event, word);
     gate->n_since_snapshot++;
     for (size_t i = 0; i < word->n_orders; i++) {
@@ -188,6 +195,7 @@ void gate_take(struct gate *gate, struct guard_event *event, struct guard_word *
         else
             containment_carry_out(gate, order);
     }
+    in_hand_done(gate->in_hand);
     int64_t took_us = clock_now_us() - began_us;
     if (took_us > ALARM_US)
         log_event(LOG_WARNING, "guard-slow", "microseconds=%" PRId64, took_us);
@@ -217,7 +225,9 @@ void gate_judge(struct mail *mail)
     struct guard_event event = {.kind = EVENT_SENDING, .sending = judging->sending};
     arena_init(&arena, WORD_MOST);
     guard_word_init(&word, &arena);
+    (void)!in_hand_begin(gate->in_hand, judging->stanza); // what is put aside is not judged
     gate_take(gate, &event, &word, judging->observes);
+    in_hand_done(gate->in_hand);
     judging->verdict = word.verdict;
     judging->reason = word.reason;
     judging->incident = word.incident;
@@ -322,7 +332,11 @@ static enum err replay_page(struct gate *gate, bool *more, struct why *why)
         guard_word_init(&word, &arena);
         e = guard_event_read(&arena, read.events[i].blob, &event);
         if (e == OK) {
+            // its number is taken all the same
+            if (!begin_event(gate, (uint64_t)read.events[i].number, &event))
+                event = (struct guard_event){.kind = EVENT_TICK, .now_us = event.now_us};
             guard_take(gate->guard, &event, &word);
+            in_hand_done(gate->in_hand);
             keep_orders(gate, &word);
         } else
             why_say(why, e, "event %" PRId64 " of the guard's log is damaged",
@@ -371,6 +385,7 @@ enum err gate_new(struct service *service, struct im_settings *settings,
     must(gate != NULL);
     gate->service = service;
     gate->settings = im_settings_ref(settings);
+    gate->in_hand = in_hand_slot(service->in_hand, service->homes.n);
     list_init(&gate->replayed);
     pthread_mutex_init(&gate->state_lock, NULL);
     gate->clock_rate = clock_rate;

@@ -6,6 +6,7 @@
 #include "im/message.h"
 #include "im/presence.h"
 #include "im/send.h"
+#include "route/in_hand.h"
 
 // RFC 6120 8.1.5: what says nothing of its language is in that of its stream, and it must be said
 // before it enters another one.  Requests are for programs: they stay as they are.
@@ -26,7 +27,10 @@ void intake_stanza(struct session *session, struct arena *arena, struct element 
     struct ticket *ticket = session_ticket(session);
     struct desk *desk = desk_of(session->home);
     stanza_set_from(stanza, &session->jid);
-    if (e == ERR_MALFORMED) {
+    struct in_hand_slot *in_hand = session->home->in_hand;
+    if (!in_hand_begin(in_hand, stanza)) {
+        send_refusal_aside(session->home, stanza, ticket);
+    } else if (e == ERR_MALFORMED) {
         send_refusal(session->home, stanza, STANZA_JID_MALFORMED, NULL);
     } else if (stanza->kind == STANZA_MESSAGE) {
         desk->counters.messages_in++;
@@ -38,6 +42,7 @@ void intake_stanza(struct session *session, struct arena *arena, struct element 
         desk->counters.iqs_in++;
         iq_from_client(session, stanza, ticket);
     }
+    in_hand_done(in_hand);
     stanza_unref(&stanza);
     ticket_unref(&ticket);
 }

@@ -17,6 +17,7 @@
 #include "im/gate.h"
 #include "im/offline.h"
 #include "im/send.h"
+#include "route/in_hand.h"
 #include "route/spool.h"
 #include "xml/writer.h"
 
@@ -277,6 +278,8 @@ static void refuse(struct account *account, const struct routed *routed)
 static void finish(struct account *account, struct delivery *delivery)
 {
     struct targets targets;
+    struct in_hand_slot *in_hand = account->home->in_hand;
+    (void)!in_hand_begin(in_hand, delivery->routed->stanza); // what is put aside did not arrive
     bool keeps = message_is_keepable(delivery->routed->stanza);
     switch (decide(account, delivery->routed, keeps, &targets)) {
     case RULE_DELIVER:
@@ -293,6 +296,7 @@ static void finish(struct account *account, struct delivery *delivery)
         break;
     }
     delivery_free(delivery);
+    in_hand_done(in_hand);
 }
 
 void message_pump(struct account *account)

@@ -563,7 +563,7 @@ enum store_kind {
     STORE_ENTITLEMENT = 5, // key: id; subject: account
     STORE_RESUMPTION = 6,  // key: resumption id of XEP-0198; subject: account
     STORE_SNAPSHOT = 7,    // key: whose (the guard's: "guard"); value may be large
-    STORE_IN_HAND = 8,     // key: stanza being worked on; found at start after a crash
+    STORE_IN_HAND = 8,     // key: hash of what was in hand when the process died (route/in_hand.h)
     STORE_SETTING = 9,     // key: name; what an operator set at run time
     STORE_ORDER = 10,      // key: containment order; group: incident; subject: whom it concerns
 };
