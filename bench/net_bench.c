@@ -132,8 +132,8 @@ static void serve(const char *folder, size_t n_workers, int tell)
     snprintf(chain, sizeof chain, "%s/bench.crt", folder);
     snprintf(key, sizeof key, "%s/bench.key", folder);
     struct tls_identity identity = {NULL, 0, chain, key};
-    must(tls_config_new_server(&identity, 1, workers_homes(workers), n_workers, &config, &why) ==
-         OK);
+    must(tls_config_new_server(&identity, 1, NULL, workers_homes(workers), n_workers, &config,
+                               &why) == OK);
     workers_set_tls(workers, config);
     tls_config_unref(&config);
     must(workers_start(workers, &why) == OK);

@@ -7,6 +7,9 @@
 #include "base/log.h"
 #include "base/must.h"
 #include "daemon/confine.h"
+#include "daemon/server.h"
+#include "im/desk.h"
+#include "route/in_hand.h"
 
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -86,6 +89,10 @@ static void run_status(struct command_call *call)
                         json_real((double)usage.ru_utime.tv_sec + (double)usage.ru_stime.tv_sec +
                                   (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6));
     add_store(status, daemon);
+    if (daemon->server != NULL)
+        json_object_set_new(
+            status, "put_aside",
+            json_integer((json_int_t)in_hand_n_aside(server_service(daemon->server)->in_hand)));
     if (daemon->hooks.status != NULL)
         daemon->hooks.status(daemon->hooks.context, status);
 

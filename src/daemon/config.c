@@ -4,6 +4,7 @@
 #include "base/list.h"
 #include "base/must.h"
 #include "daemon/config_internal.h"
+#include "net/tls.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -633,6 +634,12 @@ static void check_whole(struct loading *loading)
     if (config->limits.stanzas_burst < config->limits.stanzas_per_second)
         trouble(loading, ORIGIN(limits, stanzas_burst),
                 "limits.stanzas_burst: less than limits.stanzas_per_second");
+    struct why why = {""};
+    if (config->tls.ciphers.len > 0 && tls_check_ciphers(config->tls.ciphers.at, &why) != OK)
+        trouble(loading, ORIGIN(tls, ciphers),
+                "tls.ciphers: %s; allowed: OpenSSL's names, such as "
+                "ECDHE+AESGCM:ECDHE+CHACHA20",
+                why.text);
     if (config->server.state_directory.len == 0)
         trouble(loading, ORIGIN(server, state_directory), "server.state_directory: none is named");
     if (config->store.path.len == 0)

@@ -15,7 +15,7 @@ enum { PORTION = 1000 };
 static const int64_t first_us = 60 * SECOND_US, round_us = 3600 * SECOND_US,
                      pause_us = SECOND_US / 5;
 
-enum step { STEP_ARCHIVE, STEP_DELIVERIES, STEP_RESUMPTIONS, STEPS };
+enum step { STEP_ARCHIVE, STEP_DELIVERIES, STEP_RESUMPTIONS, STEP_IN_HAND, STEPS };
 
 struct housekeeping {
     struct loop *loop;
@@ -107,7 +107,8 @@ static void next(struct timer *timer)
         store_deliveries_expire(keeping->store, &keeping->op.deliveries);
         return;
     default:
-        keeping->op.records.kind = STORE_RESUMPTION;
+        keeping->op.records.kind =
+            keeping->step == STEP_RESUMPTIONS ? STORE_RESUMPTION : STORE_IN_HAND;
         keeping->op.records.now_us = now_us;
         begin(keeping, &keeping->op.records.request, records_expired);
         store_record_expire(keeping->store, &keeping->op.records);

@@ -13,6 +13,7 @@
 #include "base/random.h"
 #include "daemon/confine.h"
 #include "daemon/server.h"
+#include "daemon/server_settings.h"
 #include "im/desk.h"
 #include "im/sessions.h"
 #include "net/process.h"
@@ -340,6 +341,7 @@ static enum err open_service(struct daemon *daemon, struct why *why)
     commands_add_portable(daemon);
     commands_add_guard(daemon);
     commands_add_sessions(daemon);
+    commands_add_aside(daemon);
     return control_serve(daemon->control, daemon->loop, daemon->commands, why);
 }
 
@@ -406,7 +408,8 @@ static void say_started(const struct daemon *daemon)
     if (geteuid() == 0)
         log_event(LOG_WARNING, "runs-as-root", "why=server.run_as capabilities=none");
     if (daemon->config->test.clock_rate != 1 || daemon->config->test.faults.len > 0 ||
-        daemon->config->test.guard_seed != 0 || daemon->config->test.probe)
+        daemon->config->test.guard_seed != 0 || daemon->config->test.probe ||
+        daemon->config->test.crash_at.len > 0)
         log_event(LOG_WARNING, "test-settings", "section=test");
     log_event(LOG_NOTICE, "started", "version=" FIREDOOR_VERSION " pid=%d domains=%zu",
               (int)getpid(), daemon->config->n_domains);
@@ -443,6 +446,7 @@ static enum err check_certificates(const struct config *config, struct why *why)
 {
     struct tls_home *home = NULL;
     must(config != NULL);
+    const struct tls_policy policy = server_tls_policy(config);
     enum err e = tls_home_new(&home, why);
     for (size_t d = 0; d < config->n_domains && e == OK; d++) {
         const struct config_domain *domain = &config->domains[d];
@@ -450,7 +454,7 @@ static enum err check_certificates(const struct config *config, struct why *why)
             continue;
         struct tls_identity identity = {&domain->name, 1, domain->certificate.at, domain->key.at};
         struct tls_config *tls = NULL;
-        e = tls_config_new_server(&identity, 1, &home, 1, &tls, why);
+        e = tls_config_new_server(&identity, 1, &policy, &home, 1, &tls, why);
         tls_config_unref(&tls);
     }
     tls_home_free(&home);

@@ -18,6 +18,7 @@
 #include "net/listener.h"
 #include "net/metrics_http.h"
 #include "net/process.h"
+#include "route/in_hand.h"
 #include "store/store.h"
 
 #include <stdlib.h>
@@ -71,6 +72,7 @@ static struct listener_limits listener_limits(const struct config *config)
         .conns_per_address = (size_t)config->limits.connections_per_address,
         .accepts_per_s_per_address = (uint32_t)config->limits.accepts_per_second,
         .accepts_at_once_per_address = 10 * (uint32_t)config->limits.accepts_per_second,
+        .backlog = (unsigned)config->listen.backlog,
     };
 }
 
@@ -116,6 +118,7 @@ static enum err adopt_doors(struct server *server, struct why *why)
 static enum err read_certificates(struct server *server, const struct config *config,
                                   struct tls_config **out, struct why *why)
 {
+    const struct tls_policy policy = server_tls_policy(config);
     struct tls_identity *identities = calloc(config->n_domains, sizeof *identities);
     must(identities != NULL);
     for (size_t i = 0; i < config->n_domains; i++) {
@@ -123,9 +126,9 @@ static enum err read_certificates(struct server *server, const struct config *co
         identities[i] =
             (struct tls_identity){&domain->name, 1, domain->certificate.at, domain->key.at};
     }
-    enum err e =
-        tls_config_new_server(identities, config->n_domains, workers_homes(server->workers),
-                              workers_count(server->workers), out, why);
+    enum err e = tls_config_new_server(identities, config->n_domains, &policy,
+                                       workers_homes(server->workers),
+                                       workers_count(server->workers), out, why);
     free(identities);
     return e;
 }
@@ -208,12 +211,38 @@ static enum err load_secret(struct service *service, struct why *why)
     return e;
 }
 
+static enum store_check check_of(int choice)
+{
+    switch (choice) {
+    case CONFIG_CHECK_OFF:
+        return STORE_CHECK_OFF;
+    case CONFIG_CHECK_FULL:
+        return STORE_CHECK_FULL;
+    default:
+        return STORE_CHECK_QUICK;
+    }
+}
+
+static enum err note_what_is_in_hand(struct server *server, struct why *why)
+{
+    const struct config *config = server->config;
+    struct arena arena;
+    arena_init(&arena, 65536);
+    struct str path = arena_printf(&arena, "%s.in-hand", config->store.path.at);
+    // a slot for each home, and the guard's
+    enum err e = in_hand_open(path.at, server->service.store, workers_count(server->workers) + 1,
+                              config->test.crash_at, &server->service.in_hand, why);
+    arena_done(&arena);
+    return e;
+}
+
 enum err server_open(struct server *server, struct why *why)
 {
     const struct config *config = server->config;
     struct service *service = &server->service;
     const struct store_options options = {
         .path = config->store.path.at,
+        .check = check_of(config->store.check),
         .queue_most = (unsigned)config->store.queue,
         .test_faults = config->test.faults.len > 0 ? config->test.faults.at : NULL,
     };
@@ -225,6 +254,9 @@ enum err server_open(struct server *server, struct why *why)
     server->crypto = scram_crypto_new(NULL);
     service->crypto = server->crypto;
     e = load_secret(service, why);
+    if (e != OK)
+        return e;
+    e = note_what_is_in_hand(server, why);
     if (e != OK)
         return e;
     e = notices_new(config->notices.catalogues, &service->notices, why);
@@ -242,6 +274,8 @@ enum err server_open(struct server *server, struct why *why)
         server->desks[i] = desk_new(service, workers_at(server->workers, i), server->settings);
         service->homes.at[i] = server->desks[i]->home;
     }
+    for (size_t i = 0; i < n; i++)
+        service->homes.at[i]->in_hand = in_hand_slot(service->in_hand, i);
     e = open_gate(server, why);
     return e == OK ? sm_bring_back(service, why) : e;
 }
@@ -399,6 +433,7 @@ void server_stop(struct server **server)
         desk_free(&s->desks[i]);
     free(s->desks);
     free(s->service.homes.at);
+    in_hand_close(&s->service.in_hand);
     notices_free(&s->service.notices);
     slowdown_free(&s->service.slowdown);
     scram_crypto_free(&s->crypto);

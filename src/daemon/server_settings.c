@@ -116,6 +116,7 @@ struct im_settings *server_settings(const struct config *config, const struct co
     settings->directed_presences = (size_t)config->limits.directed_presences;
     settings->block_items = (size_t)config->limits.block_items;
     settings->offline_messages = (size_t)config->limits.offline_messages;
+    settings->offline_bytes = config->limits.offline_bytes;
     settings->outbox_bytes = config->limits.outbox_bytes;
     settings->unacked_stanzas = (size_t)config->limits.unacked_stanzas;
     settings->private_bytes = config->limits.private_bytes;
@@ -127,6 +128,14 @@ struct im_settings *server_settings(const struct config *config, const struct co
     settings->clock_rate = config->test.clock_rate;
     settings->software_version = STR(FIREDOOR_VERSION);
     return settings;
+}
+
+struct tls_policy server_tls_policy(const struct config *config)
+{
+    return (struct tls_policy){
+        .only_13 = config->tls.minimum == CONFIG_TLS_1_3,
+        .ciphers = config->tls.ciphers.at,
+    };
 }
 
 void server_guard_config(const struct config *config, struct guard_config *out)

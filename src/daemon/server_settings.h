@@ -7,9 +7,13 @@
 #include "daemon/config.h"
 #include "guard/guard.h"
 #include "im/settings.h"
+#include "net/tls.h"
 
 /* One reference for the caller.  named: administrators beside those of the configuration. */
 struct im_settings *server_settings(const struct config *config, const struct config_list *named);
+
+/* The section tls, as net wants it; its text is the configuration's. */
+struct tls_policy server_tls_policy(const struct config *config);
 
 /* The section guard, as the guard wants it. */
 void server_guard_config(const struct config *config, struct guard_config *out);

@@ -23,7 +23,9 @@
 #include "im/notices.h"
 #include "im/presence.h"
 #include "im/send.h"
+#include "route/in_hand.h"
 #include "route/own.h"
+#include "route/spool.h"
 
 #include <inttypes.h>
 #include <sodium.h>
@@ -259,6 +261,9 @@ static void is_through(struct ticket *ticket)
 static void go_on(struct account_waiter *waiter, struct account *account)
 {
     struct letting_go *going = CONTAINER_OF(waiter, struct letting_go, waiter);
+    struct in_hand_slot *in_hand = account->home->in_hand;
+    (void)!in_hand_begin_number(in_hand, "held", going->message,
+                                0); // what is put aside is not here
     struct ticket *ticket = ticket_new_for(going->home, is_through, going);
     if (going->rejects || account->state != ACCOUNT_READY) {
         struct str lang = account->state == ACCOUNT_READY ? lang_of(account) : STR_EMPTY;
@@ -272,6 +277,7 @@ static void go_on(struct account_waiter *waiter, struct account *account)
     }
     behind_let_go(account, jid_bare(&going->stanza->to), going->message);
     ticket_unref(&ticket);
+    in_hand_done(in_hand);
 }
 
 static void at_senders_home(struct mail *mail)
@@ -288,8 +294,11 @@ static void record_is_there(struct store_request *request)
     struct str value = request->result == OK ? going->get.record.value : STR_EMPTY;
     struct str when = str_cut(&value, '\n');
     uint64_t at_us = 0;
-    if (value.at != NULL && str_to_u64(when, 0, INT64_MAX, &at_us) == OK)
+    if (!in_hand_begin_number(going->gate->in_hand, "held", going->message, 0))
+        value = STR_EMPTY; // it stays where it is, until an operator lets it go
+    if (value.at != NULL && value.len > 0 && str_to_u64(when, 0, INT64_MAX, &at_us) == OK)
         going->stanza = stanza_parse(value);
+    in_hand_done(going->gate->in_hand);
     going->at_us = (int64_t)at_us;
     enum err e = request->result;
     store_release(request);
@@ -441,7 +450,9 @@ struct taking_back {
     struct str id, origin_id, stanza, link, incident;
     enum stanza_type type;
     int64_t at_us;
+    uint64_t spool_size;
     bool outgoing, spooled, undo;
+    bool unspooled; // it does not wait any more
 };
 
 static void taking_back_free(struct taking_back *back)
@@ -530,6 +541,8 @@ static void owner_is_there(struct account_waiter *waiter, struct account *accoun
 {
     struct taking_back *back = CONTAINER_OF(waiter, struct taking_back, waiter);
     if (account->state == ACCOUNT_READY) {
+        if (back->unspooled)
+            spool_uncount(account, 1, back->spool_size);
         if (back->undo)
             give_again(account, back);
         else
@@ -542,6 +555,9 @@ static void at_owners_home(struct mail *mail)
 {
     struct taking_back *back = CONTAINER_OF(mail, struct taking_back, mail);
     back->waiter.run = owner_is_there;
+    // an account that is still to be loaded never counted it
+    const struct account *account = account_in_memory(back->home, back->owner.full);
+    back->unspooled = back->unspooled && account != NULL && account->state == ACCOUNT_READY;
     account_want(back->home, &back->owner, &back->waiter);
 }
 
@@ -592,6 +608,7 @@ static void send_for(struct retracting *retracting, const struct store_delivery 
     back->outgoing = (message->flags & STORE_OUTGOING) != 0;
     back->spooled = (message->flags & STORE_SPOOLED) != 0;
     back->undo = retracting->order.undo;
+    back->spool_size = message->stanza.len;
     back->home = home_of(&gate->service->homes, back->owner.full);
     back->mail.run = at_owners_home;
     arena_done(&arena);
@@ -644,9 +661,13 @@ static void withdrawn(struct store_request *request)
                   retracting->order.incident, err_name(request->result));
     store_release(request);
     // only now: who is given the spool meanwhile is not given these
+    bool done = request->result == OK;
+    const struct store_row *row = retracting->rows; // in the order of the page
     LIST_EACH(&retracting->found, struct taking_back, in_page, back)
     {
         list_leave(&back->in_page);
+        back->unspooled = done && row->unspooled;
+        row++;
         loop_post(back->home->loop, &back->mail);
     }
     if (retracting->more)
@@ -668,7 +689,8 @@ static void page_is_there(struct store_request *request)
             retracting->after_id = delivery->message.id;
             if (is_gone != retracting->order.undo)
                 continue; // done before a restart
-            retracting->rows[n++] = (struct store_row){delivery->account, delivery->message.id};
+            retracting->rows[n++] =
+                (struct store_row){.account = delivery->account, .id = delivery->message.id};
             send_for(retracting, delivery);
         }
         retracting->more = retracting->page.more;

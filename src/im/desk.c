@@ -13,6 +13,7 @@
 #include "im/send.h"
 #include "im/session_life.h"
 #include "im/sm_store.h"
+#include "route/in_hand.h"
 
 #include <stdlib.h>
 
@@ -40,7 +41,7 @@ static void refuse_absent(struct home *home, struct account *account, struct rou
     routed_free(&routed);
 }
 
-static void arrived(struct home *home, struct account *account, struct routed *routed)
+static void take_arrived(struct home *home, struct account *account, struct routed *routed)
 {
     if (account->state != ACCOUNT_READY) {
         refuse_absent(home, account, routed);
@@ -62,6 +63,17 @@ static void arrived(struct home *home, struct account *account, struct routed *r
         iq_arrived(account, routed);
         break;
     }
+}
+
+static void arrived(struct home *home, struct account *account, struct routed *routed)
+{
+    if (in_hand_begin(home->in_hand, routed->stanza)) {
+        take_arrived(home, account, routed);
+    } else {
+        send_refusal_aside(home, routed->stanza, routed->ticket);
+        routed_free(&routed);
+    }
+    in_hand_done(home->in_hand);
 }
 
 static void for_domain(struct home *home, struct routed *routed)

@@ -13,6 +13,7 @@ struct adhoc_book;
 struct caps_cache;
 struct login_slowdown;
 struct gate;
+struct in_hand;
 struct notices;
 
 /* Set up by the daemon before the workers start; constant afterwards, or safe for any thread. */
@@ -20,6 +21,7 @@ struct service {
     struct workers *workers;
     struct homes homes;
     struct store *store;
+    struct in_hand *in_hand; // route/in_hand.h: a slot for each home, then the guard's; NULL: none
     struct kitchen *kitchen;
     const struct scram_crypto *crypto;
     struct scram_secret secret;

@@ -12,6 +12,7 @@
 #include "im/message.h"
 #include "im/pace.h"
 #include "im/send.h"
+#include "route/in_hand.h"
 
 #include <stdlib.h>
 
@@ -510,9 +511,8 @@ static void hold(struct judging *judging)
     store_record_put(judging->home->store, &judging->held);
 }
 
-void gate_judged(struct mail *mail)
+static void go_on_judged(struct judging *judging)
 {
-    struct judging *judging = CONTAINER_OF(mail, struct judging, mail);
     loop_timer_cancel(&judging->patience);
     if (judging->gone_on) { // too late: it is a lesson only
         if (judging->verdict == VERDICT_HOLD && !judging->observes)
@@ -542,6 +542,15 @@ void gate_judged(struct mail *mail)
         judging_free(judging);
         break;
     }
+}
+
+void gate_judged(struct mail *mail)
+{
+    struct judging *judging = CONTAINER_OF(mail, struct judging, mail);
+    struct in_hand_slot *in_hand = judging->home->in_hand;
+    (void)!in_hand_begin(in_hand, judging->stanza); // what is put aside is not judged
+    go_on_judged(judging);
+    in_hand_done(in_hand);
 }
 
 /* ---- What the guard learns from delivery ---- */

@@ -23,6 +23,7 @@ struct gate_stops {
 struct gate {
     struct service *service;
     struct loop *loop; // the guard thread's
+    struct in_hand_slot *in_hand;
     pthread_t thread;
     bool running, has_run;
     struct lure_rules *rules;   // read-only, any thread
@@ -101,6 +102,9 @@ void gate_take(struct gate *gate, struct guard_event *event, struct guard_word *
 void gate_log_init(struct gate *gate);
 /* Writes down the event that the guard is about to take. */
 void gate_log(struct gate *gate, const struct guard_event *event);
+/* Notes that the guard has it in hand (route/in_hand.h), until in_hand_done; false: put aside. */
+bool gate_begin_event(struct gate *gate, uint64_t number,
+                      const struct guard_event *event) MUST_CHECK;
 /* Gives the store what was written down, then lets the verdicts go; at the end of a turn by
  * itself. */
 void gate_log_flush(struct gate *gate);

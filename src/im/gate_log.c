@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/must.h"
 #include "im/containment.h"
+#include "route/in_hand.h"
 #include "route/own.h"
 
 #include <inttypes.h>
@@ -117,6 +118,11 @@ void gate_log(struct gate *gate, const struct guard_event *event)
     buf_done(&blob);
     if (append->op.n == EVENTS_AN_APPEND)
         append_events(gate);
+}
+
+bool gate_begin_event(struct gate *gate, uint64_t number, const struct guard_event *event)
+{
+    return in_hand_begin_number(gate->in_hand, "event", number, event->now_us);
 }
 
 void gate_answer(struct gate *gate, struct judging *judging)
@@ -265,7 +271,11 @@ static enum err replay_page(struct gate *gate, bool *more, struct why *why)
         guard_word_init(&word, &arena);
         e = guard_event_read(&arena, read.events[i].blob, &event);
         if (e == OK) {
+            // its number is taken all the same
+            if (!gate_begin_event(gate, (uint64_t)read.events[i].number, &event))
+                event = (struct guard_event){.kind = EVENT_TICK, .now_us = event.now_us};
             guard_take(gate->guard, &event, &word);
+            in_hand_done(gate->in_hand);
             keep_orders(gate, &word);
         } else
             why_say(why, e, "event %" PRId64 " of the guard's log is damaged",

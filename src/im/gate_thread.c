@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/must.h"
 #include "im/containment.h"
+#include "route/in_hand.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -104,6 +105,7 @@ void gate_take(struct gate *gate, struct guard_event *event, struct guard_word *
     int64_t began_us = clock_now_us();
     event->now_us = gate_now_us(gate);
     gate_log(gate, event);
+    (void)!gate_begin_event(gate, guard_number(gate->guard) + 1, event); // a new one
     guard_take(gate->guard, event, word);
     if (word->n_orders > 0)
         gate_log_flush(gate);
@@ -118,6 +120,7 @@ void gate_take(struct gate *gate, struct guard_event *event, struct guard_word *
         else
             containment_carry_out(gate, order);
     }
+    in_hand_done(gate->in_hand);
     int64_t took_us = clock_now_us() - began_us;
     if (took_us > ALARM_US)
         log_event(LOG_WARNING, "guard-slow", "microseconds=%" PRId64, took_us);
@@ -147,7 +150,9 @@ void gate_judge(struct mail *mail)
     struct guard_event event = {.kind = EVENT_SENDING, .sending = judging->sending};
     arena_init(&arena, WORD_MOST);
     guard_word_init(&word, &arena);
+    (void)!in_hand_begin(gate->in_hand, judging->stanza); // what is put aside is not judged
     gate_take(gate, &event, &word, judging->observes);
+    in_hand_done(gate->in_hand);
     judging->verdict = word.verdict;
     judging->reason = word.reason;
     judging->incident = word.incident;
@@ -219,6 +224,7 @@ enum err gate_new(struct service *service, struct im_settings *settings,
     must(gate != NULL);
     gate->service = service;
     gate->settings = im_settings_ref(settings);
+    gate->in_hand = in_hand_slot(service->in_hand, service->homes.n);
     gate_log_init(gate);
     pthread_mutex_init(&gate->state_lock, NULL);
     pthread_mutex_init(&gate->stops_lock, NULL);

@@ -6,6 +6,7 @@
 #include "im/message.h"
 #include "im/presence.h"
 #include "im/send.h"
+#include "route/in_hand.h"
 
 static bool is_one_of_ours(const struct session *session, struct str address, bool but_the_sender)
 {
@@ -57,7 +58,10 @@ void intake_stanza(struct session *session, struct arena *arena, struct element 
     stanza_set_from(stanza, &session->jid);
     if (stanza->kind != STANZA_IQ)
         element_remove_if(stanza->root, is_forged, session);
-    if (e == ERR_MALFORMED) {
+    struct in_hand_slot *in_hand = session->home->in_hand;
+    if (!in_hand_begin(in_hand, stanza)) {
+        send_refusal_aside(session->home, stanza, ticket);
+    } else if (e == ERR_MALFORMED) {
         send_refusal(session->home, stanza, STANZA_JID_MALFORMED, NULL);
     } else if (stanza->kind == STANZA_MESSAGE) {
         desk->counters.messages_in++;
@@ -69,6 +73,7 @@ void intake_stanza(struct session *session, struct arena *arena, struct element 
         desk->counters.iqs_in++;
         iq_from_client(session, stanza, ticket);
     }
+    in_hand_done(in_hand);
     stanza_unref(&stanza);
     ticket_unref(&ticket);
 }

@@ -17,6 +17,7 @@
 #include "im/gate.h"
 #include "im/offline.h"
 #include "im/send.h"
+#include "route/in_hand.h"
 #include "route/spool.h"
 #include "xml/writer.h"
 
@@ -234,6 +235,7 @@ static void hand_over(struct account *account, struct delivery *delivery,
         .stanza = routed->stanza,
         .archive_id = delivery->archived ? id : 0,
         .spool_id = delivery->spooled ? id : 0,
+        .spool_size = delivery->spooled ? delivery->row.op.stanza.len : 0,
         .delay_us = (routed->flags & ROUTED_HELD) != 0 ? routed->at_us : 0,
         .at_us = routed->at_us,
     };
@@ -261,6 +263,8 @@ static void refuse(struct account *account, const struct routed *routed)
 static void finish(struct account *account, struct delivery *delivery)
 {
     struct targets targets;
+    struct in_hand_slot *in_hand = account->home->in_hand;
+    (void)!in_hand_begin(in_hand, delivery->routed->stanza); // what is put aside did not arrive
     bool keeps = message_is_keepable(delivery->routed->stanza);
     switch (decide(account, delivery->routed, keeps, &targets)) {
     case RULE_DELIVER:
@@ -277,6 +281,7 @@ static void finish(struct account *account, struct delivery *delivery)
         break;
     }
     delivery_free(delivery);
+    in_hand_done(in_hand);
 }
 
 void message_pump(struct account *account)
@@ -303,12 +308,12 @@ static void row_is_there(struct store_request *request)
         desk->counters.archived += delivery->archived;
         desk->counters.messages_spooled += delivery->spooled;
         if (delivery->spooled && delivery->row.op.folded)
-            spool_uncount(account, 1);
+            spool_uncount(account, 1, delivery->row.op.stanza.len);
         ticket_unref(&delivery->routed->ticket); // durable; a slow reader is not the sender's
     } else {
         log_not_kept(LOG_WARNING, account, delivery->routed->stanza, request->result);
         if (delivery->spooled)
-            spool_uncount(account, 1);
+            spool_uncount(account, 1, delivery->row.op.stanza.len);
         delivery_leaves(delivery);
         send_store_refusal(account->home, delivery->routed->stanza, delivery->routed->ticket,
                            request->result);
@@ -327,13 +332,23 @@ size_t message_ids_waiting(const struct account *account, int64_t *ids, size_t m
     return n;
 }
 
+// Whether one more may wait for an account that is away.
+static bool has_room(const struct account *account, const struct stanza *stanza)
+{
+    const struct im_settings *settings = desk_of(account->home)->settings;
+    size_t size = stanza->text.len > 0 ? stanza->text.len : stanza->inner.len;
+    return account->n_spooled < settings->offline_messages &&
+           account->spooled_bytes <= settings->offline_bytes &&
+           size <= settings->offline_bytes - account->spooled_bytes;
+}
+
 void message_arrived(struct account *account, struct routed *routed)
 {
     struct desk *desk = desk_of(account->home);
     struct stanza *stanza = routed->stanza;
     struct targets targets;
     bool keepable = message_is_keepable(stanza);
-    bool room = account->n_spooled < desk->settings->offline_messages;
+    bool room = has_room(account, stanza);
     if (account->n_deliveries >= DELIVERIES_MOST) {
         desk->counters.messages_refused++;
         send_store_refusal(account->home, stanza, routed->ticket, ERR_BUSY);
@@ -377,7 +392,8 @@ void message_arrived(struct account *account, struct routed *routed)
              (uint8_t)((archived ? STORE_ARCHIVED : 0) | (spooled ? STORE_SPOOLED : 0)),
              routed->at_us);
     delivery->row.op.request.done = row_is_there;
-    account->n_spooled += delivery->spooled; // at once: a flood is not done before the first commit
+    if (spooled) // at once: a flood is not done before the first commit
+        spool_counted(account, delivery->row.op.stanza.len);
     store_append(account->home->store, &delivery->row.op);
 }
 
@@ -392,12 +408,13 @@ static void is_kept(struct store_request *request)
 {
     struct keeping *keeping = CONTAINER_OF(request, struct keeping, row.op.request);
     struct account *account = keeping->account;
+    uint64_t size = keeping->row.op.stanza.len;
     if (request->result == OK) {
         if (keeping->row.op.folded)
-            spool_uncount(account, 1);
+            spool_uncount(account, 1, size);
         offline_nudge(account);
     } else {
-        spool_uncount(account, 1);
+        spool_uncount(account, 1, size);
         log_not_kept(LOG_ERROR, account, keeping->row.stanza, request->result);
         send_store_refusal(account->home, keeping->row.stanza, NULL, request->result);
     }
@@ -408,7 +425,7 @@ static void is_kept(struct store_request *request)
 
 void message_keep(struct account *account, struct stanza *stanza, int64_t at_us)
 {
-    if (account->n_spooled >= desk_of(account->home)->settings->offline_messages) {
+    if (!has_room(account, stanza)) {
         desk_of(account->home)->counters.messages_refused++;
         send_refusal(account->home, stanza, STANZA_SERVICE_UNAVAILABLE, NULL);
         return;
@@ -419,6 +436,6 @@ void message_keep(struct account *account, struct stanza *stanza, int64_t at_us)
     account_hold(account);
     row_init(&keeping->row, account, stanza, &stanza->from, STORE_SPOOLED, at_us);
     keeping->row.op.request.done = is_kept;
-    account->n_spooled++;
+    spool_counted(account, keeping->row.op.stanza.len);
     store_append(account->home->store, &keeping->row.op);
 }

@@ -13,6 +13,7 @@
 #include "im/message.h"
 #include "im/send.h"
 #include "im/session_life.h"
+#include "route/in_hand.h"
 
 #include <stdlib.h>
 
@@ -89,7 +90,7 @@ static bool has_room(const struct session *session, size_t size)
            session->outbox_bytes < half - size;
 }
 
-static void send_row(struct session *session, const struct store_message *row)
+static void send_whole_row(struct session *session, const struct store_message *row)
 {
     struct desk *desk = desk_of(session->home);
     struct stanza *stanza = stanza_parse(row->stanza);
@@ -100,15 +101,31 @@ static void send_row(struct session *session, const struct store_message *row)
     }
     gate_bring_out_dead(session->account, &stanza); // its retraction may be on its way
     stanza_seal(stanza);
-    desk->counters.messages_delivered++;
-    send_to_session(session,
-                    &(struct sending_out){
-                        .stanza = stanza,
-                        .archive_id = (row->flags & STORE_ARCHIVED) != 0 ? (uint64_t)row->id : 0,
-                        .spool_id = (uint64_t)row->id,
-                        .delay_us = row->wall_us,
-                    });
+    if (in_hand_begin(session->home->in_hand, stanza)) {
+        desk->counters.messages_delivered++;
+        send_to_session(
+            session, &(struct sending_out){
+                         .stanza = stanza,
+                         .archive_id = (row->flags & STORE_ARCHIVED) != 0 ? (uint64_t)row->id : 0,
+                         .spool_id = (uint64_t)row->id,
+                         .spool_size = row->stanza.len,
+                         .delay_us = row->wall_us,
+                     });
+    }
+    in_hand_done(session->home->in_hand);
     stanza_unref(&stanza);
+}
+
+// What is put aside, by its row or by what it is, stays where it is.
+static void send_row(struct session *session, const struct store_message *row)
+{
+    struct in_hand_slot *in_hand = session->home->in_hand;
+    if (in_hand_begin_number(in_hand, "row", (uint64_t)row->id, 0))
+        send_whole_row(session, row);
+    else
+        log_event(LOG_WARNING, "put-aside-kept", "account=%.*s row=%lld",
+                  STR_ARGS(session->account->jid.full), (long long)row->id);
+    in_hand_done(in_hand);
 }
 
 // Sends as much as the session's outbox takes; false: not all.

@@ -1,5 +1,6 @@
 #include "im/send.h"
 
+#include "base/log.h"
 #include "im/delivery_rules.h"
 #include "im/message.h"
 #include "im/session_life.h"
@@ -49,6 +50,16 @@ void send_refusal(struct home *home, const struct stanza *stanza, enum stanza_co
     if (text != NULL)
         error.lang = STR("en");
     send_refusal_full(home, stanza, NULL, &error);
+}
+
+void send_refusal_aside(struct home *home, const struct stanza *stanza, struct ticket *ticket)
+{
+    struct stanza_error error = {.condition = STANZA_INTERNAL_SERVER_ERROR,
+                                 .text =
+                                     STR("The server failed over this before; it was put aside."),
+                                 .lang = STR("en")};
+    log_event(LOG_WARNING, "put-aside-refused", "from=%.*s", STR_ARGS(stanza->from.full));
+    send_refusal_full(home, stanza, ticket, &error);
 }
 
 enum stanza_condition store_condition(enum err e)

@@ -24,6 +24,9 @@ void send_refusal_full(struct home *home, const struct stanza *stanza, struct ti
 void send_store_refusal(struct home *home, const struct stanza *stanza, struct ticket *ticket,
                         enum err e);
 
+/* The same for what is put aside (route/in_hand.h); logs it. */
+void send_refusal_aside(struct home *home, const struct stanza *stanza, struct ticket *ticket);
+
 /* The condition by which a failed store operation is told to people. */
 enum stanza_condition store_condition(enum err e);
 const char *store_text(enum err e);

@@ -44,7 +44,7 @@ struct im_settings {
     // ceilings of an account
     size_t sessions_per_user, roster_items, roster_groups, roster_name_bytes;
     size_t pending_subscriptions, directed_presences, block_items;
-    size_t offline_messages, outbox_bytes, unacked_stanzas;
+    size_t offline_messages, offline_bytes, outbox_bytes, unacked_stanzas;
     size_t private_bytes, private_items, vcard_bytes, archive_page;
     int64_t resume_us, archive_retention_us;
     // the guard

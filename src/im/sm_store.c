@@ -67,6 +67,8 @@ static void put_out(struct buf *to, const struct out *out)
         put_number(to, "archive", (int64_t)out->archive_id);
     if (out->spool_id != 0)
         put_number(to, "spool", (int64_t)out->spool_id);
+    if (out->spool_size != 0)
+        put_number(to, "spool-size", (int64_t)out->spool_size);
     if (out->delay_us != 0)
         put_number(to, "delay", out->delay_us);
     if (out->at_us != 0)
@@ -242,6 +244,8 @@ static void read_pending(struct pending *pending, const struct field *field)
         pending->what.spool_id = (uint64_t)number_of(field);
     else if (is(field, "at"))
         pending->what.at_us = number_of(field);
+    else if (is(field, "spool-size"))
+        pending->what.spool_size = (uint64_t)number_of(field);
     else if (is(field, "delay"))
         pending->what.delay_us = number_of(field);
     else if (is(field, "fleeting"))

@@ -19,7 +19,7 @@
 enum {
     ADDRESSES_MOST = 1 << 20, // remembered at once
     ACCEPTS_A_TURN = 64,
-    BACKLOG = 1024,
+    BACKLOG_DEFAULT = 1024,
     SEND_BUFFER = 128 << 10, // the kernel doubles it; bounds what a slow reader costs there
     KEEPALIVE_IDLE_S = 300,
     KEEPALIVE_EACH_S = 30,
@@ -422,7 +422,8 @@ enum err listener_open(struct listener *listener, struct str address, uint16_t p
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
     if (at.v6)
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one);
-    if (bind(fd, (struct sockaddr *)&to, len) != 0 || listen(fd, BACKLOG) != 0) {
+    int backlog = listener->limits.backlog != 0 ? (int)listener->limits.backlog : BACKLOG_DEFAULT;
+    if (bind(fd, (struct sockaddr *)&to, len) != 0 || listen(fd, backlog) != 0) {
         enum err e = errno == EACCES ? ERR_DENIED : errno == EADDRINUSE ? ERR_BUSY : ERR_IO;
         why_say(why, e, "cannot listen at %.*s: %m", STR_ARGS(addr_text(&at, text)));
         close(fd);

@@ -34,6 +34,7 @@ struct listener_limits {
     uint32_t accepts_per_s;   // in all; 0: no limit
     uint32_t accepts_per_s_per_address;
     uint32_t accepts_at_once_per_address; // after a rest; 0: as many as in a second
+    unsigned backlog; // kept by the kernel, of doors opened from then on; 0: 1024
 };
 
 /* On the worker's thread. */

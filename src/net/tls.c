@@ -118,6 +118,7 @@ static const char ciphers_12[] = "ECDHE+AESGCM:ECDHE+CHACHA20";
 static const char ciphers_13[] =
     "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
 static const unsigned char alpn_client[] = "\x0bxmpp-client";
+static const struct tls_policy default_policy;
 
 /* The newest complaint of OpenSSL as static text; empties its queue. */
 static const char *last_complaint(void)
@@ -178,8 +179,11 @@ static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len,
     return SSL_TLSEXT_ERR_OK;
 }
 
-static SSL_CTX *new_context(struct tls_home *home, bool client)
+static SSL_CTX *new_context(struct tls_home *home, bool client, const struct tls_policy *policy)
 {
+    const char *ciphers = policy->ciphers;
+    if (ciphers == NULL || ciphers[0] == '\0')
+        ciphers = ciphers_12;
     SSL_CTX *ctx =
         SSL_CTX_new_ex(home->lib, NULL, client ? TLS_client_method() : TLS_server_method());
     if (ctx == NULL)
@@ -189,9 +193,10 @@ static SSL_CTX *new_context(struct tls_home *home, bool client)
                                  SSL_OP_NO_SESSION_RESUMPTION_ON_RENEGOTIATION);
     SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
-    if (SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) != 1 ||
+    if (SSL_CTX_set_min_proto_version(ctx, policy->only_13 ? TLS1_3_VERSION : TLS1_2_VERSION) !=
+            1 ||
         SSL_CTX_set_max_proto_version(ctx, TLS1_3_VERSION) != 1 ||
-        SSL_CTX_set_cipher_list(ctx, ciphers_12) != 1 ||
+        SSL_CTX_set_cipher_list(ctx, ciphers) != 1 ||
         SSL_CTX_set_ciphersuites(ctx, ciphers_13) != 1 ||
         SSL_CTX_set1_groups_list(ctx, "X25519:P-256:P-384") != 1 ||
         SSL_CTX_set_num_tickets(ctx, 0) != 1) {
@@ -199,6 +204,62 @@ static SSL_CTX *new_context(struct tls_home *home, bool client)
         return NULL;
     }
     return ctx;
+}
+
+// Of the ciphers that are left some may protect nothing: OpenSSL means them for tests.
+static enum err check_left(const SSL_CTX *ctx, struct why *why)
+{
+    STACK_OF(SSL_CIPHER) *ciphers = SSL_CTX_get_ciphers(ctx);
+    for (int i = 0; i < sk_SSL_CIPHER_num(ciphers); i++) {
+        const SSL_CIPHER *cipher = sk_SSL_CIPHER_value(ciphers, i);
+        if (SSL_CIPHER_get_cipher_nid(cipher) == NID_undef)
+            return why_say(why, ERR_MALFORMED, "%s does not encrypt", SSL_CIPHER_get_name(cipher));
+        if (SSL_CIPHER_get_auth_nid(cipher) == NID_auth_null)
+            return why_say(why, ERR_MALFORMED, "%s does not say who the server is",
+                           SSL_CIPHER_get_name(cipher));
+    }
+    return OK;
+}
+
+// OpenSSL itself passes over a word that it does not know.  What is taken away or moved need not
+// be there; @ begins a command.
+static enum err check_words(SSL_CTX *ctx, const char *list, struct why *why)
+{
+    static const char separators[] = ":, ;";
+    char word[256];
+    for (const char *at = list + strspn(list, separators); *at != '\0';
+         at += strspn(at, separators)) {
+        size_t len = strcspn(at, separators);
+        struct str text = str_make(at, len);
+        at += len;
+        if (strchr("!-+@", text.at[0]) != NULL)
+            continue;
+        if (str_to_z(text, word, sizeof word) != OK || SSL_CTX_set_cipher_list(ctx, word) != 1)
+            return why_say(why, ERR_MALFORMED, "\"%.*s\" names no cipher of TLS 1.2",
+                           STR_ARGS(text));
+    }
+    return OK;
+}
+
+enum err tls_check_ciphers(const char *list, struct why *why)
+{
+    struct tls_home *home = NULL;
+    enum err e = tls_home_new(&home, why);
+    if (e != OK)
+        return e;
+    SSL_CTX *ctx = new_context(home, false, &default_policy);
+    if (ctx == NULL)
+        e = why_say(why, ERR_IO, "OpenSSL refuses our TLS policy: %s", last_complaint());
+    if (e == OK)
+        e = check_words(ctx, list, why);
+    if (e == OK && SSL_CTX_set_cipher_list(ctx, list) != 1)
+        e = why_say(why, ERR_MALFORMED, "it leaves no cipher of TLS 1.2");
+    if (e == OK)
+        e = check_left(ctx, why);
+    ERR_clear_error();
+    SSL_CTX_free(ctx);
+    tls_home_free(&home);
+    return e;
 }
 
 static enum err read_file(const char *path, const char *what, struct arena *arena, struct str *out,
@@ -331,7 +392,7 @@ static struct tls_config *new_config(size_t n_identities, struct tls_home *const
 }
 
 static enum err add_identity(struct tls_config *config, const struct tls_identity *identity,
-                             size_t number, struct why *why)
+                             const struct tls_policy *policy, size_t number, struct why *why)
 {
     if (identity->n_names > 0)
         config->first_names[number] = arena_str(&config->arena, identity->names[0]);
@@ -357,7 +418,7 @@ static enum err add_identity(struct tls_config *config, const struct tls_identit
         e = read_file(identity->key_file, "key", &files, &key, why);
     for (size_t i = 0; e == OK && i < config->n_sets; i++) {
         struct tls_set *set = &config->sets[i];
-        SSL_CTX *ctx = new_context(set->home, false);
+        SSL_CTX *ctx = new_context(set->home, false, policy);
         if (ctx == NULL) {
             e = why_say(why, ERR_IO, "OpenSSL refuses our TLS policy: %s", last_complaint());
             break;
@@ -377,14 +438,14 @@ static enum err add_identity(struct tls_config *config, const struct tls_identit
 }
 
 enum err tls_config_new_server(const struct tls_identity *identities, size_t n,
-                               struct tls_home *const *homes, size_t n_homes,
-                               struct tls_config **out, struct why *why)
+                               const struct tls_policy *policy, struct tls_home *const *homes,
+                               size_t n_homes, struct tls_config **out, struct why *why)
 {
     must(n > 0 && n_homes > 0);
     struct tls_config *config = new_config(n, homes, n_homes);
     enum err e = OK;
     for (size_t i = 0; e == OK && i < n; i++)
-        e = add_identity(config, &identities[i], i, why);
+        e = add_identity(config, &identities[i], policy != NULL ? policy : &default_policy, i, why);
     if (e != OK) {
         tls_config_unref(&config);
         return e;
@@ -402,7 +463,7 @@ enum err tls_config_new_client(const char *ca_file, struct tls_home *const *home
     config->verify = ca_file != NULL;
     enum err e = OK;
     for (size_t i = 0; e == OK && i < n_homes; i++) {
-        SSL_CTX *ctx = new_context(homes[i], true);
+        SSL_CTX *ctx = new_context(homes[i], true, &default_policy);
         if (ctx == NULL) {
             e = why_say(why, ERR_IO, "OpenSSL refuses our TLS policy: %s", last_complaint());
             break;

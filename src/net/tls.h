@@ -4,8 +4,8 @@
  * A struct tls_config is an immutable snapshot: certificates by name (SNI) and
  * our policy.  A reload builds a new one whole, or fails and leaves the old in
  * place; connections keep the snapshot they began with.  Policy: TLS 1.2 and
- * 1.3, forward secrecy and AEAD only, no compression, no renegotiation, no
- * tickets, no resumption.
+ * 1.3, no compression, no renegotiation, no tickets, no resumption; forward
+ * secrecy and AEAD only, unless the operator names ciphers of his own.
  *
  * Each worker has a home: an OSSL_LIB_CTX of its own, because workers that
  * share one slow each other's handshakes by a quarter.  A session that moves
@@ -36,12 +36,23 @@ struct tls_identity {
     const char *chain_file, *key_file; // PEM; leaf first
 };
 
+/* What an operator may choose. */
+struct tls_policy {
+    bool only_13;        // TLS 1.3 alone
+    const char *ciphers; // for TLS 1.2, in OpenSSL's words; NULL or empty: a sound default
+};
+
+/* Whether a list of ciphers means what it says: every word of it names some, what is left is not
+ * nothing, and none goes without encryption or authentication.  ERR_MALFORMED, and why names the
+ * word. */
+enum err tls_check_ciphers(const char *list, struct why *why) MUST_CHECK;
+
 /* For servers.  The first identity is shown to whoever names none or an unknown one.  The homes
- * are those of all workers that will use it; borrowed for longer than the snapshot.  The sentence
- * in why names the file.  From any thread. */
+ * are those of all workers that will use it; borrowed for longer than the snapshot.  policy: NULL
+ * for the defaults.  The sentence in why names the file.  From any thread. */
 enum err tls_config_new_server(const struct tls_identity *identities, size_t n,
-                               struct tls_home *const *homes, size_t n_homes,
-                               struct tls_config **out, struct why *why) MUST_CHECK;
+                               const struct tls_policy *policy, struct tls_home *const *homes,
+                               size_t n_homes, struct tls_config **out, struct why *why) MUST_CHECK;
 
 /* For clients.  ca_file: PEM of the trusted roots, "" for the system's, NULL to accept any
  * certificate (tests, load generators). */

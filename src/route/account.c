@@ -39,8 +39,10 @@ static void account_free(struct account *account)
 
 static void take_in(struct account *account, const struct store_account_load *loaded)
 {
-    if (account->number != loaded->account.number) // else our count is the newer
+    if (account->number != loaded->account.number) { // else our count is the newer
         account->n_spooled = loaded->n_spooled;
+        account->spooled_bytes = loaded->spooled_bytes;
+    }
     account->number = loaded->account.number;
     account->last_activity_us = loaded->account.active_us;
     account->created_us = loaded->account.created_us;

@@ -43,6 +43,7 @@ struct account {
     struct list deliveries;          // im/message.c: in order of arrival
     size_t n_deliveries;             // of these
     uint64_t n_spooled;              // messages in its spool, those in a session's outbox included
+    uint64_t spooled_bytes;          // and the size of their stanzas
     struct spool_clearing *clearing; // route/spool.h: ids to be taken out at the end of this turn
     bool spool_reading;         // a session is being given the spool: later messages queue behind
     bool spool_again;           // and somebody found meanwhile that there may be more

@@ -18,6 +18,7 @@
 
 struct account;
 struct home;
+struct in_hand_slot;
 struct routed;
 struct session;
 struct store;
@@ -68,7 +69,8 @@ struct home {
     uint64_t next_session;
     struct list clearings; // route/spool.c
     struct chore clear;
-    struct buf text; // scratch for one stanza on its way out
+    struct buf text;              // scratch for one stanza on its way out
+    struct in_hand_slot *in_hand; // route/in_hand.h; NULL: nothing is noted
     struct home_counters {
         uint64_t routed_here, routed_away, outbox_refused;
     } counters;

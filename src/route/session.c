@@ -194,6 +194,7 @@ enum err session_send(struct session *session, const struct sending_out *what)
         .stanza = stanza_ref(what->stanza),
         .archive_id = what->archive_id,
         .spool_id = what->spool_id,
+        .spool_size = what->spool_size,
         .delay_us = what->delay_us,
         .at_us = what->at_us,
         .fleeting = what->fleeting,
@@ -224,7 +225,7 @@ enum err session_send(struct session *session, const struct sending_out *what)
 static void has_arrived(struct session *session, struct out *out)
 {
     if (out->spool_id != 0)
-        spool_delivered(session->account, out->spool_id);
+        spool_delivered(session->account, (int64_t)out->spool_id, out->spool_size);
     session->home->events->delivered(session, out->stanza);
     out_free(&out);
 }

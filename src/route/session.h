@@ -19,6 +19,7 @@ struct out {
     struct stanza *stanza; // a reference
     uint64_t archive_id;   // given to the client as stanza-id; 0: none
     uint64_t spool_id;     // its row in the store's spool; 0: none
+    uint64_t spool_size;   // what the row counts for
     int64_t delay_us;      // wall time at which it was first ours, for XEP-0203; 0: no delay
     int64_t at_us;         // wall time at which it came, should it have to wait yet; 0: not known
     bool fleeting;         // a copy of what is kept elsewhere: not given to anybody else later
@@ -31,7 +32,7 @@ struct out {
 struct sending_out {
     struct stanza *stanza;
     struct str to;
-    uint64_t archive_id, spool_id;
+    uint64_t archive_id, spool_id, spool_size;
     int64_t delay_us, at_us;
     bool fleeting; // a copy (carbon, archive page, further resource): another has the original
 };

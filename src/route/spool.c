@@ -16,11 +16,21 @@ struct spool_clearing {
     struct store_spool_clear op;
     uint32_t n;
     int64_t ids[IDS_MOST];
+    uint64_t sizes[IDS_MOST];
 };
 
-void spool_uncount(struct account *account, uint64_t n)
+void spool_counted(struct account *account, uint64_t size)
+{
+    account->n_spooled++;
+    account->spooled_bytes += size;
+}
+
+void spool_uncount(struct account *account, uint64_t n, uint64_t size)
 {
     account->n_spooled -= n <= account->n_spooled ? n : account->n_spooled;
+    account->spooled_bytes -= size <= account->spooled_bytes ? size : account->spooled_bytes;
+    if (account->n_spooled == 0)
+        account->spooled_bytes = 0;
 }
 
 static void cleared(struct store_request *request)
@@ -28,7 +38,7 @@ static void cleared(struct store_request *request)
     struct spool_clearing *clearing = CONTAINER_OF(request, struct spool_clearing, op.request);
     struct account *account = clearing->account;
     if (request->result == OK) // of two sessions that had the same message one has cleared it
-        spool_uncount(account, clearing->op.n_cleared);
+        spool_uncount(account, clearing->op.n_cleared, clearing->op.bytes_cleared);
     else
         log_event(LOG_WARNING, "spool-not-cleared", "account=%.*s error=%s",
                   STR_ARGS(account->jid.full), err_name(request->result));
@@ -47,10 +57,11 @@ static void send_off(struct spool_clearing *clearing)
     clearing->op.account = account->number;
     clearing->op.n_ids = clearing->n;
     clearing->op.ids = clearing->ids;
+    clearing->op.sizes = clearing->sizes;
     store_spool_clear(account->home->store, &clearing->op);
 }
 
-void spool_delivered(struct account *account, int64_t id)
+void spool_delivered(struct account *account, int64_t id, uint64_t size)
 {
     struct spool_clearing *clearing = account->clearing;
     if (clearing == NULL) {
@@ -62,6 +73,7 @@ void spool_delivered(struct account *account, int64_t id)
         list_add_last(&account->home->clearings, &clearing->link);
         loop_at_end(account->home->loop, TURN_GATHER, &account->home->clear);
     }
+    clearing->sizes[clearing->n] = size;
     clearing->ids[clearing->n++] = id;
     if (clearing->n == IDS_MOST)
         send_off(clearing);

@@ -51,9 +51,15 @@
 
 struct store;
 
+/* What is looked for before the database is used: nothing; that its pages are whole, in databases
+ * below 1 GiB and in larger ones that were not closed properly; that its indexes agree with its
+ * tables too, always. */
+enum store_check { STORE_CHECK_QUICK, STORE_CHECK_FULL, STORE_CHECK_OFF };
+
 struct store_options {
     const char *path;        // of the database; its directory must exist and be writable
     bool must_exist;         // do not create one
+    enum store_check check;  // 0: quick
     unsigned n_readers;      // threads for reads; 0: two
     unsigned queue_most;     // operations in hand; 0: 65536
     const char *test_faults; // tests only, NULL otherwise: see sqlite/fault_vfs.h
@@ -284,7 +290,7 @@ struct store_account_load {
     struct store_pending *pending;
     struct str *blocked;
     struct store_archive_prefs prefs;
-    uint64_t n_spooled;
+    uint64_t n_spooled, spooled_bytes; // what waits; the sizes of its stanzas
 };
 void store_account_load(struct store *store, struct store_account_load *op);
 
@@ -430,7 +436,9 @@ struct store_spool_clear {
     int64_t up_to_id;
     uint32_t n_ids;
     const int64_t *ids;
-    uint32_t n_cleared; // out: rows that were there
+    const uint64_t *sizes;  // of the ids' stanzas, for bytes_cleared; NULL: nobody asks
+    uint32_t n_cleared;     // out: rows that were there
+    uint64_t bytes_cleared; // out: the sizes of those named that were there
 };
 void store_spool_clear(struct store *store, struct store_spool_clear *op);
 
@@ -493,8 +501,9 @@ void store_archive_span(struct store *store, struct store_archive_span *op);
 struct store_archive_withdraw {
     struct store_request request;
     uint32_t n;
-    const struct store_row {
+    struct store_row {
         int64_t account, id;
+        bool unspooled; // out: it waited, and does no more
     } * rows;
     uint8_t visibility;
     bool unspool;         // take them out of the spool as well
@@ -554,7 +563,7 @@ enum store_kind {
     STORE_ENTITLEMENT = 5, // key: id; subject: account
     STORE_RESUMPTION = 6,  // key: resumption id of XEP-0198; subject: account
     STORE_SNAPSHOT = 7,    // key: whose (the guard's: "guard"); value may be large
-    STORE_IN_HAND = 8,     // key: stanza being worked on; found at start after a crash
+    STORE_IN_HAND = 8,     // key: hash of what was in hand when the process died (route/in_hand.h)
     STORE_SETTING = 9,     // key: name; what an operator set at run time
     STORE_ORDER = 10,      // key: containment order; group: incident; subject: whom it concerns
 };

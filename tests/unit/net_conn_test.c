@@ -43,7 +43,7 @@ static struct tls_config *one_domain(struct world *world)
     snprintf(key, sizeof key, "%s/a.key", folder);
     struct tls_identity identity = {names, 1, chain, key};
     struct tls_config *config = NULL;
-    must(tls_config_new_server(&identity, 1, workers_homes(world->workers),
+    must(tls_config_new_server(&identity, 1, NULL, workers_homes(world->workers),
                                workers_count(world->workers), &config, NULL) == OK);
     return config;
 }

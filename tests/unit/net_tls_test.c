@@ -68,7 +68,7 @@ static struct tls_config *two_domains(struct world *world)
     };
     struct tls_config *config = NULL;
     struct why why;
-    must(tls_config_new_server(identities, 2, workers_homes(world->workers),
+    must(tls_config_new_server(identities, 2, NULL, workers_homes(world->workers),
                                workers_count(world->workers), &config, &why) == OK);
     return config;
 }
@@ -379,7 +379,7 @@ TEST(a_broken_certificate_or_key_is_named_and_nothing_is_made)
         struct tls_identity identity = {names, 1, path(cases[i].chain), path(cases[i].key)};
         struct tls_config *config = NULL;
         struct why why = {{0}};
-        check(tls_config_new_server(&identity, 1, &home, 1, &config, &why) != OK);
+        check(tls_config_new_server(&identity, 1, NULL, &home, 1, &config, &why) != OK);
         check(config == NULL);
         if (strstr(why.text, cases[i].says) == NULL)
             fprintf(stderr, "'%s' does not say '%s'\n", why.text, cases[i].says);
@@ -392,7 +392,7 @@ TEST(a_broken_certificate_or_key_is_named_and_nothing_is_made)
     };
     struct tls_config *config = NULL;
     struct why why;
-    check(tls_config_new_server(twice, 2, &home, 1, &config, &why) == ERR_EXISTS);
+    check(tls_config_new_server(twice, 2, NULL, &home, 1, &config, &why) == ERR_EXISTS);
     check(strstr(why.text, "a.example") != NULL);
     tls_home_free(&home);
     world_remove_folder(folder);

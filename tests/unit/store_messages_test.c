@@ -230,13 +230,13 @@ TEST(withdrawn_rows_are_hidden_or_marked_and_come_back)
     int64_t ids[N];
     int64_t account = archive_of_ten(f.store, ids);
     struct store_row hide[] = {
-        {account, ids[0]},
-        {account, ids[9]},
-        {account, 4711  }
+        {account, ids[0], false},
+        {account, ids[9], false},
+        {account, 4711,   false}
     };
     struct store_row mark[] = {
-        {account,     ids[4]},
-        {account + 1, ids[5]}
+        {account,     ids[4], false},
+        {account + 1, ids[5], false}
     };
     DO(f.store, hidden, archive_withdraw, .n = 3, .rows = hide, .visibility = STORE_HIDDEN);
     DO(f.store, marked, archive_withdraw, .n = 2, .rows = mark, .visibility = STORE_TOMBSTONE);
@@ -284,10 +284,13 @@ TEST(the_spool_gives_each_message_until_it_is_cleared)
     DO(f.store, archive, archive_query, .account = account, .most = 9, .count = true);
     check(archive.n == 3 && archive.total == 3);
 
-    DO(f.store, some, spool_clear, .account = account, .ids = &ids[3], .n_ids = 2);
-    check(some_e == OK && some.n_cleared == 2);
-    DO(f.store, again, spool_clear, .account = account, .ids = &ids[3], .n_ids = 2);
-    check(again_e == OK && again.n_cleared == 0);
+    DO(f.store, full, account_load, .by_number = account);
+    check(full.n_spooled == 6 && full.spooled_bytes == 24);
+    const uint64_t sizes[] = {100, 7};
+    DO(f.store, some, spool_clear, .account = account, .ids = &ids[3], .sizes = sizes, .n_ids = 2);
+    check(some_e == OK && some.n_cleared == 2 && some.bytes_cleared == 107);
+    DO(f.store, again, spool_clear, .account = account, .ids = &ids[3], .sizes = sizes, .n_ids = 2);
+    check(again_e == OK && again.n_cleared == 0 && again.bytes_cleared == 0);
     DO(f.store, theirs, spool_clear, .account = other, .ids = &ids[0], .n_ids = 1);
     check(theirs.n_cleared == 0);
     DO(f.store, up_to, spool_clear, .account = account, .up_to_id = ids[1]);
@@ -297,7 +300,7 @@ TEST(the_spool_gives_each_message_until_it_is_cleared)
     DO(f.store, rest, spool_clear, .account = account, .up_to_id = INT64_MAX);
     check(rest.n_cleared == 2);
     DO(f.store, loaded, account_load, .by_number = account);
-    check(loaded.n_spooled == 0);
+    check(loaded.n_spooled == 0 && loaded.spooled_bytes == 0);
     DO(f.store, kept, archive_query, .account = account, .most = 9);
     check(kept.n == 3 && kept.messages[2].stanza.len > 0);
     DO(f.store, other_count, spool_count, .account = other);
@@ -337,7 +340,7 @@ TEST(a_withdrawn_message_waits_unseen_until_it_is_shown_again)
         if (moved) {
             DO(f.store, move, archive_purge, .before_us = 1, .most = 1);
         }
-        struct store_row row = {account, bad};
+        struct store_row row = {account, bad, false};
         DO(f.store, hide, archive_withdraw, .n = 1, .rows = &row, .visibility = STORE_HIDDEN);
         check(hide.n_changed == 1);
         DO(f.store, list, spool_list, .account = account, .most = 9);
@@ -471,7 +474,7 @@ TEST(every_copy_of_a_lure_is_found_by_any_of_its_keys)
     check(archive.n == 1 && archive.total == 1 && archive.messages[0].id == two);
     check_str(archive.messages[0].stanza, STR("<m>lure</m>"));
 
-    struct store_row row = {juliet, two};
+    struct store_row row = {juliet, two, false};
     DO(f.store, withdraw, archive_withdraw, .n = 1, .rows = &row, .visibility = STORE_TOMBSTONE);
     DO(f.store, after, deliveries, .key = key_of('a'), .most = 9);
     check(after.deliveries[1].message.flags == (STORE_ARCHIVED | STORE_TOMBSTONE));

@@ -225,6 +225,6 @@ enum err account_load(struct connection *c, struct store_request *request)
     op->prefs.n_always = list_unpack(c, always, &op->prefs.always);
     op->prefs.n_never = list_unpack(c, never, &op->prefs.never);
     roster_load(c, op);
-    op->n_spooled = (uint64_t)spool_length(c, op->account.number);
+    spool_measure(c, op);
     return OK;
 }

@@ -582,10 +582,10 @@ enum err schema_migrate(sqlite3 *db, const char *path, const struct migration *l
     return e;
 }
 
-static enum err check_whole(sqlite3 *db, const char *path, struct why *why)
+static enum err check_whole(sqlite3 *db, const char *pragma, const char *path, struct why *why)
 {
     sqlite3_stmt *s = NULL;
-    int rc = sqlite3_prepare_v2(db, "PRAGMA quick_check(1)", -1, &s, NULL);
+    int rc = sqlite3_prepare_v2(db, pragma, -1, &s, NULL);
     if (rc == SQLITE_OK)
         rc = sqlite3_step(s);
     enum err e = OK;
@@ -600,8 +600,13 @@ static enum err check_whole(sqlite3 *db, const char *path, struct why *why)
     return e;
 }
 
-static enum err check_if_needed(sqlite3 *db, const char *path, struct why *why)
+static enum err check_if_needed(sqlite3 *db, const struct store_options *options, struct why *why)
 {
+    const char *path = options->path;
+    if (options->check == STORE_CHECK_OFF)
+        return OK;
+    if (options->check == STORE_CHECK_FULL)
+        return check_whole(db, "PRAGMA integrity_check(1)", path, why);
     struct stat st;
     int64_t tables = 0, clean = 0;
     enum err e =
@@ -612,7 +617,7 @@ static enum err check_if_needed(sqlite3 *db, const char *path, struct why *why)
         return e;
     if (clean == 1 && stat(path, &st) == 0 && st.st_size > CHECK_ALWAYS_BYTES)
         return OK;
-    return check_whole(db, path, why);
+    return check_whole(db, "PRAGMA quick_check(1)", path, why);
 }
 
 static enum err take_lock(const char *path, int *fd_out, struct why *why)
@@ -646,7 +651,7 @@ static enum err make_file(const struct store_options *options, struct why *why)
     return OK;
 }
 
-static enum err settle(struct connection *c, const char *path, struct why *why)
+static enum err settle(struct connection *c, const struct store_options *options, struct why *why)
 {
     static const char settings[] = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
                                    "PRAGMA wal_autocheckpoint = 0; PRAGMA foreign_keys = ON;"
@@ -654,9 +659,9 @@ static enum err settle(struct connection *c, const char *path, struct why *why)
                                    "PRAGMA secure_delete = FAST; PRAGMA trusted_schema = OFF";
     enum err e = exec(c->db, settings, "opening", why);
     if (e == OK)
-        e = check_if_needed(c->db, path, why);
+        e = check_if_needed(c->db, options, why);
     if (e == OK)
-        e = schema_migrate(c->db, path, migrations, n_migrations, why);
+        e = schema_migrate(c->db, options->path, migrations, n_migrations, why);
     if (e == OK)
         e = exec(c->db, "INSERT OR REPLACE INTO meta VALUES ('clean', 0)", "opening", why);
     if (e != OK)
@@ -766,7 +771,7 @@ static enum err sqlite_open(const struct store_options *options, bool writer,
     c->lock_fd = -1;
     enum err e = connect_db(c, options, why);
     if (e == OK && writer)
-        e = settle(c, options->path, why);
+        e = settle(c, options, why);
     if (e == OK && writer)
         e = start_keeper(c, options, why);
     if (e == OK && !writer)

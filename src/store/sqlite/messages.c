@@ -158,13 +158,28 @@ static bool page_is_cut(struct connection *c, uint32_t n)
 
 /* ---- Spool --------------------------------------------------------------------------------- */
 
-int64_t spool_length(struct connection *c, int64_t account)
+static int64_t spool_length(struct connection *c, int64_t account)
 {
     return sql_number(c, 0,
                       "SELECT (SELECT count(*) FROM spool WHERE owner = ?1 AND kept < 4) + "
                       "(SELECT count(*) FROM recent INDEXED BY recent_spool "
                       "WHERE owner = ?1 AND kept >= 0 AND kept < 4)",
                       "i", account);
+}
+
+void spool_measure(struct connection *c, struct store_account_load *op)
+{
+    int64_t account = op->account.number;
+    op->n_spooled = (uint64_t)spool_length(c, account);
+    op->spooled_bytes = 0;
+    if (op->n_spooled == 0)
+        return;
+    op->spooled_bytes = (uint64_t)sql_number(
+        c, 0,
+        "SELECT coalesce(sum(length(m.stanza)), 0) FROM (SELECT id FROM spool WHERE owner = ?1 "
+        "AND kept < 4 UNION ALL SELECT id FROM recent INDEXED BY recent_spool WHERE owner = ?1 "
+        "AND kept >= 0 AND kept < 4) w CROSS JOIN message m ON m.id = w.id",
+        "i", account);
 }
 
 enum err spool_count(struct connection *c, struct store_request *request)
@@ -296,8 +311,13 @@ enum err spool_clear(struct connection *c, struct store_request *request)
 {
     OP(spool_clear);
     op->n_cleared = 0;
-    for (uint32_t i = 0; i < op->n_ids; i++)
-        op->n_cleared += clear_one(c, op->account, op->ids[i]);
+    op->bytes_cleared = 0;
+    for (uint32_t i = 0; i < op->n_ids; i++) {
+        if (!clear_one(c, op->account, op->ids[i]))
+            continue;
+        op->n_cleared++;
+        op->bytes_cleared += op->sizes != NULL ? op->sizes[i] : 0;
+    }
     if (op->up_to_id != 0)
         op->n_cleared += clear_up_to(c, op->account, op->up_to_id);
     return OK;
@@ -597,11 +617,11 @@ enum err archive_withdraw(struct connection *c, struct store_request *request)
                    (op->visibility & STORE_TOMBSTONE ? VISIBLE_TOMBSTONE : 0);
     op->n_changed = op->n_unspooled = 0;
     for (uint32_t i = 0; i < op->n; i++) {
-        const struct store_row *row = &op->rows[i];
+        struct store_row *row = &op->rows[i];
         bool changed = set_visible(c, row, bits);
-        if (op->unspool)
-            op->n_unspooled += clear_one(c, row->account, row->id);
-        else
+        row->unspooled = op->unspool && clear_one(c, row->account, row->id);
+        op->n_unspooled += row->unspooled;
+        if (!op->unspool)
             changed |= set_waiting(c, row, bits == 0);
         op->n_changed += changed;
     }

@@ -134,7 +134,8 @@ enum err archive_withdraw(struct connection *c, struct store_request *request);
 enum err archive_purge(struct connection *c, struct store_request *request);
 enum err deliveries_find(struct connection *c, struct store_request *request);
 enum err deliveries_expire(struct connection *c, struct store_request *request);
-int64_t spool_length(struct connection *c, int64_t account);
+/* What waits for op's account, and its size. */
+void spool_measure(struct connection *c, struct store_account_load *op);
 /* Erases some messages of deleted accounts; false when none is left. */
 bool messages_erase_doomed(struct connection *c);
 /* Whether entries should move from recent to archive and spool; moves them. */
