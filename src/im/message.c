@@ -1,8 +1,9 @@
 /*
  * Deliveries to one account form a queue.  A message that needs a row (it is
  * archived, or must outlive a crash until its reader has it) waits at its place
- * for the commit; what comes behind it waits too, so that order is kept.  The
- * commit groups keep that wait short.
+ * for the commit; what comes behind it waits too, so that order is kept: all
+ * messages, and what else comes from who has one waiting.  The commit groups
+ * keep that wait short.
  */
 #include "im/message.h"
 
@@ -15,7 +16,9 @@
 #include "im/delivery_rules.h"
 #include "im/feature.h"
 #include "im/gate.h"
+#include "im/iq.h"
 #include "im/offline.h"
+#include "im/presence.h"
 #include "im/send.h"
 #include "route/spool.h"
 #include "xml/writer.h"
@@ -274,9 +277,24 @@ static void refuse(struct account *account, const struct routed *routed)
                       &(struct stanza_error){.condition = STANZA_SERVICE_UNAVAILABLE});
 }
 
+// A presence or iq that came behind a message.
+static void pass_on(struct account *account, struct delivery *delivery)
+{
+    struct routed *routed = TAKE(delivery->routed);
+    delivery_free(delivery);
+    if (routed->stanza->kind == STANZA_PRESENCE)
+        presence_arrived(account, routed);
+    else
+        iq_arrived(account, routed);
+}
+
 static void finish(struct account *account, struct delivery *delivery)
 {
     struct targets targets;
+    if (delivery->routed->stanza->kind != STANZA_MESSAGE) {
+        pass_on(account, delivery);
+        return;
+    }
     bool keeps = message_is_keepable(delivery->routed->stanza);
     switch (decide(account, delivery->routed, keeps, &targets)) {
     case RULE_DELIVER:
@@ -345,6 +363,31 @@ size_t message_ids_waiting(const struct account *account, int64_t *ids, size_t m
     return n;
 }
 
+static struct delivery *delivery_new(struct account *account, struct routed *routed)
+{
+    struct delivery *delivery = calloc(1, sizeof *delivery);
+    must(delivery != NULL);
+    delivery->account = account;
+    delivery->routed = routed;
+    delivery->state = READY_TO_GO;
+    account_hold(account);
+    list_add_last(&account->deliveries, &delivery->link);
+    account->n_deliveries++;
+    return delivery;
+}
+
+bool message_is_before(struct account *account, struct routed *routed)
+{
+    if (account->n_deliveries >= DELIVERIES_MOST)
+        return false;
+    LIST_EACH(&account->deliveries, const struct delivery, link, delivery)
+    if (jid_eq(&delivery->routed->stanza->from, &routed->stanza->from)) {
+        delivery_new(account, routed);
+        return true;
+    }
+    return false;
+}
+
 void message_arrived(struct account *account, struct routed *routed)
 {
     struct desk *desk = desk_of(account->home);
@@ -373,16 +416,10 @@ void message_arrived(struct account *account, struct routed *routed)
     // for what waits for nobody; what sessions have in hand is bounded by their outboxes
     bool spooled = keepable && (room || fate == RULE_DELIVER) &&
                    (archived || has_lure || fate == RULE_OFFLINE || routed->ticket != NULL);
-    struct delivery *delivery = calloc(1, sizeof *delivery);
-    must(delivery != NULL);
-    delivery->account = account;
-    delivery->routed = routed;
+    struct delivery *delivery = delivery_new(account, routed);
     delivery->archived = archived;
     delivery->spooled = spooled;
     delivery->state = archived || has_lure || spooled ? WAITS_FOR_ROW : READY_TO_GO;
-    account_hold(account);
-    list_add_last(&account->deliveries, &delivery->link);
-    account->n_deliveries++;
     if (delivery->state == READY_TO_GO) {
         // nothing of it lasts; but an error is acknowledged with the stanza it is for
         if (stanza->type != TYPE_ERROR)

@@ -23,6 +23,10 @@ void message_accept(struct account *sender, uint64_t session, struct stanza *sta
 /* For an account of this home; its features have been asked.  Takes the routed. */
 void message_arrived(struct account *account, struct routed *routed);
 
+/* Whether a message of the same sender still waits here for its commit: the presence or iq is then
+ * taken, and goes on behind it (RFC 6120 10.1). */
+bool message_is_before(struct account *account, struct routed *routed) MUST_CHECK;
+
 /* Delivers what may be delivered now, in order. */
 void message_pump(struct account *account);
 
