@@ -136,8 +136,8 @@ static void sent_is_archived(struct store_request *request)
     free(sent);
 }
 
-static void keep_sent(struct account *account, uint64_t session, struct stanza *stanza,
-                      struct ticket *ticket, int64_t at_us)
+void message_sent(struct account *account, uint64_t session, struct stanza *stanza,
+                  struct ticket *ticket, int64_t at_us)
 {
     if (!archive_wants(account, &stanza->to) || !message_is_archivable(stanza)) {
         carbons_sent(account, session, stanza, 0);
@@ -163,7 +163,7 @@ void message_accept(struct account *sender, uint64_t session, struct stanza *sta
         stanza_keep_text(stanza);
     // what one sends to oneself is archived once, as it arrives
     if (!jid_eq_bare(&stanza->to, &sender->jid))
-        keep_sent(sender, session, stanza, ticket, at_us);
+        message_sent(sender, session, stanza, ticket, at_us);
     route_stanza_to(sender->home, stanza, &stanza->to, ticket, flags, at_us);
 }
 

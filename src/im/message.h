@@ -20,6 +20,10 @@ void message_from_client(struct session *session, struct stanza *stanza, struct 
 void message_accept(struct account *sender, uint64_t session, struct stanza *stanza,
                     struct ticket *ticket, unsigned flags, int64_t at_us);
 
+/* The sender's side alone of what message_accept does: his archive, and copies to his devices. */
+void message_sent(struct account *account, uint64_t session, struct stanza *stanza,
+                  struct ticket *ticket, int64_t at_us);
+
 /* For an account of this home; its features have been asked.  Takes the routed. */
 void message_arrived(struct account *account, struct routed *routed);
 
