@@ -13,6 +13,7 @@
 #include "xml/writer.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 enum {
@@ -254,22 +255,29 @@ static struct str id_text(struct arena *arena, int64_t id)
     return arena_printf(arena, "%" PRId64, id);
 }
 
+void archive_retraction_id(int64_t row, char out[RETRACTION_ID_SIZE])
+{
+    snprintf(out, RETRACTION_ID_SIZE, "retract-%" PRId64, row);
+}
+
 // A tombstone shows that something was, not what (XEP-0424 section 5).
-static void write_tombstone(struct buf *out, struct arena *arena, const struct account *account,
+static void write_tombstone(struct buf *out, const struct account *account,
                             const struct store_message *row)
 {
     bool outgoing = (row->flags & STORE_OUTGOING) != 0;
-    struct str me = account->jid.full;
-    struct str when = clock_format(arena, row->wall_us);
+    struct str me = account->jid.full, type = stanza_type_name((enum stanza_type)row->type);
+    char retraction[RETRACTION_ID_SIZE];
+    archive_retraction_id(row->id, retraction);
     buf_add(out, STR("<message xmlns='jabber:client' from='"));
     xml_write_value(out, outgoing ? me : row->peer);
     buf_add(out, STR("' to='"));
     xml_write_value(out, outgoing ? row->peer : me);
-    buf_add(out, STR("'><retracted xmlns='urn:xmpp:message-retract:1' stamp='"));
-    buf_add(out, when);
+    if (type.len > 0)
+        buf_printf(out, "' type='%.*s", STR_ARGS(type));
     buf_add(out, STR("' id='"));
     xml_write_value(out, row->message_id);
-    buf_add(out, STR("'/></message>"));
+    buf_printf(out, "'><retracted xmlns='urn:xmpp:message-retract:1' id='%s'/></message>",
+               retraction);
 }
 
 // Without a stanza: a tombstone.
@@ -292,7 +300,7 @@ static void write_row(struct buf *out, struct arena *arena, const struct account
         buf_add(out, STR("<message xmlns='jabber:client'"));
         buf_add(out, str_skip(row->stanza, head.len));
     } else {
-        write_tombstone(out, arena, account, row);
+        write_tombstone(out, account, row);
     }
     buf_add(out, STR("</forwarded></result>"));
 }
@@ -625,7 +633,8 @@ static void metadata(struct asked *asked)
 }
 
 static const struct str disco[] = {
-    NS_MAM, NS_MAM_EXTENDED, NS_SID, {NULL, 0}
+    NS_MAM,    NS_MAM_EXTENDED, NS_SID, NS_RETRACT, {"urn:xmpp:message-retract:1#tombstone", 36},
+    {NULL,                                   0 },
 };
 
 static const struct iq_handler iqs[] = {

@@ -212,6 +212,7 @@ static void is_changed(struct store_request *request)
         end(changing, e);
         return;
     }
+    push(account, changing); // before the presence of who is blocked no more
     if (changing->blocks) {
         presence_withdraw(account, is_concerned, changing);
         for (size_t i = 0; i < changing->n; i++)
@@ -228,7 +229,6 @@ static void is_changed(struct store_request *request)
             forget(account, changing->jids[i]);
         presence_return(account, is_concerned, changing);
     }
-    push(account, changing);
     end(changing, OK);
 }
 

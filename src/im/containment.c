@@ -16,8 +16,8 @@
 #include "base/log.h"
 #include "base/must.h"
 #include "base/random.h"
+#include "im/archive.h"
 #include "im/behind.h"
-#include "im/carbons.h"
 #include "im/gate_internal.h"
 #include "im/message.h"
 #include "im/notices.h"
@@ -449,7 +449,7 @@ struct taking_back {
     struct jid peer;  // full where it was
     struct str id, origin_id, stanza, link, incident;
     enum stanza_type type;
-    int64_t at_us;
+    int64_t row, at_us;
     uint64_t spool_size;
     bool outgoing, spooled, undo;
     bool unspooled; // it does not wait any more
@@ -473,8 +473,8 @@ static struct stanza *retraction(const struct taking_back *back, struct account 
                                  const struct jid *from, const struct jid *to)
 {
     const struct notices *notices = back->gate->service->notices;
-    char id[RANDOM_ID_SIZE + 1];
-    random_id_z(id);
+    char id[RETRACTION_ID_SIZE];
+    archive_retraction_id(back->row, id);
     struct stanza *stanza = stanza_make(STANZA_MESSAGE, back->type, from, to, str_of(id));
     struct arena *arena = &stanza->arena;
     struct element *root = stanza->root;
@@ -508,7 +508,7 @@ static void take_back_from(struct account *account, const struct taking_back *ba
         return;
     if (back->outgoing) {
         struct stanza *stanza = retraction(back, account, &account->jid, &back->peer);
-        carbons_sent(account, 0, stanza, 0);
+        message_sent(account, 0, stanza, NULL, 0); // both archives have it
         stanza_unref(&stanza);
         return;
     }
@@ -604,6 +604,7 @@ static void send_for(struct retracting *retracting, const struct store_delivery 
     back->link = own_str(retracting->order.shown);
     back->incident = own_str(arena_printf(&arena, "%" PRIu64, retracting->order.incident));
     back->type = (enum stanza_type)message->type;
+    back->row = message->id;
     back->at_us = message->wall_us;
     back->outgoing = (message->flags & STORE_OUTGOING) != 0;
     back->spooled = (message->flags & STORE_SPOOLED) != 0;

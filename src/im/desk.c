@@ -52,17 +52,14 @@ static void take_arrived(struct home *home, struct account *account, struct rout
             routed_free(&routed);
             return;
         }
-    switch (routed->stanza->kind) {
-    case STANZA_MESSAGE:
+    if (routed->stanza->kind == STANZA_MESSAGE)
         message_arrived(account, routed);
-        break;
-    case STANZA_PRESENCE:
+    else if (message_is_before(account, routed))
+        return;
+    else if (routed->stanza->kind == STANZA_PRESENCE)
         presence_arrived(account, routed);
-        break;
-    case STANZA_IQ:
+    else
         iq_arrived(account, routed);
-        break;
-    }
 }
 
 static void arrived(struct home *home, struct account *account, struct routed *routed)

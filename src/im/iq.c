@@ -138,7 +138,9 @@ static void ask(struct home *home, struct stanza *stanza, struct ticket *ticket,
         .payload = element_first(stanza->root),
         .where = where,
         .account = account,
-        .own = session != NULL && session->account == account,
+        // another domain of ours is no more the account's own than another account is
+        .own = session != NULL && session->account == account &&
+               (where == ASKED_ACCOUNT || str_eq(stanza->to.domain, account->jid.domain)),
         .set = stanza->type == TYPE_SET,
         .session = session != NULL ? session->id : 0,
         .ticket = ticket_ref(ticket),

@@ -1,6 +1,8 @@
 #include "im/last.h"
 
 #include "base/clock.h"
+#include "im/roster.h"
+#include "im/send.h"
 
 static void answer(struct asked *asked, int64_t since_us, struct str status)
 {
@@ -38,6 +40,19 @@ static void tell(struct asked *asked)
                arena_str(asked_arena(asked), account->last_status));
 }
 
+// Section 5: a client is not asked by who may not see its presence: that it answers shows it.
+static enum passing at_account(struct account *account, struct routed *routed)
+{
+    const struct stanza *stanza = routed->stanza;
+    if (stanza->kind != STANZA_IQ || stanza->type != TYPE_GET || jid_is_bare(&routed->to) ||
+        element_child(stanza->root, NS_LAST, STR("query")) == NULL ||
+        jid_eq_bare(&stanza->from, &account->jid) ||
+        roster_is_seen_by(account, jid_bare(&stanza->from)))
+        return PASS;
+    send_refusal(account->home, stanza, STANZA_FORBIDDEN, NULL);
+    return STOP;
+}
+
 static const struct str disco[] = {
     NS_LAST, {NULL, 0}
 };
@@ -52,4 +67,5 @@ const struct feature feature_last = {
     .disco_server = disco,
     .disco_account = disco,
     .iqs = iqs,
+    .at_account = at_account,
 };

@@ -1,8 +1,9 @@
 /*
  * Deliveries to one account form a queue.  A message that needs a row (it is
  * archived, or must outlive a crash until its reader has it) waits at its place
- * for the commit; what comes behind it waits too, so that order is kept.  The
- * commit groups keep that wait short.
+ * for the commit; what comes behind it waits too, so that order is kept: all
+ * messages, and what else comes from who has one waiting.  The commit groups
+ * keep that wait short.
  */
 #include "im/message.h"
 
@@ -15,7 +16,9 @@
 #include "im/delivery_rules.h"
 #include "im/feature.h"
 #include "im/gate.h"
+#include "im/iq.h"
 #include "im/offline.h"
+#include "im/presence.h"
 #include "im/send.h"
 #include "route/in_hand.h"
 #include "route/spool.h"
@@ -119,8 +122,8 @@ static void sent_is_archived(struct store_request *request)
     free(sent);
 }
 
-static void keep_sent(struct account *account, uint64_t session, struct stanza *stanza,
-                      struct ticket *ticket, int64_t at_us)
+void message_sent(struct account *account, uint64_t session, struct stanza *stanza,
+                  struct ticket *ticket, int64_t at_us)
 {
     if (!archive_wants(account, &stanza->to) || !message_is_archivable(stanza)) {
         carbons_sent(account, session, stanza, 0);
@@ -146,7 +149,7 @@ void message_accept(struct account *sender, uint64_t session, struct stanza *sta
         stanza_keep_text(stanza);
     // what one sends to oneself is archived once, as it arrives
     if (!jid_eq_bare(&stanza->to, &sender->jid))
-        keep_sent(sender, session, stanza, ticket, at_us);
+        message_sent(sender, session, stanza, ticket, at_us);
     route_stanza_to(sender->home, stanza, &stanza->to, ticket, flags, at_us);
 }
 
@@ -260,9 +263,24 @@ static void refuse(struct account *account, const struct routed *routed)
                       &(struct stanza_error){.condition = STANZA_SERVICE_UNAVAILABLE});
 }
 
+// A presence or iq that came behind a message.
+static void pass_on(struct account *account, struct delivery *delivery)
+{
+    struct routed *routed = TAKE(delivery->routed);
+    delivery_free(delivery);
+    if (routed->stanza->kind == STANZA_PRESENCE)
+        presence_arrived(account, routed);
+    else
+        iq_arrived(account, routed);
+}
+
 static void finish(struct account *account, struct delivery *delivery)
 {
     struct targets targets;
+    if (delivery->routed->stanza->kind != STANZA_MESSAGE) {
+        pass_on(account, delivery);
+        return;
+    }
     struct in_hand_slot *in_hand = account->home->in_hand;
     (void)!in_hand_begin(in_hand, delivery->routed->stanza); // what is put aside did not arrive
     bool keeps = message_is_keepable(delivery->routed->stanza);
@@ -342,6 +360,31 @@ static bool has_room(const struct account *account, const struct stanza *stanza)
            size <= settings->offline_bytes - account->spooled_bytes;
 }
 
+static struct delivery *delivery_new(struct account *account, struct routed *routed)
+{
+    struct delivery *delivery = calloc(1, sizeof *delivery);
+    must(delivery != NULL);
+    delivery->account = account;
+    delivery->routed = routed;
+    delivery->state = READY_TO_GO;
+    account_hold(account);
+    list_add_last(&account->deliveries, &delivery->link);
+    account->n_deliveries++;
+    return delivery;
+}
+
+bool message_is_before(struct account *account, struct routed *routed)
+{
+    if (account->n_deliveries >= DELIVERIES_MOST)
+        return false;
+    LIST_EACH(&account->deliveries, const struct delivery, link, delivery)
+    if (jid_eq(&delivery->routed->stanza->from, &routed->stanza->from)) {
+        delivery_new(account, routed);
+        return true;
+    }
+    return false;
+}
+
 void message_arrived(struct account *account, struct routed *routed)
 {
     struct desk *desk = desk_of(account->home);
@@ -370,16 +413,10 @@ void message_arrived(struct account *account, struct routed *routed)
     // for what waits for nobody; what sessions have in hand is bounded by their outboxes
     bool spooled = keepable && (room || fate == RULE_DELIVER) &&
                    (archived || has_lure || fate == RULE_OFFLINE || routed->ticket != NULL);
-    struct delivery *delivery = calloc(1, sizeof *delivery);
-    must(delivery != NULL);
-    delivery->account = account;
-    delivery->routed = routed;
+    struct delivery *delivery = delivery_new(account, routed);
     delivery->archived = archived;
     delivery->spooled = spooled;
     delivery->state = archived || has_lure || spooled ? WAITS_FOR_ROW : READY_TO_GO;
-    account_hold(account);
-    list_add_last(&account->deliveries, &delivery->link);
-    account->n_deliveries++;
     if (delivery->state == READY_TO_GO) {
         // nothing of it lasts; but an error is acknowledged with the stanza it is for
         if (stanza->type != TYPE_ERROR)

@@ -20,8 +20,16 @@ void message_from_client(struct session *session, struct stanza *stanza, struct 
 void message_accept(struct account *sender, uint64_t session, struct stanza *stanza,
                     struct ticket *ticket, unsigned flags, int64_t at_us);
 
+/* The sender's side alone of what message_accept does: his archive, and copies to his devices. */
+void message_sent(struct account *account, uint64_t session, struct stanza *stanza,
+                  struct ticket *ticket, int64_t at_us);
+
 /* For an account of this home; its features have been asked.  Takes the routed. */
 void message_arrived(struct account *account, struct routed *routed);
+
+/* Whether a message of the same sender still waits here for its commit: the presence or iq is then
+ * taken, and goes on behind it (RFC 6120 10.1). */
+bool message_is_before(struct account *account, struct routed *routed) MUST_CHECK;
 
 /* Delivers what may be delivered now, in order. */
 void message_pump(struct account *account);

@@ -260,6 +260,10 @@ void sm_resume(struct client *client, const struct element *resume)
         not_resumed(client, "bad-request", NULL);
         return;
     }
+    if (client_desk(client)->settings->resume_us == 0) { // section 5: nor is it offered
+        not_resumed(client, "feature-not-implemented", NULL);
+        return;
+    }
     struct wishing *wishing = calloc(1, sizeof *wishing);
     must(wishing != NULL);
     wishing->waiter.run = account_is_there;

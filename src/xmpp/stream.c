@@ -632,26 +632,13 @@ static void out_of_order(struct stream *stream, struct element *element)
     send_failure(stream, SASL_MALFORMED_REQUEST);
 }
 
-static void ask_registration(struct stream *stream, struct element *element)
-{
-    const struct stream_domain *domain = domain_of(stream);
-    if (domain == NULL)
-        return;
-    if (offers_registration(stream, domain))
-        stream->calls->registration(stream->host, element);
-    else
-        unexpected(stream, GOT_REGISTRATION);
-}
-
-// Binding and resumption.
-
 // An answer repeats the client's id, each byte of which may take six when escaped ("&apos;").
 static size_t answer_most(const struct stream *stream)
 {
     return 6 * (size_t)stream->policy->known.bytes + OUT_MOST;
 }
 
-static void refuse_binding(struct stream *stream, const struct element *request,
+static void refuse_request(struct stream *stream, const struct element *request,
                            const struct stanza_error *error)
 {
     struct arena arena;
@@ -664,11 +651,29 @@ static void refuse_binding(struct stream *stream, const struct element *request,
     arena_done(&arena);
 }
 
+static void ask_registration(struct stream *stream, struct element *element)
+{
+    const struct stream_domain *domain = domain_of(stream);
+    if (domain == NULL)
+        return;
+    if (offers_registration(stream, domain)) {
+        stream->calls->registration(stream->host, element);
+    } else if (stream->secured) {
+        // XEP-0077 3.1: a client that asks anyway may log in yet
+        struct stanza_error error = {.condition = STANZA_SERVICE_UNAVAILABLE};
+        refuse_request(stream, element, &error);
+    } else {
+        unexpected(stream, GOT_REGISTRATION);
+    }
+}
+
+// Binding and resumption.
+
 static void refuse_bad_binding(struct stream *stream, const struct element *request)
 {
     struct stanza_error error = {.condition = STANZA_BAD_REQUEST};
     stream->state = STREAM_READY;
-    refuse_binding(stream, request, &error);
+    refuse_request(stream, request, &error);
 }
 
 static void ask_resource(struct stream *stream, struct element *element)
@@ -1080,7 +1085,7 @@ void stream_not_bound(struct stream *stream, const struct stanza_error *error)
         return;
     const struct element *request = TAKE(stream->request);
     move(stream, RESOURCE_REFUSED, NULL);
-    refuse_binding(stream, request, error);
+    refuse_request(stream, request, error);
 }
 
 void stream_resumed(struct stream *stream, struct str resource)

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import secrets
+import time
 
 import pytest
 
@@ -121,6 +122,44 @@ def test_a_sender_s_other_device_gets_it_as_a_carbon_that_fits(own_server):
     seen = sender.wait_for(lambda e: e.find(inner) is not None
                            and forms_in(e.find(inner)) != set())
     assert forms_in(seen.find(inner)) == {CORRECT}
+
+
+def archive_of(client):
+    client.ask("set", "<query xmlns='urn:xmpp:mam:2'/>")
+    inner = "{urn:xmpp:mam:2}result/{urn:xmpp:forward:0}forwarded/{jabber:client}message"
+    return [e.find(inner) for e in client.drain() if e.find(inner) is not None]
+
+
+def test_both_archives_have_a_tombstone_that_names_its_retraction(own_server):
+    # XEP-0424 section 5: id of the message, and in <retracted/> that of the retraction
+    server = own_server()
+    sender = server.connect(server.fresh_users(1)[0])
+    reader = server.connect(server.fresh_users(1)[0])
+    sender.online()
+    reader.online()
+    features = sender.ask("get", f"<query xmlns='{NS_INFO}'/>", to=sender.bare)
+    assert {RETRACT, RETRACT + "#tombstone"} <= {f.get("var") for f in features.iter()}
+    link = f"https://{secrets.token_hex(6)}.example/prize"
+    sender.send(f"<message type='chat' id='lure' to='{reader.bare}'><body>see {link}</body>"
+                "</message>")
+    reader.wait_for(is_about)
+    reader.fence()
+    server.ctl("incident", "convict", link, "--reason", "test")
+    reader.wait_for(lambda e: e.find(f"{{{RETRACT}}}retract") is not None)
+    for client in (reader, sender):
+        def pair():
+            found = archive_of(client)
+            return ([m for m in found if m.find(f"{{{RETRACT}}}retracted") is not None],
+                    [m for m in found if m.find(f"{{{RETRACT}}}retract") is not None])
+
+        until = time.monotonic() + xmpp.PATIENCE
+        while not all(pair()):
+            assert time.monotonic() < until, "the archive does not get there"
+        (tombstone,), (retraction,) = pair()
+        assert tombstone.get("id") == "lure" and tombstone.get("type") == "chat"
+        assert tombstone.find(f"{{{RETRACT}}}retracted").get("id") == retraction.get("id")
+        assert retraction.find(f"{{{RETRACT}}}retract").get("id") == "lure"
+        assert link not in xmpp.show(tombstone)
 
 
 def test_a_verified_hash_is_asked_for_once(own_server):

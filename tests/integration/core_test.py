@@ -297,6 +297,20 @@ def test_a_closed_account_loses_its_sessions_while_it_is_read_anew(server, peopl
     again.close()
 
 
+def test_where_nothing_is_resumed_a_client_is_told_so(own_server):
+    # XEP-0198 section 5: not offered, and feature-not-implemented for who asks anyway
+    server = own_server({"limits.resume_time": "0 s"})
+    client = server.connect(server.fresh_users(1)[0], bind=False)
+    client.write(f"<resume xmlns='{xmpp.NS_SM}' previd='x' h='0'/>")
+    answer = client.read()
+    assert xmpp.local(answer) == "failed" and xmpp.condition_of(answer) == "feature-not-implemented"
+    client.bind()
+    client.write(f"<enable xmlns='{xmpp.NS_SM}' resume='true'/>")
+    answer = client.read()
+    assert xmpp.local(answer) == "enabled" and answer.get("resume") is None
+    client.cut()
+
+
 def test_two_who_resume_the_same_session_bring_nobody_down(server, two):
     one, _ = two(sm=True)
     one.cut()

@@ -584,7 +584,6 @@ TEST(nothing_passes_before_its_time)
         "<message to='juliet@x.example'><body>hi</body></message>",
         "<presence/>",
         "<iq type='get' id='1'><query xmlns='jabber:iq:roster'/></iq>",
-        "<iq type='get' id='1'><query xmlns='jabber:iq:register'/></iq>",
         "<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>",
         "<resume xmlns='urn:xmpp:sm:3' h='0' previd='x'/>",
         "<enable xmlns='urn:xmpp:sm:3'/>",
@@ -1051,6 +1050,17 @@ TEST(registration_reaches_the_host_where_the_domain_allows_it)
     check_sent(clear, "*</starttls></stream:features>");
     feed(clear, "<iq type='get' id='r'><query xmlns='jabber:iq:register'/></iq>");
     check_events(clear, "closed by error not-authorized;");
+}
+
+TEST(who_asks_to_register_where_nobody_may_is_refused_and_may_log_in)
+{
+    CLEANUP(world_free) struct world *world = world_new(true);
+    feed(world, HEADER);
+    forget(world);
+    feed(world, "<iq type='get' id='r'><query xmlns='jabber:iq:register'/></iq>");
+    check_sent(world, "<iq id='r' type='error'><error type='cancel'><service-unavailable "
+                      "xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>");
+    check(stream_state(world->stream) == STREAM_OFFERED);
 }
 
 TEST(a_domain_that_goes_away_in_between_ends_the_stream)
