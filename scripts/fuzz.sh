@@ -19,8 +19,11 @@ for name in "${targets[@]}"; do
     echo "=== $name, $seconds s"
     found=build-fuzz/found/$name
     mkdir -p "$found"
+    # a server's threads hold memory between inputs; its leaks show when it stops
+    leaks=()
+    [ "$name" = im_stanza ] && leaks=(-detect_leaks=0)
     "build-fuzz/tests/fuzz/fuzz_$name" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 \
-        -print_final_stats=1 -artifact_prefix="$found/crash-" "$found" "tests/fuzz/corpus/$name" \
+        -print_final_stats=1 "${leaks[@]}" -artifact_prefix="$found/crash-" "$found" "tests/fuzz/corpus/$name" \
         2> "build-fuzz/$name.log" || { tail -n 40 "build-fuzz/$name.log"; exit 1; }
     grep -E '^stat::(number_of_executed_units|new_units_added)' "build-fuzz/$name.log"
 done

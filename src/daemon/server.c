@@ -390,7 +390,7 @@ static void end_sessions(struct server *server)
     bool quiet = await(server, home_is_quiet, most_us / 2 + SECOND_US);
     // the last sessions have ended only now: when their people left is still to be written
     workers_visit(server->workers, flush_activity, NULL);
-    if (!await(server, home_is_quiet, SECOND_US) || !quiet)
+    if (!await(server, home_is_quiet, most_us / 2 + SECOND_US) || !quiet)
         log_event(LOG_ERROR, "stop-not-quiet", NULL);
 }
 

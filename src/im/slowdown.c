@@ -5,9 +5,13 @@
 #include "base/table.h"
 
 #include <pthread.h>
+#include <sodium.h>
 #include <stdlib.h>
 
-enum { COUNTED_MOST = 100000 }; // who is counted longest ago makes room
+enum {
+    COUNTED_MOST = 100000, // who is counted longest ago makes room
+    ACCOUNT_KEY_SIZE = 32, // longer than an address' block: the two are never the same
+};
 
 struct counted {
     struct link link; // in order of the last failure
@@ -108,16 +112,24 @@ static int64_t delay_of(unsigned failures, unsigned free_of_delay,
     return delay_us < settings->slowdown_most_us ? delay_us : settings->slowdown_most_us;
 }
 
+/* An account's name may have two thousand bytes and a stranger may try any number of them: what is
+ * remembered is of one size. */
+static struct str account_key(struct str account, char out[ACCOUNT_KEY_SIZE])
+{
+    crypto_generichash((unsigned char *)out, ACCOUNT_KEY_SIZE, (const unsigned char *)account.at,
+                       account.len, NULL, 0);
+    return str_make(out, ACCOUNT_KEY_SIZE);
+}
+
 int64_t slowdown_failed(struct login_slowdown *slowdown, const struct im_settings *settings,
                         const struct addr *peer, struct str account, int64_t now_us)
 {
-    char block[ADDR_BLOCK_SIZE];
-    struct str address = addr_block(peer, block);
+    char block[ADDR_BLOCK_SIZE], name[ACCOUNT_KEY_SIZE];
+    struct str address = addr_block(peer, block), key = account_key(account, name);
     pthread_mutex_lock(&slowdown->lock);
     unsigned by_address = count(slowdown, address, now_us, settings->failure_memory_us)->failures;
     unsigned by_account =
-        account.len > 0 ? count(slowdown, account, now_us, settings->failure_memory_us)->failures
-                        : 0;
+        account.len > 0 ? count(slowdown, key, now_us, settings->failure_memory_us)->failures : 0;
     pthread_mutex_unlock(&slowdown->lock);
     int64_t a = delay_of(by_address, settings->failures_address, settings);
     int64_t b = delay_of(by_account, settings->failures_account, settings);
@@ -128,10 +140,12 @@ void slowdown_succeeded(struct login_slowdown *slowdown, const struct addr *peer
                         struct str account)
 {
     (void)peer;
+    char name[ACCOUNT_KEY_SIZE];
     if (atomic_load(&slowdown->n) == 0)
         return;
+    struct str key = account_key(account, name);
     pthread_mutex_lock(&slowdown->lock);
-    struct counted *counted = table_get(&slowdown->table, account);
+    struct counted *counted = table_get(&slowdown->table, key);
     if (counted != NULL)
         drop(slowdown, counted);
     pthread_mutex_unlock(&slowdown->lock);

@@ -34,6 +34,7 @@ enum {
     BATCH_MOST = 4096,          // changes in one commit: bounds how long the first one waits
     HOMES_MOST = 32,            // callers told apart within a batch
     RESULTS_DEFAULT = 64 << 20, // bytes
+    BYTES_EACH = 4096,          // in hand for each operation that may be: a message is smaller
 };
 
 static const int64_t PROBE_US = SECOND_US / 2; // between probes of a store that has failed
@@ -53,7 +54,8 @@ struct store {
     const struct backend *backend;
     unsigned queue_most;
     atomic_uint n_in_hand; // any thread
-    atomic_int health;     // enum store_health; any thread reads
+    atomic_size_t bytes_in_hand;
+    atomic_int health; // enum store_health; any thread reads
 
     // ids: any thread
     _Atomic(int64_t) newest_id;
@@ -155,6 +157,7 @@ static void note_why(struct store_request *request, const struct why *why)
 static void complete(struct store_request *request, enum err e, const struct why *why)
 {
     struct store *store = request->store;
+    atomic_fetch_sub_explicit(&store->bytes_in_hand, request->bytes, memory_order_relaxed);
     request->result = e;
     if (e != OK)
         note_why(request, why);
@@ -600,10 +603,17 @@ void store_close(struct store **store_at)
     store_free(store);
 }
 
+static size_t bytes_most(const struct store *store)
+{
+    return (size_t)store->queue_most * BYTES_EACH;
+}
+
 bool store_is_busy(const struct store *store)
 {
     return atomic_load_explicit(&store->n_in_hand, memory_order_relaxed) >=
-           store->queue_most - store->queue_most / 4;
+               store->queue_most - store->queue_most / 4 ||
+           atomic_load_explicit(&store->bytes_in_hand, memory_order_relaxed) >=
+               bytes_most(store) - bytes_most(store) / 4;
 }
 
 void store_stats(const struct store *store, struct store_stats *out)
@@ -641,7 +651,10 @@ static void submit(struct store *store, struct store_request *request,
     arena_init(&request->arena,
                request->results_most > 0 ? request->results_most : RESULTS_DEFAULT);
     unsigned before = atomic_fetch_add_explicit(&store->n_in_hand, 1, memory_order_relaxed);
-    if (before >= store->queue_most) {
+    size_t bytes_before =
+        atomic_fetch_add_explicit(&store->bytes_in_hand, request->bytes, memory_order_relaxed);
+    // one that is larger than all there is room for is taken when it comes alone
+    if (before >= store->queue_most || bytes_before >= bytes_most(store)) {
         count(&store->n_refused, 1);
         struct why why;
         complete(request, why_say(&why, ERR_BUSY, "%u operations wait for the store", before),
@@ -675,7 +688,6 @@ OPERATION(block, OP_BLOCK, true)
 OPERATION(archive_prefs_set, OP_ARCHIVE_PREFS_SET, true)
 OPERATION(document_get, OP_DOCUMENT_GET, false)
 OPERATION(document_list, OP_DOCUMENT_LIST, false)
-OPERATION(document_put, OP_DOCUMENT_PUT, true)
 OPERATION(spool_list, OP_SPOOL_LIST, false)
 OPERATION(spool_clear, OP_SPOOL_CLEAR, true)
 OPERATION(spool_count, OP_SPOOL_COUNT, false)
@@ -696,6 +708,13 @@ OPERATION(event_read, OP_EVENT_READ, false)
 OPERATION(event_trim, OP_EVENT_TRIM, true)
 OPERATION(audit_append, OP_AUDIT_APPEND, true)
 OPERATION(audit_list, OP_AUDIT_LIST, false)
+
+void store_document_put(struct store *store, struct store_document_put *op)
+{
+    static const struct store_call call = {.op = OP_DOCUMENT_PUT, .changes = true};
+    op->request.bytes = op->document.xml.len;
+    submit(store, &op->request, &call);
+}
 
 void store_record_take(struct store *store, struct store_record_get *op)
 {
@@ -733,5 +752,6 @@ void store_append(struct store *store, struct store_append *op)
     must(op->n_lures <= STORE_LURES_MOST);
     op->id = next_id(store, op->wall_us, op->backdate);
     op->folded = false;
+    op->request.bytes = op->stanza.len;
     submit(store, &op->request, &call);
 }

@@ -29,7 +29,8 @@
  *   and complete in that order.
  * - A read sees every change that its caller gave before it.  It may see later
  *   ones too, and reads may overtake each other.
- * - The queue is bounded: beyond it an operation completes with ERR_BUSY.
+ * - The queue is bounded, in operations and in what messages and documents in it hold (4 KiB for
+ *   each operation it has room for): beyond it an operation completes with ERR_BUSY.
  *   Whoever reads from a socket stops reading while store_is_busy().
  * - Disk full: ERR_FULL for the operations concerned; the store keeps serving
  *   reads and recovers by itself as soon as there is room.
@@ -86,6 +87,7 @@ struct store_request {
     struct mail mail;
     const struct store_call *call;
     struct store *store;
+    size_t bytes; // that it brings, where people say how many
     bool finished;
 };
 
