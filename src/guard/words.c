@@ -141,10 +141,22 @@ bool lure_text_warns(const struct lure_list *list, struct str text)
     return false;
 }
 
+/* The dot or colon that the character at `at` is or stands for, before the end of the word. */
+static char joint_at(struct str word, size_t at, size_t *len)
+{
+    uint32_t point = lure_utf8(str_skip(word, at), len);
+    if (at + *len == word.len)
+        return 0;
+    if (point == '.' || point == 0x3002 || point == 0xFF61 || point == 0x2024 || point == 0xFE52 ||
+        point == 0xFF0E)
+        return '.';
+    return point == ':' || point == 0xFF1A ? ':' : 0;
+}
+
 enum err lure_defang(const struct lure_rules *rules, struct arena *arena, struct str text,
                      struct str *out)
 {
-    size_t most = 2 * text.len + 64;
+    size_t most = 3 * text.len + 64;
     if (!arena_fits(arena, most))
         return ERR_LIMIT;
     struct arena scratch;
@@ -167,17 +179,16 @@ enum err lure_defang(const struct lure_rules *rules, struct arena *arena, struct
         lure_scan_text(&list, word);
         bool dead = list.n > 0 || list.overflowed;
         changed |= dead;
-        size_t end = len + 2 * word.len; // brackets only while both of them fit
-        for (size_t k = 0; k < word.len; k++) {
-            bool joint = dead && (word.at[k] == '.' || word.at[k] == ':') && k + 1 < word.len;
-            size_t after = word.len - k - 1;
-            if (joint && len + 3 + after <= end) {
-                copy[len++] = '[';
+        for (size_t k = 0, n; k < word.len; k += n) {
+            char joint = dead ? joint_at(word, k, &n) : 0;
+            if (joint == 0) {
                 copy[len++] = word.at[k];
-                copy[len++] = ']';
-            } else {
-                copy[len++] = dead && word.at[k] == ':' ? ' ' : word.at[k];
+                n = 1;
+                continue;
             }
+            copy[len++] = '[';
+            copy[len++] = joint;
+            copy[len++] = ']';
         }
         arena_reset(&scratch);
     }
