@@ -462,6 +462,8 @@ TEST(warnings_are_told_from_offers)
         {"evil[.]example/x is bad",                              true },
         {"> look at this http://evil.example/x\nwas this you?",  true },
         {"http://evil.example/x ist ein Virus, nicht anklicken", true },
+        {"> hi\nlook at this http://evil.example/x",             false},
+        {"> http://evil.example/x\nhttp://evil.example/x",       false},
         {"no link, do not open",                                 false},
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
@@ -479,6 +481,7 @@ TEST(links_of_a_warning_are_made_dead)
          "don't click http[:]//evil[.]example/x[.]php ok?"                      },
         {"evil.com/x and foo.txt",                    "evil[.]com/x and foo.txt"},
         {"nothing. here",                             "nothing. here"           },
+        {"don't click evil[.]com/x",                  "don't click evil[.]com/x"},
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         struct str dead;
