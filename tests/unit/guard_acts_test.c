@@ -185,7 +185,9 @@ TEST(words_of_warning_hide_no_worm)
     int64_t now =
         burst(guard, t0 + second, "zero@a.example", "look http://evil.example/x", 0, 30, &rejected);
     convict_evil(guard, now, LURE_HOST);
-    check(count_orders(ORDER_RESTRICT, false) == 1);
+    check(send(guard, now, "zero@a.example", "d@a.example", "http://other.example/") ==
+          VERDICT_REJECT);
+    check(word.reason == REASON_RESTRICTED);
     // on a large host links stay alive, and the copy counts like any other
     check(send(guard, now, "c@a.example", "d@a.example",
                "> https://www.youtube.com/watch?v=1\nnice") == VERDICT_DELIVER);
