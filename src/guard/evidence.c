@@ -407,8 +407,8 @@ bool may_convict(const struct guard *guard, const struct cluster *cluster)
 bool member_must_respond(const struct guard *guard, const struct cluster *cluster,
                          const struct member *member)
 {
-    if (member->n_receivers == 0 || member->warned || member->restricted || member->remote ||
-        member->user->is_decoy)
+    // a warning is no shield: who only warned has no receivers
+    if (member->n_receivers == 0 || member->restricted || member->remote || member->user->is_decoy)
         return false;
     double own = member->fan + member->pace + member->silence + member->roster;
     // only where several others stand behind the tree does being part of it count

@@ -176,6 +176,12 @@ static void judge_lure(struct guard *guard, struct user *sender, struct user *re
                        struct guard_word *word)
 {
     bool established = lure_is_established(guard, lure);
+    // Words cost a worm nothing: who warns is believed only while his copy opens nothing.  On
+    // established hosts links stay alive, and honest people's pace convicts nobody there.
+    struct sending heard = *sending;
+    heard.warns = sending->warns && !established;
+    sending = &heard;
+    word->defang |= heard.warns && guard->config.defangs;
     enum lure_width via = LURE_EXACT;
     struct cluster *cluster = cluster_find(guard, lure, established, &via);
     if (cluster != NULL && cluster->n_waiting == 0 &&

@@ -11,7 +11,11 @@
 
 #include <sodium.h>
 
-enum { SCRATCH_MOST = 4 * 1024 * 1024, NAME_MOST = 512 };
+enum {
+    SCRATCH_MOST = 4 * 1024 * 1024,
+    NAME_MOST = 512,
+    URL_READ = URL_MOST - 64, // room for a scheme
+};
 
 const char *lure_width_name(enum lure_width width)
 {
@@ -152,6 +156,14 @@ unsigned lure_name_flags(struct str name)
     return flags;
 }
 
+bool lure_host_ends(struct str link)
+{
+    for (size_t i = 0; i < link.len; i++)
+        if (link.at[i] == '/' || link.at[i] == '\\' || link.at[i] == '?' || link.at[i] == '#')
+            return true;
+    return false;
+}
+
 void lure_put_url(struct lure_list *list, const struct url *url, unsigned flags)
 {
     struct arena scratch;
@@ -208,8 +220,15 @@ void lure_add_url(struct lure_list *list, struct str text, struct str label)
 {
     static const char *const harmless[] = {"cid", "mailto", "tel", "geo", "urn", "sms", "mid"};
     struct arena scratch;
+    if (list->overflowed)
+        return;
     arena_init(&scratch, SCRATCH_MOST);
-    text = str_first(text, text.len < URL_MOST ? text.len : URL_MOST);
+    if (text.len > URL_READ) {
+        text = str_first(text, URL_READ);
+        struct str rest = str_skip(text, str_find(text, STR("//")));
+        if (!lure_host_ends(str_skip(rest, rest.len < 2 ? rest.len : 2)))
+            list->overflowed = true;
+    }
     struct url url;
     unsigned flags = 0;
     enum err e = url_parse(list->rules, &scratch, text, &url);

@@ -154,8 +154,8 @@ uint64_t lure_text_shape(const struct lure_list *list, struct str text,
 bool lure_text_warns(const struct lure_list *list, struct str text);
 
 /* The text with every link in it made dead ("http[:]//evil[.]example/x"), for warnings that quote a
- * convicted lure; text itself when there is none.  Lives in arena, which must have room for twice
- * the text: ERR_LIMIT. */
+ * convicted lure; text itself when there is none.  Lives in arena, which must have room for three
+ * times the text: ERR_LIMIT. */
 enum err lure_defang(const struct lure_rules *rules, struct arena *arena, struct str text,
                      struct str *out) MUST_CHECK;
 

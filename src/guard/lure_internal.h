@@ -63,6 +63,10 @@ uint32_t lure_utf8(struct str text, size_t *len);
  */
 bool lure_is_invisible(uint32_t point);
 
+/* Whether the host of a link that was cut off, from behind "//", ends before the cut: no host is as
+ * long as what is read. */
+bool lure_host_ends(struct str link);
+
 /* Puts a parsed link into the list, unless it is there. */
 void lure_put_url(struct lure_list *list, const struct url *url, unsigned flags);
 

@@ -9,8 +9,13 @@
 #include "guard/lure_internal.h"
 
 #include <stdio.h>
+#include <unicode/uchar.h>
 
-enum { SCRATCH_MOST = 4 * 1024 * 1024, FAILURES_MOST = 256 };
+enum {
+    SCRATCH_MOST = 4 * 1024 * 1024,
+    FAILURES_MOST = 256,
+    LINK_MOST = URL_MOST - 64, // what is longer is read up to here; room for a scheme
+};
 
 /* In folded text a defanged dot or colon stands as one of these; XML text cannot hold them. */
 enum { DEAD_DOT = 1, DEAD_COLON = 2 };
@@ -27,10 +32,11 @@ static bytes16 hints16(bytes16 a, bytes16 b, bytes16 c)
          (bytes16)(b >= 0x80) | ((bytes16)(b_folded >= 'a') & (bytes16)(b_folded <= 'z')));
     bytes16 word =
         (bytes16)((a | 32) == 'd') & (bytes16)(b_folded == 'o') & (bytes16)((c | 32) == 't');
-    // U+3002, U+2024; U+FF0E, U+FF1A; U+FF61: dots and a colon of other scripts
+    // U+3002, U+2024; U+FF0E, U+FF1A; U+FF61; U+FE52: dots and a colon of other scripts
     bytes16 wide = ((bytes16)(a == 0x80) & ((bytes16)(b == 0x82) | (bytes16)(b == 0xA4))) |
                    ((bytes16)(a == 0xBC) & ((bytes16)(b == 0x8E) | (bytes16)(b == 0x9A))) |
-                   ((bytes16)(a == 0xBD) & (bytes16)(b == 0xA1));
+                   ((bytes16)(a == 0xBD) & (bytes16)(b == 0xA1)) |
+                   ((bytes16)(a == 0xB9) & (bytes16)(b == 0x92));
     return dot | colon | word | wide;
 }
 
@@ -92,7 +98,7 @@ static struct str fold_unicode(struct arena *scratch, struct str text, unsigned 
                 *flags |= LURE_HIDDEN;
         } else if (point >= 0xFF01 && point <= 0xFF5E) {
             out[len++] = (char)(point - 0xFF01 + '!');
-        } else if (point == 0x3002 || point == 0xFF61 || point == 0x2024) {
+        } else if (point == 0x3002 || point == 0xFF61 || point == 0x2024 || point == 0xFE52) {
             out[len++] = '.';
         } else if (point == 0xA0 || point == 0x3000 || point == 0x202F ||
                    (point >= 0x2000 && point <= 0x200A) || point == 0x2028 || point == 0x2029) {
@@ -208,11 +214,37 @@ struct scan {
     unsigned n_failed;     // what began like a link and was none
 };
 
-/* What a host or scheme may be made of. */
-static bool is_run(char c)
+enum part { PART_NONE, PART_NAME, PART_PICTURE };
+
+/* Whether a host or scheme may be made of the character at `at`; len: its bytes.  Quotation marks,
+ * arrows and blanks of other scripts part words like their ASCII kin.  Pictures may be of a name,
+ * but clients also take them for its end. */
+static enum part part_at(struct str chunk, size_t at, size_t *len)
 {
-    return ascii_is_alnum(c) || c == '.' || c == '-' || c == '_' || c == '+' || c == '*' ||
-           c == DEAD_DOT || (unsigned char)c >= 0x80;
+    char c = chunk.at[at];
+    *len = 1;
+    if ((unsigned char)c < 0x80)
+        return ascii_is_alnum(c) || c == '.' || c == '-' || c == '_' || c == '+' || c == '*' ||
+                       c == DEAD_DOT
+                   ? PART_NAME
+                   : PART_NONE;
+    UChar32 point = (UChar32)lure_utf8(str_skip(chunk, at), len);
+    uint32_t type = U_GET_GC_MASK(point);
+    if ((type & (U_GC_L_MASK | U_GC_M_MASK | U_GC_N_MASK)) != 0)
+        return PART_NAME;
+    return (type & U_GC_SO_MASK) != 0 ? PART_PICTURE : PART_NONE;
+}
+
+static size_t run_end(struct str chunk, size_t at, bool with_pictures)
+{
+    size_t len;
+    while (at < chunk.len) {
+        enum part part = part_at(chunk, at, &len);
+        if (part == PART_NONE || (part == PART_PICTURE && !with_pictures))
+            break;
+        at += len;
+    }
+    return at;
 }
 
 static bool is_end(char c)
@@ -242,7 +274,7 @@ static size_t count_char(struct str text, char c)
 static size_t link_end(struct str chunk, size_t start)
 {
     size_t end = start;
-    while (end < chunk.len && end - start < URL_MOST && !is_end(chunk.at[end]) &&
+    while (end < chunk.len && end - start < LINK_MOST && !is_end(chunk.at[end]) &&
            !begins_another(chunk, end))
         end++;
     struct str link = str_make(chunk.at + start, end - start);
@@ -334,8 +366,12 @@ static bool put(struct scan *scan, const char *prefix, struct str rest, unsigned
     memcpy(text, prefix, n);
     memcpy(text + n, live.at, live.len);
     struct url url;
-    if (url_parse(scan->list->rules, scan->scratch, str_make(text, n + live.len), &url) != OK)
+    if (url_parse(scan->list->rules, scan->scratch, str_make(text, n + live.len), &url) != OK) {
+        // each failure may have read far ahead: a text full of them would cost its square
+        if (++scan->n_failed > FAILURES_MOST)
+            scan->list->overflowed = true;
         return false;
+    }
     lure_put_url(scan->list, &url, flags | scan->flags);
     return true;
 }
@@ -364,28 +400,36 @@ static size_t try_scheme(struct scan *scan, struct str chunk, struct str run, si
     size_t end = link_end(chunk, after);
     if (end <= after + slashes)
         return 0;
+    if (chunk.len - after > LINK_MOST &&
+        !lure_host_ends(str_make(chunk.at + after + slashes, LINK_MOST - slashes)))
+        scan->list->overflowed = true; // "http://", pages of somebody's name, "@evil.example"
     unsigned flags = defanged || chunk.at[colon] == DEAD_COLON ? LURE_DEFANGED : 0;
-    if (!put(scan, prefix, str_make(chunk.at + after, end - after), flags)) {
-        // each failure may have read far ahead: a text full of them would cost its square
-        if (++scan->n_failed > FAILURES_MOST)
-            scan->list->overflowed = true;
-        return 0;
-    }
-    return end;
+    return put(scan, prefix, str_make(chunk.at + after, end - after), flags) ? end : 0;
 }
 
-/* Two-letter and other suffixes that more often end a file's name or join two sentences. */
-static bool is_doubtful_suffix(struct str label)
+/* Suffixes that more often end a file's name. */
+static bool ends_file(struct str label)
 {
-    static const char *const doubtful[] = {
-        "sh",  "py",  "pl",  "rs",  "so",   "md",   "zip",  "mov", "cc",  "ps",  "ai", "pm",
-        "mk",  "la",  "in",  "st",  "am",   "do",   "is",   "it",  "no",  "my",  "at", "to",
-        "be",  "as",  "me",  "us",  "app",  "now",  "java", "bz",  "tt",  "im",  "id", "by",
-        "gdn", "cab", "bin", "dev", "how",  "so",   "one",  "vi",  "as",  "ac",  "lt", "gz",
-        "tm",  "ms",  "sc",  "ml",  "page", "data", "link", "map", "inc", "day",
+    static const char *const endings[] = {
+        "sh", "py", "rs", "so", "md", "zip", "mov", "mk", "java", "gz", "cab", "bin", "data", "map",
     };
-    for (size_t i = 0; i < COUNT_OF(doubtful); i++)
-        if (str_eq_nocase(label, str_of(doubtful[i])))
+    for (size_t i = 0; i < COUNT_OF(endings); i++)
+        if (str_eq_nocase(label, str_of(endings[i])))
+            return true;
+    return false;
+}
+
+/* Suffixes that are also a word's beginning: "done.It works". */
+static bool begins_sentence(struct str label)
+{
+    static const char *const words[] = {
+        "am",  "as",  "at",  "be",  "by",  "do",  "go",  "he",  "hi",  "id",
+        "if",  "im",  "in",  "is",  "it",  "la",  "me",  "my",  "no",  "of",
+        "on",  "or",  "so",  "to",  "us",  "we",  "he",  "you", "how", "now",
+        "one", "day", "all", "new", "men", "kim", "moe", "ice", "dog", "yes",
+    };
+    for (size_t i = 0; i < COUNT_OF(words); i++)
+        if (str_eq_nocase(label, str_of(words[i])))
             return true;
     return false;
 }
@@ -403,11 +447,7 @@ static size_t try_bare(struct scan *scan, struct str chunk, size_t from, size_t 
     bool digits = true, wide = false;
     for (size_t i = 0; i < run.len; i++) {
         char c = run.at[i];
-        if (c == '*' || c == '+')
-            return 0;
         if (c == '.' || c == DEAD_DOT) {
-            if (i > 0 && (run.at[i - 1] == '.' || run.at[i - 1] == DEAD_DOT))
-                return 0;
             dots++;
             last = i + 1;
         } else {
@@ -434,10 +474,10 @@ static size_t try_bare(struct scan *scan, struct str chunk, size_t from, size_t 
         // of a suffix that is none nothing more need be read
         if (!url_has_suffix(scan->list->rules, lure_lower(scan->scratch, label)))
             return 0;
-        bool joined = label.len <= 3 && label.at[0] >= 'A' && label.at[0] <= 'Z' &&
-                      label.at[1] >= 'a'; // "done.It works"
+        bool joined = label.at[0] >= 'A' && label.at[0] <= 'Z' && label.at[1] >= 'a' &&
+                      begins_sentence(label);
         // "test.py:12" is a line of a program
-        if (!path && !www && ((joined && !port) || is_doubtful_suffix(label)))
+        if (!path && !www && ((joined && !port) || ends_file(label)))
             return 0;
     } else {
         struct str host = lure_lower(scan->scratch, undead(scan->scratch, run));
@@ -454,27 +494,54 @@ static size_t try_bare(struct scan *scan, struct str chunk, size_t from, size_t 
     return end;
 }
 
+static bool is_dot(char c)
+{
+    return c == '.' || c == DEAD_DOT;
+}
+
+/* "*evil.example*", "look..evil.example": hosts without a scheme in a run; the last one's end. */
+static size_t try_pieces(struct scan *scan, struct str chunk, size_t from, size_t to)
+{
+    size_t end = 0;
+    while (from < to) {
+        size_t at = from;
+        while (at < to && chunk.at[at] != '*' && chunk.at[at] != '+' &&
+               !(is_dot(chunk.at[at]) && at + 1 < to && is_dot(chunk.at[at + 1])))
+            at++;
+        if (at > from)
+            end = try_bare(scan, chunk, from, at);
+        from = at + 1;
+    }
+    return end;
+}
+
 static void scan_chunk(struct scan *scan, struct str chunk)
 {
-    size_t i = 0;
+    size_t i = 0, len, looked = 0;
     while (i < chunk.len && !scan->list->overflowed) {
-        if (!is_run(chunk.at[i])) {
-            i++;
+        enum part part = part_at(chunk, i, &len);
+        if (part == PART_NONE) {
+            i += len;
             continue;
         }
-        size_t to = i;
-        while (to < chunk.len && is_run(chunk.at[to]))
-            to++;
+        size_t to = run_end(chunk, i, false);
+        if (i >= looked && (part == PART_PICTURE || to < chunk.len)) { // with pictures, once
+            looked = run_end(chunk, i, true);
+            if (looked > to)
+                try_bare(scan, chunk, i, looked);
+        }
+        if (part == PART_PICTURE) {
+            i += len;
+            continue;
+        }
         char next = to < chunk.len ? chunk.at[to] : 0;
         size_t end = 0;
         if (next == ':' || next == DEAD_COLON)
             end = try_scheme(scan, chunk, str_make(chunk.at + i, to - i), to);
-        if (end == 0 && next == '@') { // an address of a person, not a link
-            to++;
-            while (to < chunk.len && is_run(chunk.at[to]))
-                to++;
+        if (end == 0 && next == '@' && !word_at(chunk, to + 1, "www.")) {
+            to = run_end(chunk, to + 1, false); // an address of a person, not a link
         } else if (end == 0) {
-            end = try_bare(scan, chunk, i, to);
+            end = try_pieces(scan, chunk, i, to);
         }
         arena_reset(scan->scratch);
         i = end > to ? end : to;

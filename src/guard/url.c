@@ -19,12 +19,14 @@ enum { HOST_MOST = 253 };
 static const struct special {
     struct str scheme, port;
 } specials[] = {
-    {{"http", 4},  {"80", 2} },
-    {{"https", 5}, {"443", 3}},
-    {{"ftp", 3},   {"21", 2} },
-    {{"ws", 2},    {"80", 2} },
-    {{"wss", 3},   {"443", 3}},
-    {{"file", 4},  {"", 0}   },
+    {{"http", 4},   {"80", 2} },
+    {{"https", 5},  {"443", 3}},
+    {{"ftp", 3},    {"21", 2} },
+    {{"ws", 2},     {"80", 2} },
+    {{"wss", 3},    {"443", 3}},
+    {{"file", 4},   {"", 0}   },
+ // XEP-0454: clients fetch it by https
+    {{"aesgcm", 6}, {"443", 3}},
 };
 
 static const struct special *find_special(struct str scheme)

@@ -65,6 +65,40 @@ uint64_t lure_text_shape(const struct lure_list *list, struct str text,
     return shape != 0 ? shape : 1;
 }
 
+static bool is_quoted(struct str line)
+{
+    while (line.len > 0 && is_blank((unsigned char)line.at[0]))
+        line = str_skip(line, 1);
+    return str_starts(line, STR(">")) || str_starts(line, STR("\xC2\xBB"));
+}
+
+static bool has_link(const struct lure_list *list, const struct lure *lure)
+{
+    for (size_t i = 0; i < list->n; i++)
+        if (list->lures[i].kind == LURE_LINK && str_eq(list->lures[i].url, lure->url))
+            return true;
+    return false;
+}
+
+/* Whether every lure stands in lines that quote, and none in the others or outside the text. */
+static bool is_quotation(const struct lure_list *list, struct str text)
+{
+    struct arena scratch;
+    arena_init(&scratch, 64 * 1024 * 1024);
+    struct lure_list quoted, own;
+    lure_list_init(&quoted, list->rules, &scratch);
+    lure_list_init(&own, list->rules, &scratch);
+    while (text.at != NULL && own.n == 0) {
+        struct str line = str_cut(&text, '\n');
+        lure_scan_text(is_quoted(line) ? &quoted : &own, line);
+    }
+    bool all = own.n == 0 && !own.overflowed && !quoted.overflowed;
+    for (size_t i = 0; i < list->n && all; i++)
+        all = list->lures[i].kind == LURE_LINK && has_link(&quoted, &list->lures[i]);
+    arena_done(&scratch);
+    return all;
+}
+
 bool lure_text_warns(const struct lure_list *list, struct str text)
 {
     static const char *const warnings[] = {
@@ -129,7 +163,7 @@ bool lure_text_warns(const struct lure_list *list, struct str text)
     if (dead == list->n)
         return true;
     struct str trimmed = str_trim(text);
-    if (str_starts(trimmed, STR("> ")) || str_starts(trimmed, STR("\xC2\xBB")))
+    if (is_quotation(list, trimmed))
         return true;
     char folded[TEXT_MOST];
     size_t len = trimmed.len < TEXT_MOST ? trimmed.len : TEXT_MOST;
@@ -141,10 +175,22 @@ bool lure_text_warns(const struct lure_list *list, struct str text)
     return false;
 }
 
+/* The dot or colon that the character at `at` is or stands for, before the end of the word. */
+static char joint_at(struct str word, size_t at, size_t *len)
+{
+    uint32_t point = lure_utf8(str_skip(word, at), len);
+    if (at + *len == word.len)
+        return 0;
+    if (point == '.' || point == 0x3002 || point == 0xFF61 || point == 0x2024 || point == 0xFE52 ||
+        point == 0xFF0E)
+        return '.';
+    return point == ':' || point == 0xFF1A ? ':' : 0;
+}
+
 enum err lure_defang(const struct lure_rules *rules, struct arena *arena, struct str text,
                      struct str *out)
 {
-    size_t most = 2 * text.len + 64;
+    size_t most = 3 * text.len + 64;
     if (!arena_fits(arena, most))
         return ERR_LIMIT;
     struct arena scratch;
@@ -167,17 +213,16 @@ enum err lure_defang(const struct lure_rules *rules, struct arena *arena, struct
         lure_scan_text(&list, word);
         bool dead = list.n > 0 || list.overflowed;
         changed |= dead;
-        size_t end = len + 2 * word.len; // brackets only while both of them fit
-        for (size_t k = 0; k < word.len; k++) {
-            bool joint = dead && (word.at[k] == '.' || word.at[k] == ':') && k + 1 < word.len;
-            size_t after = word.len - k - 1;
-            if (joint && len + 3 + after <= end) {
-                copy[len++] = '[';
+        for (size_t k = 0, n; k < word.len; k += n) {
+            char joint = dead ? joint_at(word, k, &n) : 0;
+            if (joint == 0 || (k > 0 && word.at[k - 1] == '[')) { // or dead already
                 copy[len++] = word.at[k];
-                copy[len++] = ']';
-            } else {
-                copy[len++] = dead && word.at[k] == ':' ? ' ' : word.at[k];
+                n = 1;
+                continue;
             }
+            copy[len++] = '[';
+            copy[len++] = joint;
+            copy[len++] = ']';
         }
         arena_reset(&scratch);
     }

@@ -173,6 +173,28 @@ TEST(a_warning_that_nobody_can_make_dead_does_not_pass)
     guard_free(&guard);
 }
 
+TEST(words_of_warning_hide_no_worm)
+{
+    struct guard *guard = new_guard();
+    const char *words = "> http://evil.example/x\nis this you?";
+    // before any conviction: what is not counted opens nothing either
+    check(send(guard, t0, "zero@a.example", "b@a.example", words) == VERDICT_DELIVER);
+    check(word.defang);
+    // and is no shield for what follows
+    unsigned rejected = 0;
+    int64_t now =
+        burst(guard, t0 + second, "zero@a.example", "look http://evil.example/x", 0, 30, &rejected);
+    convict_evil(guard, now, LURE_HOST);
+    check(send(guard, now, "zero@a.example", "d@a.example", "http://other.example/") ==
+          VERDICT_REJECT);
+    check(word.reason == REASON_RESTRICTED);
+    // on a large host links stay alive, and the copy counts like any other
+    check(send(guard, now, "c@a.example", "d@a.example",
+               "> https://www.youtube.com/watch?v=1\nnice") == VERDICT_DELIVER);
+    check(!word.defang);
+    guard_free(&guard);
+}
+
 TEST(a_conviction_expires_by_itself)
 {
     struct guard *guard = new_guard();

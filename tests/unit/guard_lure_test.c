@@ -94,6 +94,34 @@ TEST(links_are_found_in_running_text)
         {"http[:]//evil.example/",                                       "http://evil.example/"               },
         {"http[://]evil.example/",                                       "http://evil.example/"               },
         {"go to example dot com please",                                 "http://example.com/"                },
+ // what clients take for the end of a name
+        {"*evil.com/x*",                                                 "http://evil.com/x"                  },
+        {"*www.evil.com*",                                               "http://www.evil.com/"               },
+        {"see+evil.com/x",                                               "http://evil.com/x"                  },
+        {"look...evil.com/x",                                            "http://evil.com/x"                  },
+        {"look..evil.com",                                               "http://evil.com/"                   },
+        {"look\xE2\x80\xA6"
+         "evil.com/x",                                          "http://evil.com/x"                  },
+        {"\xE2\x80\x9C"
+         "evil.com\xE2\x80\x9D",                                "http://evil.com/"                   },
+        {"\xC2\xAB"
+         "evil.com\xC2\xBB",                                    "http://evil.com/"                   },
+        {"\xE2\x86\x92"
+         "evil.com/x",                                          "http://evil.com/x"                  },
+        {"a\xC2\x85"
+         "evil.com/x",                                          "http://evil.com/x"                  },
+        {"a\xE2\x81\x9F"
+         "evil.com/x",                                          "http://evil.com/x"                  },
+        {"x@www.evil.com/x",                                             "http://www.evil.com/x"              },
+        {"evil.Com",                                                     "http://evil.com/"                   },
+        {"evil.me",                                                      "http://evil.me/"                    },
+        {"evil.pl",                                                      "http://evil.pl/"                    },
+        {"evil.link",                                                    "http://evil.link/"                  },
+        {"evil.it and more",                                             "http://evil.it/"                    },
+        {"http://evil\xEF\xB9\x92"
+         "com/x",                                               "http://evil.com/x"                  },
+        {"aesgcm://evil\xE3\x80\x82"
+         "com/x",                                               "aesgcm://evil.com/x"                },
  // other things that open
         {"javascript:alert(1)",                                          "javascript:alert(1)"                },
         {"smb://server/share",                                           "smb://server/share"                 },
@@ -130,6 +158,89 @@ TEST(links_are_found_in_running_text)
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++)
         check_str(found(rows[i].text), str_of(rows[i].wanted));
+}
+
+TEST(a_picture_in_a_name_is_read_both_ways)
+{
+    struct lure_list list = scan("\xF0\x9F\x98\x80"
+                                 "evil.com/x");
+    bool plain = false, with_picture = false;
+    for (size_t i = 0; i < list.n; i++) {
+        plain |= str_eq(list.lures[i].host, STR("evil.com"));
+        with_picture |= str_starts(list.lures[i].host, STR("xn--"));
+    }
+    check(plain && with_picture);
+}
+
+static struct str repeat(const char *before, size_t n, const char *after)
+{
+    char *middle = arena_alloc(test_arena(), n + 1);
+    memset(middle, 'a', n);
+    middle[n] = 0;
+    return arena_printf(test_arena(), "%s%s%s", before, middle, after);
+}
+
+TEST(a_link_too_long_to_be_read_hides_nothing)
+{
+    struct lure_list list = scan(repeat("http://evil.com/x?", 100000, "").at);
+    check(list.n == 1 && str_eq(list.lures[0].host, STR("evil.com")));
+    // a host that does not end is refused
+    list = scan(repeat("http://", 5000, "@evil.com/x").at);
+    check(list.overflowed);
+    lure_list_init(&list, rules(), test_arena());
+    lure_add_url(&list, repeat("http://", 5000, "@evil.com/x"), STR_EMPTY);
+    check(list.overflowed);
+    lure_list_init(&list, rules(), test_arena());
+    lure_add_url(&list, repeat("http://evil.com/", 100000, ""), STR_EMPTY);
+    check(list.n == 1 && !list.overflowed);
+}
+
+TEST(a_text_full_of_what_is_almost_a_link_is_refused)
+{
+    static const char *const almost[] = {"xn--.com/", "xx://[ ", "http://[/ "};
+    for (size_t i = 0; i < COUNT_OF(almost); i++) {
+        struct buf text;
+        buf_init(&text, 1 << 20);
+        for (int n = 0; n < 10000; n++)
+            buf_add(&text, str_of(almost[i]));
+        struct lure_list list;
+        lure_list_init(&list, rules(), test_arena());
+        lure_scan_text(&list, buf_str(&text));
+        check(list.overflowed); // and not read to its end, which would cost its square
+        buf_done(&text);
+    }
+}
+
+TEST(what_was_made_dead_has_nothing_to_open)
+{
+    static const char *const texts[] = {
+        "http://evil.com/x",
+        "evil.com",
+        "*evil.com/x*",
+        "http://a.b.c.d.e.f.g.h.evil.com:80/x.y.z?a:b",
+        "................................evil.com/x",
+        "::::::::::::::::::::http://evil.com/x",
+        "evil\xE3\x80\x82"
+        "com/x",
+        "evil\xEF\xBC\x8E"
+        "com/x",
+        "evil\xEF\xBD\xA1"
+        "com/x",
+        "http\xEF\xBC\x9A//evil\xE3\x80\x82"
+        "com",
+        "evil\xE2\x80\x8B.com/x",
+        "192.0.2.1/x",
+        "see http://evil.com/x and www.evil.com, or b\xC3\xBC"
+        "cher.com/x",
+    };
+    for (size_t i = 0; i < COUNT_OF(texts); i++) {
+        struct str dead;
+        check(lure_defang(rules(), test_arena(), str_of(texts[i]), &dead) == OK);
+        struct lure_list list = scan(arena_printf(test_arena(), "%.*s", STR_ARGS(dead)).at);
+        for (size_t k = 0; k < list.n; k++)
+            if ((list.lures[k].flags & LURE_DEFANGED) == 0)
+                check_str(dead, STR("nothing to open"));
+    }
 }
 
 TEST(a_hint_is_seen_at_every_place_of_a_text)
@@ -351,6 +462,8 @@ TEST(warnings_are_told_from_offers)
         {"evil[.]example/x is bad",                              true },
         {"> look at this http://evil.example/x\nwas this you?",  true },
         {"http://evil.example/x ist ein Virus, nicht anklicken", true },
+        {"> hi\nlook at this http://evil.example/x",             false},
+        {"> http://evil.example/x\nhttp://evil.example/x",       false},
         {"no link, do not open",                                 false},
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
@@ -368,6 +481,7 @@ TEST(links_of_a_warning_are_made_dead)
          "don't click http[:]//evil[.]example/x[.]php ok?"                      },
         {"evil.com/x and foo.txt",                    "evil[.]com/x and foo.txt"},
         {"nothing. here",                             "nothing. here"           },
+        {"don't click evil[.]com/x",                  "don't click evil[.]com/x"},
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         struct str dead;
