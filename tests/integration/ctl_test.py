@@ -551,6 +551,54 @@ def test_an_import_that_is_broken_off_harms_nobody(server):
     assert result["made"] + result["existing"] == 3000
 
 
+def with_messages(domain, names, n, stamp="2020-01-02T03:04:05Z"):
+    """An XEP-0227 document: n messages of one stamp wait for each; their bodies count."""
+    inside = {name: "<offline-messages>" + "".join(
+        f"<message xmlns='jabber:client' from='old@friend.example/x' type='chat' id='{name}-{i}'>"
+        f"<body>{i}</body><delay xmlns='urn:xmpp:delay' from='{domain}' stamp='{stamp}'/></message>"
+        for i in range(n)) + "</offline-messages>" for name in names}
+    return servers.portable_accounts(domain, names, inside)
+
+
+def waiting(document):
+    """Ids of the messages that wait, of each account, in their order."""
+    from xml.etree import ElementTree
+    ns = "{urn:xmpp:pie:0}"
+    return {user.get("name"): [m.get("id") for m in user.iter("{jabber:client}message")]
+            for user in ElementTree.fromstring(document).iter(ns + "user")}
+
+
+def test_what_was_sent_to_everybody_at_once_is_imported_in_its_order(own_server):
+    one = own_server()
+    names = [f"crowd{i}" for i in range(1200)]
+    result = json.loads(one.ctl("--json", "--quiet", "import", "-",
+                                input=with_messages(one.domain, names, 5)))
+    assert (result["made"], result["messages"]) == (1200, 6000)
+    assert waiting(one.ctl("--quiet", "export")) == {
+        name: [f"{name}-{i}" for i in range(5)] for name in names}
+
+
+def test_an_account_that_an_import_made_has_all_that_was_in_the_file(own_server):
+    one = own_server()
+    names = [f"whole{i}" for i in range(1500)]
+    text = with_messages(one.domain, names, 3)
+    broken = subprocess.Popen([program("firedoorctl"), "--socket", one.socket_path, "--quiet",
+                               "import", "-"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL)
+    broken.stdin.write(text[:len(text) // 2].encode())
+    broken.stdin.flush()
+    wait_until(lambda: one.ctl_json("user", "list", "--limit", "1")["total"] > 0)
+    one.kill()  # in the middle
+    broken.kill()
+    broken.wait()
+    broken.stdin.close()
+    one.start()
+    result = json.loads(one.ctl("--json", "--quiet", "import", "-", input=text))
+    assert result["existing"] > 0 and result["made"] + result["existing"] == 1500
+    assert waiting(one.ctl("--quiet", "export")) == {
+        name: [f"{name}-{i}" for i in range(3)] for name in names}
+
+
 # the socket itself
 
 def test_nonsense_on_the_control_socket_is_answered_or_ends(server):
