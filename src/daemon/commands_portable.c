@@ -402,7 +402,7 @@ static void run_import(struct command_call *call)
 
 /* ---- export ---- */
 
-enum { PAGE = 100, WAITING_MOST = 1 << 20 };
+enum { PAGE = 100, MESSAGES_PAGE = 20, WAITING_MOST = 1 << 20 };
 
 struct export
 {
@@ -418,7 +418,8 @@ struct export
     struct str domain;  // of the open <host/>
     struct arena names; // of the last account of a page
     uint64_t n_users;
-    bool waiting; // for the reader
+    void (*then)(struct export *
+                 export); // what goes on when the reader has caught up; NULL: nothing
 };
 
 static void export_page(struct export *export);
@@ -457,7 +458,7 @@ static bool export_call(struct export *export, struct store_request *request,
 }
 
 // Hands over what is written; goes on now, or when the reader has caught up.
-static void export_flush(struct export *export)
+static void export_flush(struct export *export, void (*then)(struct export *export))
 {
     struct command_call *call = export->call;
     if (export->out.overflowed) {
@@ -468,18 +469,17 @@ static void export_flush(struct export *export)
         call->face->data(call, buf_str(&export->out));
     buf_clear(&export->out);
     if (!call->cancelled && call->face->waiting(call) > WAITING_MOST)
-        export->waiting = true;
+        export->then = then;
     else
-        export_user(export);
+        then(export);
 }
 
 static void on_drained(struct command_call *call)
 {
     struct export *export = call->state;
-    if (!export->waiting)
-        return;
-    export->waiting = false;
-    export_user(export);
+    void (*then)(struct export *) = TAKE(export->then);
+    if (then != NULL)
+        then(export);
 }
 
 static void on_export_cancelled(struct command_call *call)
@@ -495,8 +495,10 @@ static void next_user(struct export *export)
     if (export->n_users % 1000 == 0)
         command_progress(export->call,
                          json_pack("{s:I}", "accounts", (json_int_t) export->n_users));
-    export_flush(export);
+    export_flush(export, export_user);
 }
+
+static void spool_more(struct export *export);
 
 static void spool_read(struct store_request *request)
 {
@@ -515,13 +517,20 @@ static void spool_read(struct store_request *request)
         export->spool.after_id = export->spool.messages[export->spool.n - 1].id;
     bool any = export->spool.after_id != 0 || export->spool.n > 0;
     store_release(request);
-    if (more && export_call(export, request, spool_read)) {
-        store_spool_list(export->daemon->store, &export->spool);
-    } else if (!more) {
+    if (more) {
+        export_flush(export, spool_more);
+    } else {
         if (any)
             portable_end_offline(&export->out);
         next_user(export);
     }
+}
+
+// The next messages of an account: a few at a time, for each may be large.
+static void spool_more(struct export *export)
+{
+    if (export_call(export, &export->spool.request, spool_read))
+        store_spool_list(export->daemon->store, &export->spool);
 }
 
 static void documents_read(struct store_request *request)
@@ -551,9 +560,8 @@ static void documents_read(struct store_request *request)
     store_release(request);
     memset(&export->spool, 0, sizeof export->spool);
     export->spool.account = export->documents.account;
-    export->spool.most = PAGE;
-    if (export_call(export, &export->spool.request, spool_read))
-        store_spool_list(export->daemon->store, &export->spool);
+    export->spool.most = MESSAGES_PAGE;
+    spool_more(export);
 }
 
 static void account_loaded(struct store_request *request)
@@ -601,7 +609,11 @@ static void account_found(struct store_request *request)
 static void export_user(struct export *export)
 {
     if (export->at == export->list.n) {
-        if (export->list.n < PAGE)
+        struct str domain = argument_text(export->call, "domain");
+        if (export->list.n < PAGE && export->n_users == 0 && domain.len > 0 &&
+            config_find_domain(export->daemon->config, domain) == NULL)
+            export_end(export, ERR_MISSING, "the domain is not served here, and has no accounts");
+        else if (export->list.n < PAGE)
             export_end(export, OK, NULL);
         else
             export_page(export);

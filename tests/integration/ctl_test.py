@@ -599,6 +599,19 @@ def test_an_account_that_an_import_made_has_all_that_was_in_the_file(own_server)
         name: [f"{name}-{i}" for i in range(3)] for name in names}
 
 
+def test_an_account_of_many_large_messages_is_exported(own_server):
+    one = own_server()
+    body = "x" * 150000
+    inside = "<offline-messages>" + "".join(
+        "<message xmlns='jabber:client' from='old@friend.example/x' type='chat' id='m%d'>"
+        "<body>%s</body></message>" % (i, body) for i in range(200)) + "</offline-messages>"
+    one.ctl("--quiet", "import", "-",
+            input=servers.portable_accounts(one.domain, ["large"], {"large": inside}))
+    text = one.ctl("--quiet", "export", one.domain)
+    assert waiting(text) == {"large": [f"m{i}" for i in range(200)]}
+    assert status_of(one, "export", "elsewhere.example") == MISSING
+
+
 # the socket itself
 
 def test_nonsense_on_the_control_socket_is_answered_or_ends(server):
@@ -640,6 +653,72 @@ def test_strangers_are_refused_by_the_kernels_word(own_server):
                          capture_output=True, text=True)
     assert got.returncode == UNREACHABLE
     assert "control-refused" in one.log()
+
+
+# what it says of itself
+
+def test_the_log_is_json_and_holds_neither_passwords_nor_bodies(own_server):
+    one = own_server({"log.level": "debug", "log.json": "true"})
+    words = ["s3cret-of-juliet", "wr0ng-secret", "body-of-a-message", "status-of-a-presence",
+             "subject-of-one", "secret-path", "value-of-a-query", "archived-word"]
+    one.ctl("user", "add", f"juliet@{one.domain}", "--password-stdin", input=words[0] + "\n")
+    one.ctl("user", "add", f"romeo@{one.domain}", "--password-stdin", "--reason",
+            "a \"quoted\" \\ reason\nwith two lines, \u202e and \u00e4" + "\\\"" * 300,
+            input=words[0] + "\n")
+    with pytest.raises(Exception):
+        one.connect("juliet", password=words[1], mechanism="PLAIN")
+    juliet = one.connect("juliet", password=words[0], mechanism="PLAIN",
+                         resource='a "hostile" \\ r\u00e9source ' + "\\\"" * 300)
+    romeo = one.connect("romeo", password=words[0])
+    romeo.send("<presence><status>status-of-a-presence</status></presence>")
+    juliet.send(f"<message to='romeo@{one.domain}' type='chat' id='m'><subject>subject-of-one"
+                "</subject><body>body-of-a-message https://lure.example/secret-path?q=value-of-a-query"
+                "</body></message>")
+    while romeo.read().get("id") != "m":
+        pass
+    juliet.send("<iq type='set' id='p'><query xmlns='jabber:iq:private'><x xmlns='y'>archived-word"
+                "</x></query></iq><broken")
+    juliet.close()
+    romeo.close()
+    one.stop()
+    lines = one.log().splitlines()
+    events = {json.loads(line)["event"] for line in lines}
+    assert {"login", "login-failed", "command", "started", "stopped"} <= events
+    for word in words:
+        assert word not in one.log(), word
+
+
+def test_metrics_are_prometheus_text_on_loopback_only(server):
+    import http.client
+    import urllib.request
+    url = f"http://127.0.0.1:{server.metrics_port}/metrics"
+    with urllib.request.urlopen(url) as answer:
+        assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+        lines = answer.read().decode().splitlines()
+    with open(os.path.join(servers.ROOT, "docs", "operators-guide.md"), encoding="utf-8") as file:
+        guide = file.read()
+    seen = set()
+    while lines:
+        said, kind, sample = lines[:3]
+        del lines[:3]
+        name = said.split(" ", 3)[2]
+        assert re.fullmatch(r"# HELP firedoor_[a-z0-9_]+ [^\\]+", said)
+        assert re.fullmatch(rf"# TYPE {name} (counter|gauge)", kind)
+        assert re.fullmatch(rf"{name} [0-9]+(\.[0-9]+)?", sample)
+        assert name not in seen
+        seen.add(name)
+        assert f"`{name.removeprefix('firedoor_')}`" in guide, name  # an operator can look it up
+    assert len(seen) > 30
+    with open("/proc/net/tcp", encoding="ascii") as file:
+        mine = [line.split()[1] for line in file if line.split()[3] == "0A"
+                and line.split()[1].endswith(f":{server.metrics_port:04X}")]
+    assert mine == [f"0100007F:{server.metrics_port:04X}"]
+    plain = http.client.HTTPConnection("127.0.0.1", server.metrics_port)
+    for method, path, status in (("POST", "/metrics", 405), ("GET", "/", 404), ("GET", "/..", 404)):
+        plain.request(method, path)
+        answer = plain.getresponse()
+        answer.read()
+        assert answer.status == status
 
 
 # the service manager
