@@ -615,7 +615,11 @@ static enum err read_command_line(struct drill *drill, int argc, char **argv, st
         (drill->connect != NULL || drill->json || !drill->guard_on || !drill->guard_off))
         return why_say(why, ERR_MALFORMED,
                        "--full compares our own server's two sides, for people");
-    return drill->users != NULL ? read_accounts(drill, why) : OK;
+    if (drill->users != NULL)
+        e = read_accounts(drill, why);
+    if (drill->users != NULL && e == OK && drill->n_accounts < drill->people)
+        drill->people = drill->n_accounts;
+    return e;
 }
 
 static const char *beside_ourselves(char path[4096])

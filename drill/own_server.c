@@ -254,7 +254,11 @@ static void compose(const struct own_server *server, struct command_line *line)
     const struct own_server_plan *plan = server->plan;
     const struct sockaddr_in *address = (const struct sockaddr_in *)&server->endpoint.address;
     const char *at = server->directory;
-    add_word(line, "%s/firedoord", plan->programs);
+    char beside[4096];
+    snprintf(beside, sizeof beside, "%s/firedoord", plan->programs);
+    // where it is installed it stands among the servers
+    add_word(line, access(beside, X_OK) == 0 ? "%s/firedoord" : "%s/../sbin/firedoord",
+             plan->programs);
     add_word(line, "--config");
     add_word(line, "%s/firedoor.conf", at);
     SET(line, "server.state_directory=%s/state", at);

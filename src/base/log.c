@@ -92,6 +92,31 @@ struct str log_quote(struct arena *arena, struct str value)
     return (struct str){out, n};
 }
 
+// Where a line that was cut for its length ends well: not inside an escape or a character, with
+// room for the quote that closes the value.  In JSON half an escape spoils the whole line.
+static size_t mend_end(char *pairs, size_t n)
+{
+    size_t whole = 0; // everything before it is complete
+    bool quoted = false;
+    for (size_t i = 0; i < n - 1;) {
+        unsigned char c = (unsigned char)pairs[i];
+        size_t size = 1;
+        if (quoted && c == '\\')
+            size = pairs[i + 1] == 'x' ? 4 : 2;
+        else if (c >= 0xC2)
+            size = c >= 0xF0 ? 4 : c >= 0xE0 ? 3 : 2;
+        if (size > n - 1 - i)
+            break;
+        if (c == '"')
+            quoted = !quoted;
+        i += size;
+        whole = i;
+    }
+    if (quoted)
+        pairs[whole++] = '"';
+    return whole;
+}
+
 // Splits `key=value key="a b"` at the first unquoted space.
 static struct str cut_pair(struct str *rest)
 {
@@ -168,7 +193,7 @@ void log_event(enum log_level level, const char *event, const char *format, ...)
         if (n_pairs < 0)
             n_pairs = 0;
         if ((size_t)n_pairs >= sizeof pairs)
-            n_pairs = (int)sizeof pairs - 1;
+            n_pairs = (int)mend_end(pairs, sizeof pairs - 1);
     }
     for (int i = 0; i < n_pairs; i++) // whoever forgot log_quote cannot forge a line
         if ((unsigned char)pairs[i] < ' ')

@@ -3,9 +3,9 @@
  *
  * An import is a pipeline of batches.  Users are parsed into a batch as bytes
  * come; a full batch has its passwords derived (few at a time, so that people who
- * log in meanwhile do not wait), is committed as one, and then brings its waiting
- * messages, requests and block lists.  A few batches may be under way; beyond, the
- * socket is not read.
+ * log in meanwhile do not wait) and is committed as one, messages included: an
+ * account that exists has all that its file said, so an import that broke off is
+ * simply repeated.  A few batches may be under way; beyond, the socket is not read.
  */
 #include "daemon/daemon.h"
 
@@ -22,8 +22,7 @@ enum {
     BATCH_BYTES = 8 << 20, // of parsed users; one user may be larger
     BATCH_ARENA = BATCH_BYTES + 3 * PORTABLE_USER_MOST,
     BATCHES_MOST = 4,
-    DERIVE_MOST = 8,   // passwords in one job
-    EXTRAS_MOST = 200, // store calls of one batch under way
+    DERIVE_MOST = 8, // passwords in one job
     PROBLEMS_MOST = 20,
 };
 
@@ -52,15 +51,12 @@ struct batch {
     struct credentials derived[DERIVE_MOST];
     enum err results[DERIVE_MOST];
     size_t at[DERIVE_MOST], n_deriving;
-    size_t next; // user whose password comes next; then whose extras
+    size_t next;                  // user whose password comes next
+    struct store_append *appends; // the messages of all
     struct timer timer;
-    size_t extra; // of that user, what comes next
-    size_t n_waiting;
 };
 
 static void batch_derive(struct batch *batch);
-static void batch_extras(struct batch *batch);
-
 static void finish_when_done(struct import *import);
 
 static void problem(struct import *import, const char *text)
@@ -97,6 +93,7 @@ static void batch_free(struct batch *batch)
     for (size_t i = 0; i < DERIVE_MOST; i++)
         explicit_bzero(&batch->derived[i], sizeof batch->derived[i]);
     arena_done(&batch->arena);
+    free(batch->appends);
     free(batch);
 }
 
@@ -110,122 +107,6 @@ static void batch_done(struct batch *batch)
     if (!import->call->cancelled)
         import->call->face->pause(import->call, false);
     finish_when_done(import);
-}
-
-/* ---- messages, requests, block lists ---- */
-
-struct extra {
-    struct batch *batch;
-    struct timer timer;
-    void (*again)(struct extra *extra);
-    union {
-        struct store_request request;
-        struct store_append append;
-        struct store_pending_set pending;
-        struct store_block block;
-    } op;
-};
-
-static void extra_over(struct extra *extra, enum err e)
-{
-    struct batch *batch = extra->batch;
-    if (e != OK)
-        stop_early(batch->import, e, "store: messages could not be kept");
-    free(extra);
-    batch->n_waiting--;
-    batch_extras(batch);
-}
-
-static void extra_again(struct timer *timer)
-{
-    struct extra *extra = CONTAINER_OF(timer, struct extra, timer);
-    if (extra->batch->import->daemon->store != NULL)
-        extra->again(extra);
-    else
-        extra_over(extra, ERR_CLOSED);
-}
-
-static void extra_done(struct store_request *request)
-{
-    struct extra *extra = CONTAINER_OF(request, struct extra, op.request);
-    struct import *import = extra->batch->import;
-    enum err e = request->result;
-    store_release(request);
-    if (e == ERR_BUSY && import->daemon->store != NULL)
-        loop_timer_set(import->daemon->loop, &extra->timer, SECOND_US / 20, extra_again);
-    else
-        extra_over(extra, e);
-}
-
-static void do_append(struct extra *extra)
-{
-    store_append(extra->batch->import->daemon->store, &extra->op.append);
-}
-
-static void do_pending(struct extra *extra)
-{
-    store_pending_set(extra->batch->import->daemon->store, &extra->op.pending);
-}
-
-static void do_block(struct extra *extra)
-{
-    store_block(extra->batch->import->daemon->store, &extra->op.block);
-}
-
-static void add_extra(struct batch *batch, const struct portable_user *user, size_t which,
-                      int64_t account)
-{
-    struct extra *extra = calloc(1, sizeof *extra);
-    must(extra != NULL);
-    extra->batch = batch;
-    extra->op.request.home = loop_mailbox(batch->import->daemon->loop);
-    extra->op.request.done = extra_done;
-    if (which < user->n_messages) {
-        const struct portable_message *message = &user->messages[which];
-        extra->op.append.account = account;
-        extra->op.append.wall_us = message->wall_us;
-        extra->op.append.backdate = message->wall_us != 0;
-        extra->op.append.flags = (uint8_t)((message->archived ? STORE_ARCHIVED : STORE_SPOOLED) |
-                                           (message->outgoing ? STORE_OUTGOING : 0));
-        extra->op.append.type = message->type;
-        extra->op.append.peer = message->peer;
-        extra->op.append.resource = message->resource;
-        extra->op.append.message_id = message->message_id;
-        extra->op.append.origin_id = message->origin_id;
-        extra->op.append.stanza = message->stanza;
-        extra->again = do_append;
-        batch->import->n_messages++;
-    } else if (which < user->n_messages + user->n_pending) {
-        extra->op.pending.account = account;
-        extra->op.pending.pending = user->pending[which - user->n_messages];
-        extra->again = do_pending;
-    } else {
-        extra->op.block.account = account;
-        extra->op.block.n_add = (uint32_t)user->n_blocked;
-        extra->op.block.add = user->blocked;
-        extra->again = do_block;
-    }
-    batch->n_waiting++;
-    extra->again(extra);
-}
-
-static void batch_extras(struct batch *batch)
-{
-    struct import *import = batch->import;
-    while (batch->next < batch->n && batch->n_waiting < EXTRAS_MOST && import->fault == OK &&
-           import->daemon->store != NULL) {
-        const struct portable_user *user = &batch->users[batch->next];
-        int64_t account = batch->rows[batch->next].account;
-        size_t n = user->n_messages + user->n_pending + (user->n_blocked > 0);
-        if (account == 0 || batch->extra == n) { // an account that was there keeps what it has
-            batch->next++;
-            batch->extra = 0;
-        } else {
-            add_extra(batch, user, batch->extra++, account);
-        }
-    }
-    if (batch->n_waiting == 0)
-        batch_done(batch);
 }
 
 /* ---- accounts ---- */
@@ -252,15 +133,58 @@ static void committed(struct store_request *request)
     for (size_t i = 0; i < batch->n; i++) {
         struct arena arena;
         arena_init(&arena, 16384);
-        if (batch->rows[i].account != 0)
+        if (batch->rows[i].account != 0) {
+            import->n_messages += batch->rows[i].n_messages;
             daemon_account_changed(import->daemon,
                                    arena_printf(&arena, "%.*s@%.*s", STR_ARGS(batch->rows[i].local),
                                                 STR_ARGS(batch->rows[i].domain)),
                                    batch->rows[i].account, ACCOUNT_CREATED);
+        }
         arena_done(&arena);
     }
-    batch->next = 0;
-    batch_extras(batch);
+    batch_done(batch);
+}
+
+static struct store_append append_of(const struct portable_message *message)
+{
+    return (struct store_append){
+        .wall_us = message->wall_us,
+        .backdate = message->wall_us != 0,
+        .flags = (uint8_t)((message->archived ? STORE_ARCHIVED : STORE_SPOOLED) |
+                           (message->outgoing ? STORE_OUTGOING : 0)),
+        .type = message->type,
+        .peer = message->peer,
+        .resource = message->resource,
+        .message_id = message->message_id,
+        .origin_id = message->origin_id,
+        .stanza = message->stanza,
+    };
+}
+
+// What the store is told of each user.
+static void fill_rows(struct batch *batch)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < batch->n; i++)
+        n += batch->users[i].n_messages;
+    if (batch->appends == NULL) {
+        batch->appends = calloc(n + 1, sizeof *batch->appends);
+        must(batch->appends != NULL);
+    }
+    struct store_append *append = batch->appends;
+    for (size_t i = 0; i < batch->n; i++) {
+        const struct portable_user *user = &batch->users[i];
+        struct store_import *row = &batch->rows[i];
+        *row = user->import;
+        row->n_messages = (uint32_t)user->n_messages;
+        row->messages = append;
+        row->n_pending = (uint32_t)user->n_pending;
+        row->pending = user->pending;
+        row->n_blocked = (uint32_t)user->n_blocked;
+        row->blocked = user->blocked;
+        for (size_t m = 0; m < user->n_messages; m++)
+            *append++ = append_of(&user->messages[m]);
+    }
 }
 
 static void commit_batch(struct timer *timer)
@@ -272,8 +196,7 @@ static void commit_batch(struct timer *timer)
         batch_done(batch);
         return;
     }
-    for (size_t i = 0; i < batch->n; i++)
-        batch->rows[i] = batch->users[i].import;
+    fill_rows(batch);
     batch->op.request.home = loop_mailbox(import->daemon->loop);
     batch->op.request.done = committed;
     batch->op.accounts = batch->rows;
@@ -479,7 +402,7 @@ static void run_import(struct command_call *call)
 
 /* ---- export ---- */
 
-enum { PAGE = 100, WAITING_MOST = 1 << 20 };
+enum { PAGE = 100, MESSAGES_PAGE = 20, WAITING_MOST = 1 << 20 };
 
 struct export
 {
@@ -495,7 +418,8 @@ struct export
     struct str domain;  // of the open <host/>
     struct arena names; // of the last account of a page
     uint64_t n_users;
-    bool waiting; // for the reader
+    void (*then)(struct export *
+                 export); // what goes on when the reader has caught up; NULL: nothing
 };
 
 static void export_page(struct export *export);
@@ -534,7 +458,7 @@ static bool export_call(struct export *export, struct store_request *request,
 }
 
 // Hands over what is written; goes on now, or when the reader has caught up.
-static void export_flush(struct export *export)
+static void export_flush(struct export *export, void (*then)(struct export *export))
 {
     struct command_call *call = export->call;
     if (export->out.overflowed) {
@@ -545,18 +469,17 @@ static void export_flush(struct export *export)
         call->face->data(call, buf_str(&export->out));
     buf_clear(&export->out);
     if (!call->cancelled && call->face->waiting(call) > WAITING_MOST)
-        export->waiting = true;
+        export->then = then;
     else
-        export_user(export);
+        then(export);
 }
 
 static void on_drained(struct command_call *call)
 {
     struct export *export = call->state;
-    if (!export->waiting)
-        return;
-    export->waiting = false;
-    export_user(export);
+    void (*then)(struct export *) = TAKE(export->then);
+    if (then != NULL)
+        then(export);
 }
 
 static void on_export_cancelled(struct command_call *call)
@@ -572,8 +495,10 @@ static void next_user(struct export *export)
     if (export->n_users % 1000 == 0)
         command_progress(export->call,
                          json_pack("{s:I}", "accounts", (json_int_t) export->n_users));
-    export_flush(export);
+    export_flush(export, export_user);
 }
+
+static void spool_more(struct export *export);
 
 static void spool_read(struct store_request *request)
 {
@@ -592,13 +517,20 @@ static void spool_read(struct store_request *request)
         export->spool.after_id = export->spool.messages[export->spool.n - 1].id;
     bool any = export->spool.after_id != 0 || export->spool.n > 0;
     store_release(request);
-    if (more && export_call(export, request, spool_read)) {
-        store_spool_list(export->daemon->store, &export->spool);
-    } else if (!more) {
+    if (more) {
+        export_flush(export, spool_more);
+    } else {
         if (any)
             portable_end_offline(&export->out);
         next_user(export);
     }
+}
+
+// The next messages of an account: a few at a time, for each may be large.
+static void spool_more(struct export *export)
+{
+    if (export_call(export, &export->spool.request, spool_read))
+        store_spool_list(export->daemon->store, &export->spool);
 }
 
 static void documents_read(struct store_request *request)
@@ -628,9 +560,8 @@ static void documents_read(struct store_request *request)
     store_release(request);
     memset(&export->spool, 0, sizeof export->spool);
     export->spool.account = export->documents.account;
-    export->spool.most = PAGE;
-    if (export_call(export, &export->spool.request, spool_read))
-        store_spool_list(export->daemon->store, &export->spool);
+    export->spool.most = MESSAGES_PAGE;
+    spool_more(export);
 }
 
 static void account_loaded(struct store_request *request)
@@ -678,7 +609,11 @@ static void account_found(struct store_request *request)
 static void export_user(struct export *export)
 {
     if (export->at == export->list.n) {
-        if (export->list.n < PAGE)
+        struct str domain = argument_text(export->call, "domain");
+        if (export->list.n < PAGE && export->n_users == 0 && domain.len > 0 &&
+            config_find_domain(export->daemon->config, domain) == NULL)
+            export_end(export, ERR_MISSING, "the domain is not served here, and has no accounts");
+        else if (export->list.n < PAGE)
             export_end(export, OK, NULL);
         else
             export_page(export);

@@ -134,7 +134,8 @@ static void run_commands(struct command_call *call)
                                      argument->doc));
         }
         json_array_append_new(
-            list, json_pack("{s:s, s:s, s:b, s:b, s:o}", "name", command->name, "doc", command->doc,
+            list, json_pack("{s:s, s:s, s:b, s:b, s:b, s:o}", "name", command->name, "doc",
+                            command->doc, "changes", (command->flags & COMMAND_AUDITED) != 0,
                             "reads", (command->flags & COMMAND_READS) != 0, "writes",
                             (command->flags & COMMAND_WRITES) != 0, "arguments", arguments));
     }

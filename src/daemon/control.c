@@ -15,7 +15,8 @@
 
 enum {
     LINE_MOST = 1 << 20,
-    OUT_MOST = 16 << 20,
+    OUT_MOST = 64 << 20, // as much as firedoorctl takes in one line
+    ANSWER_MOST = OUT_MOST - (1 << 20),
     DOORS_MOST = 64, // connections at once: operators, not the public
     GROUPS_MOST = 64,
 };
@@ -95,6 +96,12 @@ static void say(struct door *door, json_t *line)
 {
     char *text = json_dumps(line, JSON_COMPACT);
     must(text != NULL);
+    if (strlen(text) >= ANSWER_MOST) { // not cut off: whoever asked shall know why
+        free(text);
+        text = strdup("{\"ok\":false,\"error\":\"limit\",\"message\":\"the answer is too long; ask "
+                      "for less\"}");
+        must(text != NULL);
+    }
     buf_add(&door->out, str_of(text));
     buf_add_char(&door->out, '\n');
     free(text);

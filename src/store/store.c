@@ -680,7 +680,6 @@ OPERATION(account_delete, OP_ACCOUNT_DELETE, true)
 OPERATION(account_list, OP_ACCOUNT_LIST, false)
 OPERATION(account_count, OP_ACCOUNT_COUNT, false)
 OPERATION(account_seen, OP_ACCOUNT_SEEN, true)
-OPERATION(account_import, OP_ACCOUNT_IMPORT, true)
 OPERATION(account_load, OP_ACCOUNT_LOAD, false)
 OPERATION(roster_set, OP_ROSTER_SET, true)
 OPERATION(pending_set, OP_PENDING_SET, true)
@@ -744,6 +743,19 @@ static int64_t next_id(struct store *store, int64_t wall_us, bool backdate)
     } while (!atomic_compare_exchange_weak_explicit(&store->newest_id, &newest, id,
                                                     memory_order_relaxed, memory_order_relaxed));
     return id;
+}
+
+void store_account_import(struct store *store, struct store_account_import *op)
+{
+    static const struct store_call call = {.op = OP_ACCOUNT_IMPORT, .changes = true};
+    for (uint32_t i = 0; i < op->n; i++)
+        for (uint32_t m = 0; m < op->accounts[i].n_messages; m++) {
+            struct store_append *append = &op->accounts[i].messages[m];
+            must(append->n_lures <= STORE_LURES_MOST);
+            append->id = next_id(store, append->wall_us, append->backdate);
+            append->folded = false;
+        }
+    submit(store, &op->request, &call);
 }
 
 void store_append(struct store *store, struct store_append *op)

@@ -255,6 +255,12 @@ struct store_account_import {
         uint32_t n_items, n_documents;
         const struct store_roster_item *items;
         const struct store_document *documents;
+        // In the same commit, so that an import that broke off may simply be repeated.  Messages in
+        // their order; the store fills in their account and id.
+        uint32_t n_messages, n_pending, n_blocked;
+        struct store_append *messages;
+        const struct store_pending *pending;
+        const struct str *blocked;
         int64_t account; // out: 0 where it existed already
     } * accounts;
     int64_t wall_us;

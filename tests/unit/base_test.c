@@ -8,6 +8,8 @@
 #include "base/table.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 TEST(an_arena_counts_what_it_gives_and_keeps_its_ceiling)
 {
@@ -114,6 +116,59 @@ TEST(a_forged_value_cannot_make_a_second_log_line)
     struct str quoted = log_quote(test_arena(), STR("a\nevent=login b=\"c\""));
     check_str(quoted, STR("\"a\\x0aevent=login b=\\\"c\\\"\""));
     check_str(log_quote(test_arena(), STR("romeo@example.org")), STR("romeo@example.org"));
+}
+
+// As much of JSON's grammar as a line that was cut could break.
+static bool is_sound_json(struct str line)
+{
+    bool quoted = false;
+    for (size_t i = 0; i < line.len; i++) {
+        char c = line.at[i];
+        if (quoted && c == '\\') {
+            size_t n = i + 1 < line.len && line.at[i + 1] == 'u' ? 5 : 1;
+            if (i + n >= line.len || strchr("\"\\u", line.at[i + 1]) == NULL)
+                return false;
+            for (size_t k = 2; k <= n; k++)
+                if (strchr("0123456789abcdef", line.at[i + k]) == NULL)
+                    return false;
+            i += n;
+        } else if (c == '"') {
+            quoted = !quoted;
+        } else if ((unsigned char)c < ' ') {
+            return false;
+        }
+    }
+    return !quoted && str_starts(line, STR("{\"time\":")) && str_ends(line, STR("}")) &&
+           str_is_utf8(line);
+}
+
+TEST(a_log_line_that_is_too_long_is_cut_where_it_stays_json)
+{
+    static const char *const pieces[] = {
+        "\"",  "\\",       "\n", "\xFF\"", "\xC3\xA4 ", "\xF0\x9F\x90\x9B ", "\xE2\x82\xAC\\",
+        "x y", "=\"\\\x01"};
+    char path[] = "/tmp/firedoor-log-XXXXXX", line[8192];
+    struct why why;
+    int fd = mkstemp(path);
+    check(fd >= 0 && log_open(path, LOG_INFO, true, &why) == OK);
+    FILE *in = fdopen(fd, "r");
+    for (size_t p = 0; p < COUNT_OF(pieces); p++)
+        for (size_t before = 0; before < 12; before++) { // so that each byte is once the last
+            struct buf value;
+            buf_init(&value, 1 << 20);
+            for (size_t i = 0; i < before; i++)
+                buf_add_char(&value, 'b');
+            while (value.len < 3000)
+                buf_add(&value, str_of(pieces[p]));
+            struct str quoted = log_quote(test_arena(), buf_str(&value));
+            log_event(LOG_INFO, "test", "first=1 long=%.*s last=2", STR_ARGS(quoted));
+            check(fgets(line, sizeof line, in) != NULL);
+            check(is_sound_json(str_trim(str_of(line))));
+            buf_done(&value);
+        }
+    fclose(in);
+    unlink(path);
+    check(log_open(NULL, LOG_INFO, false, &why) == OK);
 }
 
 TEST(random_ids_are_long_and_differ)

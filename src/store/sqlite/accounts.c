@@ -167,8 +167,22 @@ enum err account_seen(struct connection *c, struct store_request *request)
     return n > 0 ? OK : ERR_MISSING;
 }
 
-static void import_one(struct connection *c, struct store_account_import *op,
-                       struct store_import *account)
+static enum err import_messages(struct connection *c, struct store_import *account, int64_t number)
+{
+    enum err e = OK;
+    for (uint32_t i = 0; i < account->n_messages && e == OK && c->failed == SQLITE_OK; i++) {
+        struct store_append *append = &account->messages[i];
+        // stamps of whole seconds are common: what has the same one stays in its order
+        if (i > 0 && append->backdate && append->wall_us == append[-1].wall_us)
+            append->id = append[-1].id + 1;
+        append->account = number;
+        e = message_append(c, &append->request);
+    }
+    return e;
+}
+
+static enum err import_one(struct connection *c, struct store_account_import *op,
+                           struct store_import *account)
 {
     account->account = 0;
     int n = sql_run(c,
@@ -178,7 +192,7 @@ static void import_one(struct connection *c, struct store_account_import *op,
                     op->wall_us, (int64_t)account->n_items);
     if (n == 0) {
         op->n_existing++;
-        return;
+        return OK;
     }
     int64_t number = sqlite3_last_insert_rowid(c->db);
     put_keys(c, number, account->keys);
@@ -187,17 +201,25 @@ static void import_one(struct connection *c, struct store_account_import *op,
     for (uint32_t i = 0; i < account->n_documents; i++)
         sql_run(c, "INSERT OR REPLACE INTO document VALUES (?, ?, ?)", "itb", number,
                 account->documents[i].key, account->documents[i].xml);
+    for (uint32_t i = 0; i < account->n_pending; i++)
+        sql_run(c, "INSERT OR REPLACE INTO pending VALUES (?, ?, ?)", "itb", number,
+                account->pending[i].from, account->pending[i].stanza);
+    for (uint32_t i = 0; i < account->n_blocked; i++)
+        sql_run(c, "INSERT OR IGNORE INTO blocked VALUES (?, ?)", "it", number,
+                account->blocked[i]);
     account->account = number;
     op->n_made++;
+    return import_messages(c, account, number);
 }
 
 enum err account_import(struct connection *c, struct store_request *request)
 {
     OP(account_import);
+    enum err e = OK;
     op->n_made = op->n_existing = 0;
-    for (uint32_t i = 0; i < op->n && c->failed == SQLITE_OK; i++)
-        import_one(c, op, &op->accounts[i]);
-    return OK;
+    for (uint32_t i = 0; i < op->n && e == OK && c->failed == SQLITE_OK; i++)
+        e = import_one(c, op, &op->accounts[i]);
+    return e;
 }
 
 enum err account_load(struct connection *c, struct store_request *request)

@@ -20,9 +20,9 @@
 enum {
     TYPE_SHIFT = 8, // in message.flags
     FLAGS_ON_DISK = STORE_ARCHIVED | STORE_OUTGOING,
-    BACKDATE_TRIES = 4096,
-    CLEAR_STEP = 256,   // rows taken out of a spool at a time
-    ERASE_STEP = 200,   // rows of a deleted account erased in one commit
+    BACKDATE_TRIES = 1 << 20, // beside crowds, only the first meets so many
+    CLEAR_STEP = 256,         // rows taken out of a spool at a time
+    ERASE_STEP = 200,         // rows of a deleted account erased in one commit
     RECENT_MOST = 8192, // entries from which on they are moved: bounds a reader's walk and one
                         // commit's length (15 ms with 400 owners)
     RECENT_LEFT = 512,  // the newest, which may soon leave the spool, stay
@@ -66,6 +66,25 @@ static void insert_entry(struct connection *c, const struct store_append *op, bo
         sql_run(c, "INSERT INTO spool VALUES (?, ?, ?)", "iii", op->account, op->id, kept);
 }
 
+// Imports bring many messages of one stamp: what was sent to everybody, with stamps of whole
+// seconds.  Their ids follow each other, and who comes last does not ask past all the others.
+static bool insert_backdated(struct connection *c, struct store_append *op, struct str stanza)
+{
+    int64_t at = op->id >> STORE_ID_SHIFT;
+    struct crowd *crowd = &c->crowds[(uint64_t)at * 0x9E3779B97F4A7C15U >> 56];
+    if (crowd->at == at && op->id < crowd->next)
+        op->id = crowd->next;
+    bool done = false;
+    for (int i = 0; i < BACKDATE_TRIES && !done && c->failed == SQLITE_OK; i++, op->id++)
+        done = insert_message(c, op, op->id, stanza);
+    op->id -= done;
+    // the greatest crowds are worth remembering
+    if (done && (crowd->at == at ||
+                 op->id - (at << STORE_ID_SHIFT) >= crowd->next - (crowd->at << STORE_ID_SHIFT)))
+        *crowd = (struct crowd){at, op->id + 1};
+    return done;
+}
+
 enum err message_append(struct connection *c, struct store_request *request)
 {
     OP(append);
@@ -77,10 +96,8 @@ enum err message_append(struct connection *c, struct store_request *request)
     if (!archived && !spooled && !lures)
         return OK; // delivered before it was written
     struct str stanza = archived || spooled ? op->stanza : STR_EMPTY;
-    bool done = insert_message(c, op, op->id, stanza);
-    // others of that very microsecond: only imports meet them
-    for (int i = 0; i < BACKDATE_TRIES && !done && op->backdate && c->failed == SQLITE_OK; i++)
-        done = insert_message(c, op, ++op->id, stanza);
+    bool done =
+        op->backdate ? insert_backdated(c, op, stanza) : insert_message(c, op, op->id, stanza);
     if (!done)
         return ERR_EXISTS;
     insert_entry(c, op, archived, spooled);

@@ -32,6 +32,9 @@ struct statement_slot {
     sqlite3_stmt *prepared;
 };
 
+/* Of the microseconds that imported messages share, as many are remembered. */
+enum { CROWDS_MOST = 256 }; // eight bits of a hash
+
 struct connection {
     sqlite3 *db;
     bool writer;
@@ -55,6 +58,9 @@ struct connection {
     int n_log_pages_given; // of these, when the keeper was last woken
     bool keeper_was_woken; // and the rest it leaves is still to be moved
     struct keeper *keeper;
+    struct crowd { // imports: a microsecond that many messages have, and the next id that is free
+        int64_t at, next;
+    } crowds[CROWDS_MOST];
     struct fault_vfs *faults;
 };
 
