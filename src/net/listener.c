@@ -20,6 +20,7 @@ enum {
     ADDRESSES_MOST = 1 << 20, // remembered at once
     ACCEPTS_A_TURN = 64,
     BACKLOG_DEFAULT = 1024,
+    ADDRESS_BURST_S = 10,    // seconds' worth of accepts that an address may use at once
     SEND_BUFFER = 128 << 10, // the kernel doubles it; bounds what a slow reader costs there
     KEEPALIVE_IDLE_S = 300,
     KEEPALIVE_EACH_S = 30,
@@ -28,7 +29,7 @@ enum {
     SWEEP_EACH_S = 30,
 };
 
-/* So many a second, and at most that many at once. */
+/* So many a second, and at most as many at once as come in so many seconds. */
 struct bucket {
     int64_t at_us, micro; // millionths of an accept
 };
@@ -68,13 +69,13 @@ struct listener {
 };
 
 /* Takes one, if the rate allows. */
-static bool bucket_take(struct bucket *bucket, uint32_t per_s, int64_t now_us)
+static bool bucket_take(struct bucket *bucket, uint32_t per_s, int64_t burst_s, int64_t now_us)
 {
     if (per_s == 0)
         return true;
-    int64_t most = (int64_t)per_s * SECOND_US;
+    int64_t most = burst_s * (int64_t)per_s * SECOND_US;
     int64_t passed_us = now_us - bucket->at_us;
-    if (passed_us >= SECOND_US || bucket->at_us == 0)
+    if (passed_us >= burst_s * SECOND_US || bucket->at_us == 0)
         bucket->micro = most;
     else
         bucket->micro += passed_us * (int64_t)per_s;
@@ -102,7 +103,7 @@ static void sweep(struct timer *timer)
     int64_t now_us = loop_now_us(listener->loop);
     LIST_EACH(&listener->idle, struct address, idle, address)
     {
-        if (now_us - address->bucket.at_us < SECOND_US)
+        if (now_us - address->bucket.at_us < ADDRESS_BURST_S * SECOND_US)
             break;
         forget_address(listener, address);
     }
@@ -241,7 +242,7 @@ static void admit(struct door *door, int fd, const struct addr *peer)
         close(fd);
         return;
     }
-    if (!bucket_take(&address->bucket, limits->accepts_per_s_per_address,
+    if (!bucket_take(&address->bucket, limits->accepts_per_s_per_address, ADDRESS_BURST_S,
                      loop_now_us(listener->loop))) {
         listener->stats.n_refused_rate++;
         close(fd);
@@ -318,7 +319,7 @@ static void on_ready(void *context, int events)
     for (int i = 0; i < ACCEPTS_A_TURN && !listener->resting; i++) {
         if (listener->limits.accepts_per_s != 0) {
             struct bucket before = listener->bucket;
-            if (!bucket_take(&before, listener->limits.accepts_per_s,
+            if (!bucket_take(&before, listener->limits.accepts_per_s, 1,
                              loop_now_us(listener->loop))) {
                 rest(listener, SECOND_US / listener->limits.accepts_per_s + 1);
                 return;
@@ -338,7 +339,8 @@ static void on_ready(void *context, int events)
             }
             continue; // that one is gone already (ECONNABORTED and its kin)
         }
-        bucket_take(&listener->bucket, listener->limits.accepts_per_s, loop_now_us(listener->loop));
+        bucket_take(&listener->bucket, listener->limits.accepts_per_s, 1,
+                    loop_now_us(listener->loop));
         struct addr peer;
         if (addr_from_sockaddr((struct sockaddr *)&from, &peer) != OK) {
             close(fd);

@@ -4,9 +4,9 @@
  * One acceptor on one loop (the main thread's) accepts for all workers, so
  * that limits per address and rates are exact, and hands each connection to
  * the worker with the fewest.  Too many from one address (one /64 of IPv6):
- * closed at once.  Too many in all: left in the kernel's queue until the rate
- * allows them.  Out of descriptors: refused one by one through a reserve, with
- * an alarm in the log, not in a spin.
+ * closed at once, and so are too many in all.  Too fast in all: left in the
+ * kernel's queue until the rate allows them.  Out of descriptors: refused one by one through a
+ * reserve, with an alarm in the log, not in a spin.
  */
 #ifndef NET_LISTENER_H
 #define NET_LISTENER_H
@@ -29,11 +29,11 @@ struct arrival {
 };
 
 struct listener_limits {
-    size_t conns;             // in all; 0: no limit
-    size_t conns_per_address; // 0: no limit
-    uint32_t accepts_per_s;   // in all; 0: no limit
-    uint32_t accepts_per_s_per_address;
-    unsigned backlog; // kept by the kernel, of doors opened from then on; 0: 1024
+    size_t conns;                       // in all; 0: no limit
+    size_t conns_per_address;           // 0: no limit
+    uint32_t accepts_per_s;             // in all; 0: no limit
+    uint32_t accepts_per_s_per_address; // ten times as many at once
+    unsigned backlog;                   // kept by the kernel, of doors opened from then on; 0: 1024
 };
 
 /* On the worker's thread. */
