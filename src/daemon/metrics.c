@@ -113,6 +113,7 @@ static void say_store(struct buf *out, const struct store *store)
         stats.n_refused);
     say(out, "store_messages", "counter", "Message rows written.", stats.n_messages);
     say(out, "store_queue", "gauge", "Operations in hand.", stats.queue_length);
+    say(out, "store_queue_bytes", "gauge", "Stanzas and documents of these.", stats.queue_bytes);
     say(out, "store_largest_batch", "gauge", "Most operations in one commit.", stats.largest_batch);
     say_us(out, "store_longest_commit_seconds", "gauge", "Longest commit.",
            stats.longest_commit_us);

@@ -244,6 +244,7 @@ enum err server_open(struct server *server, struct why *why)
         .path = config->store.path.at,
         .check = check_of(config->store.check),
         .queue_most = (unsigned)config->store.queue,
+        .queue_bytes_most = config->store.queue_bytes,
         .test_faults = config->test.faults.len > 0 ? config->test.faults.at : NULL,
     };
     enum err e = store_open(&options, &service->store, why);

@@ -162,7 +162,7 @@ static void is_deleted(struct store_request *request)
     store_release(request);
     if (e == OK && account->state == ACCOUNT_READY)
         LIST_EACH(&account->roster->items, struct roster_item, link, item)
-    roster_say_removed(account, &item->jid, roster_removal(account, item->jid.full));
+    roster_say_removed(account, &item->jid, roster_removal(account, item->jid.full), NULL);
     account_release(account);
     struct service *service = work->service;
     if (e == OK && service->account_deleted != NULL)

@@ -47,7 +47,8 @@ struct client {
     unsigned n_asked;
     bool rate_paused;
     bool moving;
-    bool asked_alive; // silence: a ping was sent
+    bool asked_alive; // silence: a ping was sent,
+    int64_t asked_us; // at this loop time, and nothing was heard since
     bool polite;      // the stream was closed by its rules: nothing to resume
     int64_t tokens_at_us;
     uint32_t tokens; // stanzas that may still come
@@ -513,15 +514,18 @@ static void watch_silence(struct timer *timer)
     struct client *client = CONTAINER_OF(timer, struct client, timer);
     struct desk *desk = client->desk;
     const struct im_settings *settings = desk->settings;
-    int64_t silent_us = loop_now_us(desk->home->loop) - conn_heard_us(client->conn);
+    int64_t now_us = loop_now_us(desk->home->loop), heard_us = conn_heard_us(client->conn);
+    int64_t silent_us = now_us - heard_us;
     int64_t next_us;
+    if (heard_us > client->asked_us) // whatever it says is an answer, however long ago
+        client->asked_alive = false;
     if (settings->idle_us == 0) {
         next_us = 60 * SECOND_US; // a reload may turn it on
     } else if (silent_us < settings->idle_us) {
-        client->asked_alive = false;
         next_us = settings->idle_us - silent_us;
     } else if (!client->asked_alive) {
         client->asked_alive = true;
+        client->asked_us = now_us;
         next_us = settings->answer_us;
         sm_ask_alive(client);
     } else {

@@ -39,6 +39,7 @@ enum {
     RECORDS_A_PAGE = 1000,
 };
 static const int64_t look_again_us = 3 * SECOND_US; // after the first walk through the copies
+static const int64_t retry_us = 2 * SECOND_US;      // after the store failed
 
 // A message between the guard's word "hold" and the commit of its record: orders wait for that.
 struct holding {
@@ -51,6 +52,7 @@ struct holding {
 struct containment {
     struct table holding;   // by number, as 8 bytes
     struct list retracting; // of struct retracting
+    struct list waiting;    // of struct letting_go: for a store that failed
 };
 
 /* ---- The audit record ---- */
@@ -226,6 +228,8 @@ void containment_write_held(struct buf *out, const struct stanza *stanza, int64_
 // A held message on its way out of the store.
 struct letting_go {
     struct mail mail;
+    struct link link; // in containment->waiting
+    struct timer timer;
     struct account_waiter waiter;
     struct gate *gate;
     struct home *home; // of the sender
@@ -247,10 +251,38 @@ static void removed(struct store_request *request)
     free(going);
 }
 
+static void read_record(struct letting_go *going);
+
+static void try_again(struct timer *timer)
+{
+    struct letting_go *going = CONTAINER_OF(timer, struct letting_go, timer);
+    list_leave(&going->link);
+    read_record(going);
+}
+
+// On the guard's thread: the store failed, and it was acknowledged.  The next start finds it too.
+static void wait_for_store(struct letting_go *going)
+{
+    log_event(LOG_WARNING, "held-message-waits", "message=%s", going->key);
+    stanza_unref(&going->stanza);
+    list_add_last(&going->gate->containment->waiting, &going->link);
+    loop_timer_set(going->gate->loop, &going->timer, retry_us, try_again);
+}
+
+static void was_not_kept(struct mail *mail)
+{
+    wait_for_store(CONTAINER_OF(mail, struct letting_go, mail));
+}
+
 // Only what is durable elsewhere, or refused, leaves the record.
 static void is_through(struct ticket *ticket)
 {
     struct letting_go *going = ticket->context;
+    if (ticket->failed) {
+        going->mail.run = was_not_kept;
+        loop_post(going->gate->loop, &going->mail);
+        return;
+    }
     going->remove.kind = STORE_HELD;
     going->remove.key = str_of(going->key);
     going->remove.request.home = loop_mailbox(going->home->loop);
@@ -302,6 +334,10 @@ static void record_is_there(struct store_request *request)
     going->at_us = (int64_t)at_us;
     enum err e = request->result;
     store_release(request);
+    if (e != OK && e != ERR_MISSING) {
+        wait_for_store(going);
+        return;
+    }
     if (going->stanza == NULL) {
         if (e != ERR_MISSING)
             log_event(LOG_ERROR, "held-message-lost", "message=%s error=%s", going->key,
@@ -325,6 +361,12 @@ static void let_go(struct gate *gate, uint64_t message, bool rejects, enum reaso
     going->incident = incident;
     going->message = message;
     snprintf(going->key, sizeof going->key, "%" PRIu64, message);
+    read_record(going);
+}
+
+static void read_record(struct letting_go *going)
+{
+    struct gate *gate = going->gate;
     going->get.kind = STORE_HELD;
     going->get.key = str_of(going->key);
     going->get.request.home = loop_mailbox(gate->loop);
@@ -573,7 +615,7 @@ struct retracting {
     struct store_row rows[COPIES_A_PAGE];
     struct store_record_remove remove;
     struct list found; // of struct taking_back: of this page
-    int64_t after_id;
+    int64_t after_id, page_begin_id;
     bool more, again;
     struct timer timer;
     struct link link; // in containment->retracting
@@ -654,20 +696,42 @@ static void look_again(struct timer *timer)
     next_page(retracting);
 }
 
+static void retry_page(struct timer *timer)
+{
+    next_page(CONTAINER_OF(timer, struct retracting, timer));
+}
+
+// What waits in spools would be given out as if nothing had been: the page is taken anew until the
+// store takes it, at the next start if need be.
+static void page_failed(struct retracting *retracting)
+{
+    LIST_EACH(&retracting->found, struct taking_back, in_page, back)
+    {
+        list_leave(&back->in_page);
+        taking_back_free(back);
+    }
+    retracting->after_id = retracting->page_begin_id;
+    loop_timer_set(retracting->gate->loop, &retracting->timer, retry_us, retry_page);
+}
+
 static void withdrawn(struct store_request *request)
 {
     struct retracting *retracting = CONTAINER_OF(request, struct retracting, withdraw.request);
-    if (request->result != OK)
-        log_event(LOG_ERROR, "copies-not-withdrawn", "incident=%" PRIu64 " error=%s",
-                  retracting->order.incident, err_name(request->result));
+    enum err e = request->result;
     store_release(request);
+    if (e != OK) {
+        log_event(LOG_ERROR, "copies-not-withdrawn", "incident=%" PRIu64 " error=%s",
+                  retracting->order.incident, err_name(e));
+        page_failed(retracting);
+        return;
+    }
+    retracting->n_copies += retracting->withdraw.n;
     // only now: who is given the spool meanwhile is not given these
-    bool done = request->result == OK;
     const struct store_row *row = retracting->rows; // in the order of the page
     LIST_EACH(&retracting->found, struct taking_back, in_page, back)
     {
         list_leave(&back->in_page);
-        back->unspooled = done && row->unspooled;
+        back->unspooled = row->unspooled;
         row++;
         loop_post(back->home->loop, &back->mail);
     }
@@ -683,6 +747,7 @@ static void page_is_there(struct store_request *request)
 {
     struct retracting *retracting = CONTAINER_OF(request, struct retracting, page.request);
     uint32_t n = 0;
+    retracting->page_begin_id = retracting->after_id;
     if (request->result == OK) {
         for (uint32_t i = 0; i < retracting->page.n; i++) {
             const struct store_delivery *delivery = &retracting->page.deliveries[i];
@@ -698,10 +763,11 @@ static void page_is_there(struct store_request *request)
     } else {
         log_event(LOG_ERROR, "copies-not-found", "incident=%" PRIu64 " error=%s",
                   retracting->order.incident, err_name(request->result));
-        retracting->more = false;
+        store_release(request);
+        page_failed(retracting);
+        return;
     }
     store_release(request);
-    retracting->n_copies += n;
     retracting->withdraw.n = n;
     retracting->withdraw.rows = retracting->rows;
     retracting->withdraw.visibility = retracting->order.undo ? 0 : STORE_TOMBSTONE;
@@ -907,6 +973,7 @@ enum err containment_open(struct gate *gate, struct why *why)
     must(gate->containment != NULL);
     table_init(&gate->containment->holding, HOLDING_MOST);
     list_init(&gate->containment->retracting);
+    list_init(&gate->containment->waiting);
     enum err e = resume_retractions(gate, why);
     return e == OK ? release_forgotten(gate, why) : e;
 }
@@ -920,7 +987,13 @@ void containment_close(struct gate *gate)
     for (struct holding *h; (h = table_next(&containment->holding, &at)) != NULL;)
         free(h);
     table_done(&containment->holding);
-    // these only wait to look again: the next start takes them up
+    // these only wait: the next start takes them up
+    LIST_EACH(&containment->waiting, struct letting_go, link, going)
+    {
+        list_leave(&going->link);
+        loop_timer_cancel(&going->timer);
+        free(going);
+    }
     LIST_EACH(&containment->retracting, struct retracting, link, retracting)
     if (timer_is_set(&retracting->timer))
         retracting_free(retracting);

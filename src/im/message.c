@@ -333,8 +333,9 @@ static void row_is_there(struct store_request *request)
         if (delivery->spooled)
             spool_uncount(account, 1, delivery->row.op.stanza.len);
         delivery_leaves(delivery);
-        send_store_refusal(account->home, delivery->routed->stanza, delivery->routed->ticket,
-                           request->result);
+        if (!ticket_fail(delivery->routed->ticket))
+            send_store_refusal(account->home, delivery->routed->stanza, delivery->routed->ticket,
+                               request->result);
         delivery_free(delivery);
     }
     message_pump(account);
@@ -394,7 +395,8 @@ void message_arrived(struct account *account, struct routed *routed)
     bool room = has_room(account, stanza);
     if (account->n_deliveries >= DELIVERIES_MOST) {
         desk->counters.messages_refused++;
-        send_store_refusal(account->home, stanza, routed->ticket, ERR_BUSY);
+        if (!ticket_fail(routed->ticket))
+            send_store_refusal(account->home, stanza, routed->ticket, ERR_BUSY);
         routed_free(&routed);
         return;
     }

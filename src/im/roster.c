@@ -646,7 +646,7 @@ static void remove_finished(struct account *account, enum err e, void *context)
     struct asked *asked = context;
     const struct removing *removing = asked->data;
     if (e == OK) {
-        roster_say_removed(account, &removing->contact, removing->removal);
+        roster_say_removed(account, &removing->contact, removing->removal, asked->ticket);
         asked_result(&asked, NULL);
     } else if (e == ERR_MISSING) {
         asked_error(&asked, STANZA_ITEM_NOT_FOUND, NULL);

@@ -72,11 +72,12 @@ static void send_unavailable(struct account *account, const struct jid *contact)
     }
 }
 
-static void say(struct account *account, const struct jid *contact, enum stanza_type type)
+static void say(struct account *account, const struct jid *contact, enum stanza_type type,
+                struct ticket *ticket)
 {
     struct stanza *stanza = stanza_make(STANZA_PRESENCE, type, &account->jid, contact, STR_EMPTY);
     stanza_seal(stanza);
-    route_stanza(account->home, stanza, NULL);
+    route_stanza(account->home, stanza, ticket);
     stanza_unref(&stanza);
 }
 
@@ -127,7 +128,7 @@ static void finish(struct account *account, enum err e, void *context)
     if ((acts & SUB_DELIVER) != 0)
         deliver(account, act->stanza);
     if ((acts & SUB_REPLY) != 0)
-        say(account, &act->contact, TYPE_SUBSCRIBED);
+        say(account, &act->contact, TYPE_SUBSCRIBED, act->ticket);
     if ((acts & SUB_PRESENCE) != 0)
         send_presence(account, &act->contact);
     if ((acts & SUB_UNAVAILABLE) != 0)
@@ -289,12 +290,12 @@ struct subscription_removal roster_removal(const struct account *account, struct
 }
 
 void roster_say_removed(struct account *account, const struct jid *contact,
-                        struct subscription_removal removal)
+                        struct subscription_removal removal, struct ticket *ticket)
 {
     if (removal.unsubscribe)
-        say(account, contact, TYPE_UNSUBSCRIBE);
+        say(account, contact, TYPE_UNSUBSCRIBE, ticket);
     if (removal.unsubscribed) {
-        say(account, contact, TYPE_UNSUBSCRIBED);
+        say(account, contact, TYPE_UNSUBSCRIBED, ticket);
         send_unavailable(account, contact);
     }
 }

@@ -4,9 +4,9 @@
  * One acceptor on one loop (the main thread's) accepts for all workers, so
  * that limits per address and rates are exact, and hands each connection to
  * the worker with the fewest.  Too many from one address (one /64 of IPv6):
- * closed at once.  Too many in all: left in the kernel's queue until the rate
- * allows them.  Out of descriptors: refused one by one through a reserve, with
- * an alarm in the log, not in a spin.
+ * closed at once, and so are too many in all.  Too fast in all: left in the
+ * kernel's queue until the rate allows them.  Out of descriptors: refused one
+ * by one through a reserve, with an alarm in the log, not in a spin.
  */
 #ifndef NET_LISTENER_H
 #define NET_LISTENER_H

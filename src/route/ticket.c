@@ -17,15 +17,17 @@ struct ticket *ticket_new_for(struct home *home, void (*done)(struct ticket *tic
 {
     struct ticket *ticket = malloc(sizeof *ticket);
     must(ticket != NULL);
-    *ticket = (struct ticket){.home = home, .done = done, .context = context};
+    *ticket = (struct ticket){.home = home, .done = done, .context = context, .comes_again = true};
     atomic_init(&ticket->refs, 1);
     atomic_init(&ticket->travelled, false);
+    atomic_init(&ticket->failed, false);
     return ticket;
 }
 
 struct ticket *ticket_new(struct home *home, uint64_t session, uint32_t h)
 {
     struct ticket *ticket = ticket_new_for(home, tell_session, NULL);
+    ticket->comes_again = false; // the client has it no more
     ticket->session = session;
     ticket->h = h;
     return ticket;
@@ -42,6 +44,14 @@ void ticket_travels(struct ticket *ticket)
 {
     if (ticket != NULL)
         atomic_store_explicit(&ticket->travelled, true, memory_order_relaxed);
+}
+
+bool ticket_fail(struct ticket *ticket)
+{
+    if (ticket == NULL || !ticket->comes_again)
+        return false;
+    atomic_store_explicit(&ticket->failed, true, memory_order_relaxed);
+    return true;
 }
 
 static void come_home(struct mail *mail)

@@ -10,9 +10,11 @@
 #ifndef ROUTE_TICKET_H
 #define ROUTE_TICKET_H
 
+#include "base/err.h"
 #include "net/mailbox.h"
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 struct home;
@@ -26,12 +28,14 @@ struct ticket {
     uint32_t h;       // the stanza's number, XEP-0198 4
     atomic_uint refs;
     atomic_bool travelled; // another thread had a reference
+    bool comes_again;      // ticket_new_for: see ticket_fail
+    atomic_bool failed;    // any thread
 };
 
 /* One reference for the caller; on the session's home. */
 struct ticket *ticket_new(struct home *home, uint64_t session, uint32_t h);
-/* The same for somebody who is no session: done runs on the home when all is durable (or refused).
- */
+/* The same for somebody who is no session and will try again: done runs on the home when all is
+ * durable or refused, or (failed) could not be kept. */
 struct ticket *ticket_new_for(struct home *home, void (*done)(struct ticket *ticket),
                               void *context);
 /* NULL is fine. */
@@ -40,6 +44,9 @@ struct ticket *ticket_ref(struct ticket *ticket);
  * before it lets go arrives before the ticket is done: an error for a stanza never comes after the
  * acknowledgement that covers it. */
 void ticket_travels(struct ticket *ticket);
+/* Something of the stanza could not be kept.  True: whoever made the ticket keeps it and tries
+ * again later, and its sender need not hear of it.  NULL is fine; any thread. */
+bool ticket_fail(struct ticket *ticket) MUST_CHECK;
 /* NULL is fine; nulls the pointer; any thread. */
 void ticket_unref(struct ticket **ticket);
 

@@ -31,10 +31,10 @@ enum {
     READERS_DEFAULT = 2,
     READERS_MOST = 8,
     QUEUE_DEFAULT = 65536,
+    QUEUE_BYTES_DEFAULT = 256 << 20,
     BATCH_MOST = 4096,          // changes in one commit: bounds how long the first one waits
     HOMES_MOST = 32,            // callers told apart within a batch
     RESULTS_DEFAULT = 64 << 20, // bytes
-    BYTES_EACH = 4096,          // in hand for each operation that may be: a message is smaller
 };
 
 static const int64_t PROBE_US = SECOND_US / 2; // between probes of a store that has failed
@@ -53,9 +53,10 @@ struct reader {
 struct store {
     const struct backend *backend;
     unsigned queue_most;
-    atomic_uint n_in_hand; // any thread
-    atomic_size_t bytes_in_hand;
-    atomic_int health; // enum store_health; any thread reads
+    size_t queue_bytes_most;
+    atomic_uint n_in_hand;         // any thread
+    _Atomic(size_t) bytes_in_hand; // any thread
+    atomic_int health;             // enum store_health; any thread reads
 
     // ids: any thread
     _Atomic(int64_t) newest_id;
@@ -154,15 +155,29 @@ static void note_why(struct store_request *request, const struct why *why)
         request->why = arena_str(&request->arena, text);
 }
 
+// What peers may make large, and keeps its memory until it is written.
+static size_t bytes_of(const struct store_request *request)
+{
+    switch (request->call->op) {
+    case OP_APPEND:
+        return CONTAINER_OF(request, const struct store_append, request)->stanza.len;
+    case OP_DOCUMENT_PUT:
+        return CONTAINER_OF(request, const struct store_document_put, request)->document.xml.len;
+    default:
+        return 0;
+    }
+}
+
 static void complete(struct store_request *request, enum err e, const struct why *why)
 {
     struct store *store = request->store;
-    atomic_fetch_sub_explicit(&store->bytes_in_hand, request->bytes, memory_order_relaxed);
+    size_t bytes = bytes_of(request); // the caller may free it at once
     request->result = e;
     if (e != OK)
         note_why(request, why);
     hand_back(request);
     // after it: whoever finds nothing in hand finds all completions in their mailboxes
+    atomic_fetch_sub_explicit(&store->bytes_in_hand, bytes, memory_order_relaxed);
     atomic_fetch_sub_explicit(&store->n_in_hand, 1, memory_order_release);
 }
 
@@ -528,6 +543,8 @@ static struct store *store_new(const struct store_options *options)
     must(store != NULL);
     store->backend = &backend_sqlite;
     store->queue_most = options->queue_most > 0 ? options->queue_most : QUEUE_DEFAULT;
+    store->queue_bytes_most =
+        options->queue_bytes_most > 0 ? options->queue_bytes_most : QUEUE_BYTES_DEFAULT;
     store->n_readers = options->n_readers > 0 ? options->n_readers : READERS_DEFAULT;
     if (store->n_readers > READERS_MOST)
         store->n_readers = READERS_MOST;
@@ -603,17 +620,12 @@ void store_close(struct store **store_at)
     store_free(store);
 }
 
-static size_t bytes_most(const struct store *store)
-{
-    return (size_t)store->queue_most * BYTES_EACH;
-}
-
 bool store_is_busy(const struct store *store)
 {
     return atomic_load_explicit(&store->n_in_hand, memory_order_relaxed) >=
                store->queue_most - store->queue_most / 4 ||
            atomic_load_explicit(&store->bytes_in_hand, memory_order_relaxed) >=
-               bytes_most(store) - bytes_most(store) / 4;
+               store->queue_bytes_most - store->queue_bytes_most / 4;
 }
 
 void store_stats(const struct store *store, struct store_stats *out)
@@ -629,6 +641,7 @@ void store_stats(const struct store *store, struct store_stats *out)
         .n_messages = LOAD(n_messages),
         .largest_batch = LOAD(largest_batch),
         .queue_length = LOAD(n_in_hand),
+        .queue_bytes = LOAD(bytes_in_hand),
         .longest_commit_us = LOAD(longest_commit_us),
         .total_commit_us = LOAD(total_commit_us),
         .log_bytes = LOAD(log_bytes),
@@ -650,11 +663,15 @@ static void submit(struct store *store, struct store_request *request,
     arena_done(&request->arena);
     arena_init(&request->arena,
                request->results_most > 0 ? request->results_most : RESULTS_DEFAULT);
+    size_t bytes = bytes_of(request);
     unsigned before = atomic_fetch_add_explicit(&store->n_in_hand, 1, memory_order_relaxed);
     size_t bytes_before =
-        atomic_fetch_add_explicit(&store->bytes_in_hand, request->bytes, memory_order_relaxed);
-    // one that is larger than all there is room for is taken when it comes alone
-    if (before >= store->queue_most || bytes_before >= bytes_most(store)) {
+        atomic_fetch_add_explicit(&store->bytes_in_hand, bytes, memory_order_relaxed);
+    // one of any size finds its place where nothing else is
+    bool too_large =
+        bytes > 0 && bytes_before > 0 &&
+        (bytes_before >= store->queue_bytes_most || bytes > store->queue_bytes_most - bytes_before);
+    if (before >= store->queue_most || too_large) {
         count(&store->n_refused, 1);
         struct why why;
         complete(request, why_say(&why, ERR_BUSY, "%u operations wait for the store", before),
@@ -685,6 +702,7 @@ OPERATION(roster_set, OP_ROSTER_SET, true)
 OPERATION(pending_set, OP_PENDING_SET, true)
 OPERATION(block, OP_BLOCK, true)
 OPERATION(archive_prefs_set, OP_ARCHIVE_PREFS_SET, true)
+OPERATION(document_put, OP_DOCUMENT_PUT, true)
 OPERATION(document_get, OP_DOCUMENT_GET, false)
 OPERATION(document_list, OP_DOCUMENT_LIST, false)
 OPERATION(spool_list, OP_SPOOL_LIST, false)
@@ -707,13 +725,6 @@ OPERATION(event_read, OP_EVENT_READ, false)
 OPERATION(event_trim, OP_EVENT_TRIM, true)
 OPERATION(audit_append, OP_AUDIT_APPEND, true)
 OPERATION(audit_list, OP_AUDIT_LIST, false)
-
-void store_document_put(struct store *store, struct store_document_put *op)
-{
-    static const struct store_call call = {.op = OP_DOCUMENT_PUT, .changes = true};
-    op->request.bytes = op->document.xml.len;
-    submit(store, &op->request, &call);
-}
 
 void store_record_take(struct store *store, struct store_record_get *op)
 {
@@ -764,6 +775,5 @@ void store_append(struct store *store, struct store_append *op)
     must(op->n_lures <= STORE_LURES_MOST);
     op->id = next_id(store, op->wall_us, op->backdate);
     op->folded = false;
-    op->request.bytes = op->stanza.len;
     submit(store, &op->request, &call);
 }

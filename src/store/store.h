@@ -29,8 +29,8 @@
  *   and complete in that order.
  * - A read sees every change that its caller gave before it.  It may see later
  *   ones too, and reads may overtake each other.
- * - The queue is bounded, in operations and in what messages and documents in it hold (4 KiB for
- *   each operation it has room for): beyond it an operation completes with ERR_BUSY.
+ * - The queue is bounded, in operations and in bytes of stanzas and documents: beyond it an
+ *   operation completes with ERR_BUSY.
  *   Whoever reads from a socket stops reading while store_is_busy().
  * - Disk full: ERR_FULL for the operations concerned; the store keeps serving
  *   reads and recovers by itself as soon as there is room.
@@ -63,6 +63,7 @@ struct store_options {
     enum store_check check;  // 0: quick
     unsigned n_readers;      // threads for reads; 0: two
     unsigned queue_most;     // operations in hand; 0: 65536
+    size_t queue_bytes_most; // stanzas and documents of these; 0: 256 MiB
     const char *test_faults; // tests only, NULL otherwise: see sqlite/fault_vfs.h
 };
 
@@ -87,7 +88,6 @@ struct store_request {
     struct mail mail;
     const struct store_call *call;
     struct store *store;
-    size_t bytes; // that it brings, where people say how many
     bool finished;
 };
 
@@ -115,7 +115,7 @@ struct store_stats {
     uint64_t n_changes, n_reads, n_refused; // operations completed; refused with ERR_BUSY
     uint64_t n_messages;                    // rows appended
     uint64_t largest_batch;                 // operations in one commit
-    uint64_t queue_length;                  // operations in hand now
+    uint64_t queue_length, queue_bytes; // operations in hand now; stanzas and documents of these
     int64_t longest_commit_us, total_commit_us;
     uint64_t log_bytes; // of the write-ahead log
 };

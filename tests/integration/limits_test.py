@@ -30,11 +30,13 @@ def refusals(client, ids):
     return set(back)
 
 
-def read_all(server, name):
-    """The ids of what waits for name; the account is away again afterwards."""
+def read_all(server, name, n):
+    """The ids of the n messages that wait for name; the account is away again afterwards."""
     client = server.connect(name)
     client.online()
-    got = [s.get("id") for s in client.drain() if local(s) == "message"]
+    got = [client.wait_for(lambda s: local(s) == "message").get("id") for _ in range(n)]
+    got += [s.get("id") for s in client.drain() if local(s) == "message"]
+    client.send("<presence type='unavailable'/>")
     client.fence()
     client.close()
     return got
@@ -59,13 +61,13 @@ def test_what_waits_is_bounded_by_its_size_over_delivery_and_restart(own_server)
     sender.send(body(to, "m5", 30000))
     assert refusals(sender, {"m5"}) == {"m5"}
     # delivery makes room, all of it
-    assert read_all(server, juliet) == ["m1", "m2", "m4"]
+    assert read_all(server, juliet, 3) == ["m1", "m2", "m4"]
     for round in range(3):
         ids = [f"r{round}a", f"r{round}b", f"r{round}c"]
         for id in ids:
             sender.send(body(to, id, 30000))
         assert refusals(sender, set(ids)) == {ids[2]}
-        assert read_all(server, juliet) == ids[:2]
+        assert read_all(server, juliet, 2) == ids[:2]
     sender.close()
 
 
@@ -81,7 +83,7 @@ def test_a_deleted_accounts_messages_count_for_nobody(own_server):
     sender.send(body(to, "m2", 50000))
     sender.send(body(to, "m3", 50000))
     assert refusals(sender, {"m2", "m3"}) == {"m3"}
-    assert read_all(server, juliet) == ["m2"]
+    assert read_all(server, juliet, 1) == ["m2"]
     sender.close()
 
 
@@ -105,3 +107,143 @@ def test_messages_taken_back_make_room(own_server):
 
     until(has_room)
     sender.close()
+
+
+SMALL = {"limits.depth": 8, "limits.attributes": 16, "limits.elements": 64,
+         "limits.stanza_bytes": 20000, "limits.preauth_stanza_bytes": 10000}
+
+
+def test_each_measure_of_a_stanza_has_its_ceiling(own_server):
+    # limits.depth, attributes, elements, stanza_bytes; RFC 6120 §4.9.3.14: policy-violation
+    server = own_server(SMALL)
+    name, = server.fresh_users(1)
+    inside = {
+        "depth": ("<d xmlns='urn:d'>" + "<a>" * 4 + "</a>" * 4 + "</d>",
+                  "<d xmlns='urn:d'>" + "<a>" * 8 + "</a>" * 8 + "</d>"),
+        "attributes": ("<d xmlns='urn:d' " + " ".join(f"a{i}='1'" for i in range(14)) + "/>",
+                       "<d xmlns='urn:d' " + " ".join(f"a{i}='1'" for i in range(18)) + "/>"),
+        "elements": ("<d xmlns='urn:d'>" + "<a/>" * 60 + "</d>",
+                     "<d xmlns='urn:d'>" + "<a/>" * 70 + "</d>"),
+        "bytes": (f"<body>{'x' * 15000}</body>", f"<body>{'x' * 21000}</body>"),
+    }
+    for measure, (good, bad) in inside.items():
+        client = server.connect(name)
+        client.online()
+        client.drain()
+        client.send(f"<message to='{client.jid}' id='good'>{good}</message>")
+        got = client.wait_for(lambda s: local(s) == "message")
+        assert got.get("id") == "good" and got.get("type") != "error", measure
+        client.try_write(f"<message to='{client.jid}' id='bad'>{bad}</message>")
+        closed = client.read_until_closed()
+        assert closed.condition == "policy-violation", (measure, closed)
+
+
+def test_before_the_login_an_element_is_smaller(own_server):
+    # limits.preauth_stanza_bytes
+    server = own_server(SMALL)
+    stream = server.stream(direct=True)
+    stream.open()
+    stream.try_write("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>"
+                     + "A" * 10500 + "</auth>")
+    assert stream.read_until_closed().condition == "policy-violation"
+
+
+def test_who_says_nothing_is_asked_and_then_gone(own_server):
+    # limits.idle_time, limits.answer_time; the session may be resumed
+    server = own_server({"limits.idle_time": "2 s", "limits.answer_time": "2 s"})
+    silent, lively = server.fresh_users(2)
+    client = server.connect(silent)
+    asked = client.stanza()
+    assert local(asked) == "iq" and asked.get("type") == "get"
+    assert asked.find("{urn:xmpp:ping}ping") is not None
+    client.wait_gone()
+    other = server.connect(lively)
+    for _ in range(2):  # who answers stays
+        asked = other.stanza()
+        other.send(f"<iq type='result' id='{asked.get('id')}' to='{other.domain}'/>")
+    assert other.fence().get("type") == "result"
+    other.close()
+
+
+def test_the_lists_that_one_keeps_have_their_ceilings(own_server):
+    # limits.roster_groups (RFC 6121 §2.3.3), block_items, vcard_bytes, archive_page
+    server = own_server({"limits.roster_groups": 2, "limits.block_items": 2,
+                         "limits.vcard_bytes": "2 KiB", "limits.archive_page": 2})
+    name, = server.fresh_users(1)
+    client = server.connect(name)
+    client.online()
+    client.drain()
+
+    def refused(payload, condition):
+        answer = client.ask("set", payload)
+        assert answer.get("type") == "error", xmpp.show(answer)
+        assert condition_of(answer.find("{jabber:client}error")) == condition
+
+    def groups(n):
+        return ("<query xmlns='jabber:iq:roster'><item jid='a@example.org'>"
+                + "".join(f"<group>g{i}</group>" for i in range(n)) + "</item></query>")
+
+    assert client.ask("set", groups(2)).get("type") == "result"
+    refused(groups(3), "not-acceptable")
+
+    def block(first, n):
+        return ("<block xmlns='urn:xmpp:blocking'>"
+                + "".join(f"<item jid='b{i}@example.org'/>" for i in range(first, first + n))
+                + "</block>")
+
+    refused(block(0, 3), "resource-constraint")
+    assert client.ask("set", block(0, 2)).get("type") == "result"
+    refused(block(2, 1), "resource-constraint")
+
+    def vcard(n):
+        return f"<vCard xmlns='vcard-temp'><FN>{'x' * n}</FN></vCard>"
+
+    assert client.ask("set", vcard(1000)).get("type") == "result"
+    refused(vcard(3000), "not-acceptable")
+
+    for i in range(4):
+        client.send(f"<message to='{client.jid}' type='chat' id='a{i}'><body>x</body></message>")
+    client.drain()
+    answer = client.ask("set", "<query xmlns='urn:xmpp:mam:2'><set "
+                               "xmlns='http://jabber.org/protocol/rsm'><max>10</max></set></query>")
+    page = [s for s in client.drain() if s.find("{urn:xmpp:mam:2}result") is not None]
+    assert len(page) == 2 and answer[0].get("complete") != "true"
+    client.close()
+
+
+def is_admitted(server):
+    """Whether somebody is at the other end of a connection."""
+    stream = server.stream()
+    try:
+        stream.open()
+        return stream
+    except (xmpp.Closed, OSError):
+        return None
+
+
+def test_connections_in_all_have_a_ceiling_and_make_room_when_they_go(own_server):
+    # limits.connections
+    server = own_server({"limits.connections": 3})
+    held = []
+
+    def takes_one():
+        held.append(is_admitted(server))
+        return held[-1] is not None or held.pop()
+
+    for _ in range(3):
+        until(takes_one)  # the harness' own look at the ports may not be gone yet
+    assert is_admitted(server) is None
+    held.pop().cut()
+    until(takes_one)
+    for stream in held:
+        stream.cut()
+
+
+def test_an_address_comes_in_at_its_pace(own_server):
+    # limits.accepts_per_second: ten times as many at once, of which the harness has used some
+    server = own_server({"limits.accepts_per_second": 2})
+    admitted = [is_admitted(server) for _ in range(60)]
+    assert 10 < sum(one is not None for one in admitted) < 60
+    until(lambda: is_admitted(server))  # and it may come again
+    for stream in filter(None, admitted):
+        stream.cut()
