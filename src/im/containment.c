@@ -439,6 +439,7 @@ struct taking_back {
     struct jid owner; // own memory, all of these
     struct jid peer;  // full where it was
     struct str id, origin_id, stanza, link, incident;
+    struct str replaces; // the message that this one corrects (XEP-0308): there clients show it
     enum stanza_type type;
     int64_t at_us;
     bool outgoing, spooled, undo;
@@ -451,6 +452,7 @@ static void taking_back_free(struct taking_back *back)
     own_str_free(&back->id);
     own_str_free(&back->origin_id);
     own_str_free(&back->stanza);
+    own_str_free(&back->replaces);
     own_str_free(&back->link);
     own_str_free(&back->incident);
     free(back);
@@ -459,7 +461,8 @@ static void taking_back_free(struct taking_back *back)
 // XEP-0424 in its present and its first form, with words for clients that know neither, in one
 // message: a client takes what it understands.  caps.c fits it to clients of which more is known.
 static struct stanza *retraction(const struct taking_back *back, struct account *account,
-                                 const struct jid *from, const struct jid *to)
+                                 const struct jid *from, const struct jid *to, struct str id_of_it,
+                                 bool speaks)
 {
     const struct notices *notices = back->gate->service->notices;
     char id[RANDOM_ID_SIZE + 1];
@@ -467,13 +470,15 @@ static struct stanza *retraction(const struct taking_back *back, struct account 
     struct stanza *stanza = stanza_make(STANZA_MESSAGE, back->type, from, to, str_of(id));
     struct arena *arena = &stanza->arena;
     struct element *root = stanza->root;
-    struct str what = arena_str(arena, back->id);
+    struct str what = arena_str(arena, id_of_it);
     if (what.len > 0) { // else there is nothing to name it by: the words alone
         struct element *retract = element_child_new(arena, root, NS_RETRACT, STR("retract"));
         element_set(arena, retract, STR("id"), what);
         struct element *apply = element_child_new(arena, root, NS_FASTEN, STR("apply-to"));
         element_set(arena, apply, STR("id"),
-                    back->origin_id.len > 0 ? arena_str(arena, back->origin_id) : what);
+                    back->origin_id.len > 0 && str_eq(id_of_it, back->id)
+                        ? arena_str(arena, back->origin_id)
+                        : what);
         element_child_new(arena, apply, NS_RETRACT_0, STR("retract"));
         struct element *fallback = element_child_new(arena, root, NS_FALLBACK, STR("fallback"));
         element_set(arena, fallback, STR("for"), NS_RETRACT);
@@ -483,11 +488,25 @@ static struct stanza *retraction(const struct taking_back *back, struct account 
     struct str fallback_lang = domain_lang(account->home, account->jid.domain);
     struct str lang = lang_of(account);
     set_lang(stanza, notices, lang, fallback_lang);
-    element_child_with(arena, root, NS_CLIENT, STR("body"),
-                       notice_text(notices, arena, lang, fallback_lang, NOTICE_EXPOSED, &args));
+    if (speaks)
+        element_child_with(arena, root, NS_CLIENT, STR("body"),
+                           notice_text(notices, arena, lang, fallback_lang, NOTICE_EXPOSED, &args));
     element_child_new(arena, root, NS_HINTS, STR("store"));
     stanza_seal(stanza);
     return stanza;
+}
+
+static void say_taken_back(struct account *account, const struct taking_back *back, struct str id,
+                           bool speaks)
+{
+    const struct jid *from = back->outgoing ? &account->jid : &back->peer;
+    const struct jid *to = back->outgoing ? &back->peer : &account->jid;
+    struct stanza *stanza = retraction(back, account, from, to, id, speaks);
+    if (back->outgoing)
+        carbons_sent(account, 0, stanza, 0);
+    else
+        route_stanza_to(account->home, stanza, &account->jid, NULL, ROUTED_BY_SERVER, 0);
+    stanza_unref(&stanza);
 }
 
 static void take_back_from(struct account *account, const struct taking_back *back)
@@ -495,15 +514,14 @@ static void take_back_from(struct account *account, const struct taking_back *ba
     // who was away and is away has not seen it: the spool has forgotten it already
     if (back->spooled && account->n_sessions == 0)
         return;
-    if (back->outgoing) {
-        struct stanza *stanza = retraction(back, account, &account->jid, &back->peer);
-        carbons_sent(account, 0, stanza, 0);
-        stanza_unref(&stanza);
+    if (back->replaces.len == 0) {
+        say_taken_back(account, back, back->id, true);
         return;
     }
-    struct stanza *stanza = retraction(back, account, &back->peer, &account->jid);
-    route_stanza_to(account->home, stanza, &account->jid, NULL, ROUTED_BY_SERVER, 0);
-    stanza_unref(&stanza);
+    // a client that has corrected shows it in the other's place, any other by its own id
+    say_taken_back(account, back, back->replaces, true);
+    if (back->id.len > 0)
+        say_taken_back(account, back, back->id, false);
 }
 
 // There is no taking back of a retraction: the message is delivered anew, with an id of its own
@@ -564,6 +582,18 @@ struct retracting {
     uint64_t n_copies;
 };
 
+// The id that a correction names; own memory.
+static struct str replaced_by(struct str text)
+{
+    struct stanza *stanza = str_find(text, NS_CORRECT) < text.len ? stanza_parse(text) : NULL;
+    struct element *replace =
+        stanza != NULL ? element_child(stanza->root, NS_CORRECT, STR("replace")) : NULL;
+    struct str id = replace != NULL ? element_attr(replace, STR("id")) : STR_EMPTY;
+    id = own_str(id.at != NULL ? id : STR_EMPTY);
+    stanza_unref(&stanza);
+    return id;
+}
+
 static void send_for(struct retracting *retracting, const struct store_delivery *delivery)
 {
     struct gate *gate = retracting->gate;
@@ -582,8 +612,10 @@ static void send_for(struct retracting *retracting, const struct store_delivery 
     back->gate = gate;
     back->owner = own_jid(&owner_jid);
     back->peer = own_jid(&peer_jid);
-    back->id = own_str(message->message_id);
+    // semantics, taking back: an id that an honest message of his has too names neither
+    back->id = own_str(delivery->id_repeats ? STR_EMPTY : message->message_id);
     back->origin_id = own_str(message->origin_id);
+    back->replaces = replaced_by(message->stanza);
     back->stanza = own_str(retracting->order.undo ? message->stanza : STR_EMPTY);
     back->link = own_str(retracting->order.shown);
     back->incident = own_str(arena_printf(&arena, "%" PRIu64, retracting->order.incident));
