@@ -8,7 +8,9 @@
  *     NOTIFY, ASK        each person's home: a message in his language
  *
  * A retraction is kept as a record until it is through, so that a restart takes
- * it up again; doing it twice harms nobody.
+ * it up again; doing it twice harms nobody.  Of notices the number up to which
+ * all are durable is kept: after a kill the later ones are told when the events
+ * that ordered them are taken again.
  */
 #include "im/containment.h"
 
@@ -49,7 +51,12 @@ struct holding {
 struct containment {
     struct table holding;   // by number, as 8 bytes
     struct list retracting; // of struct retracting
+    size_t n_telling;       // notices on their way
+    uint64_t newest_told;   // number of the newest order told, or being told,
+    uint64_t kept_told;     // and as the store has it
 };
+
+static const struct str told_key = {"told", 4}; // of a STORE_SNAPSHOT
 
 /* ---- The audit record ---- */
 
@@ -149,9 +156,9 @@ static void set_lang(struct stanza *stanza, const struct notices *notices, struc
     element_set_ns(&stanza->arena, stanza->root, NS_XML, STR("lang"), stanza->lang);
 }
 
-// From his domain, in his language.
+// From his domain, in his language.  ticket: may be NULL.
 static void say(const struct gate *gate, struct account *account, enum notice notice,
-                const struct notice_args *args)
+                const struct notice_args *args, struct ticket *ticket)
 {
     const struct notices *notices = gate->service->notices;
     struct jid domain = jid_of_prepared(account->jid.domain);
@@ -165,8 +172,55 @@ static void say(const struct gate *gate, struct account *account, enum notice no
     element_child_with(&stanza->arena, stanza->root, NS_CLIENT, STR("body"),
                        notice_text(notices, &stanza->arena, lang, fallback, notice, args));
     stanza_seal(stanza);
-    route_stanza_to(account->home, stanza, &account->jid, NULL, ROUTED_BY_SERVER, 0);
+    route_stanza_to(account->home, stanza, &account->jid, ticket, ROUTED_BY_SERVER, 0);
     stanza_unref(&stanza);
+}
+
+struct keeping_told {
+    struct store_record_put op;
+    char number[24];
+};
+
+static void told_is_kept(struct store_request *request)
+{
+    struct keeping_told *keeping = CONTAINER_OF(request, struct keeping_told, op.request);
+    if (request->result != OK)
+        log_event(LOG_ERROR, "notices-not-recorded", "error=%s", err_name(request->result));
+    store_release(request);
+    free(keeping);
+}
+
+static void keep_told(struct gate *gate)
+{
+    struct containment *containment = gate->containment;
+    struct keeping_told *keeping = calloc(1, sizeof *keeping);
+    must(keeping != NULL);
+    containment->kept_told = containment->newest_told;
+    snprintf(keeping->number, sizeof keeping->number, "%" PRIu64, containment->kept_told);
+    keeping->op.kind = STORE_SNAPSHOT;
+    keeping->op.record.key = told_key;
+    keeping->op.record.value = str_of(keeping->number);
+    keeping->op.request.home = loop_mailbox(gate->loop);
+    keeping->op.request.done = told_is_kept;
+    store_record_put(gate->service->store, &keeping->op);
+}
+
+// On the guard's thread.
+static void hear_of_telling(struct mail *mail)
+{
+    struct telling *telling = CONTAINER_OF(mail, struct telling, mail);
+    struct gate *gate = telling->gate;
+    telling_free(telling);
+    if (--gate->containment->n_telling == 0 &&
+        gate->containment->newest_told > gate->containment->kept_told)
+        keep_told(gate);
+}
+
+static void is_told(struct ticket *ticket)
+{
+    struct telling *telling = ticket->context;
+    telling->mail.run = hear_of_telling;
+    loop_post(telling->gate->loop, &telling->mail);
 }
 
 static void tell_account(struct account_waiter *waiter, struct account *account)
@@ -174,9 +228,10 @@ static void tell_account(struct account_waiter *waiter, struct account *account)
     struct telling *telling = CONTAINER_OF(waiter, struct telling, waiter);
     const struct notice_args args = {telling->link, telling->person, telling->incident,
                                      telling->until};
+    struct ticket *ticket = ticket_new_for(telling->home, is_told, telling);
     if (account->state == ACCOUNT_READY)
-        say(telling->gate, account, telling->notice, &args);
-    telling_free(telling);
+        say(telling->gate, account, telling->notice, &args, ticket);
+    ticket_unref(&ticket);
 }
 
 static void tell_at_home(struct mail *mail)
@@ -202,6 +257,9 @@ static void tell(struct gate *gate, const struct order *order, struct str who, e
     telling->until =
         own_str(order->expires_us != 0 ? clock_format(&arena, order->expires_us) : STR_EMPTY);
     telling->home = home_of(&gate->service->homes, jid_bare(&to));
+    gate->containment->n_telling++;
+    if (order->number > gate->containment->newest_told)
+        gate->containment->newest_told = order->number;
     telling->mail.run = tell_at_home;
     loop_post(telling->home->loop, &telling->mail);
     arena_done(&arena);
@@ -532,7 +590,7 @@ static void give_again(struct account *account, const struct taking_back *back)
     if (stanza == NULL)
         return;
     const struct notice_args args = {back->link, jid_bare(&back->peer), back->incident, STR_EMPTY};
-    say(back->gate, account, NOTICE_RELEASED, &args);
+    say(back->gate, account, NOTICE_RELEASED, &args, NULL);
     char id[RANDOM_ID_SIZE + 1];
     random_id_z(id);
     stanza->id = arena_str(&stanza->arena, str_of(id));
@@ -904,10 +962,55 @@ static enum err release_forgotten(struct gate *gate, struct why *why)
     return e;
 }
 
+// A notice of a replayed event; the homes that tell it run only when the guard's thread does.
+struct retelling {
+    struct mail mail;
+    struct gate *gate;
+    struct order order; // its texts in own memory
+};
+
+static void tell_again(struct mail *mail)
+{
+    struct retelling *again = CONTAINER_OF(mail, struct retelling, mail);
+    containment_carry_out(again->gate, &again->order);
+    own_str_free(&again->order.shown);
+    own_str_free(&again->order.who);
+    free(again);
+}
+
 void containment_replayed(struct gate *gate, const struct order *order)
 {
     if (order->kind == ORDER_RETRACT)
         retract(gate, order);
+    if (order->kind != ORDER_NOTIFY || order->number <= gate->containment->kept_told)
+        return;
+    struct retelling *again = calloc(1, sizeof *again);
+    must(again != NULL);
+    again->mail.run = tell_again;
+    again->gate = gate;
+    again->order = *order;
+    again->order.shown = own_str(order->shown);
+    again->order.who = own_str(order->who);
+    loop_post(gate->loop, &again->mail);
+}
+
+bool containment_is_telling(const struct gate *gate)
+{
+    return gate->containment->n_telling > 0;
+}
+
+static enum err read_told(struct gate *gate, struct why *why)
+{
+    struct store_record_get get = {.kind = STORE_SNAPSHOT, .key = told_key};
+    store_record_get(gate->service->store, &get);
+    enum err e = store_wait(&get.request);
+    uint64_t told = 0;
+    if (e == OK && str_to_u64(get.record.value, 0, UINT64_MAX, &told) == OK)
+        gate->containment->newest_told = gate->containment->kept_told = told;
+    store_release(&get.request);
+    return e == OK || e == ERR_MISSING
+               ? OK
+               : why_say(why, e, "the guard's notices could not be read: %s", err_name(e));
 }
 
 enum err containment_open(struct gate *gate, struct why *why)
@@ -916,7 +1019,9 @@ enum err containment_open(struct gate *gate, struct why *why)
     must(gate->containment != NULL);
     table_init(&gate->containment->holding, HOLDING_MOST);
     list_init(&gate->containment->retracting);
-    enum err e = resume_retractions(gate, why);
+    enum err e = read_told(gate, why);
+    if (e == OK)
+        e = resume_retractions(gate, why);
     return e == OK ? release_forgotten(gate, why) : e;
 }
 

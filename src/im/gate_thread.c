@@ -125,7 +125,7 @@ static struct snapshot *snapshot_new(struct gate *gate)
 
 static void snapshot_if_due(struct gate *gate)
 {
-    if (gate->snapshot_busy || gate->n_since_snapshot == 0)
+    if (gate->snapshot_busy || gate->n_since_snapshot == 0 || containment_is_telling(gate))
         return;
     if (gate->n_since_snapshot < SNAPSHOT_EVENTS &&
         clock_now_us() - gate->snapshot_us < snapshot_after_us)
@@ -329,16 +329,34 @@ struct replayed {
     struct order order; // its texts in own memory
 };
 
+// Whether the event came from where the guard only watches, so that its orders were not carried
+// out.
+static bool was_observed(const struct gate *gate, const struct guard_event *event)
+{
+    struct str who = STR_EMPTY;
+    if (event->kind == EVENT_SENDING)
+        who = event->sending.sender;
+    else if (event->kind == EVENT_REPORT)
+        who = event->report.reporter;
+    if (who.len == 0)
+        return false;
+    struct jid jid = jid_of_prepared(who);
+    for (size_t i = 0; i < gate->settings->n_domains; i++)
+        if (str_eq(gate->settings->domains[i].name, jid.domain))
+            return gate->settings->domains[i].guard_mode == GATE_OBSERVE;
+    return false;
+}
+
 static void keep_orders(struct gate *gate, const struct guard_word *word)
 {
     for (size_t i = 0; i < word->n_orders; i++) {
-        if (word->orders[i].kind != ORDER_RETRACT)
+        if (word->orders[i].kind != ORDER_RETRACT && word->orders[i].kind != ORDER_NOTIFY)
             continue;
         struct replayed *replayed = calloc(1, sizeof *replayed);
         must(replayed != NULL);
         replayed->order = word->orders[i];
         replayed->order.shown = own_str(word->orders[i].shown);
-        replayed->order.who = STR_EMPTY;
+        replayed->order.who = own_str(word->orders[i].who);
         list_add_last(&gate->replayed, &replayed->link);
     }
 }
@@ -351,6 +369,7 @@ static void carry_out_replayed(struct gate *gate)
         if (gate->containment != NULL)
             containment_replayed(gate, &replayed->order);
         own_str_free(&replayed->order.shown);
+        own_str_free(&replayed->order.who);
         free(replayed);
     }
 }
@@ -372,7 +391,8 @@ static enum err replay_page(struct gate *gate, bool *more, struct why *why)
         e = guard_event_read(&arena, read.events[i].blob, &event);
         if (e == OK) {
             guard_take(gate->guard, &event, &word);
-            keep_orders(gate, &word);
+            if (!was_observed(gate, &event))
+                keep_orders(gate, &word);
         } else
             why_say(why, e, "event %" PRId64 " of the guard's log is damaged",
                     read.events[i].number);
