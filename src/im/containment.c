@@ -8,7 +8,9 @@
  *     NOTIFY, ASK        each person's home: a message in his language
  *
  * A retraction is kept as a record until it is through, so that a restart takes
- * it up again; doing it twice harms nobody.
+ * it up again; doing it twice harms nobody.  Of notices the number up to which
+ * all are durable is kept: after a kill the later ones are told when the events
+ * that ordered them are taken again.
  */
 #include "im/containment.h"
 
@@ -53,7 +55,12 @@ struct containment {
     struct table holding;   // by number, as 8 bytes
     struct list retracting; // of struct retracting
     struct list waiting;    // of struct letting_go: for a store that failed
+    size_t n_telling;       // notices on their way
+    uint64_t newest_told;   // number of the newest order told, or being told,
+    uint64_t kept_told;     // and as the store has it
 };
+
+static const struct str told_key = {"told", 4}; // of a STORE_SNAPSHOT
 
 /* ---- The audit record ---- */
 
@@ -153,9 +160,9 @@ static void set_lang(struct stanza *stanza, const struct notices *notices, struc
     element_set_ns(&stanza->arena, stanza->root, NS_XML, STR("lang"), stanza->lang);
 }
 
-// From his domain, in his language.
+// From his domain, in his language.  ticket: may be NULL.
 static void say(const struct gate *gate, struct account *account, enum notice notice,
-                const struct notice_args *args)
+                const struct notice_args *args, struct ticket *ticket)
 {
     const struct notices *notices = gate->service->notices;
     struct jid domain = jid_of_prepared(account->jid.domain);
@@ -169,8 +176,55 @@ static void say(const struct gate *gate, struct account *account, enum notice no
     element_child_with(&stanza->arena, stanza->root, NS_CLIENT, STR("body"),
                        notice_text(notices, &stanza->arena, lang, fallback, notice, args));
     stanza_seal(stanza);
-    route_stanza_to(account->home, stanza, &account->jid, NULL, ROUTED_BY_SERVER, 0);
+    route_stanza_to(account->home, stanza, &account->jid, ticket, ROUTED_BY_SERVER, 0);
     stanza_unref(&stanza);
+}
+
+struct keeping_told {
+    struct store_record_put op;
+    char number[24];
+};
+
+static void told_is_kept(struct store_request *request)
+{
+    struct keeping_told *keeping = CONTAINER_OF(request, struct keeping_told, op.request);
+    if (request->result != OK)
+        log_event(LOG_ERROR, "notices-not-recorded", "error=%s", err_name(request->result));
+    store_release(request);
+    free(keeping);
+}
+
+static void keep_told(struct gate *gate)
+{
+    struct containment *containment = gate->containment;
+    struct keeping_told *keeping = calloc(1, sizeof *keeping);
+    must(keeping != NULL);
+    containment->kept_told = containment->newest_told;
+    snprintf(keeping->number, sizeof keeping->number, "%" PRIu64, containment->kept_told);
+    keeping->op.kind = STORE_SNAPSHOT;
+    keeping->op.record.key = told_key;
+    keeping->op.record.value = str_of(keeping->number);
+    keeping->op.request.home = loop_mailbox(gate->loop);
+    keeping->op.request.done = told_is_kept;
+    store_record_put(gate->service->store, &keeping->op);
+}
+
+// On the guard's thread.
+static void hear_of_telling(struct mail *mail)
+{
+    struct telling *telling = CONTAINER_OF(mail, struct telling, mail);
+    struct gate *gate = telling->gate;
+    telling_free(telling);
+    if (--gate->containment->n_telling == 0 &&
+        gate->containment->newest_told > gate->containment->kept_told)
+        keep_told(gate);
+}
+
+static void is_told(struct ticket *ticket)
+{
+    struct telling *telling = ticket->context;
+    telling->mail.run = hear_of_telling;
+    loop_post(telling->gate->loop, &telling->mail);
 }
 
 static void tell_account(struct account_waiter *waiter, struct account *account)
@@ -178,9 +232,10 @@ static void tell_account(struct account_waiter *waiter, struct account *account)
     struct telling *telling = CONTAINER_OF(waiter, struct telling, waiter);
     const struct notice_args args = {telling->link, telling->person, telling->incident,
                                      telling->until};
+    struct ticket *ticket = ticket_new_for(telling->home, is_told, telling);
     if (account->state == ACCOUNT_READY)
-        say(telling->gate, account, telling->notice, &args);
-    telling_free(telling);
+        say(telling->gate, account, telling->notice, &args, ticket);
+    ticket_unref(&ticket);
 }
 
 static void tell_at_home(struct mail *mail)
@@ -206,6 +261,9 @@ static void tell(struct gate *gate, const struct order *order, struct str who, e
     telling->until =
         own_str(order->expires_us != 0 ? clock_format(&arena, order->expires_us) : STR_EMPTY);
     telling->home = home_of(&gate->service->homes, jid_bare(&to));
+    gate->containment->n_telling++;
+    if (order->number > gate->containment->newest_told)
+        gate->containment->newest_told = order->number;
     telling->mail.run = tell_at_home;
     loop_post(telling->home->loop, &telling->mail);
     arena_done(&arena);
@@ -490,6 +548,7 @@ struct taking_back {
     struct jid owner; // own memory, all of these
     struct jid peer;  // full where it was
     struct str id, origin_id, stanza, link, incident;
+    struct str replaces; // the message that this one corrects (XEP-0308): there clients show it
     enum stanza_type type;
     int64_t row, at_us;
     uint64_t spool_size;
@@ -504,6 +563,7 @@ static void taking_back_free(struct taking_back *back)
     own_str_free(&back->id);
     own_str_free(&back->origin_id);
     own_str_free(&back->stanza);
+    own_str_free(&back->replaces);
     own_str_free(&back->link);
     own_str_free(&back->incident);
     free(back);
@@ -512,21 +572,26 @@ static void taking_back_free(struct taking_back *back)
 // XEP-0424 in its present and its first form, with words for clients that know neither, in one
 // message: a client takes what it understands.  caps.c fits it to clients of which more is known.
 static struct stanza *retraction(const struct taking_back *back, struct account *account,
-                                 const struct jid *from, const struct jid *to)
+                                 const struct jid *from, const struct jid *to, struct str id_of_it,
+                                 bool speaks)
 {
     const struct notices *notices = back->gate->service->notices;
-    char id[RETRACTION_ID_SIZE];
+    bool is_of_row = str_eq(id_of_it, back->id); // its tombstone names this retraction
+    char id[RETRACTION_ID_SIZE], other[RANDOM_ID_SIZE + 1];
     archive_retraction_id(back->row, id);
-    struct stanza *stanza = stanza_make(STANZA_MESSAGE, back->type, from, to, str_of(id));
+    random_id_z(other);
+    struct stanza *stanza =
+        stanza_make(STANZA_MESSAGE, back->type, from, to, str_of(is_of_row ? id : other));
     struct arena *arena = &stanza->arena;
     struct element *root = stanza->root;
-    struct str what = arena_str(arena, back->id);
+    struct str what = arena_str(arena, id_of_it);
     if (what.len > 0) { // else there is nothing to name it by: the words alone
         struct element *retract = element_child_new(arena, root, NS_RETRACT, STR("retract"));
         element_set(arena, retract, STR("id"), what);
         struct element *apply = element_child_new(arena, root, NS_FASTEN, STR("apply-to"));
         element_set(arena, apply, STR("id"),
-                    back->origin_id.len > 0 ? arena_str(arena, back->origin_id) : what);
+                    back->origin_id.len > 0 && is_of_row ? arena_str(arena, back->origin_id)
+                                                         : what);
         element_child_new(arena, apply, NS_RETRACT_0, STR("retract"));
         struct element *fallback = element_child_new(arena, root, NS_FALLBACK, STR("fallback"));
         element_set(arena, fallback, STR("for"), NS_RETRACT);
@@ -536,11 +601,25 @@ static struct stanza *retraction(const struct taking_back *back, struct account 
     struct str fallback_lang = domain_lang(account->home, account->jid.domain);
     struct str lang = lang_of(account);
     set_lang(stanza, notices, lang, fallback_lang);
-    element_child_with(arena, root, NS_CLIENT, STR("body"),
-                       notice_text(notices, arena, lang, fallback_lang, NOTICE_EXPOSED, &args));
+    if (speaks)
+        element_child_with(arena, root, NS_CLIENT, STR("body"),
+                           notice_text(notices, arena, lang, fallback_lang, NOTICE_EXPOSED, &args));
     element_child_new(arena, root, NS_HINTS, STR("store"));
     stanza_seal(stanza);
     return stanza;
+}
+
+static void say_taken_back(struct account *account, const struct taking_back *back, struct str id,
+                           bool speaks)
+{
+    const struct jid *from = back->outgoing ? &account->jid : &back->peer;
+    const struct jid *to = back->outgoing ? &back->peer : &account->jid;
+    struct stanza *stanza = retraction(back, account, from, to, id, speaks);
+    if (back->outgoing)
+        message_sent(account, 0, stanza, NULL, 0); // both archives have it
+    else
+        route_stanza_to(account->home, stanza, &account->jid, NULL, ROUTED_BY_SERVER, 0);
+    stanza_unref(&stanza);
 }
 
 static void take_back_from(struct account *account, const struct taking_back *back)
@@ -548,15 +627,14 @@ static void take_back_from(struct account *account, const struct taking_back *ba
     // who was away and is away has not seen it: the spool has forgotten it already
     if (back->spooled && account->n_sessions == 0)
         return;
-    if (back->outgoing) {
-        struct stanza *stanza = retraction(back, account, &account->jid, &back->peer);
-        message_sent(account, 0, stanza, NULL, 0); // both archives have it
-        stanza_unref(&stanza);
+    if (back->replaces.len == 0) {
+        say_taken_back(account, back, back->id, true);
         return;
     }
-    struct stanza *stanza = retraction(back, account, &back->peer, &account->jid);
-    route_stanza_to(account->home, stanza, &account->jid, NULL, ROUTED_BY_SERVER, 0);
-    stanza_unref(&stanza);
+    // a client that has corrected shows it in the other's place, any other by its own id
+    say_taken_back(account, back, back->replaces, true);
+    if (back->id.len > 0)
+        say_taken_back(account, back, back->id, false);
 }
 
 // There is no taking back of a retraction: the message is delivered anew, with an id of its own
@@ -567,7 +645,7 @@ static void give_again(struct account *account, const struct taking_back *back)
     if (stanza == NULL)
         return;
     const struct notice_args args = {back->link, jid_bare(&back->peer), back->incident, STR_EMPTY};
-    say(back->gate, account, NOTICE_RELEASED, &args);
+    say(back->gate, account, NOTICE_RELEASED, &args, NULL);
     char id[RANDOM_ID_SIZE + 1];
     random_id_z(id);
     stanza->id = arena_str(&stanza->arena, str_of(id));
@@ -622,6 +700,18 @@ struct retracting {
     uint64_t n_copies;
 };
 
+// The id that a correction names; own memory.
+static struct str replaced_by(struct str text)
+{
+    struct stanza *stanza = str_find(text, NS_CORRECT) < text.len ? stanza_parse(text) : NULL;
+    struct element *replace =
+        stanza != NULL ? element_child(stanza->root, NS_CORRECT, STR("replace")) : NULL;
+    struct str id = replace != NULL ? element_attr(replace, STR("id")) : STR_EMPTY;
+    id = own_str(id.at != NULL ? id : STR_EMPTY);
+    stanza_unref(&stanza);
+    return id;
+}
+
 static void send_for(struct retracting *retracting, const struct store_delivery *delivery)
 {
     struct gate *gate = retracting->gate;
@@ -640,8 +730,10 @@ static void send_for(struct retracting *retracting, const struct store_delivery 
     back->gate = gate;
     back->owner = own_jid(&owner_jid);
     back->peer = own_jid(&peer_jid);
-    back->id = own_str(message->message_id);
+    // semantics, taking back: an id that an honest message of his has too names neither
+    back->id = own_str(delivery->id_repeats ? STR_EMPTY : message->message_id);
     back->origin_id = own_str(message->origin_id);
+    back->replaces = replaced_by(message->stanza);
     back->stanza = own_str(retracting->order.undo ? message->stanza : STR_EMPTY);
     back->link = own_str(retracting->order.shown);
     back->incident = own_str(arena_printf(&arena, "%" PRIu64, retracting->order.incident));
@@ -961,10 +1053,55 @@ static enum err release_forgotten(struct gate *gate, struct why *why)
     return e;
 }
 
+// A notice of a replayed event; the homes that tell it run only when the guard's thread does.
+struct retelling {
+    struct mail mail;
+    struct gate *gate;
+    struct order order; // its texts in own memory
+};
+
+static void tell_again(struct mail *mail)
+{
+    struct retelling *again = CONTAINER_OF(mail, struct retelling, mail);
+    containment_carry_out(again->gate, &again->order);
+    own_str_free(&again->order.shown);
+    own_str_free(&again->order.who);
+    free(again);
+}
+
 void containment_replayed(struct gate *gate, const struct order *order)
 {
     if (order->kind == ORDER_RETRACT)
         retract(gate, order);
+    if (order->kind != ORDER_NOTIFY || order->number <= gate->containment->kept_told)
+        return;
+    struct retelling *again = calloc(1, sizeof *again);
+    must(again != NULL);
+    again->mail.run = tell_again;
+    again->gate = gate;
+    again->order = *order;
+    again->order.shown = own_str(order->shown);
+    again->order.who = own_str(order->who);
+    loop_post(gate->loop, &again->mail);
+}
+
+bool containment_is_telling(const struct gate *gate)
+{
+    return gate->containment->n_telling > 0;
+}
+
+static enum err read_told(struct gate *gate, struct why *why)
+{
+    struct store_record_get get = {.kind = STORE_SNAPSHOT, .key = told_key};
+    store_record_get(gate->service->store, &get);
+    enum err e = store_wait(&get.request);
+    uint64_t told = 0;
+    if (e == OK && str_to_u64(get.record.value, 0, UINT64_MAX, &told) == OK)
+        gate->containment->newest_told = gate->containment->kept_told = told;
+    store_release(&get.request);
+    return e == OK || e == ERR_MISSING
+               ? OK
+               : why_say(why, e, "the guard's notices could not be read: %s", err_name(e));
 }
 
 enum err containment_open(struct gate *gate, struct why *why)
@@ -974,7 +1111,9 @@ enum err containment_open(struct gate *gate, struct why *why)
     table_init(&gate->containment->holding, HOLDING_MOST);
     list_init(&gate->containment->retracting);
     list_init(&gate->containment->waiting);
-    enum err e = resume_retractions(gate, why);
+    enum err e = read_told(gate, why);
+    if (e == OK)
+        e = resume_retractions(gate, why);
     return e == OK ? release_forgotten(gate, why) : e;
 }
 

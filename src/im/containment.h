@@ -37,4 +37,7 @@ void containment_write_held(struct buf *out, const struct stanza *stanza, int64_
 void containment_refuse(struct home *home, const struct stanza *stanza, struct str lang,
                         enum reason reason, uint64_t incident);
 
+/* Whether notices are on their way that a crash could lose: no snapshot may pass them. */
+bool containment_is_telling(const struct gate *gate);
+
 #endif

@@ -9,7 +9,8 @@
  * A snapshot holds the whole state and costs as much to write; it is taken when
  * the log since the last one outweighs that one.  At the start the last snapshot
  * is loaded and the events since are taken again, their words ignored but for
- * retractions: what else they ordered has its own records (containment.c).
+ * retractions and notices: what else they ordered has its own records
+ * (containment.c).
  */
 #include "im/gate_internal.h"
 
@@ -194,7 +195,7 @@ static struct snapshot *snapshot_new(struct gate *gate)
 
 void gate_snapshot_if_due(struct gate *gate)
 {
-    if (gate->snapshot_busy || gate->n_since_snapshot == 0)
+    if (gate->snapshot_busy || gate->n_since_snapshot == 0 || containment_is_telling(gate))
         return;
     bool outweighs =
         gate->n_since_snapshot >= SNAPSHOT_EVENTS && gate->log_bytes >= gate->snapshot_bytes;
@@ -229,16 +230,34 @@ struct replayed {
     struct order order; // its texts in own memory
 };
 
+// Whether the event came from where the guard only watches, so that its orders were not carried
+// out.
+static bool was_observed(const struct gate *gate, const struct guard_event *event)
+{
+    struct str who = STR_EMPTY;
+    if (event->kind == EVENT_SENDING)
+        who = event->sending.sender;
+    else if (event->kind == EVENT_REPORT)
+        who = event->report.reporter;
+    if (who.len == 0)
+        return false;
+    struct jid jid = jid_of_prepared(who);
+    for (size_t i = 0; i < gate->settings->n_domains; i++)
+        if (str_eq(gate->settings->domains[i].name, jid.domain))
+            return gate->settings->domains[i].guard_mode == GATE_OBSERVE;
+    return false;
+}
+
 static void keep_orders(struct gate *gate, const struct guard_word *word)
 {
     for (size_t i = 0; i < word->n_orders; i++) {
-        if (word->orders[i].kind != ORDER_RETRACT)
+        if (word->orders[i].kind != ORDER_RETRACT && word->orders[i].kind != ORDER_NOTIFY)
             continue;
         struct replayed *replayed = calloc(1, sizeof *replayed);
         must(replayed != NULL);
         replayed->order = word->orders[i];
         replayed->order.shown = own_str(word->orders[i].shown);
-        replayed->order.who = STR_EMPTY;
+        replayed->order.who = own_str(word->orders[i].who);
         list_add_last(&gate->replayed, &replayed->link);
     }
 }
@@ -251,6 +270,7 @@ void gate_carry_out_replayed(struct gate *gate)
         if (gate->containment != NULL)
             containment_replayed(gate, &replayed->order);
         own_str_free(&replayed->order.shown);
+        own_str_free(&replayed->order.who);
         free(replayed);
     }
 }
@@ -276,7 +296,8 @@ static enum err replay_page(struct gate *gate, bool *more, struct why *why)
                 event = (struct guard_event){.kind = EVENT_TICK, .now_us = event.now_us};
             guard_take(gate->guard, &event, &word);
             in_hand_done(gate->in_hand);
-            keep_orders(gate, &word);
+            if (!was_observed(gate, &event))
+                keep_orders(gate, &word);
         } else
             why_say(why, e, "event %" PRId64 " of the guard's log is damaged",
                     read.events[i].number);

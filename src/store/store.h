@@ -544,6 +544,7 @@ struct store_deliveries {
         int64_t account;
         struct str local, domain;     // the owner
         struct store_message message; // its flags tell: outgoing, spooled, archived, withdrawn
+        bool id_repeats; // among the owner's newest, another of the same pair has this message_id
     } * deliveries;
     bool more;
 };

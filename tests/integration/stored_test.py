@@ -171,6 +171,63 @@ def test_presence_that_could_not_be_taken_back_has_nothing_to_open(guarded, pres
     other.close()
 
 
+RETRACT = "{urn:xmpp:message-retract:1}retract"
+
+
+def retracted_ids(client, n):
+    """The ids that the next n withdrawals name; None where one has only words."""
+    ids = []
+    while len(ids) < n:
+        got = client.wait_for(lambda e: is_message(e) and (
+            e.find(RETRACT) is not None or "withdrawn" in xmpp.show(e)))
+        retract = got.find(RETRACT)
+        ids.append(None if retract is None else retract.get("id"))
+    return ids
+
+
+def test_an_id_that_an_honest_message_has_too_is_not_retracted(guarded):
+    worm, reader = online(guarded, 2)
+    word, link = fresh()
+    say(worm, reader.bare, "an honest word", "same")
+    say(worm, reader.bare, f"look {link}", "same")
+    reader.wait_for(lambda e: link in xmpp.show(e))
+    reader.fence()
+    convict(guarded, link)
+    assert retracted_ids(reader, 1) == [None]
+    reader.close()
+    worm.close()
+
+
+def test_a_correction_is_taken_back_where_clients_show_it(guarded):
+    worm, reader = online(guarded, 2)
+    word, link = fresh()
+    say(worm, reader.bare, "an honest word", "first")
+    worm.send(f"<message type='chat' id='second' to='{reader.bare}'><body>look {link}</body>"
+              "<replace xmlns='urn:xmpp:message-correct:0' id='first'/></message>")
+    reader.wait_for(lambda e: link in xmpp.show(e))
+    reader.fence()
+    convict(guarded, link)
+    assert retracted_ids(reader, 2) == ["first", "second"]
+    reader.close()
+    worm.close()
+
+
+def test_a_worm_s_own_retraction_erases_no_evidence(guarded):
+    worm, reader = online(guarded, 2)
+    word, link = fresh()
+    say(worm, reader.bare, f"look {link}", "bait")
+    worm.send(f"<message type='chat' id='undo' to='{reader.bare}'><body>sorry</body>"
+              "<retract xmlns='urn:xmpp:message-retract:1' id='bait'/></message>")
+    reader.wait_for(lambda e: e.get("id") == "undo")
+    reader.fence()
+    incident = str(convict(guarded, link)["incident"])
+    assert retracted_ids(reader, 1) == ["bait"]
+    shown = guarded.ctl("incident", "show", incident)
+    assert reader.bare in shown and worm.bare in shown
+    reader.close()
+    worm.close()
+
+
 def test_a_release_leaves_dead_what_another_incident_convicts(guarded):
     sender, reader = online(guarded, 2)
     (_, good), (_, bad) = fresh(), fresh()

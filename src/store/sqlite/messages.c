@@ -693,6 +693,18 @@ enum err archive_purge(struct connection *c, struct store_request *request)
 
 /* ---- Deliveries ---------------------------------------------------------------------------- */
 
+// An owner's newest messages, among which an id is looked for again: a client finds by its id what
+// it shows, and that is not older.
+#define NEWEST "2000"
+#define SAME_ID                                                                                    \
+    "JOIN message n ON n.id = x.id WHERE x.owner = m.owner AND n.id <> m.id AND n.peer = m.peer "  \
+    "AND n.message_id = m.message_id AND (n.flags & 4) = (m.flags & 4))"
+#define ID_REPEATS                                                                                 \
+    "(m.message_id <> '' AND (EXISTS (SELECT 1 FROM (SELECT id, owner FROM archive WHERE owner = " \
+    "m.owner ORDER BY id DESC LIMIT " NEWEST ") x " SAME_ID                                        \
+    " OR EXISTS (SELECT 1 FROM (SELECT id, owner FROM recent ORDER BY id DESC LIMIT " NEWEST       \
+    ") x " SAME_ID "))"
+
 enum err deliveries_find(struct connection *c, struct store_request *request)
 {
     OP(deliveries);
@@ -704,7 +716,7 @@ enum err deliveries_find(struct connection *c, struct store_request *request)
     sqlite3_stmt *s =
         sql_start(c,
                   "SELECT l.id, " MESSAGE_COLUMNS ", coalesce(a.visible, r.visible, 0), "
-                  "coalesce(s.kept, r.kept, -1), m.owner, o.local, o.domain "
+                  "coalesce(s.kept, r.kept, -1), m.owner, o.local, o.domain, " ID_REPEATS " "
                   "FROM lure l CROSS JOIN message m ON m.id = l.id "
                   "JOIN account o ON o.number = m.owner "
                   "LEFT JOIN archive a ON a.owner = m.owner AND a.id = m.id "
@@ -719,6 +731,7 @@ enum err deliveries_find(struct connection *c, struct store_request *request)
             d.account = sqlite3_column_int64(s, N_MESSAGE_COLUMNS + 2);
             d.local = sql_text(c, s, N_MESSAGE_COLUMNS + 3);
             d.domain = sql_text(c, s, N_MESSAGE_COLUMNS + 4);
+            d.id_repeats = sqlite3_column_int(s, N_MESSAGE_COLUMNS + 5) != 0;
             int64_t kept = sqlite3_column_int64(s, N_MESSAGE_COLUMNS + 1);
             if (kept >= 0)
                 d.message.flags |= STORE_SPOOLED;
