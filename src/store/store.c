@@ -53,8 +53,8 @@ struct reader {
 struct store {
     const struct backend *backend;
     unsigned queue_most;
+    atomic_uint n_in_hand; // any thread
     size_t queue_bytes_most;
-    atomic_uint n_in_hand;         // any thread
     _Atomic(size_t) bytes_in_hand; // any thread
     atomic_int health;             // enum store_health; any thread reads
 

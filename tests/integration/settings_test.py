@@ -165,3 +165,22 @@ def test_a_damaged_page_is_found_by_the_quick_check_and_not_without_one(own_serv
     with pytest.raises(AssertionError, match=re.escape("firedoor.sqlite is damaged")):
         one.start()
     one.process = None
+
+
+def test_a_database_of_a_newer_server_is_refused_and_left_as_it_is(own_server):
+    one = own_server()
+    one.stop()
+    path = os.path.join(one.state, "firedoor.sqlite")
+    db = sqlite3.connect(path)
+    newest, = db.execute("SELECT max(version) FROM schema_version").fetchone()
+    db.execute("INSERT INTO schema_version VALUES (?, 'future', 1)", [newest + 1])
+    db.commit()
+    db.close()
+    with pytest.raises(AssertionError, match="was written by a newer Firedoor"):
+        one.start()
+    one.process = None
+    db = sqlite3.connect(path)
+    db.execute("DELETE FROM schema_version WHERE version = ?", [newest + 1])
+    db.commit()
+    db.close()
+    one.start()
