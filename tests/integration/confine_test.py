@@ -86,7 +86,7 @@ def test_a_user_that_does_not_exist_is_named(own_server, monkeypatch):
 def test_an_ordinary_user_can_run_it(own_server):
     if os.geteuid() != 0:
         pytest.fail("this test must be able to become another user")
-    one = own_server(start=False)
+    one = own_server({"test.probe": "true"}, start=False)
     for folder, _, files in os.walk(one.folder):
         for path in [folder, *(os.path.join(folder, f) for f in files)]:
             os.chown(path, 65534, 65534)
@@ -97,6 +97,11 @@ def test_an_ordinary_user_can_run_it(own_server):
     one.add_users(["anybody"])
     one.connect("anybody").close()
     assert process_status(one.pid)["Seccomp"] == "2"
+    tried = one.ctl_json("test", "probe")
+    assert tried["execute"] in (errno.EPERM, errno.EACCES) and tried["make_process"] == errno.EPERM
+    assert tried["open_secret"] == errno.EACCES and tried["map_executable"] == errno.EPERM
+    if has_landlock():
+        assert tried["open_public"] == tried["open_write"] == errno.EACCES
 
 
 def test_certificates_can_be_replaced_while_confined(own_server):

@@ -1,5 +1,7 @@
 """firedoorctl and the daemon around the service: commands, exit codes, configuration, imports."""
 
+import fcntl
+import grp
 import json
 import os
 import pty
@@ -733,6 +735,23 @@ def test_metrics_are_prometheus_text_on_loopback_only(server):
         assert answer.status == status
 
 
+def test_members_of_the_group_may_use_the_socket(own_server):
+    if os.geteuid() != 0:
+        pytest.fail("this test must be able to become another user")
+    one = own_server({"control.group": "daemon"})
+    found = os.stat(one.socket_path)
+    assert found.st_mode & 0o777 == 0o660 and found.st_gid == grp.getgrnam("daemon").gr_gid
+
+    def asked_in(*groups):
+        return subprocess.run(["setpriv", "--reuid", "65534", "--regid", "65534", *groups,
+                               program("firedoorctl"), "--socket", one.socket_path, "reload"],
+                              capture_output=True).returncode
+
+    assert asked_in("--groups", str(found.st_gid)) == DONE
+    assert asked_in("--clear-groups") == DENIED
+    assert one.ctl_json("audit", "list", "--limit", "1")["entries"][0]["actor"] == "uid:65534"
+
+
 # the service manager
 
 def test_a_service_manager_hears_when_it_is_ready_reloads_and_stops(own_server):
@@ -764,3 +783,33 @@ def test_a_service_manager_hears_when_it_is_ready_reloads_and_stops(own_server):
         manager.close()
         os.unlink(path)
         os.rmdir(folder)
+
+
+def test_sockets_that_are_open_already_are_taken_over(own_server):
+    one = own_server({"listen.starttls": 0, "listen.direct_tls": 0}, start=False)
+    held = []
+    for _ in range(2):
+        listening = socket.socket()
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        held.append(listening)
+    one.address, one.tls_address = (each.getsockname() for each in held)
+    high = [fcntl.fcntl(each, fcntl.F_DUPFD_CLOEXEC, 100) for each in held]
+
+    def hand_over():
+        for i, fd in enumerate(high):
+            os.dup2(fd, 3 + i)
+
+    with open(one.log_path, "ab") as log:
+        one.process = subprocess.Popen(
+            ["sh", "-c", 'LISTEN_PID=$$ exec "$@"', "sh", *one.command()], stdout=log, stderr=log,
+            env={**one.environment(), "LISTEN_FDS": "2", "LISTEN_FDNAMES": "starttls:direct-tls"},
+            close_fds=False, preexec_fn=hand_over)
+    for fd in high:
+        os.close(fd)
+    for each in held:
+        each.close()
+    wait_until(lambda: status_of(one, "status") == DONE)
+    one.add_users(["handed"])
+    one.connect("handed").close()
+    one.stream(direct=True).close()
