@@ -410,11 +410,11 @@ void message_arrived(struct account *account, struct routed *routed)
     bool archived = message_is_archivable(stanza) && archive_wants(account, &stanza->from);
     // a row for what may have to be taken back, archive or not: the store keeps it by its keys
     bool has_lure = stanza->lure_keys.len > 0;
-    // a row that exists anyway may serve as spool too; without one it is needed where nobody is
-    // there, and where the sender will be told that we have it (XEP-0198).  The offline ceiling is
+    // an archived row may serve as spool too; without one it is needed where nobody is there, and
+    // where the sender will be told that we have it (XEP-0198).  The offline ceiling is
     // for what waits for nobody; what sessions have in hand is bounded by their outboxes
     bool spooled = keepable && (room || fate == RULE_DELIVER) &&
-                   (archived || has_lure || fate == RULE_OFFLINE || routed->ticket != NULL);
+                   (archived || fate == RULE_OFFLINE || routed->ticket != NULL);
     struct delivery *delivery = delivery_new(account, routed);
     delivery->archived = archived;
     delivery->spooled = spooled;

@@ -480,6 +480,51 @@ TEST(every_copy_of_a_lure_is_found_by_any_of_its_keys)
     check(after.deliveries[1].message.flags == (STORE_ARCHIVED | STORE_TOMBSTONE));
 }
 
+TEST(copies_are_found_before_and_after_their_keys_have_moved)
+{
+    struct fixture f CLEANUP(fixture_done) = fixture_new();
+    int64_t romeo = make_account(f.store, "romeo");
+    enum { COPIES = 5000 };
+    static struct store_append ops[COPIES];
+    static struct str keys[COPIES][2];
+    static char own[COPIES][16];
+    for (int i = 0; i < COPIES; i++) {
+        snprintf(own[i], sizeof own[i], "key %d", i);
+        keys[i][0] = key_of('a');
+        keys[i][1] = str_make(own[i], sizeof own[i]);
+        ops[i] = (struct store_append){.account = romeo,
+                                       .peer = STR("p@x"),
+                                       .stanza = STR("<m>lure</m>"),
+                                       .flags = STORE_ARCHIVED,
+                                       .lures = keys[i],
+                                       .n_lures = 2};
+        store_append(f.store, &ops[i]);
+    }
+    int64_t after = 0;
+    uint32_t n = 0;
+    for (bool more = true; more;) {
+        DO(f.store, page, deliveries, .key = key_of('a'), .most = 300, .after_id = after);
+        check(page_e == OK && page.n > 0);
+        for (uint32_t i = 0; i < page.n; i++)
+            check(page.deliveries[i].message.id == ops[n + i].id);
+        n += page.n;
+        more = page.more;
+        after = page.deliveries[page.n - 1].message.id;
+    }
+    check(n == COPIES);
+    for (int i = 0; i < COPIES; i += 499) {
+        DO(f.store, one, deliveries, .key = keys[i][1], .most = 5);
+        check(one.n == 1 && one.deliveries[0].message.id == ops[i].id);
+    }
+    for (int i = 0; i < COPIES; i++)
+        store_release(&ops[i].request);
+    DO(f.store, expire, deliveries_expire, .before_us = clock_wall_us() + SECOND_US,
+       .most = COPIES + 1);
+    check(expire.n == COPIES && !expire.more);
+    DO(f.store, none, deliveries, .key = key_of('a'), .most = 9);
+    check(none.n == 0);
+}
+
 TEST(lures_expire_and_take_along_what_was_kept_for_them)
 {
     struct fixture f CLEANUP(fixture_done) = fixture_new();

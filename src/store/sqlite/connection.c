@@ -489,6 +489,8 @@ static bool sqlite_tend(struct connection *c, bool idle)
     tend_log(c);
     if (messages_want_moving(c))
         return tidy(c, messages_move_some);
+    if (ledger_wants_moving(c))
+        return tidy(c, ledger_move_some);
     return idle && c->any_doomed && tidy(c, erase_doomed) && c->any_doomed;
 }
 
@@ -672,6 +674,7 @@ static enum err settle(struct connection *c, const struct store_options *options
             str_make((const char *)fresh.bytes, sizeof fresh.bytes));
     c->any_doomed = sql_number(c, 0, "SELECT count(*) FROM doomed", "") > 0;
     c->n_recent = sql_number(c, 0, "SELECT count(*) FROM recent", "");
+    ledger_count(c);
     sqlite3_wal_hook(c->db, note_log, c);
     return sql_result(c, OK, why);
 }

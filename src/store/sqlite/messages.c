@@ -39,12 +39,6 @@ static bool insert_message(struct connection *c, const struct store_append *op, 
                    stanza) > 0;
 }
 
-static void insert_lures(struct connection *c, const struct store_append *op)
-{
-    for (uint32_t i = 0; i < op->n_lures; i++)
-        sql_run(c, "INSERT OR IGNORE INTO lure VALUES (?, ?)", "bi", op->lures[i], op->id);
-}
-
 // Where the row is found: in the archive, in the spool, by its lures.
 static void insert_entry(struct connection *c, const struct store_append *op, bool archived,
                          bool spooled)
@@ -102,7 +96,7 @@ enum err message_append(struct connection *c, struct store_request *request)
         return ERR_EXISTS;
     insert_entry(c, op, archived, spooled);
     if (lures)
-        insert_lures(c, op);
+        ledger_add(c, op->lures, op->n_lures, op->id);
     return OK;
 }
 
@@ -650,7 +644,7 @@ static void purge_one(struct connection *c, int64_t owner, int64_t id)
 {
     bool waits =
         sql_number(c, 0, "SELECT 1 FROM spool WHERE owner = ? AND id = ?", "ii", owner, id) != 0;
-    bool lured = sql_number(c, 0, "SELECT 1 FROM lure WHERE id = ?", "i", id) != 0;
+    bool lured = ledger_has(c, id);
     if (lured)
         sql_run(c, "UPDATE archive SET visible = visible | 4 WHERE owner = ? AND id = ?", "ii",
                 owner, id);
@@ -717,12 +711,14 @@ enum err deliveries_find(struct connection *c, struct store_request *request)
         sql_start(c,
                   "SELECT l.id, " MESSAGE_COLUMNS ", coalesce(a.visible, r.visible, 0), "
                   "coalesce(s.kept, r.kept, -1), m.owner, o.local, o.domain, " ID_REPEATS " "
-                  "FROM lure l CROSS JOIN message m ON m.id = l.id "
+                  "FROM (SELECT id FROM lure WHERE key = ?1 AND id > ?2 UNION ALL "
+                  "SELECT id FROM lure_recent WHERE id > ?2 AND instr(keys, ?1) > 0 ORDER BY 1) l "
+                  "CROSS JOIN message m ON m.id = l.id "
                   "JOIN account o ON o.number = m.owner "
                   "LEFT JOIN archive a ON a.owner = m.owner AND a.id = m.id "
                   "LEFT JOIN spool s ON s.owner = m.owner AND s.id = m.id "
                   "LEFT JOIN recent r ON r.id = m.id "
-                  "WHERE l.key = ? AND l.id > ? ORDER BY l.id LIMIT ?",
+                  "ORDER BY l.id LIMIT ?3",
                   "bii", op->key, op->after_id, (int64_t)op->most + 1);
     while (sql_next(c, s)) {
         struct store_delivery d = {0};
@@ -751,7 +747,7 @@ enum err deliveries_find(struct connection *c, struct store_request *request)
 // A row whose keys have expired: what was kept only for them goes.
 static void forget_lures(struct connection *c, int64_t owner, int64_t id, bool archived)
 {
-    sql_run(c, "DELETE FROM lure WHERE id = ?", "i", id);
+    ledger_forget(c, id);
     if (archived)
         return;
     sql_run(c, "DELETE FROM archive WHERE owner = ? AND id = ?", "ii", owner, id);
@@ -765,6 +761,7 @@ enum err deliveries_expire(struct connection *c, struct store_request *request)
 {
     OP(deliveries_expire);
     move_up_to(c, INT64_MAX); // then there is one place to look
+    ledger_move_all(c);
     sqlite3_stmt *s = sql_start(c,
                                 "SELECT coalesce(m.owner, 0), l.id, coalesce(m.flags & 1, 0) FROM "
                                 "(SELECT DISTINCT id FROM lure WHERE id < ? ORDER BY id LIMIT ?) l "
@@ -792,7 +789,7 @@ static uint32_t erase_some(struct connection *c, int64_t owner)
         sql_run(c, "DELETE FROM archive WHERE owner = ? AND id = ?", "ii", owner, rows[i].id);
         sql_run(c, "DELETE FROM spool WHERE owner = ? AND id = ?", "ii", owner, rows[i].id);
         sql_run(c, "DELETE FROM recent WHERE id = ?", "i", rows[i].id);
-        sql_run(c, "DELETE FROM lure WHERE id = ?", "i", rows[i].id);
+        ledger_forget(c, rows[i].id);
         sql_run(c, "DELETE FROM message WHERE id = ?", "i", rows[i].id);
     }
     return n;

@@ -54,6 +54,7 @@ struct connection {
     bool any_doomed;       // messages of deleted accounts wait to be erased
     bool mark_clean;       // at closing
     int64_t n_recent;      // rows of the table recent, nearly
+    int64_t n_lure_recent; // and of lure_recent
     int n_log_pages;       // in the write-ahead log
     int n_log_pages_given; // of these, when the keeper was last woken
     bool keeper_was_woken; // and the rest it leaves is still to be moved
@@ -147,6 +148,16 @@ bool messages_erase_doomed(struct connection *c);
 /* Whether entries should move from recent to archive and spool; moves them. */
 bool messages_want_moving(const struct connection *c);
 void messages_move_some(struct connection *c);
+
+/* A message's keys come; whether it has any; they go. */
+void ledger_add(struct connection *c, const struct str *keys, uint32_t n, int64_t id);
+bool ledger_has(struct connection *c, int64_t id);
+void ledger_forget(struct connection *c, int64_t id);
+/* Whether keys should move from lure_recent to lure; moves a portion, or all; counts them anew. */
+bool ledger_wants_moving(const struct connection *c);
+void ledger_move_some(struct connection *c);
+void ledger_move_all(struct connection *c);
+void ledger_count(struct connection *c);
 
 enum err record_put(struct connection *c, struct store_request *request);
 enum err record_get(struct connection *c, struct store_request *request);
