@@ -31,12 +31,18 @@ def witness(server):
     PAIRS.pop(server)  # only a pair that still talks is used again
     for client in pair:
         client.drain()
-    talk(*pair)
-    talk(*reversed(pair))
+    say_something(*pair)
+    say_something(*reversed(pair))
     PAIRS[server] = pair
 
 
-def talk(one, other):
+@pytest.fixture
+def talk():
+    """talk(one, other): one writes and the other reads it."""
+    return say_something
+
+
+def say_something(one, other):
     one.send(f"<message type='chat' to='{other.jid}' id='w'><body>still here</body></message>")
     got = other.wait_for(lambda e: xmpp.local(e) == "message" and e.get("id") == "w")
     assert got.findtext("{jabber:client}body") == "still here"
