@@ -78,18 +78,21 @@ static struct gate *gate_of(const struct command_call *call)
 
 /* ---- making and withdrawing rules ---- */
 
+static void compare_rule(void *context, const struct guard_rule *rule)
+{
+    struct errand *errand = context;
+    const struct guard_rule *wanted = &errand->rule;
+    if (rule->kind != wanted->kind || !str_eq(rule->account, wanted->account) ||
+        !str_eq(rule->domain, wanted->domain) ||
+        (rule->kind == RULE_SUSPEND && rule->feature != wanted->feature))
+        return;
+    errand->in_force = true;
+    errand->rule.expires_us = rule->expires_us;
+}
+
 static void look_for_rule(struct gate_errand *gate, const struct guard *guard)
 {
-    struct errand *errand = CONTAINER_OF(gate, struct errand, gate);
-    const struct guard_rule *wanted = &errand->rule;
-    struct guard_rule rule;
-    for (uint64_t at = 0; !errand->in_force && guard_rule_next(guard, &at, &rule);)
-        if (rule.kind == wanted->kind && str_eq(rule.account, wanted->account) &&
-            str_eq(rule.domain, wanted->domain) &&
-            (rule.kind != RULE_SUSPEND || rule.feature == wanted->feature)) {
-            errand->in_force = true;
-            errand->rule.expires_us = rule.expires_us;
-        }
+    guard_rules(guard, compare_rule, CONTAINER_OF(gate, struct errand, gate));
 }
 
 // The guard keeps so many rules and no more: a switch that did not turn must not look turned.
@@ -441,17 +444,24 @@ static json_t *rule_of(const struct guard_rule *rule)
     return json;
 }
 
+struct rule_list {
+    int only; // enum rule_kind; -1: all
+    json_t *rules;
+};
+
+static void add_rule(void *context, const struct guard_rule *rule)
+{
+    struct rule_list *list = context;
+    if (list->only < 0 || rule->kind == (enum rule_kind)list->only)
+        json_array_append_new(list->rules, rule_of(rule));
+}
+
 static void look_at_rules(struct gate_errand *gate, const struct guard *guard)
 {
     struct errand *errand = CONTAINER_OF(gate, struct errand, gate);
-    int only = (int)(intptr_t)gate->context;
-    json_t *list = json_array();
-    uint64_t at = 0;
-    struct guard_rule rule;
-    while (guard_rule_next(guard, &at, &rule))
-        if (only < 0 || rule.kind == (enum rule_kind)only)
-            json_array_append_new(list, rule_of(&rule));
-    errand->result = json_pack("{s:o}", "rules", list);
+    struct rule_list list = {.only = (int)(intptr_t)gate->context, .rules = json_array()};
+    guard_rules(guard, add_rule, &list);
+    errand->result = json_pack("{s:o}", "rules", list.rules);
 }
 
 static void list_rules(struct command_call *call, int only)

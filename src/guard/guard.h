@@ -20,8 +20,9 @@
  *   any single other account did.
  * - A star without a relay convicts only with a never-seen lure, machine pace
  *   and the full threshold together; one relay at human pace never convicts.
- * - Who warns others by quoting a lure is a reporter, not a relay; in return his copy opens nothing,
- *   convicted or not (guard_word.defang), except on established hosts, where it counts as any copy.
+ * - Who warns others by quoting a lure is a reporter, not a relay; in return his copy opens
+ * nothing, convicted or not (guard_word.defang), except on established hosts, where it counts as
+ * any copy.
  */
 #ifndef GUARD_GUARD_H
 #define GUARD_GUARD_H
@@ -386,8 +387,7 @@ struct guard_state {
 };
 void guard_state(const struct guard *guard, struct guard_state *out);
 
-/* Convictions, restrictions, suspensions, entitlements and decoys in force: start with *at = 0;
- * false at the end.  For snapshots that workers read, and for lists. */
+/* Convictions, restrictions, suspensions, entitlements and decoys in force. */
 enum rule_kind { RULE_STOP, RULE_RESTRICT, RULE_SUSPEND, RULE_ENTITLE, RULE_DECOY };
 struct guard_rule {
     enum rule_kind kind;
@@ -396,11 +396,13 @@ struct guard_rule {
     enum lure_width width;
     struct str shown;
     enum feature_kind feature;  // of a suspension
-    struct str account, domain; // borrowed until the next event
+    struct str account, domain; // all texts are borrowed until the next event
     uint32_t receivers;
     int64_t expires_us;
     struct str actor, why;
 };
-bool guard_rule_next(const struct guard *guard, uint64_t *at, struct guard_rule *out);
+typedef void guard_rule_fn(void *context, const struct guard_rule *rule);
+/* Calls fn for each. */
+void guard_rules(const struct guard *guard, guard_rule_fn *fn, void *context);
 
 #endif

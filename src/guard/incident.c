@@ -169,58 +169,61 @@ void guard_state(const struct guard *guard, struct guard_state *out)
     };
 }
 
-bool guard_rule_next(const struct guard *guard, uint64_t *at, struct guard_rule *out)
+static struct guard_rule rule_of_stop(const struct guard *guard, const struct stop *stop)
 {
-    // *at counts over all lists; they are short, and this is asked by people
-    uint64_t i = 0, wanted = (*at)++;
+    const struct cluster *cluster = cluster_by_id(guard, stop->incident);
+    return (struct guard_rule){.kind = RULE_STOP,
+                               .incident = stop->incident,
+                               .key = stop->key,
+                               .width = stop->width,
+                               .shown = stop->shown,
+                               .expires_us = stop->expires_us,
+                               .actor = cluster != NULL ? cluster->actor : STR_EMPTY,
+                               .why = cluster != NULL ? cluster->why : STR_EMPTY};
+}
+
+void guard_rules(const struct guard *guard, guard_rule_fn *fn, void *context)
+{
+    struct guard_rule rule;
     LIST_EACH((struct list *)&guard->stops, struct stop, link, stop)
-    if (i++ == wanted) {
-        const struct cluster *cluster = cluster_by_id(guard, stop->incident);
-        *out = (struct guard_rule){.kind = RULE_STOP,
-                                   .incident = stop->incident,
-                                   .key = stop->key,
-                                   .width = stop->width,
-                                   .shown = stop->shown,
-                                   .expires_us = stop->expires_us,
-                                   .actor = cluster != NULL ? cluster->actor : STR_EMPTY,
-                                   .why = cluster != NULL ? cluster->why : STR_EMPTY};
-        return true;
+    {
+        rule = rule_of_stop(guard, stop);
+        fn(context, &rule);
     }
     LIST_EACH((struct list *)&guard->bans, struct ban, link, ban)
-    if (i++ == wanted) {
-        *out = (struct guard_rule){.kind = RULE_SUSPEND,
+    {
+        rule = (struct guard_rule){.kind = RULE_SUSPEND,
                                    .feature = ban->feature,
                                    .account = ban->account,
                                    .domain = ban->domain,
                                    .expires_us = ban->expires_us,
                                    .actor = ban->actor,
                                    .why = ban->why};
-        return true;
+        fn(context, &rule);
     }
     LIST_EACH((struct list *)&guard->rights, struct right, link, right)
-    if (i++ == wanted) {
-        *out = (struct guard_rule){.kind = RULE_ENTITLE,
+    {
+        rule = (struct guard_rule){.kind = RULE_ENTITLE,
                                    .account = right->user->jid,
                                    .domain = right->domain,
                                    .receivers = right->most,
                                    .expires_us = right->expires_us,
                                    .actor = right->actor,
                                    .why = right->why};
-        return true;
+        fn(context, &rule);
     }
     LIST_EACH((struct list *)&guard->users, struct user, link, user)
     {
-        if (user->restricted_until_us > guard->now_us && i++ == wanted) {
-            *out = (struct guard_rule){.kind = RULE_RESTRICT,
+        if (user->restricted_until_us > guard->now_us) {
+            rule = (struct guard_rule){.kind = RULE_RESTRICT,
                                        .incident = user->restricted_by,
                                        .account = user->jid,
                                        .expires_us = user->restricted_until_us};
-            return true;
+            fn(context, &rule);
         }
-        if (user->is_decoy && i++ == wanted) {
-            *out = (struct guard_rule){.kind = RULE_DECOY, .account = user->jid};
-            return true;
+        if (user->is_decoy) {
+            rule = (struct guard_rule){.kind = RULE_DECOY, .account = user->jid};
+            fn(context, &rule);
         }
     }
-    return false;
 }

@@ -115,6 +115,12 @@ static void convict_evil(struct guard *guard, int64_t now, enum lure_width width
     guard_convict(guard, &conviction, now, fresh_word());
 }
 
+static void count_stops(void *context, const struct guard_rule *rule)
+{
+    unsigned *n = context;
+    *n += rule->kind == RULE_STOP;
+}
+
 TEST(an_operators_conviction_stops_and_is_undone)
 {
     struct guard *guard = new_guard();
@@ -143,9 +149,9 @@ TEST(an_operators_conviction_stops_and_is_undone)
     check_str(shown.shown, STR("evil.example"));
     check_str(shown.actor, STR("admin"));
     check(shown.n_rejected == 1);
-    uint64_t at = 0;
-    struct guard_rule rule;
-    check(guard_rule_next(guard, &at, &rule) && rule.kind == RULE_STOP);
+    unsigned n_stops = 0;
+    guard_rules(guard, count_stops, &n_stops);
+    check(n_stops == 1);
 
     struct release release = {
         .incident = incident, .actor = STR("admin"), .reason = STR("mistake")};
