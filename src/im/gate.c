@@ -497,8 +497,10 @@ static void hold(struct judging *judging)
 {
     struct arena *arena = &judging->arena;
     // and a moment more: when its time is over it still has to come out of the store
-    behind_hold(judging->account, judging->sending.receiver, judging->sending.message,
-                (int64_t)((double)behind_us / judging->gate->clock_rate) + SECOND_US);
+    // at a stop (the workers have ended before the gate) nobody comes behind it any more
+    if (judging->gate->running)
+        behind_hold(judging->account, judging->sending.receiver, judging->sending.message,
+                    (int64_t)((double)behind_us / judging->gate->clock_rate) + SECOND_US);
     containment_write_held(&judging->held_value, judging->stanza, judging->at_us);
     judging->held.kind = STORE_HELD;
     judging->held.record.key =
