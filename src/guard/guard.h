@@ -20,9 +20,9 @@
  *   any single other account did.
  * - A star without a relay convicts only with a never-seen lure, machine pace
  *   and the full threshold together; one relay at human pace never convicts.
- * - Who warns others by quoting a lure is a reporter, not a relay; in return his copy opens
- * nothing, convicted or not (guard_word.defang), except on established hosts, where it counts as
- * any copy.
+ * - Who warns others by quoting a lure is a reporter, not a relay; in return
+ *   his copy opens nothing, convicted or not (guard_word.defang), except on
+ *   established hosts, where it counts as any copy.
  */
 #ifndef GUARD_GUARD_H
 #define GUARD_GUARD_H
