@@ -1,0 +1,484 @@
+/*
+ * Taking back what was delivered.
+ *
+ *     RETRACT   store: rows by key ─► withdrawn ─► each owner's home: takes back
+ *
+ * A retraction is kept as a record until it is through, so that a restart takes
+ * it up again; doing it twice harms nobody.  Presence is in no store: each home
+ * looks for what it shows.
+ */
+#include "im/containment_internal.h"
+
+#include "base/log.h"
+#include "base/must.h"
+#include "base/random.h"
+#include "im/archive.h"
+#include "im/message.h"
+#include "im/notices.h"
+#include "im/presence.h"
+#include "route/own.h"
+#include "route/spool.h"
+
+#include <inttypes.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { COPIES_A_PAGE = 200, ORDER_TEXT_MOST = 4096, RECORDS_A_PAGE = 1000 };
+static const int64_t look_again_us = 3 * SECOND_US; // after the first walk through the copies
+
+// One copy, on its way to its owner's home.
+struct taking_back {
+    struct mail mail;
+    struct link in_page; // retracting->found
+    struct account_waiter waiter;
+    struct gate *gate;
+    struct home *home;
+    struct jid owner; // own memory, all of these
+    struct jid peer;  // full where it was
+    struct str id, origin_id, stanza, link, incident;
+    struct str replaces; // the message that this one corrects (XEP-0308): there clients show it
+    enum stanza_type type;
+    int64_t row, at_us;
+    uint64_t spool_size;
+    bool outgoing, spooled, undo;
+    bool unspooled; // it does not wait any more
+};
+
+static void taking_back_free(struct taking_back *back)
+{
+    own_jid_free(&back->owner);
+    own_jid_free(&back->peer);
+    own_str_free(&back->id);
+    own_str_free(&back->origin_id);
+    own_str_free(&back->stanza);
+    own_str_free(&back->replaces);
+    own_str_free(&back->link);
+    own_str_free(&back->incident);
+    free(back);
+}
+
+// XEP-0424 in its present and its first form, with words for clients that know neither, in one
+// message: a client takes what it understands.  caps.c fits it to clients of which more is known.
+static struct stanza *retraction(const struct taking_back *back, struct account *account,
+                                 const struct jid *from, const struct jid *to, struct str id_of_it,
+                                 bool speaks)
+{
+    const struct notices *notices = back->gate->service->notices;
+    bool is_of_row = str_eq(id_of_it, back->id); // its tombstone names this retraction
+    char id[RETRACTION_ID_SIZE], other[RANDOM_ID_SIZE + 1];
+    archive_retraction_id(back->row, id);
+    random_id_z(other);
+    struct stanza *stanza =
+        stanza_make(STANZA_MESSAGE, back->type, from, to, str_of(is_of_row ? id : other));
+    struct arena *arena = &stanza->arena;
+    struct element *root = stanza->root;
+    struct str what = arena_str(arena, id_of_it);
+    if (what.len > 0) { // else there is nothing to name it by: the words alone
+        struct element *retract = element_child_new(arena, root, NS_RETRACT, STR("retract"));
+        element_set(arena, retract, STR("id"), what);
+        struct element *apply = element_child_new(arena, root, NS_FASTEN, STR("apply-to"));
+        element_set(arena, apply, STR("id"),
+                    back->origin_id.len > 0 && is_of_row ? arena_str(arena, back->origin_id)
+                                                         : what);
+        element_child_new(arena, apply, NS_RETRACT_0, STR("retract"));
+        struct element *fallback = element_child_new(arena, root, NS_FALLBACK, STR("fallback"));
+        element_set(arena, fallback, STR("for"), NS_RETRACT);
+        stanza->takes_back = true;
+    }
+    const struct notice_args args = {back->link, jid_bare(&back->peer), back->incident, STR_EMPTY};
+    struct str fallback_lang = tell_domain_lang(account->home, account->jid.domain);
+    struct str lang = tell_lang(account);
+    tell_set_lang(stanza, notices, lang, fallback_lang);
+    if (speaks)
+        element_child_with(arena, root, NS_CLIENT, STR("body"),
+                           notice_text(notices, arena, lang, fallback_lang, NOTICE_EXPOSED, &args));
+    element_child_new(arena, root, NS_HINTS, STR("store"));
+    stanza_seal(stanza);
+    return stanza;
+}
+
+static void say_taken_back(struct account *account, const struct taking_back *back, struct str id,
+                           bool speaks)
+{
+    const struct jid *from = back->outgoing ? &account->jid : &back->peer;
+    const struct jid *to = back->outgoing ? &back->peer : &account->jid;
+    struct stanza *stanza = retraction(back, account, from, to, id, speaks);
+    if (back->outgoing)
+        message_sent(account, 0, stanza, NULL, 0); // both archives have it
+    else
+        route_stanza_to(account->home, stanza, &account->jid, NULL, ROUTED_BY_SERVER, 0);
+    stanza_unref(&stanza);
+}
+
+static void take_back_from(struct account *account, const struct taking_back *back)
+{
+    // who was away and is away has not seen it: the spool has forgotten it already
+    if (back->spooled && account->n_sessions == 0)
+        return;
+    if (back->replaces.len == 0) {
+        say_taken_back(account, back, back->id, true);
+        return;
+    }
+    // a client that has corrected shows it in the other's place, any other by its own id
+    say_taken_back(account, back, back->replaces, true);
+    if (back->id.len > 0)
+        say_taken_back(account, back, back->id, false);
+}
+
+// There is no taking back of a retraction: the message is delivered anew, with an id of its own
+// and its old time, after a word about it: who was told not to open it must hear that he may.
+static void give_again(struct account *account, const struct taking_back *back)
+{
+    struct stanza *stanza = back->outgoing ? NULL : stanza_parse(back->stanza);
+    if (stanza == NULL)
+        return;
+    const struct notice_args args = {back->link, jid_bare(&back->peer), back->incident, STR_EMPTY};
+    tell_say(back->gate, account, NOTICE_RELEASED, &args, NULL);
+    char id[RANDOM_ID_SIZE + 1];
+    random_id_z(id);
+    stanza->id = arena_str(&stanza->arena, str_of(id));
+    element_set(&stanza->arena, stanza->root, STR("id"), stanza->id);
+    gate_bring_out_dead(account, &stanza); // another incident may have another lure of it
+    stanza_seal(stanza);
+    route_stanza_to(account->home, stanza, &account->jid, NULL, ROUTED_BY_SERVER | ROUTED_HELD,
+                    back->at_us);
+    stanza_unref(&stanza);
+}
+
+static void owner_is_there(struct account_waiter *waiter, struct account *account)
+{
+    struct taking_back *back = CONTAINER_OF(waiter, struct taking_back, waiter);
+    if (account->state == ACCOUNT_READY) {
+        if (back->unspooled)
+            spool_uncount(account, 1, back->spool_size);
+        if (back->undo)
+            give_again(account, back);
+        else
+            take_back_from(account, back);
+    }
+    taking_back_free(back);
+}
+
+static void at_owners_home(struct mail *mail)
+{
+    struct taking_back *back = CONTAINER_OF(mail, struct taking_back, mail);
+    back->waiter.run = owner_is_there;
+    // an account that is still to be loaded never counted it
+    const struct account *account = account_in_memory(back->home, back->owner.full);
+    back->unspooled = back->unspooled && account != NULL && account->state == ACCOUNT_READY;
+    account_want(back->home, &back->owner, &back->waiter);
+}
+
+// A retraction that walks through all copies of a lure, page by page.
+struct retracting {
+    struct gate *gate;
+    struct order order; // its texts in the arena
+    struct arena arena;
+    char key[24];
+    struct store_record_put put;
+    struct store_deliveries page;
+    struct store_archive_withdraw withdraw;
+    struct store_row rows[COPIES_A_PAGE];
+    struct store_record_remove remove;
+    struct list found; // of struct taking_back: of this page
+    int64_t after_id, page_begin_id;
+    bool more, again;
+    struct timer timer;
+    struct link link; // in containment->retracting
+    uint64_t n_copies;
+};
+
+// The id that a correction names; own memory.
+static struct str replaced_by(struct str text)
+{
+    struct stanza *stanza = str_find(text, NS_CORRECT) < text.len ? stanza_parse(text) : NULL;
+    struct element *replace =
+        stanza != NULL ? element_child(stanza->root, NS_CORRECT, STR("replace")) : NULL;
+    struct str id = replace != NULL ? element_attr(replace, STR("id")) : STR_EMPTY;
+    id = own_str(id.at != NULL ? id : STR_EMPTY);
+    stanza_unref(&stanza);
+    return id;
+}
+
+static void send_for(struct retracting *retracting, const struct store_delivery *delivery)
+{
+    struct gate *gate = retracting->gate;
+    struct arena arena;
+    arena_init(&arena, (size_t)16 * JID_MOST);
+    struct taking_back *back = calloc(1, sizeof *back);
+    must(back != NULL);
+    const struct store_message *message = &delivery->message;
+    struct str owner =
+        arena_printf(&arena, "%.*s@%.*s", STR_ARGS(delivery->local), STR_ARGS(delivery->domain));
+    struct str peer = message->resource.len > 0
+                          ? arena_printf(&arena, "%.*s/%.*s", STR_ARGS(message->peer),
+                                         STR_ARGS(message->resource))
+                          : message->peer;
+    struct jid owner_jid = jid_of_prepared(owner), peer_jid = jid_of_prepared(peer);
+    back->gate = gate;
+    back->owner = own_jid(&owner_jid);
+    back->peer = own_jid(&peer_jid);
+    // semantics, taking back: an id that an honest message of his has too names neither
+    back->id = own_str(delivery->id_repeats ? STR_EMPTY : message->message_id);
+    back->origin_id = own_str(message->origin_id);
+    back->replaces = replaced_by(message->stanza);
+    back->stanza = own_str(retracting->order.undo ? message->stanza : STR_EMPTY);
+    back->link = own_str(retracting->order.shown);
+    back->incident = own_str(arena_printf(&arena, "%" PRIu64, retracting->order.incident));
+    back->type = (enum stanza_type)message->type;
+    back->row = message->id;
+    back->at_us = message->wall_us;
+    back->outgoing = (message->flags & STORE_OUTGOING) != 0;
+    back->spooled = (message->flags & STORE_SPOOLED) != 0;
+    back->undo = retracting->order.undo;
+    back->spool_size = message->stanza.len;
+    back->home = home_of(&gate->service->homes, back->owner.full);
+    back->mail.run = at_owners_home;
+    arena_done(&arena);
+    list_add_last(&retracting->found, &back->in_page);
+}
+
+static void retracting_free(struct retracting *retracting)
+{
+    log_event(LOG_NOTICE, "retracted", "incident=%" PRIu64 " order=%s copies=%" PRIu64,
+              retracting->order.incident, retracting->key, retracting->n_copies);
+    list_leave(&retracting->link);
+    loop_timer_cancel(&retracting->timer);
+    arena_done(&retracting->arena);
+    free(retracting);
+}
+
+static void retraction_is_through(struct store_request *request)
+{
+    struct retracting *retracting = CONTAINER_OF(request, struct retracting, remove.request);
+    store_release(request);
+    retracting_free(retracting);
+}
+
+static void finish(struct retracting *retracting)
+{
+    retracting->remove.kind = STORE_ORDER;
+    retracting->remove.key = str_of(retracting->key);
+    retracting->remove.request.home = loop_mailbox(retracting->gate->loop);
+    retracting->remove.request.done = retraction_is_through;
+    store_record_remove(retracting->gate->service->store, &retracting->remove);
+}
+
+static void next_page(struct retracting *retracting);
+
+// Copies that were judged before the conviction and were on their way to the store while it was
+// looked through.
+static void look_again(struct timer *timer)
+{
+    struct retracting *retracting = CONTAINER_OF(timer, struct retracting, timer);
+    retracting->again = true;
+    retracting->after_id = 0;
+    next_page(retracting);
+}
+
+static void retry_page(struct timer *timer)
+{
+    next_page(CONTAINER_OF(timer, struct retracting, timer));
+}
+
+// What waits in spools would be given out as if nothing had been: the page is taken anew until the
+// store takes it, at the next start if need be.
+static void page_failed(struct retracting *retracting)
+{
+    LIST_EACH(&retracting->found, struct taking_back, in_page, back)
+    {
+        list_leave(&back->in_page);
+        taking_back_free(back);
+    }
+    retracting->after_id = retracting->page_begin_id;
+    loop_timer_set(retracting->gate->loop, &retracting->timer, containment_retry_us, retry_page);
+}
+
+static void withdrawn(struct store_request *request)
+{
+    struct retracting *retracting = CONTAINER_OF(request, struct retracting, withdraw.request);
+    enum err e = request->result;
+    store_release(request);
+    if (e != OK) {
+        log_event(LOG_ERROR, "copies-not-withdrawn", "incident=%" PRIu64 " error=%s",
+                  retracting->order.incident, err_name(e));
+        page_failed(retracting);
+        return;
+    }
+    retracting->n_copies += retracting->withdraw.n;
+    // only now: who is given the spool meanwhile is not given these
+    const struct store_row *row = retracting->rows; // in the order of the page
+    LIST_EACH(&retracting->found, struct taking_back, in_page, back)
+    {
+        list_leave(&back->in_page);
+        back->unspooled = row->unspooled;
+        row++;
+        loop_post(back->home->loop, &back->mail);
+    }
+    if (retracting->more)
+        next_page(retracting);
+    else if (retracting->order.undo || retracting->again)
+        finish(retracting);
+    else
+        loop_timer_set(retracting->gate->loop, &retracting->timer, look_again_us, look_again);
+}
+
+static void page_is_there(struct store_request *request)
+{
+    struct retracting *retracting = CONTAINER_OF(request, struct retracting, page.request);
+    uint32_t n = 0;
+    retracting->page_begin_id = retracting->after_id;
+    if (request->result == OK) {
+        for (uint32_t i = 0; i < retracting->page.n; i++) {
+            const struct store_delivery *delivery = &retracting->page.deliveries[i];
+            bool is_gone = (delivery->message.flags & STORE_TOMBSTONE) != 0;
+            retracting->after_id = delivery->message.id;
+            if (is_gone != retracting->order.undo)
+                continue; // done before a restart
+            retracting->rows[n++] =
+                (struct store_row){.account = delivery->account, .id = delivery->message.id};
+            send_for(retracting, delivery);
+        }
+        retracting->more = retracting->page.more;
+    } else {
+        log_event(LOG_ERROR, "copies-not-found", "incident=%" PRIu64 " error=%s",
+                  retracting->order.incident, err_name(request->result));
+        store_release(request);
+        page_failed(retracting);
+        return;
+    }
+    store_release(request);
+    retracting->withdraw.n = n;
+    retracting->withdraw.rows = retracting->rows;
+    retracting->withdraw.visibility = retracting->order.undo ? 0 : STORE_TOMBSTONE;
+    retracting->withdraw.unspool = !retracting->order.undo;
+    retracting->withdraw.request.home = loop_mailbox(retracting->gate->loop);
+    retracting->withdraw.request.done = withdrawn;
+    store_archive_withdraw(retracting->gate->service->store, &retracting->withdraw);
+}
+
+static void next_page(struct retracting *retracting)
+{
+    retracting->page = (struct store_deliveries){
+        .key =
+            str_make((const char *)retracting->order.key.bytes, sizeof retracting->order.key.bytes),
+        .after_id = retracting->after_id,
+        .most = COPIES_A_PAGE,
+    };
+    retracting->page.request.home = loop_mailbox(retracting->gate->loop);
+    retracting->page.request.done = page_is_there;
+    store_deliveries(retracting->gate->service->store, &retracting->page);
+}
+
+static void order_is_kept(struct store_request *request)
+{
+    struct retracting *retracting = CONTAINER_OF(request, struct retracting, put.request);
+    store_release(request); // kept or not: now it is carried out
+    next_page(retracting);
+}
+
+static struct retracting *retracting_new(struct gate *gate, const struct order *order)
+{
+    struct retracting *retracting = calloc(1, sizeof *retracting);
+    must(retracting != NULL);
+    arena_init(&retracting->arena, ORDER_TEXT_MOST * 4);
+    retracting->gate = gate;
+    retracting->order = *order;
+    list_init(&retracting->found);
+    list_add_last(&gate->containment->retracting, &retracting->link);
+    struct str shown = order->shown.len > ORDER_TEXT_MOST ? str_first(order->shown, ORDER_TEXT_MOST)
+                                                          : order->shown;
+    retracting->order.shown = arena_str(&retracting->arena, shown);
+    retracting->order.who = STR_EMPTY;
+    snprintf(retracting->key, sizeof retracting->key, "%" PRIu64, order->number);
+    return retracting;
+}
+
+// As kept: "undo incident key-in-hex shown".
+void retraction_order(struct gate *gate, const struct order *order)
+{
+    struct retracting *retracting = retracting_new(gate, order);
+    char hex[2 * sizeof order->key.bytes + 1];
+    for (size_t i = 0; i < sizeof order->key.bytes; i++)
+        snprintf(hex + 2 * i, 3, "%02x", order->key.bytes[i]);
+    retracting->put.kind = STORE_ORDER;
+    retracting->put.record.key = str_of(retracting->key);
+    retracting->put.record.value =
+        arena_printf(&retracting->arena, "%d %" PRIu64 " %s %.*s", order->undo, order->incident,
+                     hex, STR_ARGS(retracting->order.shown));
+    retracting->put.request.home = loop_mailbox(gate->loop);
+    retracting->put.request.done = order_is_kept;
+    store_record_put(gate->service->store, &retracting->put);
+}
+
+static bool read_kept(const struct store_record *record, struct order *order)
+{
+    struct str rest = record->value;
+    struct str undo = str_cut(&rest, ' '), incident = str_cut(&rest, ' ');
+    struct str hex = str_cut(&rest, ' ');
+    *order = (struct order){.kind = ORDER_RETRACT, .shown = rest.at != NULL ? rest : STR_EMPTY};
+    order->undo = str_eq(undo, STR("1"));
+    return str_to_u64(record->key, 0, UINT64_MAX, &order->number) == OK &&
+           str_to_u64(incident, 0, UINT64_MAX, &order->incident) == OK &&
+           hex.len == 2 * sizeof order->key.bytes &&
+           sodium_hex2bin(order->key.bytes, sizeof order->key.bytes, hex.at, hex.len, NULL, NULL,
+                          NULL) == 0;
+}
+
+// Presence is in no store: each home looks for itself.
+struct dimming {
+    struct mail mail;
+    struct home *home;
+    struct lure_key key;
+};
+
+static void dim(struct mail *mail)
+{
+    struct dimming *dimming = CONTAINER_OF(mail, struct dimming, mail);
+    presence_take_back(dimming->home,
+                       str_make((const char *)dimming->key.bytes, sizeof dimming->key.bytes));
+    free(dimming);
+}
+
+void retraction_dim_presence(struct gate *gate, const struct order *order)
+{
+    for (unsigned i = 0; !order->undo && i < gate->service->homes.n; i++) {
+        struct dimming *dimming = calloc(1, sizeof *dimming);
+        must(dimming != NULL);
+        *dimming = (struct dimming){
+            .mail.run = dim, .home = gate->service->homes.at[i], .key = order->key};
+        loop_post(dimming->home->loop, &dimming->mail);
+    }
+}
+
+enum err retraction_open(struct gate *gate, struct why *why)
+{
+    enum err e = OK;
+    char after[24] = "";
+    for (bool more = true; e == OK && more;) {
+        struct store_record_list list = {
+            .kind = STORE_ORDER, .after_key = str_of(after), .most = RECORDS_A_PAGE};
+        store_record_list(gate->service->store, &list);
+        e = store_wait(&list.request);
+        more = e == OK && list.more;
+        for (uint32_t i = 0; e == OK && i < list.n; i++) {
+            struct order order;
+            if (str_to_z(list.records[i].key, after, sizeof after) == OK &&
+                read_kept(&list.records[i], &order))
+                next_page(retracting_new(gate, &order));
+        }
+        store_release(&list.request);
+    }
+    if (e != OK)
+        why_say(why, e, "the guard's orders could not be read: %s", err_name(e));
+    return e;
+}
+
+void retraction_close(struct containment *containment)
+{
+    // these only wait: the next start takes them up
+    LIST_EACH(&containment->retracting, struct retracting, link, retracting)
+    if (timer_is_set(&retracting->timer))
+        retracting_free(retracting);
+}
