@@ -526,29 +526,68 @@ static void roster_set(struct store_request *request)
     changed(request, act->find.account.number);
 }
 
+static void set_item(struct act *act, const struct store_roster_item *item)
+{
+    act->op.roster = (struct store_roster_set){.account = act->find.account.number, .item = *item};
+    act->change = ACCOUNT_ROSTER;
+    if (act_begin(act, &act->op.request, roster_set))
+        store_roster_set(act->daemon->store, &act->op.roster);
+}
+
+static struct str *with_group(struct arena *arena, const struct str *old, uint32_t *n,
+                              struct str group)
+{
+    struct str *groups = arena_make_array(arena, struct str, (size_t)*n + 1);
+    bool has_it = group.len == 0;
+    for (uint32_t i = 0; i < *n; i++) {
+        groups[i] = arena_str(arena, old[i]);
+        has_it |= str_eq(old[i], group);
+    }
+    if (!has_it)
+        groups[(*n)++] = group;
+    return groups;
+}
+
+// What is not said stays as it was.
+static void roster_known(struct store_request *request)
+{
+    struct act *act = act_of(request);
+    if (request->result != OK) {
+        fail_by_store(act, request);
+        return;
+    }
+    struct command_call *call = act->call;
+    struct str name = argument_text(call, "name"), group = argument_text(call, "group"),
+               subscription = argument_text(call, "subscription");
+    struct store_roster_item item = {.jid = argument_text(call, "contact"),
+                                     .subscription = STORE_SUB_BOTH};
+    for (uint32_t i = 0; i < act->op.load.n_items; i++)
+        if (str_eq(act->op.load.items[i].jid, item.jid) &&
+            act->op.load.items[i].subscription != STORE_SUB_REMOVED)
+            item = act->op.load.items[i];
+    item.jid = argument_text(call, "contact");
+    item.name = name.len > 0 ? name : arena_str(&call->arena, item.name);
+    item.groups = with_group(&call->arena, item.groups, &item.n_groups, group);
+    for (size_t i = 0; i < STORE_SUB_REMOVED; i++)
+        if (str_eq(subscription, str_of(subscription_names[i])))
+            item.subscription = (enum store_subscription)i;
+    item.ask &= item.subscription == STORE_SUB_NONE || item.subscription == STORE_SUB_FROM;
+    store_release(request);
+    set_item(act, &item);
+}
+
 static void roster_found(struct act *act)
 {
-    struct command_call *call = act->call;
-    bool remove = str_eq(str_of(call->command->name), STR("roster remove"));
-    if (!act_begin(act, &act->op.request, roster_set))
+    if (str_eq(str_of(act->call->command->name), STR("roster remove"))) {
+        set_item(act, &(struct store_roster_item){.jid = argument_text(act->call, "contact"),
+                                                  .subscription = STORE_SUB_REMOVED});
         return;
-    struct store_roster_item *item = &act->op.roster.item;
-    struct str subscription = argument_text(call, "subscription");
-    act->change = ACCOUNT_ROSTER;
-    act->op.roster.account = act->find.account.number;
-    item->jid = argument_text(call, "contact");
-    item->subscription = remove ? STORE_SUB_REMOVED : STORE_SUB_BOTH;
-    for (size_t i = 0; !remove && i < STORE_SUB_REMOVED; i++)
-        if (str_eq(subscription, str_of(subscription_names[i])))
-            item->subscription = (enum store_subscription)i;
-    item->name = argument_text(call, "name");
-    struct str group = argument_text(call, "group");
-    if (group.len > 0) {
-        item->groups = arena_make(&call->arena, struct str);
-        item->groups[0] = group;
-        item->n_groups = 1;
     }
-    store_roster_set(act->daemon->store, &act->op.roster);
+    if (!act_begin(act, &act->op.request, roster_known))
+        return;
+    act->op.load.local = act->jid.local;
+    act->op.load.domain = act->jid.domain;
+    store_account_load(act->daemon->store, &act->op.load);
 }
 
 static void run_roster_set(struct command_call *call)
@@ -655,16 +694,16 @@ static const struct command rows[] = {
      },
     {
      .name = "roster add",
-     .doc = "Puts a contact into an account's roster, or changes one.",
+     .doc = "Puts a contact into an account's roster, or changes what is said of one.",
      .flags = COMMAND_AUDITED,
      .scope = "jid",
      .run = run_roster_set,
      .arguments = {JID,
                       CONTACT,
                       {"name", ARGUMENT_TEXT, 0, NULL, "The name shown."},
-                      {"group", ARGUMENT_TEXT, 0, NULL, "A group for it."},
+                      {"group", ARGUMENT_TEXT, 0, NULL, "A group to put it into."},
                       {"subscription", ARGUMENT_CHOICE, 0, "none|to|from|both",
-                       "Who sees whose presence (both)."},
+                       "Who sees whose presence; both if not said of a new one."},
                       ARGUMENT_REASON},
      },
     {

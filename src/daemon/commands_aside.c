@@ -115,7 +115,8 @@ static const struct command rows[] = {
      .flags = COMMAND_AUDITED,
      .run = run_release,
      .arguments = {{"key", ARGUMENT_TEXT, ARGUMENT_REQUIRED | ARGUMENT_POSITIONAL, NULL,
-                       "Its key, as the list shows it."}},
+                       "Its key, as the list shows it."},
+                      ARGUMENT_REASON},
      },
     {
      .name = "aside list",

@@ -180,6 +180,11 @@ def test_a_roster_can_be_set_by_the_operator(server, people):
     rows = server.ctl_json("roster", "list", me)["contacts"]
     assert [(r["contact"], r["name"], r["subscription"], r["groups"]) for r in rows] == [
         (contact, "Juliet", "both", ["Family"])]
+    server.ctl("roster", "add", me, contact, "--group", "Verona")  # what is not said stays
+    server.ctl("roster", "add", me, contact, "--subscription", "to")
+    rows = server.ctl_json("roster", "list", me)["contacts"]
+    assert [(r["contact"], r["name"], r["subscription"], r["groups"]) for r in rows] == [
+        (contact, "Juliet", "to", ["Family", "Verona"])]
     server.ctl("roster", "remove", me, contact)
     assert server.ctl_json("roster", "list", me)["contacts"] == []
     assert status_of(server, "roster", "remove", me, contact) == MISSING
