@@ -488,9 +488,10 @@ TEST(copies_are_found_before_and_after_their_keys_have_moved)
     static struct store_append ops[COPIES];
     static struct str keys[COPIES][2];
     static char own[COPIES][16];
+    struct str shared = key_of('a');
     for (int i = 0; i < COPIES; i++) {
         snprintf(own[i], sizeof own[i], "key %d", i);
-        keys[i][0] = key_of('a');
+        keys[i][0] = shared;
         keys[i][1] = str_make(own[i], sizeof own[i]);
         ops[i] = (struct store_append){.account = romeo,
                                        .peer = STR("p@x"),
@@ -503,7 +504,7 @@ TEST(copies_are_found_before_and_after_their_keys_have_moved)
     int64_t after = 0;
     uint32_t n = 0;
     for (bool more = true; more;) {
-        DO(f.store, page, deliveries, .key = key_of('a'), .most = 300, .after_id = after);
+        DO(f.store, page, deliveries, .key = shared, .most = 300, .after_id = after);
         check(page_e == OK && page.n > 0);
         for (uint32_t i = 0; i < page.n; i++)
             check(page.deliveries[i].message.id == ops[n + i].id);
