@@ -72,6 +72,14 @@ static bool is_quoted(struct str line)
     return str_starts(line, STR(">")) || str_starts(line, STR("\xC2\xBB"));
 }
 
+static bool has_quoted_line(struct str text)
+{
+    while (text.at != NULL)
+        if (is_quoted(str_cut(&text, '\n')))
+            return true;
+    return false;
+}
+
 static bool has_link(const struct lure_list *list, const struct lure *lure)
 {
     for (size_t i = 0; i < list->n; i++)
@@ -83,6 +91,8 @@ static bool has_link(const struct lure_list *list, const struct lure *lure)
 /* Whether every lure stands in lines that quote, and none in the others or outside the text. */
 static bool is_quotation(const struct lure_list *list, struct str text)
 {
+    if (!has_quoted_line(text)) // most texts: not worth a second look for links
+        return false;
     struct arena scratch;
     arena_init(&scratch, 64 * 1024 * 1024);
     struct lure_list quoted, own;
