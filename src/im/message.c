@@ -267,11 +267,14 @@ static void refuse(struct account *account, const struct routed *routed)
 static void pass_on(struct account *account, struct delivery *delivery)
 {
     struct routed *routed = TAKE(delivery->routed);
+    struct in_hand_slot *in_hand = account->home->in_hand;
     delivery_free(delivery);
+    (void)!in_hand_begin(in_hand, routed->stanza); // what is put aside did not arrive
     if (routed->stanza->kind == STANZA_PRESENCE)
         presence_arrived(account, routed);
     else
         iq_arrived(account, routed);
+    in_hand_done(in_hand);
 }
 
 static void finish(struct account *account, struct delivery *delivery)
