@@ -462,8 +462,9 @@ static void refuse(struct judging *judging)
 {
     struct session *session = session_find(judging->home, judging->session);
     desk_of(judging->home)->counters.messages_refused++;
-    containment_refuse(judging->home, judging->stanza, session != NULL ? session->lang : STR("en"),
-                       judging->reason, judging->incident);
+    containment_refuse(judging->home, judging->stanza, judging->ticket,
+                       session != NULL ? session->lang : STR("en"), judging->reason,
+                       judging->incident);
 }
 
 static void is_kept(struct store_request *request)
