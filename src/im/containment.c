@@ -94,8 +94,8 @@ static enum notice refusal_of(enum reason reason)
     }
 }
 
-void containment_refuse(struct home *home, const struct stanza *stanza, struct str lang,
-                        enum reason reason, uint64_t incident)
+void containment_refuse(struct home *home, const struct stanza *stanza, struct ticket *ticket,
+                        struct str lang, enum reason reason, uint64_t incident)
 {
     const struct notices *notices = desk_of(home)->service->notices;
     struct arena arena;
@@ -114,7 +114,7 @@ void containment_refuse(struct home *home, const struct stanza *stanza, struct s
         .text = notice_text(notices, &arena, lang, fallback, refusal_of(reason), &args),
         .lang = notice_lang(notices, lang, fallback),
     };
-    send_refusal_full(home, stanza, NULL, &error);
+    send_refusal_full(home, stanza, ticket, &error);
     arena_done(&arena);
 }
 
@@ -161,6 +161,7 @@ enum err containment_open(struct gate *gate, struct why *why)
     must(gate->containment != NULL);
     table_init(&gate->containment->holding, HOLDING_MOST);
     list_init(&gate->containment->waiting);
+    list_init(&gate->containment->untold);
     list_init(&gate->containment->retracting);
     enum err e = tell_open(gate, why);
     if (e == OK)
@@ -173,6 +174,7 @@ void containment_close(struct gate *gate)
     struct containment *containment = TAKE(gate->containment);
     if (containment == NULL)
         return;
+    tell_close(containment);
     held_close(containment);
     retraction_close(containment);
     free(containment);

@@ -33,9 +33,10 @@ void containment_held(struct gate *gate, uint64_t message, bool kept);
 /* A held message as the store keeps it. */
 void containment_write_held(struct buf *out, const struct stanza *stanza, int64_t at_us);
 
-/* On a home: refuses a message in plain words of that language. */
-void containment_refuse(struct home *home, const struct stanza *stanza, struct str lang,
-                        enum reason reason, uint64_t incident);
+/* On a home: refuses a message in plain words of that language.  ticket: of the stanza, done only
+ * when the error is on its way; may be NULL. */
+void containment_refuse(struct home *home, const struct stanza *stanza, struct ticket *ticket,
+                        struct str lang, enum reason reason, uint64_t incident);
 
 /* Whether notices are on their way that a crash could lose: no snapshot may pass them. */
 bool containment_is_telling(const struct gate *gate);

@@ -90,13 +90,18 @@ static void was_not_kept(struct mail *mail)
     wait_for_store(CONTAINER_OF(mail, struct letting_go, mail));
 }
 
+static void give_up_for_now(struct letting_go *going)
+{
+    going->mail.run = was_not_kept;
+    loop_post(going->gate->loop, &going->mail);
+}
+
 // Only what is durable elsewhere, or refused, leaves the record.
 static void is_through(struct ticket *ticket)
 {
     struct letting_go *going = ticket->context;
     if (ticket->failed) {
-        going->mail.run = was_not_kept;
-        loop_post(going->gate->loop, &going->mail);
+        give_up_for_now(going);
         return;
     }
     going->remove.kind = STORE_HELD;
@@ -109,13 +114,18 @@ static void is_through(struct ticket *ticket)
 static void go_on(struct account_waiter *waiter, struct account *account)
 {
     struct letting_go *going = CONTAINER_OF(waiter, struct letting_go, waiter);
+    if (account->state == ACCOUNT_BROKEN) { // nobody knows whether he is there
+        give_up_for_now(going);
+        return;
+    }
     struct in_hand_slot *in_hand = account->home->in_hand;
     (void)!in_hand_begin_number(in_hand, "held", going->message,
                                 0); // what is put aside is not here
     struct ticket *ticket = ticket_new_for(going->home, is_through, going);
     if (going->rejects || account->state != ACCOUNT_READY) {
         struct str lang = account->state == ACCOUNT_READY ? tell_lang(account) : STR_EMPTY;
-        containment_refuse(going->home, going->stanza, lang, going->reason, going->incident);
+        containment_refuse(going->home, going->stanza, ticket, lang, going->reason,
+                           going->incident);
     } else {
         struct session *session =
             session_by_resource(account, going->stanza->from.resource); // has it: needs no carbon

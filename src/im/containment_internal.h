@@ -17,7 +17,8 @@ struct containment {
     struct table holding;   // of struct holding: by number, as 8 bytes
     struct list retracting; // of struct retracting
     struct list waiting;    // of struct letting_go: for a store that failed
-    size_t n_telling;       // notices on their way
+    size_t n_telling;       // notices on their way, those that wait included
+    struct list untold;     // of struct telling: these wait for a store that failed
     uint64_t newest_told;   // number of the newest order told, or being told,
     uint64_t kept_told;     // and as the store has it
 };
@@ -28,6 +29,7 @@ static const int64_t containment_retry_us = 2 * SECOND_US; // after the store fa
 enum err tell_open(struct gate *gate, struct why *why) MUST_CHECK;
 enum err retraction_open(struct gate *gate, struct why *why) MUST_CHECK;
 enum err held_open(struct gate *gate, struct why *why) MUST_CHECK;
+void tell_close(struct containment *containment);
 void held_close(struct containment *containment);
 void retraction_close(struct containment *containment);
 

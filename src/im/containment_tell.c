@@ -2,7 +2,8 @@
  * What the guard wants said to people, each in his own language.
  *
  * The number up to which all notices are durable is kept: after a kill the later
- * ones are told when the events that ordered them are taken again.
+ * ones are told when the events that ordered them are taken again.  While the
+ * store fails they wait for it.
  */
 #include "im/containment_internal.h"
 
@@ -21,6 +22,9 @@ static const struct str told_key = {"told", 4}; // of a STORE_SNAPSHOT
 
 struct telling {
     struct mail mail;
+    struct link in_untold; // containment->untold
+    struct timer timer;
+    bool failed; // the store did not take it, or could not say who he is
     struct account_waiter waiter;
     struct home *home;
     struct gate *gate;
@@ -110,11 +114,32 @@ static void keep_told(struct gate *gate)
     store_record_put(gate->service->store, &keeping->op);
 }
 
+static void tell_at_home(struct mail *mail);
+
+static void tell_now(struct telling *telling)
+{
+    telling->failed = false;
+    telling->mail.run = tell_at_home;
+    loop_post(telling->home->loop, &telling->mail);
+}
+
+static void try_again(struct timer *timer)
+{
+    struct telling *telling = CONTAINER_OF(timer, struct telling, timer);
+    list_leave(&telling->in_untold);
+    tell_now(telling);
+}
+
 // On the guard's thread.
 static void hear_of_telling(struct mail *mail)
 {
     struct telling *telling = CONTAINER_OF(mail, struct telling, mail);
     struct gate *gate = telling->gate;
+    if (telling->failed) {
+        list_add_last(&gate->containment->untold, &telling->in_untold);
+        loop_timer_set(gate->loop, &telling->timer, containment_retry_us, try_again);
+        return;
+    }
     telling_free(telling);
     if (--gate->containment->n_telling == 0 &&
         gate->containment->newest_told > gate->containment->kept_told)
@@ -124,6 +149,7 @@ static void hear_of_telling(struct mail *mail)
 static void is_told(struct ticket *ticket)
 {
     struct telling *telling = ticket->context;
+    telling->failed |= ticket->failed;
     telling->mail.run = hear_of_telling;
     loop_post(telling->gate->loop, &telling->mail);
 }
@@ -134,6 +160,7 @@ static void tell_account(struct account_waiter *waiter, struct account *account)
     const struct notice_args args = {telling->link, telling->person, telling->incident,
                                      telling->until};
     struct ticket *ticket = ticket_new_for(telling->home, is_told, telling);
+    telling->failed = account->state == ACCOUNT_BROKEN;
     if (account->state == ACCOUNT_READY)
         tell_say(telling->gate, account, telling->notice, &args, ticket);
     ticket_unref(&ticket);
@@ -165,8 +192,7 @@ static void tell(struct gate *gate, const struct order *order, struct str who, e
     gate->containment->n_telling++;
     if (order->number > gate->containment->newest_told)
         gate->containment->newest_told = order->number;
-    telling->mail.run = tell_at_home;
-    loop_post(telling->home->loop, &telling->mail);
+    tell_now(telling);
     arena_done(&arena);
 }
 
@@ -238,4 +264,15 @@ enum err tell_open(struct gate *gate, struct why *why)
     return e == OK || e == ERR_MISSING
                ? OK
                : why_say(why, e, "the guard's notices could not be read: %s", err_name(e));
+}
+
+void tell_close(struct containment *containment)
+{
+    // no snapshot has passed these: the next start tells them
+    LIST_EACH(&containment->untold, struct telling, in_untold, telling)
+    {
+        list_leave(&telling->in_untold);
+        loop_timer_cancel(&telling->timer);
+        telling_free(telling);
+    }
 }

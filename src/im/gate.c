@@ -340,24 +340,11 @@ struct stanza *gate_dead_copy(const struct gate *gate, const struct stanza *stan
 
 /* ---- What the store kept ---- */
 
-static int compare_keys(const void *a, const void *b)
-{
-    return memcmp(a, b, sizeof(struct lure_key));
-}
-
 bool gate_is_convicted(const struct account *account, const struct stanza *stanza)
 {
     struct gate *gate = desk_of(account->home)->service->gate;
-    if (gate == NULL || stanza->lure_keys.len == 0 || mode_of(account) != GATE_ON)
-        return false;
-    struct gate_stops *stops = gate_stops_now(gate);
-    bool found = false;
-    struct str keys = stanza->lure_keys;
-    for (; !found && keys.len > 0; keys = str_skip(keys, sizeof(struct lure_key)))
-        found =
-            bsearch(keys.at, stops->keys, stops->n, sizeof stops->keys[0], compare_keys) != NULL;
-    gate_stops_unref(&stops);
-    return found;
+    return gate != NULL && stanza->lure_keys.len > 0 && mode_of(account) == GATE_ON &&
+           gate_stops_any(gate, stanza->lure_keys);
 }
 
 bool gate_bring_out(const struct account *account, struct stanza *stanza)
@@ -475,8 +462,9 @@ static void refuse(struct judging *judging)
 {
     struct session *session = session_find(judging->home, judging->session);
     desk_of(judging->home)->counters.messages_refused++;
-    containment_refuse(judging->home, judging->stanza, session != NULL ? session->lang : STR("en"),
-                       judging->reason, judging->incident);
+    containment_refuse(judging->home, judging->stanza, judging->ticket,
+                       session != NULL ? session->lang : STR("en"), judging->reason,
+                       judging->incident);
 }
 
 static void is_kept(struct store_request *request)

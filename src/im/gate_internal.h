@@ -13,12 +13,7 @@
 enum { GATE_OFF, GATE_OBSERVE, GATE_ON }; // im_domain.guard_mode
 enum { WORD_MOST = 64 << 20 };            // bytes of what one event may make the guard say
 
-// The keys that are convicted, for the workers: immutable, another whenever one is added or ends.
-struct gate_stops {
-    atomic_uint refs;
-    size_t n;
-    struct lure_key keys[]; // sorted
-};
+struct gate_stops; // the keys that are convicted: gate_thread.c
 
 struct gate {
     struct service *service;
@@ -42,6 +37,7 @@ struct gate {
     size_t log_bytes, snapshot_bytes; // of the events since the last snapshot, and of that
     int64_t snapshot_us;              // loop time of the last one
     bool snapshot_busy;
+    bool lacks_events; // the log, of what happened since the last snapshot
     struct containment *containment;
     struct im_settings *settings;      // replaced by mail at a reload
     pthread_mutex_t state_lock;        // "guard-state": taken once a second, and by metrics
@@ -54,9 +50,8 @@ struct gate {
 /* The guard's time now; any thread. */
 int64_t gate_now_us(const struct gate *gate);
 
-/* The keys convicted now; any thread, gate_stops_unref when done. */
-struct gate_stops *gate_stops_now(struct gate *gate);
-void gate_stops_unref(struct gate_stops **stops);
+/* Whether one of these keys, side by side, is convicted now; any thread. */
+bool gate_stops_any(struct gate *gate, struct str keys);
 
 /* One message that waits for the guard's word.  Made by a worker, judged by the guard's thread,
  * finished by the worker. */

@@ -7,10 +7,10 @@
  * store's queue, and no kill can keep the one and lose the other.
  *
  * A snapshot holds the whole state and costs as much to write; it is taken when
- * the log since the last one outweighs that one.  At the start the last snapshot
- * is loaded and the events since are taken again, their words ignored but for
- * retractions and notices: what else they ordered has its own records
- * (containment.c).
+ * the log since the last one outweighs that one, or lacks something that the disk
+ * had no room for.  At the start the last snapshot is loaded and the events since
+ * are taken again, their words ignored but for retractions and notices: what else
+ * they ordered has its own records (containment.c).
  */
 #include "im/gate_internal.h"
 
@@ -31,12 +31,14 @@ enum {
     EVENT_MOST = 1 << 20,    // bytes of one event
     APPEND_MOST = EVENTS_AN_APPEND * (EVENT_MOST + 64),
 };
-static const int64_t snapshot_after_us = 600 * SECOND_US; // …but after so much time, if any came
+static const int64_t snapshot_after_us = 600 * SECOND_US, // …but after so much time, if any came,
+    mend_after_us = 10 * SECOND_US;                       // or if something of it was lost
 static const struct str snapshot_key = {"guard", 5};
 
 /* ---- Events ---- */
 
 struct gate_append {
+    struct gate *gate;
     struct store_event_append op;
     struct store_event events[EVENTS_AN_APPEND];
     struct arena arena; // of their blobs
@@ -51,9 +53,11 @@ static void append_free(struct gate_append *append)
 static void appended(struct store_request *request)
 {
     struct gate_append *append = CONTAINER_OF(request, struct gate_append, op.request);
-    if (request->result != OK)
+    if (request->result != OK) {
+        append->gate->lacks_events = true;
         log_event(LOG_ERROR, "guard-event-lost", "number=%" PRId64 " events=%" PRIu32 " error=%s",
                   append->events[0].number, append->op.n, err_name(request->result));
+    }
     store_release(request);
     append_free(append);
 }
@@ -102,6 +106,7 @@ void gate_log(struct gate *gate, const struct guard_event *event)
     gate->n_since_snapshot++;
     loop_at_end(gate->loop, TURN_FLUSH, &gate->flush);
     if (blob.overflowed) {
+        gate->lacks_events = true;
         log_event(LOG_ERROR, "guard-event-lost", "number=%" PRId64 " error=%s", number,
                   err_name(ERR_LIMIT));
         buf_done(&blob);
@@ -110,6 +115,7 @@ void gate_log(struct gate *gate, const struct guard_event *event)
     if (gate->append == NULL) {
         gate->append = calloc(1, sizeof *gate->append);
         must(gate->append != NULL);
+        gate->append->gate = gate;
         arena_init(&gate->append->arena, APPEND_MOST);
     }
     struct gate_append *append = gate->append;
@@ -138,6 +144,7 @@ struct snapshot {
     struct gate *gate;
     struct buf state;
     int64_t number;
+    bool mends; // the log lacked something
     struct store_record_put put;
     struct store_event_trim trim;
 };
@@ -164,6 +171,7 @@ static void snapshot_kept(struct store_request *request)
     store_release(request);
     if (e != OK) {
         log_event(LOG_ERROR, "guard-snapshot-failed", "error=%s", err_name(e));
+        gate->lacks_events |= snapshot->mends;
         snapshot_free(snapshot);
         return;
     }
@@ -185,7 +193,9 @@ static struct snapshot *snapshot_new(struct gate *gate)
     snapshot->put.kind = STORE_SNAPSHOT;
     snapshot->put.record.key = snapshot_key;
     snapshot->put.record.value = buf_str(&snapshot->state);
+    snapshot->mends = gate->lacks_events;
     gate->snapshot_busy = true;
+    gate->lacks_events = false;
     gate->n_since_snapshot = 0;
     gate->log_bytes = 0;
     gate->snapshot_bytes = snapshot->put.record.value.len;
@@ -199,7 +209,8 @@ void gate_snapshot_if_due(struct gate *gate)
         return;
     bool outweighs =
         gate->n_since_snapshot >= SNAPSHOT_EVENTS && gate->log_bytes >= gate->snapshot_bytes;
-    if (!outweighs && clock_now_us() - gate->snapshot_us < snapshot_after_us)
+    int64_t after_us = gate->lacks_events ? mend_after_us : snapshot_after_us;
+    if (!outweighs && clock_now_us() - gate->snapshot_us < after_us)
         return;
     append_events(gate); // what it holds is never appended after it
     struct snapshot *snapshot = snapshot_new(gate);
@@ -275,6 +286,28 @@ void gate_carry_out_replayed(struct gate *gate)
     }
 }
 
+// What follows is done; nobody waits for a verdict.
+static void take_again(struct gate *gate, const struct guard_event *event, struct guard_word *word)
+{
+    guard_take(gate->guard, event, word);
+    if (!was_observed(gate, event))
+        keep_orders(gate, word);
+}
+
+// Events that the disk had no room for: their numbers are taken all the same, or those behind them
+// would be taken twice, and new ones get numbers that the log has already.
+static void pass_over_lost(struct gate *gate, uint64_t number, int64_t now_us,
+                           struct guard_word *word)
+{
+    const struct guard_event nothing = {.kind = EVENT_TICK, .now_us = now_us};
+    uint64_t from = guard_number(gate->guard) + 1;
+    if (from < number)
+        log_event(LOG_WARNING, "guard-events-missing", "from=%" PRIu64 " to=%" PRIu64, from,
+                  number - 1);
+    while (guard_number(gate->guard) + 1 < number)
+        take_again(gate, &nothing, word);
+}
+
 static enum err replay_page(struct gate *gate, bool *more, struct why *why)
 {
     struct store_event_read read = {.after = (int64_t)guard_number(gate->guard),
@@ -294,10 +327,9 @@ static enum err replay_page(struct gate *gate, bool *more, struct why *why)
             // its number is taken all the same
             if (!gate_begin_event(gate, (uint64_t)read.events[i].number, &event))
                 event = (struct guard_event){.kind = EVENT_TICK, .now_us = event.now_us};
-            guard_take(gate->guard, &event, &word);
+            pass_over_lost(gate, (uint64_t)read.events[i].number, event.now_us, &word);
+            take_again(gate, &event, &word);
             in_hand_done(gate->in_hand);
-            if (!was_observed(gate, &event))
-                keep_orders(gate, &word);
         } else
             why_say(why, e, "event %" PRId64 " of the guard's log is damaged",
                     read.events[i].number);

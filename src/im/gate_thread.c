@@ -19,12 +19,19 @@ enum { ALARM_US = 100000 }; // an event that takes longer is worth a line in the
 
 /* ---- What is convicted, for the workers ---- */
 
+// The keys that are convicted: immutable, another whenever one is added or ends.
+struct gate_stops {
+    atomic_uint refs;
+    size_t n;
+    struct lure_key keys[]; // sorted
+};
+
 static int compare_keys(const void *a, const void *b)
 {
     return memcmp(a, b, sizeof(struct lure_key));
 }
 
-struct gate_stops *gate_stops_now(struct gate *gate)
+static struct gate_stops *stops_now(struct gate *gate)
 {
     pthread_mutex_lock(&gate->stops_lock);
     struct gate_stops *stops = gate->stops;
@@ -33,11 +40,22 @@ struct gate_stops *gate_stops_now(struct gate *gate)
     return stops;
 }
 
-void gate_stops_unref(struct gate_stops **stops)
+static void stops_unref(struct gate_stops **stops)
 {
     struct gate_stops *s = TAKE(*stops);
     if (s != NULL && atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) == 1)
         free(s);
+}
+
+bool gate_stops_any(struct gate *gate, struct str keys)
+{
+    struct gate_stops *stops = stops_now(gate);
+    bool found = false;
+    for (; !found && keys.len > 0; keys = str_skip(keys, sizeof(struct lure_key)))
+        found =
+            bsearch(keys.at, stops->keys, stops->n, sizeof stops->keys[0], compare_keys) != NULL;
+    stops_unref(&stops);
+    return found;
 }
 
 static void renew_stops(struct gate *gate)
@@ -52,7 +70,7 @@ static void renew_stops(struct gate *gate)
     struct gate_stops *old = gate->stops;
     gate->stops = stops;
     pthread_mutex_unlock(&gate->stops_lock);
-    gate_stops_unref(&old);
+    stops_unref(&old);
 }
 
 static void renew_stops_if_changed(struct gate *gate, const struct guard_word *word)
@@ -309,14 +327,14 @@ void gate_free(struct gate **gate)
     if (g == NULL)
         return;
     gate_stop(g);
-    if (g->has_run)
+    if (g->has_run && !containment_is_telling(g)) // else the next start takes the events again
         gate_last_snapshot(g);
     containment_close(g);
     loop_timer_cancel(&g->tick);
     guard_free(&g->guard);
     lure_rules_free(&g->rules);
     im_settings_unref(&g->settings);
-    gate_stops_unref(&g->stops);
+    stops_unref(&g->stops);
     pthread_mutex_destroy(&g->state_lock);
     pthread_mutex_destroy(&g->stops_lock);
     if (g->loop != NULL)

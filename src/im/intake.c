@@ -62,7 +62,8 @@ void intake_stanza(struct session *session, struct arena *arena, struct element 
     if (!in_hand_begin(in_hand, stanza)) {
         send_refusal_aside(session->home, stanza, ticket);
     } else if (e == ERR_MALFORMED) {
-        send_refusal(session->home, stanza, STANZA_JID_MALFORMED, NULL);
+        send_refusal_full(session->home, stanza, ticket,
+                          &(struct stanza_error){.condition = STANZA_JID_MALFORMED});
     } else if (stanza->kind == STANZA_MESSAGE) {
         desk->counters.messages_in++;
         message_from_client(session, stanza, ticket);

@@ -232,7 +232,8 @@ void iq_arrived(struct account *account, struct routed *routed)
         struct session *session = session_by_resource(account, routed->to.resource);
         // RFC 6121 8.5.3.2.2
         if (session == NULL)
-            send_refusal(account->home, stanza, STANZA_SERVICE_UNAVAILABLE, NULL);
+            send_refusal_full(account->home, stanza, routed->ticket,
+                              &(struct stanza_error){.condition = STANZA_SERVICE_UNAVAILABLE});
         else
             send_to_session(session, &(struct sending_out){.stanza = stanza});
     }
@@ -246,7 +247,8 @@ void iq_for_domain(struct home *home, struct routed *routed)
         if (jid_is_bare(&routed->to))
             ask(home, stanza, routed->ticket, ASKED_DOMAIN, NULL, NULL);
         else
-            send_refusal(home, stanza, STANZA_ITEM_NOT_FOUND, NULL);
+            send_refusal_full(home, stanza, routed->ticket,
+                              &(struct stanza_error){.condition = STANZA_ITEM_NOT_FOUND});
     }
     routed_free(&routed);
 }

@@ -49,7 +49,8 @@ static enum passing at_account(struct account *account, struct routed *routed)
         jid_eq_bare(&stanza->from, &account->jid) ||
         roster_is_seen_by(account, jid_bare(&stanza->from)))
         return PASS;
-    send_refusal(account->home, stanza, STANZA_FORBIDDEN, NULL);
+    send_refusal_full(account->home, stanza, routed->ticket,
+                      &(struct stanza_error){.condition = STANZA_FORBIDDEN});
     return STOP;
 }
 

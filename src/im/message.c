@@ -267,11 +267,14 @@ static void refuse(struct account *account, const struct routed *routed)
 static void pass_on(struct account *account, struct delivery *delivery)
 {
     struct routed *routed = TAKE(delivery->routed);
+    struct in_hand_slot *in_hand = account->home->in_hand;
     delivery_free(delivery);
+    (void)!in_hand_begin(in_hand, routed->stanza); // what is put aside did not arrive
     if (routed->stanza->kind == STANZA_PRESENCE)
         presence_arrived(account, routed);
     else
         iq_arrived(account, routed);
+    in_hand_done(in_hand);
 }
 
 static void finish(struct account *account, struct delivery *delivery)
@@ -374,13 +377,27 @@ static struct delivery *delivery_new(struct account *account, struct routed *rou
     return delivery;
 }
 
+static bool changes_subscription(const struct stanza *stanza)
+{
+    return stanza->kind == STANZA_PRESENCE &&
+           (stanza->type == TYPE_SUBSCRIBE || stanza->type == TYPE_SUBSCRIBED ||
+            stanza->type == TYPE_UNSUBSCRIBE || stanza->type == TYPE_UNSUBSCRIBED);
+}
+
 bool message_is_before(struct account *account, struct routed *routed)
 {
-    if (account->n_deliveries >= DELIVERIES_MOST)
+    const struct stanza *stanza = routed->stanza;
+    // of all these only a subscription has effects that last: it is acknowledged when they do,
+    // and so cannot wait for a slow reader
+    bool lasts = changes_subscription(stanza);
+    if (account->n_deliveries >= DELIVERIES_MOST || (lasts && account->spool_reading))
         return false;
     LIST_EACH(&account->deliveries, const struct delivery, link, delivery)
-    if (jid_eq(&delivery->routed->stanza->from, &routed->stanza->from)) {
+    if (jid_eq(&delivery->routed->stanza->from, &stanza->from)) {
         delivery_new(account, routed);
+        // an error is acknowledged with the stanza it is for
+        if (!lasts && stanza->type != TYPE_ERROR)
+            ticket_unref(&routed->ticket);
         return true;
     }
     return false;

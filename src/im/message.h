@@ -27,8 +27,9 @@ void message_sent(struct account *account, uint64_t session, struct stanza *stan
 /* For an account of this home; its features have been asked.  Takes the routed. */
 void message_arrived(struct account *account, struct routed *routed);
 
-/* Whether a message of the same sender still waits here for its commit: the presence or iq is then
- * taken, and goes on behind it (RFC 6120 10.1). */
+/* Whether a message of the same sender still waits here, for its commit or for a reader of earlier
+ * ones: the presence or iq is then taken, and goes on behind it (RFC 6120 10.1).  Its ticket is not
+ * kept waiting; a subscription, whose effects last, does not wait for a reader. */
 bool message_is_before(struct account *account, struct routed *routed) MUST_CHECK;
 
 /* Delivers what may be delivered now, in order. */

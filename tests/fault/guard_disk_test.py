@@ -73,3 +73,32 @@ def test_a_held_message_waits_for_room_when_its_time_has_come(own_server):
     for name in readers:
         until(lambda: has_gone(name))
     sender.close()
+
+
+def test_events_that_found_no_room_leave_the_log_in_order(own_server):
+    # what comes after a hole is taken again under its own number, and new events have new ones
+    server, flag = full_disk(own_server, {"guard.mode": "on"})
+    romeo, juliet = server.fresh_users(2)
+
+    def send(sender):
+        sender.send(f"<message type='chat' to='{juliet}@{server.domain}'>"
+                    f"<body>http://{secrets.token_hex(6)}.example/a</body></message>")
+        sender.fence()
+
+    sender = server.connect(romeo)
+    send(sender)
+    open(flag, "w", encoding="ascii").close()
+    for _ in range(3):
+        send(sender)
+    until(lambda: "event=guard-event-lost" in server.log())
+    os.unlink(flag)
+    for _ in range(3):
+        send(sender)
+    server.kill()
+    sender.cut()
+    server.start()
+    sender = server.connect(romeo)
+    for _ in range(3):
+        send(sender)
+    sender.close()
+    assert "error=exists" not in server.log()

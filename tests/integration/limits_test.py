@@ -247,3 +247,23 @@ def test_an_address_comes_in_at_its_pace(own_server):
     until(lambda: is_admitted(server))  # and it may come again
     for stream in filter(None, admitted):
         stream.cut()
+
+
+def test_a_slow_reader_does_not_hold_up_who_writes_to_him(own_server):
+    # what waits behind messages that wait for him is acknowledged like these
+    one = own_server({"limits.unacked_stanzas": 20})
+    romeo, juliet = one.fresh_users(2)
+    sender = one.connect(romeo, sm=True)
+    for i in range(60):
+        sender.send(body(f"{juliet}@{one.domain}", f"m{i}", 10))
+    sender.wait_acked(60)
+    slow = one.connect(juliet, sm=True, acks=False)
+    slow.online()
+    slow.wait_for(lambda s: s.get("id") == "m0")
+    sender.send(body(slow.bare, "last", 10))
+    sender.send(f"<iq type='get' id='i' to='{slow.jid}'><ping xmlns='urn:xmpp:ping'/></iq>")
+    sender.send(f"<presence to='{slow.jid}'/>")
+    sender.send(f"<presence type='subscribe' to='{slow.bare}'/>")
+    sender.wait_acked(64)
+    for client in (sender, slow):
+        client.cut()

@@ -3,6 +3,7 @@
 import glob
 import os
 import sqlite3
+import time
 
 import pytest
 
@@ -70,3 +71,23 @@ def test_who_only_watches_takes_nothing_back_after_a_kill_either(own_server):
     assert link in pages and "retract" not in pages
     assert "guard-would" in server.log()
     reader.close()
+
+
+def test_a_notice_waits_for_a_store_that_fails(own_server):
+    server = own_server({"guard.mode": "on"}, start=False)
+    flag = os.path.join(server.folder, "state", "disk-is-full")
+    server.settings["test.faults"] = f"full?{flag}"
+    server.start()
+    people, _ = outbreak(server)
+    zero = people[0]
+    assert len(notices(zero, server)) == 1
+    with open(flag, "w", encoding="ascii"):
+        pass
+    # its audit record finds no room either: done all the same, and said
+    server.ctl("incident", "release", "0", "--account", zero.bare, check=False)
+    end = time.monotonic() + xmpp.PATIENCE
+    while "event=message-not-kept" not in server.log() and time.monotonic() < end:
+        time.sleep(0.05)
+    assert "event=message-not-kept" in server.log()
+    os.unlink(flag)
+    assert zero.wait_for(lambda e: is_message(e) and e.get("from") == server.domain)

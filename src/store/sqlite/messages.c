@@ -688,16 +688,17 @@ enum err archive_purge(struct connection *c, struct store_request *request)
 /* ---- Deliveries ---------------------------------------------------------------------------- */
 
 // An owner's newest messages, among which an id is looked for again: a client finds by its id what
-// it shows, and that is not older.
+// it shows, and that is not older.  Only those of the same pair are read, by their keyed hash.
 #define NEWEST "2000"
 #define SAME_ID                                                                                    \
-    "JOIN message n ON n.id = x.id WHERE x.owner = m.owner AND n.id <> m.id AND n.peer = m.peer "  \
+    "CROSS JOIN message n ON n.id = x.id WHERE x.owner = m.owner "                                 \
+    "AND x.peer = coalesce(a.peer, r.peer) AND n.id <> m.id AND n.peer = m.peer "                  \
     "AND n.message_id = m.message_id AND (n.flags & 4) = (m.flags & 4))"
 #define ID_REPEATS                                                                                 \
-    "(m.message_id <> '' AND (EXISTS (SELECT 1 FROM (SELECT id, owner FROM archive WHERE owner = " \
-    "m.owner ORDER BY id DESC LIMIT " NEWEST ") x " SAME_ID                                        \
-    " OR EXISTS (SELECT 1 FROM (SELECT id, owner FROM recent ORDER BY id DESC LIMIT " NEWEST       \
-    ") x " SAME_ID "))"
+    "(m.message_id <> '' AND (EXISTS (SELECT 1 FROM (SELECT id, owner, peer FROM archive "         \
+    "WHERE owner = m.owner ORDER BY id DESC LIMIT " NEWEST ") x " SAME_ID                          \
+    " OR EXISTS (SELECT 1 FROM (SELECT id, owner, peer FROM recent ORDER BY id DESC "              \
+    "LIMIT " NEWEST ") x " SAME_ID "))"
 
 enum err deliveries_find(struct connection *c, struct store_request *request)
 {
