@@ -42,6 +42,9 @@ void retraction_dim_presence(struct gate *gate, const struct order *order);
 /* A notice of an event that is taken again: told unless it is known to be. */
 void tell_replayed(struct gate *gate, const struct order *order);
 
+/* What people are told of a lure: printable, and dead, for it stands in front of them again. Own
+ * memory. */
+struct str tell_dead_link(const struct gate *gate, struct str shown);
 /* The language of the person's streams, empty when he is away; and of his domain. */
 struct str tell_lang(const struct account *account);
 struct str tell_domain_lang(const struct home *home, struct str name);

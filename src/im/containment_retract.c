@@ -224,7 +224,7 @@ static void send_for(struct retracting *retracting, const struct store_delivery 
     back->origin_id = own_str(message->origin_id);
     back->replaces = replaced_by(message->stanza);
     back->stanza = own_str(retracting->order.undo ? message->stanza : STR_EMPTY);
-    back->link = own_str(retracting->order.shown);
+    back->link = tell_dead_link(gate, retracting->order.shown);
     back->incident = own_str(arena_printf(&arena, "%" PRIu64, retracting->order.incident));
     back->type = (enum stanza_type)message->type;
     back->row = message->id;

@@ -43,6 +43,18 @@ static void telling_free(struct telling *telling)
     free(telling);
 }
 
+struct str tell_dead_link(const struct gate *gate, struct str shown)
+{
+    struct arena arena;
+    arena_init(&arena, 64 * 1024);
+    struct str dead;
+    if (lure_defang(gate->rules, &arena, shown, &dead) != OK)
+        dead = STR_EMPTY;
+    struct str own = own_str(dead);
+    arena_done(&arena);
+    return own;
+}
+
 // The language of the person's streams; of his domain when he is away.
 struct str tell_lang(const struct account *account)
 {
@@ -183,7 +195,7 @@ static void tell(struct gate *gate, const struct order *order, struct str who, e
     telling->gate = gate;
     telling->notice = notice;
     telling->to = own_jid(&to);
-    telling->link = own_str(order->shown);
+    telling->link = tell_dead_link(gate, order->shown);
     telling->person = own_str(order->who);
     telling->incident = own_str(arena_printf(&arena, "%" PRIu64, order->incident));
     telling->until =

@@ -347,6 +347,16 @@ bool gate_is_convicted(const struct account *account, const struct stanza *stanz
            gate_stops_any(gate, stanza->lure_keys);
 }
 
+// Warnings, and what the server itself said of a lure, name it so that it cannot be opened.
+static void drop_dead(struct lure_list *list)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < list->n; i++)
+        if ((list->lures[i].flags & LURE_DEFANGED) == 0)
+            list->lures[n++] = list->lures[i];
+    list->n = n;
+}
+
 bool gate_bring_out(const struct account *account, struct stanza *stanza)
 {
     const struct gate *gate = desk_of(account->home)->service->gate;
@@ -356,6 +366,7 @@ bool gate_bring_out(const struct account *account, struct stanza *stanza)
     arena_init(&judging.arena, JUDGING_MOST);
     lure_list_init(&judging.lures, gate->rules, &judging.arena);
     lures_of_stanza(&judging.lures, stanza->root);
+    drop_dead(&judging.lures);
     struct lure_people people = {
         .names = {jid_bare(&stanza->from), jid_bare(&stanza->to)},
           .n = 2
