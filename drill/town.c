@@ -9,7 +9,8 @@
 #include "base/clock.h"
 #include "base/must.h"
 #include "base/table.h"
-#include "drill/texts.h"
+#include "drill/letter.h"
+#include "town/texts.h"
 #include "xml/writer.h"
 
 #include <math.h>
@@ -186,6 +187,9 @@ static char *think_of_text(struct town *town, struct chatter *chatter)
     return copy;
 }
 
+static const struct str composing = {"<composing xmlns='http://jabber.org/protocol/chatstates'/>",
+                                     58};
+
 static void talk_turn(struct timer *timer)
 {
     struct talk *talk = CONTAINER_OF(timer, struct talk, timer);
@@ -195,8 +199,7 @@ static void talk_turn(struct timer *timer)
         talk->typing = true;
         if (talk->text == NULL)
             talk->text = think_of_text(town, &speaker->chatter);
-        send_message(speaker, talk->people[1 - talk->speaker], NULL,
-                     STR("<composing xmlns='http://jabber.org/protocol/chatstates'/>"));
+        send_message(speaker, talk->people[1 - talk->speaker], NULL, composing);
         size_t n_link = texts_find_link(str_of(talk->text)).len;
         after(town, timer,
               talk->pasted
@@ -303,8 +306,13 @@ static void infect(struct person *person, uint32_t by)
     infection_init(&person->infection, &town->worm, person->number,
                    has_roster ? person->roster : graph_contacts(town->plan->graph, person->number),
                    has_roster ? person->n_roster : graph_degree(town->plan->graph, person->number));
-    if (!town->worm.profile->replies)
-        after(town, &person->next_copy, infection_pause_us(&person->infection, &town->worm));
+    const struct worm_habits *habits = &town->worm.profile->habits;
+    if (habits->aim == AIM_REPLIES)
+        return;
+    int64_t wait_us = (int64_t)(habits->wait_s * 1e6);
+    if (wait_us == 0)
+        wait_us = infection_pause_us(&person->infection, &town->worm);
+    after(town, &person->next_copy, wait_us);
 }
 
 static void send_copy(struct person *from, uint32_t to)
@@ -316,9 +324,16 @@ static void send_copy(struct person *from, uint32_t to)
     struct buf children;
     ledger_id(&town->ledger, number, id);
     buf_init(&children, TEXT_MOST);
-    infection_write(&from->infection, &town->worm, str_of(town->plan->accounts[to].user),
-                    &children);
+    struct arena arena;
+    struct letter letter;
+    arena_init(&arena, TEXT_MOST);
+    infection_write(&from->infection, &town->worm, &arena, str_of(town->plan->accounts[to].user),
+                    &letter);
+    letter_write(&letter, &children);
+    arena_done(&arena);
     town->out->n_copies++;
+    if (town->worm.profile->habits.composes)
+        send_message(from, to, NULL, composing);
     send_message(from, to, id, buf_str(&children));
     buf_done(&children);
 }

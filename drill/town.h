@@ -8,10 +8,10 @@
 #ifndef DRILL_TOWN_H
 #define DRILL_TOWN_H
 
-#include "drill/chat.h"
 #include "drill/client/client.h"
 #include "drill/ledger.h"
-#include "drill/worm.h"
+#include "town/chat.h"
+#include "town/worm.h"
 
 #include <stdio.h>
 

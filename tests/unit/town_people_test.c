@@ -1,9 +1,9 @@
 #include "test.h"
 
 #include "base/clock.h"
-#include "drill/chat.h"
-#include "drill/people.h"
-#include "drill/texts.h"
+#include "town/chat.h"
+#include "town/people.h"
+#include "town/texts.h"
 
 #include <stdlib.h>
 

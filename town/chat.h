@@ -8,12 +8,12 @@
  * sends a meeting link to a dozen people: that too is honest.  No I/O: the
  * town asks and acts.
  */
-#ifndef DRILL_CHAT_H
-#define DRILL_CHAT_H
+#ifndef TOWN_CHAT_H
+#define TOWN_CHAT_H
 
 #include "base/buf.h"
-#include "drill/graph.h"
-#include "drill/people.h"
+#include "town/graph.h"
+#include "town/people.h"
 
 struct chat_habits {
     double messages_a_minute; // of one person, over all his conversations

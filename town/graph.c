@@ -1,7 +1,7 @@
 /*
  * Ties are collected as pairs, sorted, and laid out as one array of contacts.
  */
-#include "drill/graph.h"
+#include "town/graph.h"
 
 #include "base/must.h"
 #include "base/str.h"
@@ -97,6 +97,61 @@ void graph_make(struct graph *graph, uint32_t people, double contacts, struct pr
         }
     }
     lay_out(graph, people, &ties);
+}
+
+static void make_small_world(struct graph *graph, uint32_t people, double contacts,
+                             struct prng *prng)
+{
+    uint32_t sides = (uint32_t)(contacts / 2 + 0.5);
+    struct ties ties = {0};
+    for (uint32_t a = 0; a < people; a++) {
+        for (uint32_t k = 1; k <= sides || k == 1; k++) {
+            uint32_t b = (a + k) % people;
+            if (prng_below(prng, 10) == 0)
+                b = (uint32_t)prng_below(prng, people);
+            add_tie(&ties, a, b);
+        }
+    }
+    lay_out(graph, people, &ties);
+}
+
+static void make_random(struct graph *graph, uint32_t people, double contacts, struct prng *prng)
+{
+    uint64_t n = (uint64_t)(contacts * people / 2);
+    struct ties ties = {0};
+    for (uint64_t i = 0; i < n; i++) {
+        uint32_t a = (uint32_t)prng_below(prng, people), b = (uint32_t)prng_below(prng, people);
+        add_tie(&ties, a, b);
+    }
+    lay_out(graph, people, &ties);
+}
+
+bool graph_kind_find(struct str name, enum graph_kind *out)
+{
+    static const char *const names[] = {"ba", "ws", "er"};
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
+        if (str_eq(name, str_of(names[i]))) {
+            *out = (enum graph_kind)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+void graph_make_kind(struct graph *graph, enum graph_kind kind, uint32_t people, double contacts,
+                     struct prng *prng)
+{
+    switch (kind) {
+    case GRAPH_BA:
+        graph_make(graph, people, contacts, prng);
+        break;
+    case GRAPH_WS:
+        make_small_world(graph, people, contacts, prng);
+        break;
+    case GRAPH_ER:
+        make_random(graph, people, contacts, prng);
+        break;
+    }
 }
 
 /* The number of a name, given in order of appearance. */

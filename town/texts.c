@@ -3,7 +3,7 @@
  * which most are seen once.  That tail is what a guard against never-seen
  * hosts has to live with.
  */
-#include "drill/texts.h"
+#include "town/texts.h"
 
 #include "base/must.h"
 
@@ -12,12 +12,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-extern const char drill_sample[];
-extern const size_t drill_sample_size;
+extern const char town_sample[];
+extern const size_t town_sample_size;
 
 struct texts {
     char *bytes;
     struct str *lines;
+    uint32_t *order; // of a file's lines
     size_t n_lines, next;
     bool is_sample;
 };
@@ -164,7 +165,7 @@ static bool fill(struct str name, struct prng *prng, struct buf *out)
 void texts_say(struct texts *texts, struct prng *prng, struct buf *out)
 {
     if (!texts->is_sample) {
-        buf_add(out, texts->lines[texts->next]);
+        buf_add(out, texts->lines[texts->order[texts->next]]);
         texts->next = (texts->next + 1) % texts->n_lines;
         return;
     }
@@ -233,7 +234,7 @@ enum err texts_read(struct texts **out, const char *path, struct prng *prng, str
     struct texts *texts = calloc(1, sizeof *texts);
     must(texts != NULL);
     texts->is_sample = path == NULL;
-    struct str all = str_make(drill_sample, drill_sample_size);
+    struct str all = str_make(town_sample, town_sample_size);
     if (path != NULL) {
         enum err e = load(path, &texts->bytes, &all.len, why);
         if (e != OK) {
@@ -258,14 +259,24 @@ enum err texts_read(struct texts **out, const char *path, struct prng *prng, str
         texts_free(&texts);
         return why_say(why, ERR_MALFORMED, "%s: no line of text", path);
     }
-    for (size_t i = texts->n_lines - 1; !texts->is_sample && i > 0; i--) {
-        size_t j = prng_below(prng, i + 1);
-        struct str line = texts->lines[i];
-        texts->lines[i] = texts->lines[j];
-        texts->lines[j] = line;
-    }
+    texts->order = malloc(texts->n_lines * sizeof *texts->order);
+    must(texts->order != NULL);
+    texts_shuffle(texts, prng);
     *out = texts;
     return OK;
+}
+
+void texts_shuffle(struct texts *texts, struct prng *prng)
+{
+    texts->next = 0;
+    for (size_t i = 0; i < texts->n_lines; i++)
+        texts->order[i] = (uint32_t)i;
+    for (size_t i = texts->n_lines - 1; !texts->is_sample && i > 0; i--) {
+        size_t j = prng_below(prng, i + 1);
+        uint32_t line = texts->order[i];
+        texts->order[i] = texts->order[j];
+        texts->order[j] = line;
+    }
 }
 
 void texts_free(struct texts **texts)
@@ -274,6 +285,7 @@ void texts_free(struct texts **texts)
         return;
     free((*texts)->bytes);
     free((*texts)->lines);
+    free((*texts)->order);
     free(*texts);
     *texts = NULL;
 }

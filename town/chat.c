@@ -2,7 +2,7 @@
  * Figures: five to seven characters a second is a good typist, thinking is
  * log-normal, partners follow a power law over one's contacts.
  */
-#include "drill/chat.h"
+#include "town/chat.h"
 
 #include "base/must.h"
 

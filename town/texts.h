@@ -6,8 +6,8 @@
  * it on.  Lines of a file are used once each, in an order that the seed
  * gives, and taken as they are.
  */
-#ifndef DRILL_TEXTS_H
-#define DRILL_TEXTS_H
+#ifndef TOWN_TEXTS_H
+#define TOWN_TEXTS_H
 
 #include "base/buf.h"
 #include "base/random.h"
@@ -18,6 +18,8 @@ struct texts;
 enum err texts_read(struct texts **out, const char *path, struct prng *prng,
                     struct why *why) MUST_CHECK;
 void texts_free(struct texts **texts);
+/* Begins anew, in the order that this prng gives, whatever was said before. */
+void texts_shuffle(struct texts *texts, struct prng *prng);
 
 /* Appends the next text (not escaped). */
 void texts_say(struct texts *texts, struct prng *prng, struct buf *out);

@@ -3,7 +3,7 @@
  * the town changes nobody's mind, so runs with the guard off and on compare
  * the same people.
  */
-#include "drill/people.h"
+#include "town/people.h"
 
 #include <math.h>
 

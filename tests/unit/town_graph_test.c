@@ -1,7 +1,7 @@
 #include "test.h"
 
 #include "base/buf.h"
-#include "drill/graph.h"
+#include "town/graph.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -2,14 +2,18 @@
  * Who knows whom: contact graphs with the degrees of real ones.
  *
  * A few people have many contacts and most have few: that is what carries a
- * worm.  Graphs are made by preferential attachment (Barabasi and Albert) or
- * read from a file of pairs.  The same seed gives the same graph everywhere.
+ * worm.  Graphs are made by preferential attachment (Barabasi and Albert), which
+ * is what instant messaging networks look like (Smith, Instant messaging as a
+ * scale-free network), or read from a file of pairs; small worlds (Watts and
+ * Strogatz) and random ones (Erdos and Renyi) are there to compare.  The same seed
+ * gives the same graph everywhere.
  */
-#ifndef DRILL_GRAPH_H
-#define DRILL_GRAPH_H
+#ifndef TOWN_GRAPH_H
+#define TOWN_GRAPH_H
 
 #include "base/err.h"
 #include "base/random.h"
+#include "base/str.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,6 +26,13 @@ struct graph {
     uint32_t *contacts; // of all people, one after the other, ascending for each
 };
 
+enum graph_kind { GRAPH_BA, GRAPH_WS, GRAPH_ER };
+/* "ba", "ws", "er". */
+bool graph_kind_find(struct str name, enum graph_kind *out);
+/* A graph of that kind; people and contacts as for graph_make.  A small world is a ring in which
+ * everybody knows his neighbours and one tie in ten leads anywhere. */
+void graph_make_kind(struct graph *graph, enum graph_kind kind, uint32_t people, double contacts,
+                     struct prng *prng);
 /* people at least 2; contacts: the mean number wanted, at least 1.  Everybody is connected. */
 void graph_make(struct graph *graph, uint32_t people, double contacts, struct prng *prng);
 /* Reads "a b" on each line, further columns ignored, a line of names allowed at the top; then

@@ -5,8 +5,8 @@
  * opens a copy after a delay that is log-normal, as human delays are, unless
  * his client has taken the copy away by then or he has been warned.
  */
-#ifndef DRILL_PEOPLE_H
-#define DRILL_PEOPLE_H
+#ifndef TOWN_PEOPLE_H
+#define TOWN_PEOPLE_H
 
 #include "base/random.h"
 
