@@ -5,7 +5,6 @@
 
 #include "base/must.h"
 #include "base/str.h"
-#include "base/table.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -154,34 +153,6 @@ void graph_make_kind(struct graph *graph, enum graph_kind kind, uint32_t people,
     }
 }
 
-/* The number of a name, given in order of appearance. */
-static uint32_t number_of(struct table *names, struct str name, uint32_t *n)
-{
-    uint32_t *known = table_get(names, name);
-    if (known != NULL)
-        return *known;
-    // the number and the name that the table borrows, in one block
-    uint32_t *fresh = malloc(sizeof *fresh + name.len);
-    must(fresh != NULL);
-    *fresh = (*n)++;
-    memcpy(fresh + 1, name.at, name.len);
-    must(table_put(names, str_make((char *)(fresh + 1), name.len), fresh) == OK);
-    return *fresh;
-}
-
-static struct str cut_word(struct str *rest)
-{
-    size_t from = 0;
-    while (from < rest->len && strchr(" \t\r\n,;", rest->at[from]) != NULL)
-        from++;
-    size_t to = from;
-    while (to < rest->len && strchr(" \t\r\n,;", rest->at[to]) == NULL)
-        to++;
-    struct str word = str_make(rest->at + from, to - from);
-    *rest = str_skip(*rest, to);
-    return word;
-}
-
 /* Keeps the people met first on a walk in breadth from a random one. */
 static void keep_part(struct graph *graph, uint32_t people, struct prng *prng)
 {
@@ -222,23 +193,18 @@ static void keep_part(struct graph *graph, uint32_t people, struct prng *prng)
     lay_out(graph, people, &ties);
 }
 
-enum err graph_read(struct graph *graph, const char *path, uint32_t people, struct prng *prng,
-                    struct why *why)
+static enum err read_ties(struct ties *ties, struct names *names, const char *path, struct why *why)
 {
     FILE *file = fopen(path, "re");
     if (file == NULL)
         return why_say(why, ERR_IO, "%s: %s", path, strerror(errno));
-    struct table names;
-    table_init(&names, 10000000);
-    struct ties ties = {0};
-    uint32_t n = 0;
     unsigned n_line = 0;
     enum err e = OK;
     char *line = NULL;
     size_t room = 0;
     for (ssize_t len; e == OK && (len = getline(&line, &room, file)) > 0;) {
         struct str rest = str_make(line, (size_t)len);
-        struct str a = cut_word(&rest), b = cut_word(&rest);
+        struct str a = column_cut(&rest), b = column_cut(&rest);
         n_line++;
         if (a.len == 0 || a.at[0] == '#' || (n_line == 1 && str_eq(a, STR("from"))))
             continue;
@@ -246,25 +212,47 @@ enum err graph_read(struct graph *graph, const char *path, uint32_t people, stru
             e = why_say(why, ERR_MALFORMED, "%s:%u: a line names two people", path, n_line);
         if (e != OK || str_eq(a, b))
             continue;
-        uint32_t of_a = number_of(&names, a, &n), of_b = number_of(&names, b, &n);
-        add_tie(&ties, of_a, of_b);
+        uint32_t of_a = names_number(names, a), of_b = names_number(names, b);
+        add_tie(ties, of_a, of_b);
     }
     free(line);
     fclose(file);
-    size_t at = 0;
-    for (void *number; (number = table_next(&names, &at)) != NULL;)
-        free(number);
-    table_done(&names);
-    if (e == OK && n < 2)
+    if (e == OK && names->n < 2)
         e = why_say(why, ERR_MALFORMED, "%s: no two people know each other", path);
+    return e;
+}
+
+enum err graph_read_named(struct graph *graph, const char *path, struct names *names,
+                          struct why *why)
+{
+    struct ties ties = {0};
+    enum err e = read_ties(&ties, names, path, why);
     if (e != OK) {
         free(ties.at);
         return e;
     }
-    lay_out(graph, n, &ties);
-    if (people != 0 && people < n)
-        keep_part(graph, people, prng);
+    lay_out(graph, names->n, &ties);
     return OK;
+}
+
+enum err graph_read(struct graph *graph, const char *path, uint32_t people, struct prng *prng,
+                    struct why *why)
+{
+    struct names names;
+    names_init(&names);
+    enum err e = graph_read_named(graph, path, &names, why);
+    if (e == OK && people != 0 && people < names.n)
+        keep_part(graph, people, prng);
+    names_done(&names);
+    return e;
+}
+
+void graph_of_pairs(struct graph *graph, uint32_t people, const uint32_t (*pairs)[2], size_t n)
+{
+    struct ties ties = {0};
+    for (size_t i = 0; i < n; i++)
+        add_tie(&ties, pairs[i][0], pairs[i][1]);
+    lay_out(graph, people, &ties);
 }
 
 void graph_done(struct graph *graph)

@@ -13,7 +13,7 @@
 
 #include "base/err.h"
 #include "base/random.h"
-#include "base/str.h"
+#include "town/names.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -40,6 +40,11 @@ void graph_make(struct graph *graph, uint32_t people, double contacts, struct pr
  * keeps its density.  */
 enum err graph_read(struct graph *graph, const char *path, uint32_t people, struct prng *prng,
                     struct why *why) MUST_CHECK;
+/* The same with all people, known by these names; some may have no contact there. */
+enum err graph_read_named(struct graph *graph, const char *path, struct names *names,
+                          struct why *why) MUST_CHECK;
+/* Who ever wrote to each other is a contact. */
+void graph_of_pairs(struct graph *graph, uint32_t people, const uint32_t (*pairs)[2], size_t n);
 void graph_done(struct graph *graph);
 
 static inline uint32_t graph_degree(const struct graph *graph, uint32_t person)
