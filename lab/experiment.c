@@ -3,10 +3,7 @@
 #include "base/clock.h"
 #include "base/must.h"
 
-#include <stdlib.h>
-#include <time.h>
-
-enum { PURPOSE_GRAPH = 40, TIMED_TEXTS = 2000 };
+enum { PURPOSE_GRAPH = 40 };
 
 void experiment_default(struct experiment *experiment)
 {
@@ -29,49 +26,6 @@ void experiment_default(struct experiment *experiment)
         .n_seeds = 20,
         .guard_config = config.guard_config,
     };
-}
-
-static double cpu_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
-
-/* What a message without a lure costs: it is looked through, and that is all. */
-static double message_ns(const struct lure_rules *rules, struct texts *texts, uint64_t seed)
-{
-    struct prng prng = {seed};
-    struct arena arena;
-    struct str *plain = malloc(TIMED_TEXTS * sizeof *plain);
-    struct buf text;
-    must(plain != NULL);
-    arena_init(&arena, (size_t)256 << 20);
-    buf_init(&text, 8192);
-    size_t n = 0;
-    for (size_t tries = 0; tries < 2 * TIMED_TEXTS && n < TIMED_TEXTS; tries++) {
-        struct lure_list list;
-        buf_clear(&text);
-        texts_say(texts, &prng, &text);
-        lure_list_init(&list, rules, &arena);
-        lure_scan_text(&list, buf_str(&text));
-        if (list.n == 0 && !list.overflowed)
-            plain[n++] = arena_str(&arena, buf_str(&text));
-    }
-    size_t found = 0;
-    double begun = cpu_ns();
-    for (size_t i = 0; i < n; i++) {
-        struct lure_list list;
-        lure_list_init(&list, rules, &arena);
-        lure_scan_text(&list, plain[i]);
-        found += list.n;
-    }
-    double ns = n > 0 ? (cpu_ns() - begun) / (double)n : 0;
-    must(found == 0);
-    free(plain);
-    buf_done(&text);
-    arena_done(&arena);
-    return ns;
 }
 
 /* Ordinary traffic of one run. */
@@ -170,7 +124,8 @@ static void run_seed(const struct experiment *experiment, const struct lure_rule
     sim_outcome(sim, &run.outcome);
     if (run.has_guard) {
         guard_state(sim_guard(sim), &run.state);
-        run.message_ns = message_ns(rules, experiment->texts, seed);
+        run.cost = cost_measure(sim_guard(sim), rules, experiment->texts, graph->n_people,
+                                sim_now_us(sim), seed);
     }
     end_ordinary(&ordinary, experiment);
     sim_free(&sim);

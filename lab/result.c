@@ -76,9 +76,8 @@ void result_add(struct result *result, const struct run *run)
     if (!run->has_guard)
         return;
     result->has_guard = true;
-    result->message_ns += run->message_ns;
-    result->lure_ns += outcome->lure_ns;
-    result->n_lure_ns += (double)outcome->n_lure_ns;
+    result->message_ns += run->cost.message_ns;
+    result->lure_ns += run->cost.lure_ns;
     result->bytes_users += (double)run->state.bytes_users;
     result->n_users += (double)run->state.n_users;
     result->bytes_clusters += (double)run->state.bytes_clusters;
@@ -109,9 +108,9 @@ static double longest_s(const struct result *result)
     return (double)result->honest.longest_hold_us / 1e6;
 }
 
-static double message_ns(const struct result *result)
+static double ns_per(const struct result *result, double sum)
 {
-    return result->has_guard ? per(result->message_ns, result->n_seeds) : NAN;
+    return result->has_guard ? per(sum, result->n_seeds) : NAN;
 }
 
 /* ---- For programs ---- */
@@ -138,11 +137,11 @@ json_t *result_json(const struct result *result)
         (json_int_t)honest->lost, "rejected_per_million", per_million(result, honest->rejected),
         "held_over_2s_per_million", per_million(result, honest->held_over_2s), "longest_hold_s",
         longest_s(result), "accounts_restricted", (json_int_t)result->restricted);
-    json_t *cost =
-        json_pack("{s:o, s:o, s:o, s:o}", "ns_per_message", number(message_ns(result)),
-                  "ns_per_lure", number(per(result->lure_ns, result->n_lure_ns)), "bytes_per_user",
-                  number(per(result->bytes_users, result->n_users)), "bytes_per_cluster",
-                  number(per(result->bytes_clusters, result->n_clusters)));
+    json_t *cost = json_pack("{s:o, s:o, s:o, s:o}", "ns_per_message",
+                             number(ns_per(result, result->message_ns)), "ns_per_lure",
+                             number(ns_per(result, result->lure_ns)), "bytes_per_user",
+                             number(per(result->bytes_users, result->n_users)), "bytes_per_cluster",
+                             number(per(result->bytes_clusters, result->n_clusters)));
     json_t *all = json_pack("{s:s, s:f, s:s, s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:o}",
                             result->is_trap ? "trap" : "worm", result->name, "open", result->open,
                             "defence", defence_name(result->defence), "people", (int)result->people,
@@ -190,8 +189,8 @@ void result_table_row(FILE *to, const struct result *result)
     cell(to, per_million(result, honest->held_over_2s), 9, 1);
     cell(to, longest_s(result), 8, 1);
     fprintf(to, " %10llu |", (unsigned long long)result->restricted);
-    cell(to, message_ns(result), 6, 0);
-    cell(to, per(result->lure_ns, result->n_lure_ns), 6, 0);
+    cell(to, ns_per(result, result->message_ns), 6, 0);
+    cell(to, ns_per(result, result->lure_ns), 6, 0);
     cell(to, per(result->bytes_users, result->n_users), 6, 0);
     cell(to, per(result->bytes_clusters, result->n_clusters), 7, 0);
     fputc('\n', to);

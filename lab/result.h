@@ -5,6 +5,7 @@
 #ifndef LAB_RESULT_H
 #define LAB_RESULT_H
 
+#include "lab/cost.h"
 #include "lab/sim.h"
 
 #include <jansson.h>
@@ -15,7 +16,7 @@ struct run {
     struct outcome outcome;
     bool has_guard;
     struct guard_state state; // of the guard, at the end
-    double message_ns;        // CPU, of a message without a lure
+    struct cost cost;
 };
 
 /* Values over the runs in which there was one. */
@@ -40,7 +41,7 @@ struct result {
     struct tally honest; // sums; the longest hold of all
     uint64_t restricted, rightly, honest_convictions, questions, rejected_of_infected;
     bool has_guard;
-    double message_ns, lure_ns, n_lure_ns, bytes_users, n_users, bytes_clusters, n_clusters;
+    double message_ns, lure_ns, bytes_users, n_users, bytes_clusters, n_clusters;
 };
 
 void result_add(struct result *result, const struct run *run);

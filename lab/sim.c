@@ -5,7 +5,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 enum what { SAY, WORM_STEP, WORM_ANSWER, OPEN, LET_GO, OVERTAKE, ANSWER, REPORT };
 
@@ -19,6 +18,7 @@ enum {
     PURPOSE_DECOY = 26,
     PURPOSE_PARTNER = 27,
     PURPOSE_TALLY = 28,
+    PURPOSE_ROSTER = 29,
 
     ROOM = 1u << 30, // such a receiver is a room, not a person
     ROOM_SEATS = 16,
@@ -28,7 +28,7 @@ enum {
     ZERO_CONTACTS = 5,
     KEYS_MOST = 255,
     JID_SIZE = 40,
-    TIMED_ONE_IN = 8, // reading the CPU's clock costs as much as a message
+
 };
 
 static const int64_t start_us = INT64_C(1800000000) * SECOND_US;
@@ -70,7 +70,8 @@ struct sim {
     struct person *people;
     struct room *rooms;
     uint32_t n_rooms;
-    struct tie *ties; // one for each entry of graph->contacts
+    struct tie *ties;         // one for each entry of graph->contacts
+    uint32_t *roster, *place; // the same people in the order of his roster; where in it
     struct table strangers;
     struct queue queue;
     struct traffic traffic;
@@ -79,10 +80,10 @@ struct sim {
     size_t n_waiting, waiting_room;
     size_t n_worm_plans;
     int64_t first_copy_us;
-    uint64_t n_said, n_lures;
+    uint64_t n_said;
     char *worm_link;
     bool is_trap, has_infected;
-    double clock_ns; // what reading the CPU's clock takes
+
     struct outcome outcome;
     struct buf *log;
 };
@@ -93,13 +94,6 @@ void sim_config_default(struct sim_config *config)
         .habits = habits_usual, .open = 0.2, .defence = DEFENCE_FIREDOOR, .seed = 1};
     guard_config_default(&config->guard_config);
     config->guard_config.defangs = true; // im/gate.c does
-}
-
-static double cpu_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
 }
 
 static struct prng dice(const struct sim *sim, uint64_t identity, uint32_t person, uint32_t purpose)
@@ -198,8 +192,31 @@ static int64_t person_of(const struct sim *sim, struct str jid)
     return (int64_t)n;
 }
 
-/* Place of the other in one's roster; -1: no contact. */
-static int32_t roster_index(const struct sim *sim, uint32_t person, uint32_t other)
+/* Everybody met his contacts in an order of his own: a worm that takes the first five of each
+ * roster must not find the same people everywhere. */
+static void make_rosters(struct sim *sim)
+{
+    const struct graph *graph = sim->config.graph;
+    size_t n = graph->first[sim->n_ours] + 1;
+    sim->roster = calloc(n, sizeof *sim->roster);
+    sim->place = calloc(n, sizeof *sim->place);
+    must(sim->roster != NULL && sim->place != NULL);
+    for (uint32_t i = 0; i < sim->n_ours; i++) {
+        struct prng prng = prng_of(sim->config.seed, i, PURPOSE_ROSTER);
+        uint32_t *place = sim->place + graph->first[i];
+        uint32_t degree = graph_degree(graph, i);
+        for (uint32_t k = 0; k < degree; k++) {
+            uint32_t other = (uint32_t)prng_below(&prng, k + 1);
+            place[k] = place[other];
+            place[other] = k;
+        }
+        for (uint32_t k = 0; k < degree; k++)
+            sim->roster[graph->first[i] + place[k]] = graph_contacts(graph, i)[k];
+    }
+}
+
+/* Which of one's contacts the other is; -1: none. */
+static int32_t contact_index(const struct sim *sim, uint32_t person, uint32_t other)
 {
     const struct graph *graph = sim->config.graph;
     if (!is_ours(sim, person))
@@ -216,6 +233,13 @@ static int32_t roster_index(const struct sim *sim, uint32_t person, uint32_t oth
             high = middle;
     }
     return -1;
+}
+
+static int32_t roster_index(const struct sim *sim, uint32_t person, int32_t contact)
+{
+    if (contact < 0)
+        return -1;
+    return (int32_t)sim->place[sim->config.graph->first[person] + (uint32_t)contact];
 }
 
 static struct tie *tie_of(struct sim *sim, uint32_t person, uint32_t other, int32_t index)
@@ -242,15 +266,6 @@ static bool talk_both_ways(const struct sim *sim, const struct tie *tie, int64_t
 
 /* ---- Life of an engine ---- */
 
-static double time_clock(void)
-{
-    enum { N = 200 };
-    double begun = cpu_ns();
-    for (int i = 0; i < N; i++)
-        cpu_ns();
-    return (cpu_ns() - begun) / (N + 1);
-}
-
 static void name_decoys(struct sim *sim);
 
 struct sim *sim_new(const struct sim_config *config)
@@ -264,9 +279,10 @@ struct sim *sim_new(const struct sim_config *config)
         sim->rules = sim->own_rules = lure_rules_new();
     sim->now_us = start_us;
     sim->outcome.conviction_s = -1;
-    sim->clock_ns = time_clock();
+
     table_init(&sim->strangers, 100000000);
     make_people(sim);
+    make_rosters(sim);
     sim->ties = calloc(config->graph->first[sim->n_ours] + 1, sizeof *sim->ties);
     must(sim->ties != NULL);
     if (config->worm != NULL && config->worm->profile->habits.aim == AIM_ROOMS)
@@ -298,6 +314,8 @@ void sim_free(struct sim **at)
     free(sim->people);
     free(sim->rooms);
     free(sim->ties);
+    free(sim->roster);
+    free(sim->place);
     free(sim->waiting);
     free(sim->worm_link);
     free(sim);
@@ -717,7 +735,7 @@ static void arrive_at(struct sim *sim, const struct copy *what, uint32_t at, uin
     struct copy copy = *what; // the table may grow below
     if (is_decoy(sim, who))
         return;
-    tie_of(sim, who, from, roster_index(sim, who, from))->got_us = sim->now_us;
+    tie_of(sim, who, from, contact_index(sim, who, from))->got_us = sim->now_us;
     if (person->infected && is_ours(sim, who) &&
         infection_answers(&person->infection, sim->config.worm, from))
         plan_worm(sim,
@@ -771,13 +789,13 @@ static struct pace pace_of(struct sim *sim, uint32_t from, uint32_t to, struct m
         sender->sent_us = sim->now_us;
         return pace;
     }
-    int32_t index = roster_index(sim, from, to);
+    int32_t index = contact_index(sim, from, to);
     struct tie *tie = tie_of(sim, from, to, index);
     bool composing = sender->types && manner.composing;
     sender->has_typed |= composing;
     struct pace pace = {
         .gap_us = sender->sent_us != 0 ? sim->now_us - sender->sent_us : -1,
-        .roster_index = index,
+        .roster_index = roster_index(sim, from, index),
         .composing = composing,
         .composes = sender->has_typed,
         .live = manner.live < 0 ? talk_both_ways(sim, tie, live_us) : manner.live > 0,
@@ -840,11 +858,6 @@ static void refuse(struct sim *sim, uint32_t at)
         sim->outcome.rejected_of_infected++;
     else
         tally_of(sim, copy)->rejected++;
-}
-
-static bool is_timed(const struct sim *sim)
-{
-    return sim->n_lures % TIMED_ONE_IN == 0;
 }
 
 /* The guard judges; returns true when the message goes on. */
@@ -936,8 +949,7 @@ static void send(struct sim *sim, const struct outgoing *out)
     struct lure_key keys[KEYS_MOST];
     arena_init(&arena, 2 * (size_t)GUARD_WORD_MOST);
     lure_list_init(&list, sim->rules, &arena);
-    bool timed = is_timed(sim) && sim->guard != NULL;
-    double begun = timed ? cpu_ns() : 0;
+
     const struct letter *letter = out->letter;
     if (letter == NULL || !letter->encrypted)
         lure_scan_text(&list, message->text);
@@ -963,11 +975,7 @@ static void send(struct sim *sim, const struct outgoing *out)
     }
     if (sim->guard != NULL && judged) {
         goes_on = judge(sim, out, &list, &people, &pace, at);
-        sim->n_lures++;
-        if (timed) {
-            sim->outcome.lure_ns += cpu_ns() - begun - sim->clock_ns;
-            sim->outcome.n_lure_ns++;
-        }
+
     } else if (sim->guard == NULL) {
         goes_on = judge_otherwise(sim, out, message->text, &list, &at, &copy);
     }
@@ -1069,11 +1077,11 @@ static uint32_t list_victims(struct sim *sim, uint32_t who, uint32_t **out)
                 victims[n++] = ROOM | i;
     struct prng prng = prng_of(sim->config.seed, who, PURPOSE_PARTNER);
     for (uint32_t i = 0; i < degree; i++) {
-        if (!is_ours(sim, who))
-            victims[n++] = (uint32_t)prng_below(&prng, sim->n_ours);
-        else if (aim != AIM_RECENT ||
-                 talk_both_ways(sim, &sim->ties[graph->first[who] + i], recent_us))
-            victims[n++] = graph_contacts(graph, who)[i];
+        uint32_t other = is_ours(sim, who) ? sim->roster[graph->first[who] + i]
+                                           : (uint32_t)prng_below(&prng, sim->n_ours);
+        const struct tie *tie = tie_of(sim, who, other, contact_index(sim, who, other));
+        if (aim != AIM_RECENT || talk_both_ways(sim, tie, recent_us))
+            victims[n++] = other;
     }
     if (sim->people[who].decoy != 0 && aim != AIM_RECENT) {
         uint32_t place = (uint32_t)prng_below(&prng, n + 1);

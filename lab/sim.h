@@ -63,8 +63,6 @@ struct outcome {
     uint32_t restricted_rightly, restricted_wrongly;
     uint32_t honest_convictions; // of keys that no copy of the worm has
     uint32_t questions;
-    double lure_ns;     // CPU, of the lures that were timed
-    uint64_t n_lure_ns; // how many
 };
 
 struct sim *sim_new(const struct sim_config *config);
