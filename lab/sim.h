@@ -112,8 +112,6 @@ struct str sim_worm_link(const struct sim *sim);
 /* Runs until that time; then now is that time. */
 void sim_run_until(struct sim *sim, int64_t until_us);
 void sim_run(struct sim *sim, double seconds);
-/* Nothing that concerns the worm is still going to happen by itself. */
-bool sim_worm_is_over(const struct sim *sim);
 
 /* Prints every incident with its evidence. */
 void sim_show(const struct sim *sim);
