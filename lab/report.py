@@ -4,7 +4,7 @@
     lab/report.py [--data DIR] [--seeds N] [--fresh] [--keep DIR]
 
 DIR holds benign-trace.tsv and benign-messages.txt (../shared/data, or FIREDOOR_DATA).  Each
-command's JSON is kept in DIR of --keep (build/lab) and not run again unless --fresh, so that a
+command's JSON is kept in DIR of --keep (build/lab-results) and not run again unless --fresh, so that a
 text can be changed without a day's measuring.  Figures in the page are what the commands said;
 nothing is typed by hand but the targets, which are the design's.
 """
@@ -360,7 +360,7 @@ def main():
     parser.add_argument("--data", default=os.environ.get("FIREDOOR_DATA",
                                                          os.path.join(ROOT, "../shared/data")))
     parser.add_argument("--seeds", type=int, default=20)
-    parser.add_argument("--keep", default=os.path.join(ROOT, "build", "lab"))
+    parser.add_argument("--keep", default=os.path.join(ROOT, "build", "lab-results"))
     parser.add_argument("--fresh", action="store_true")
     options = parser.parse_args()
     os.makedirs(options.keep, exist_ok=True)

@@ -31,7 +31,7 @@ enum err trace_read(struct trace *trace, const char *path, struct names *names, 
         struct str rest = str_make(line, (size_t)len);
         struct str from = column_cut(&rest), to = column_cut(&rest), at = column_cut(&rest);
         struct why reason;
-        double seconds;
+        double seconds = 0;
         n_line++;
         if (from.len == 0 || from.at[0] == '#' || (n_line == 1 && str_eq(from, STR("from"))))
             continue;
@@ -59,6 +59,7 @@ enum err trace_read(struct trace *trace, const char *path, struct names *names, 
         free(steps);
         return e;
     }
+    must(steps != NULL);
     qsort(steps, n, sizeof *steps, compare);
     *trace = (struct trace){steps, n};
     return OK;

@@ -13,8 +13,8 @@ static struct result outbreak(const char *worm, double open, enum defence_kind d
     experiment_default(&experiment);
     experiment.people = 300;
     experiment.contacts = 12;
-    experiment.learn_hours = 6;
-    experiment.hours = 6;
+    experiment.learn_hours = 4;
+    experiment.hours = 4;
     experiment.worm = worm_find(str_of(worm));
     experiment.open = open;
     experiment.n_seeds = seeds;
@@ -43,7 +43,7 @@ TEST(a_worm_stays_with_patient_zero)
     result_table_head(stdout, false);
     for (size_t i = 0; i < COUNT_OF(rows); i++)
         for (size_t o = 0; o < COUNT_OF(opens); o++) {
-            struct result on = outbreak(rows[i].worm, opens[o], DEFENCE_FIREDOOR, 5);
+            struct result on = outbreak(rows[i].worm, opens[o], DEFENCE_FIREDOOR, 3);
             result_table_row(stdout, &on);
             check(series_mean(&on.infected) <= rows[i].most);
             check(on.honest.lost == 0);
@@ -62,7 +62,7 @@ static struct result trap_alone(const struct trap *trap, double learn_hours)
     experiment.learn_hours = learn_hours;
     experiment.traps[0] = trap;
     experiment.n_traps = 1;
-    experiment.n_seeds = 2;
+    experiment.n_seeds = 1;
     experiment.habits.reshare = 0; // only what the trap itself sends on
     check(texts_read(&experiment.texts, NULL, &(struct prng){1}, NULL) == OK);
     struct lure_rules *rules = lure_rules_new();

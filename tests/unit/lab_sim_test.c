@@ -36,7 +36,7 @@ static json_t *run(enum defence_kind defence)
 TEST(the_same_seed_gives_the_same_figures)
 {
     static const enum defence_kind kinds[] = {DEFENCE_FIREDOOR, DEFENCE_THROTTLE, DEFENCE_URL5};
-    static const char *const worms[] = {"P1", "P5", "P10", "P14"};
+    static const char *const worms[] = {"P5", "P10", "P14"};
     for (size_t i = 0; i < COUNT_OF(worms); i++) {
         set_up(worms[i]);
         for (size_t k = 0; k < COUNT_OF(kinds); k++) {
@@ -76,7 +76,8 @@ TEST(every_worm_runs_under_every_defence)
     for (const struct worm_profile *worm = worm_profiles; worm->name != NULL; worm++) {
         set_up(worm->name);
         experiment.n_seeds = 1;
-        experiment.people = 120;
+        experiment.people = 80;
+        experiment.hours = 1;
         experiment.decoys = 0.1;
         experiment.habits.report = 0.5;
         experiment.habits.warn = 0.2;
