@@ -114,12 +114,10 @@ static enum err read_accounts(struct drill *drill, struct why *why)
 
 /* One run */
 
-enum { PURPOSE_GRAPH = 6 };
-
 static enum err make_graph(const struct drill *drill, uint64_t seed, struct graph *graph,
                            struct why *why)
 {
-    struct prng prng = prng_of(seed, 0, PURPOSE_GRAPH);
+    struct prng prng = graph_prng(seed);
     uint32_t people = drill->people;
     if (drill->connect != NULL && drill->n_accounts < people)
         people = drill->n_accounts;

@@ -377,7 +377,7 @@ static void release_worm(struct timer *timer)
     town->release_us = loop_now_us(town->loop);
     town->out->release_wall_s = (double)clock_wall_us() / 1e6;
     if (town->plan->worm != NULL)
-        infect(&town->people[town_patient_zero(town->plan->graph, town->plan->seed)], NOBODY);
+        infect(&town->people[graph_patient_zero(town->plan->graph, town->plan->seed)], NOBODY);
     for (unsigned i = 0; i < town->plan->meetings; i++)
         plan_meeting(town);
 }
@@ -920,23 +920,6 @@ void outcome_done(struct outcome *outcome)
 {
     free(outcome->infected);
     *outcome = (struct outcome){0};
-}
-
-uint32_t town_patient_zero(const struct graph *graph, uint64_t seed)
-{
-    struct prng prng = prng_of(seed, 2, PURPOSE_TOWN);
-    uint32_t most = 0;
-    for (uint32_t i = 1; i < graph->n_people; i++) {
-        if (graph_degree(graph, i) > graph_degree(graph, most))
-            most = i;
-    }
-    if (graph_degree(graph, most) < 5)
-        return most;
-    uint32_t person;
-    do {
-        person = (uint32_t)prng_below(&prng, graph->n_people);
-    } while (graph_degree(graph, person) < 5);
-    return person;
 }
 
 void town_name(uint32_t person, char out[32])

@@ -3,8 +3,6 @@
 #include "base/clock.h"
 #include "base/must.h"
 
-enum { PURPOSE_GRAPH = 40 };
-
 void experiment_default(struct experiment *experiment)
 {
     struct sim_config config;
@@ -86,7 +84,7 @@ static void run_seed(const struct experiment *experiment, const struct lure_rule
     struct graph own = {0};
     const struct graph *graph = &experiment->graph;
     if (experiment->trace == NULL) {
-        struct prng prng = prng_of(seed, 0, PURPOSE_GRAPH);
+        struct prng prng = graph_prng(seed);
         graph_make_kind(&own, experiment->graph_kind, experiment->people, experiment->contacts,
                         &prng);
         graph = &own;

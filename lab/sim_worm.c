@@ -114,7 +114,7 @@ void sim_infect(struct sim *sim)
 {
     must(sim->config.worm != NULL);
     const struct worm_habits *habits = &sim->config.worm->profile->habits;
-    struct prng prng = prng_of(sim->config.seed, 0, PURPOSE_ZERO);
+    struct prng prng = graph_zero_prng(sim->config.seed);
     for (uint32_t i = 0; i < sim->n_remote; i++)
         sim_infect_one(sim, sim->n_ours + i);
     for (uint32_t made = 0, tries = 0; made < habits->zeros && made < sim->n_ours; tries++) {

@@ -5,10 +5,13 @@
 
 #include "base/must.h"
 #include "base/str.h"
+#include "town/people.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+enum { PURPOSE_GRAPH = 6, PURPOSE_ZERO = 5, ZERO_CONTACTS = 5 };
 
 struct tie {
     uint32_t a, b;
@@ -253,6 +256,33 @@ void graph_of_pairs(struct graph *graph, uint32_t people, const uint32_t (*pairs
     for (size_t i = 0; i < n; i++)
         add_tie(&ties, pairs[i][0], pairs[i][1]);
     lay_out(graph, people, &ties);
+}
+
+struct prng graph_prng(uint64_t seed)
+{
+    return prng_of(seed, 0, PURPOSE_GRAPH);
+}
+
+struct prng graph_zero_prng(uint64_t seed)
+{
+    return prng_of(seed, 2, PURPOSE_ZERO);
+}
+
+uint32_t graph_patient_zero(const struct graph *graph, uint64_t seed)
+{
+    struct prng prng = graph_zero_prng(seed);
+    uint32_t most = 0;
+    for (uint32_t i = 1; i < graph->n_people; i++) {
+        if (graph_degree(graph, i) > graph_degree(graph, most))
+            most = i;
+    }
+    if (graph_degree(graph, most) < ZERO_CONTACTS)
+        return most;
+    uint32_t person;
+    do {
+        person = (uint32_t)prng_below(&prng, graph->n_people);
+    } while (graph_degree(graph, person) < ZERO_CONTACTS);
+    return person;
 }
 
 void graph_done(struct graph *graph)

@@ -45,6 +45,12 @@ enum err graph_read_named(struct graph *graph, const char *path, struct names *n
                           struct why *why) MUST_CHECK;
 /* Who ever wrote to each other is a contact. */
 void graph_of_pairs(struct graph *graph, uint32_t people, const uint32_t (*pairs)[2], size_t n);
+/* What a seed's graph and its patients zero are drawn from, so that a drill over sockets and a
+ * laboratory agree on them. */
+struct prng graph_prng(uint64_t seed);
+struct prng graph_zero_prng(uint64_t seed);
+/* Who is patient zero: somebody with five contacts or more, or else the one with most. */
+uint32_t graph_patient_zero(const struct graph *graph, uint64_t seed);
 void graph_done(struct graph *graph);
 
 static inline uint32_t graph_degree(const struct graph *graph, uint32_t person)
