@@ -10,6 +10,7 @@
 #include "lab/experiment.h"
 #include "lab/guard_keys.h"
 #include "lab/numbers.h"
+#include "lab/search.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -17,12 +18,13 @@
 
 enum { WORMS_MOST = 32, OPENS_MOST = 16 };
 
-enum command { RUN, HONEST, MODEL };
+enum command { RUN, HONEST, MODEL, SEARCH };
 
 struct lab {
     enum command command;
     struct experiment experiment;
-    const char *trace_file, *texts_file, *graph_file;
+    const char *trace_file, *texts_file, *graph_file, *family_file, *keep;
+    double budget; // evaluations of a search
     struct worm_profile worms[WORMS_MOST];
     size_t n_worms;
     const struct trap *traps[TRAPS_MOST];
@@ -40,39 +42,44 @@ struct lab {
 
 static void print_help(FILE *to)
 {
-    fprintf(to,
-            "Usage: firedoor-lab --trace FILE --texts FILE --worm NAME [option…]\n"
-            "       firedoor-lab honest --trace FILE --texts FILE [--traps NAMES|all] [option…]\n"
-            "       firedoor-lab model [--worm NAME] [option…]\n"
-            "The guard among simulated people, in virtual time: a worm on the traffic of a trace;\n"
-            "honest traffic alone; a population of any size.\n\n"
-            "  --trace FILE      lines of \"from to unix_time\"\n"
-            "  --texts FILE      lines to say, one text each (a sample of our own in a model)\n"
-            "  --graph FILE      who knows whom, pairs (who ever wrote to each other)\n"
-            "  --worm NAMES      P1,P3 or all\n"
-            "  --worm-set K=V    another habit of theirs; may be repeated:\n"
-            "                    %s\n"
-            "  --people-set K=V  reshare=0.02 obey=1 answer=0.5 composing=0.8 report=0 warn=0\n"
-            "  --open CHANCES    that a person opens a lure (0.2); 0.2,0.72 runs both\n"
-            "  --seeds N         how many runs of each (20)\n"
-            "  --seed N          the first seed (1)\n"
-            "  --defence NAMES   firedoor,none,throttle,stop5,decoy5,decoy20,url5 or all\n"
-            "  --traps NAMES     honest habits that look like a worm: B1,B4 or all\n"
-            "  --guard K=V       another constant of the guard, as in firedoor.conf(5)\n"
-            "  --decoys SHARE    of people who have a decoy of the guard among their contacts (0)\n"
-            "  --learn SHARE     of the trace that the guard has seen before the worm (0.4)\n"
-            "  --days N          of the trace after that (14)\n"
-            "  --density N       the same traffic so many times faster (1)\n"
-            "  --people N        of a model (2000)\n"
-            "  --contacts N      mean, of a model (20)\n"
-            "  --graph-kind K    of a model: ba, ws, er (ba)\n"
-            "  --messages N      a person writes in a day of a model (40)\n"
-            "  --learn-hours N   of a model before the worm (8)\n"
-            "  --hours N         after it (8)\n"
-            "  --format F        table or json\n"
-            "  --show            print the guard's incidents too\n\n"
-            "Worms:\n",
-            worm_settings_help);
+    fprintf(
+        to,
+        "Usage: firedoor-lab --trace FILE --texts FILE --worm NAME [option…]\n"
+        "       firedoor-lab honest --trace FILE --texts FILE [--traps NAMES|all] [option…]\n"
+        "       firedoor-lab model [--worm NAME] [option…]\n"
+        "       firedoor-lab search --family FILE --trace FILE --texts FILE [option…]\n"
+        "The guard among simulated people, in virtual time: a worm on the traffic of a trace;\n"
+        "honest traffic alone; a population of any size; which worm of a family infects most.\n\n"
+        "  --trace FILE      lines of \"from to unix_time\"\n"
+        "  --texts FILE      lines to say, one text each (a sample of our own in a model)\n"
+        "  --graph FILE      who knows whom, pairs (who ever wrote to each other)\n"
+        "  --worm NAMES      P1,P3 or all\n"
+        "  --worm-set K=V    another habit of theirs; may be repeated:\n"
+        "                    %s\n"
+        "  --people-set K=V  reshare=0.02 obey=1 answer=0.5 composing=0.8 report=0 warn=0\n"
+        "  --open CHANCES    that a person opens a lure (0.2); 0.2,0.72 runs both\n"
+        "  --seeds N         how many runs of each (20)\n"
+        "  --seed N          the first seed (1)\n"
+        "  --defence NAMES   firedoor,none,throttle,stop5,decoy5,decoy20,url5 or all\n"
+        "  --traps NAMES     honest habits that look like a worm: B1,B4 or all\n"
+        "  --guard K=V       another constant of the guard, as in firedoor.conf(5)\n"
+        "  --decoys SHARE    of people who have a decoy of the guard among their contacts (0)\n"
+        "  --learn SHARE     of the trace that the guard has seen before the worm (0.4)\n"
+        "  --days N          of the trace after that (14)\n"
+        "  --density N       the same traffic so many times faster (1)\n"
+        "  --people N        of a model (2000)\n"
+        "  --contacts N      mean, of a model (20)\n"
+        "  --graph-kind K    of a model: ba, ws, er (ba)\n"
+        "  --messages N      a person writes in a day of a model (40)\n"
+        "  --learn-hours N   of a model before the worm (8)\n"
+        "  --hours N         after it (8)\n"
+        "  --family FILE     of a search: lines of a habit and its values, or least..most\n"
+        "  --budget N        worms that a search tries (200)\n"
+        "  --keep DIR        where a search leaves the worst three\n"
+        "  --format F        table or json\n"
+        "  --show            print the guard's incidents too\n\n"
+        "Worms:\n",
+        worm_settings_help);
     for (const struct worm_profile *worm = worm_profiles; worm->name != NULL; worm++)
         fprintf(to, "  %-8s %s: %s\n", worm->name, worm->title, worm->tells);
     fprintf(to, "\nTraps:\n");
@@ -172,6 +179,9 @@ enum option_id {
     OPT_MESSAGES,
     OPT_LEARN_HOURS,
     OPT_HOURS,
+    OPT_FAMILY,
+    OPT_BUDGET,
+    OPT_KEEP,
     OPT_FORMAT,
     OPT_SHOW,
     OPT_HELP,
@@ -201,6 +211,9 @@ static const struct option options[] = {
     {"messages",    required_argument, NULL, OPT_MESSAGES   },
     {"learn-hours", required_argument, NULL, OPT_LEARN_HOURS},
     {"hours",       required_argument, NULL, OPT_HOURS      },
+    {"family",      required_argument, NULL, OPT_FAMILY     },
+    {"budget",      required_argument, NULL, OPT_BUDGET     },
+    {"keep",        required_argument, NULL, OPT_KEEP       },
     {"format",      required_argument, NULL, OPT_FORMAT     },
     {"show",        no_argument,       NULL, OPT_SHOW       },
     {"help",        no_argument,       NULL, OPT_HELP       },
@@ -252,6 +265,7 @@ static enum err read_number(struct lab *lab, int id, const char *value, struct w
         {OPT_MESSAGES,    &x->messages_a_day, 0.01,  100000},
         {OPT_LEARN_HOURS, &x->learn_hours,    0,     100000},
         {OPT_HOURS,       &x->hours,          0,     100000},
+        {OPT_BUDGET,      &lab->budget,       1,     1e6   },
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         if (rows[i].id != id)
@@ -278,6 +292,12 @@ static enum err read_option(struct lab *lab, struct settings *worm_settings, int
         return OK;
     case OPT_GRAPH:
         lab->graph_file = value;
+        return OK;
+    case OPT_FAMILY:
+        lab->family_file = value;
+        return OK;
+    case OPT_KEEP:
+        lab->keep = value;
         return OK;
     case OPT_WORM:
         return add_worms(lab, text, why);
@@ -337,6 +357,10 @@ static enum err check_lab(struct lab *lab, struct why *why)
         return why_say(why, ERR_MALFORMED, "--worm is missing; see --help");
     if (lab->command == HONEST && lab->n_worms > 0)
         return why_say(why, ERR_MALFORMED, "honest traffic has no worm");
+    if (lab->command == SEARCH && lab->family_file == NULL)
+        return why_say(why, ERR_MALFORMED, "--family is missing; see --help");
+    if (lab->command == SEARCH && lab->n_worms > 0)
+        return why_say(why, ERR_MALFORMED, "a family names its own worm");
     if (lab->n_opens == 0)
         lab->opens[lab->n_opens++] = lab->experiment.open;
     return OK;
@@ -408,6 +432,50 @@ static void run_all(struct lab *lab)
     }
 }
 
+static enum err run_search(struct lab *lab, struct why *why)
+{
+    struct family family;
+    struct search search;
+    struct experiment *x = &lab->experiment;
+    enum err e = family_read(&family, lab->family_file, why);
+    if (e != OK)
+        return e;
+    x->open = lab->opens[0];
+    set_traps(x, lab->traps, lab->n_traps);
+    search_run(&search, x, lab->rules, &family, (unsigned)lab->budget);
+    if (!lab->json)
+        printf("%u tried; infected of %u people (95 %%), until conviction, settings\n",
+               search.n_tried, search.n > 0 ? search.worst[0].result.people : 0);
+    for (size_t i = 0; i < search.n; i++) {
+        struct found *found = &search.worst[i];
+        if (lab->json) {
+            json_t *json = result_json(&found->result), *settings = json_object();
+            for (size_t k = 0; k < family.n_genes; k++)
+                json_object_set_new(settings, family.genes[k].key.at,
+                                    json_string(found->worm.values[k]));
+            json_object_set_new(json, "settings", settings);
+            json_array_append_new(lab->results, json);
+            continue;
+        }
+        printf("%9.1f (%.0f)", series_mean(&found->result.infected),
+               series_percentile(&found->result.infected, 0.95));
+        if (found->result.seconds.n > 0)
+            printf(" %10.1f s  ", series_mean(&found->result.seconds));
+        else
+            printf(" %12s  ", "never");
+        search_print_settings(stdout, &family, &found->worm);
+        putchar('\n');
+    }
+    if (lab->keep != NULL) {
+        const char *slash = strrchr(lab->family_file, '/');
+        e = search_keep(&search, &family, lab->keep, slash != NULL ? slash + 1 : lab->family_file,
+                        3, why);
+    }
+    search_done(&search);
+    family_done(&family);
+    return e;
+}
+
 static enum err print_results(const struct lab *lab, struct why *why)
 {
     if (lab->json) {
@@ -432,13 +500,15 @@ static enum command command_of(int argc, char **argv, int *first)
         return HONEST;
     if (str_eq(name, STR("model")))
         return MODEL;
+    if (str_eq(name, STR("search")))
+        return SEARCH;
     *first = 1; // getopt will find that it is no option
     return RUN;
 }
 
 int main(int argc, char **argv)
 {
-    struct lab lab = {0};
+    struct lab lab = {.budget = 200};
     struct settings worm_settings = {0};
     struct why why = {0};
     int first, id;
@@ -472,8 +542,12 @@ int main(int argc, char **argv)
     if (e == OK) {
         lab.rules = lure_rules_new();
         lab.results = json_array();
-        run_all(&lab);
-        e = print_results(&lab, &why);
+        if (lab.command == SEARCH)
+            e = run_search(&lab, &why);
+        else
+            run_all(&lab);
+        if (e == OK)
+            e = print_results(&lab, &why);
         json_decref(lab.results);
         lure_rules_free(&lab.rules);
     }

@@ -99,6 +99,19 @@ def check_runs(files):
                     "P1", "--seeds", "1", "--hours", "1", "--learn-hours", "1")
     assert len(found) == 1 and found[0]["people"] == 300
 
+    family = os.path.join(os.path.dirname(files[1]), "family")
+    with open(family, "w") as file:
+        file.write("base P13\npause 0.1..60\nmost 1 5 20\n")
+    found = results("search", *files, "--family", family, "--budget", "6", "--seeds", "1", "--open",
+                    "0.9", "--keep", os.path.dirname(family))
+    infected = [result["infected"]["mean"] for result in found]
+    assert infected == sorted(infected, reverse=True) and infected[0] > 2
+    assert set(found[0].pop("settings")) == {"pause", "most"}
+    check_schema(found[0], "worm")
+    again = results("search", *files, "--family", family + "-1", "--budget", "1", "--seeds", "1",
+                    "--open", "0.9")
+    assert again[0]["infected"] == found[0]["infected"]
+
     table = run(*files, "--worm", "P1", "--seeds", "1")
     assert table.returncode == 0 and len(table.stdout.splitlines()) == 2
 
@@ -123,6 +136,9 @@ def check_refusals(files, directory):
             ([*files, "--worm", "P1", "--traps", "B99"], 2),
             (["honest", *files, "--worm", "P1"], 2),
             (["model", *files], 2),
+            (["search", *files], 2),
+            (["search", *files, "--family", "/nowhere"], 1),
+            (["search", *files, "--family", bad], 1),
             (["what"], 2),
             (["--nothing"], 2),
             (["--trace", bad, *files[2:], "--worm", "P1"], 1),
