@@ -211,8 +211,12 @@ static bool judge(struct sim *sim, const struct outgoing *out, const struct lure
         refuse(sim, at);
     if (verdict == VERDICT_DELIVER && is_dead) {
         // the words arrive, and nothing in them can be opened
-        sim_tally_of(sim, &sim->copies.at[at])->dead++;
+        struct copy dead = sim->copies.at[at];
         sim->copies.at[at].arrived = true;
+        if (dead.said == SAID_LURE)
+            return false;
+        sim_tally_of(sim, &dead)->dead++;
+        sim_arrive(sim, &dead, UINT32_MAX, message->text);
         return false;
     }
     return verdict == VERDICT_DELIVER;
