@@ -3,15 +3,17 @@
 #   make up        builds and starts a server for localhost in var/; make down stops it
 #   make test      proves that everything works (docs/testing.md)
 #   make drill     a worm among a few hundred people, guard off and on
+#   make lab       measures the guard in virtual time, writes docs/containment.md
 #   make bench     Firedoor beside Prosody and ejabberd
 #   make fuzz      fuzzes every target for a while: make fuzz SECONDS=600
 #   make format    formats the C files
 #   make install   binaries, manuals, unit, example: DESTDIR=, PREFIX=
 
 PREFIX ?= /usr/local
+DATA ?= ../shared/data
 SECONDS ?= 60
 
-.PHONY: all build packages up down test drill drill-full bench fuzz format install clean
+.PHONY: all build packages up down test drill drill-full lab bench fuzz format install clean
 all: build
 
 packages:
@@ -35,6 +37,11 @@ drill: build
 
 drill-full: build
 	build/firedoor-drill --full --report build/drill
+
+# DATA: where benign-trace.tsv and benign-messages.txt are.  Half an hour at least.
+lab: build
+	@scripts/packages.sh lab
+	lab/report.py --data '$(DATA)' --fresh
 
 bench: build
 	bench/run.py

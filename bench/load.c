@@ -12,7 +12,7 @@
 #include "base/must.h"
 #include "bench/crowd.h"
 #include "bench/measure.h"
-#include "drill/texts.h"
+#include "town/texts.h"
 #include "xml/writer.h"
 
 #include <getopt.h>

@@ -114,12 +114,10 @@ static enum err read_accounts(struct drill *drill, struct why *why)
 
 /* One run */
 
-enum { PURPOSE_GRAPH = 6 };
-
 static enum err make_graph(const struct drill *drill, uint64_t seed, struct graph *graph,
                            struct why *why)
 {
-    struct prng prng = prng_of(seed, 0, PURPOSE_GRAPH);
+    struct prng prng = graph_prng(seed);
     uint32_t people = drill->people;
     if (drill->connect != NULL && drill->n_accounts < people)
         people = drill->n_accounts;
@@ -398,8 +396,10 @@ static void usage(FILE *to)
             "  --keep DIR        keep its files there\n"
             "  --trace FILE      a line for each honest message held, rejected or lost\n\n"
             "Worms:\n");
-    for (const struct worm_profile *worm = worm_profiles; worm->name != NULL; worm++)
-        fprintf(to, "  %s  %s: %s\n", worm->name, worm->title, worm->tells);
+    for (const struct worm_profile *worm = worm_profiles; worm->name != NULL; worm++) {
+        if (worm_is_one_to_one(worm))
+            fprintf(to, "  %s  %s: %s\n", worm->name, worm->title, worm->tells);
+    }
 }
 
 enum option_id {
@@ -545,7 +545,7 @@ static enum err read_option(struct drill *drill, int option, char *value, struct
         return OK;
     case OPT_WORM:
         drill->worm = worm_find(str_of(value));
-        return drill->worm != NULL
+        return drill->worm != NULL && worm_is_one_to_one(drill->worm)
                    ? OK
                    : why_say(why, ERR_MALFORMED, "%s: no such worm; see --help", value);
     case OPT_GUARD:

@@ -9,7 +9,8 @@
 #include "base/clock.h"
 #include "base/must.h"
 #include "base/table.h"
-#include "drill/texts.h"
+#include "drill/letter.h"
+#include "town/texts.h"
 #include "xml/writer.h"
 
 #include <math.h>
@@ -186,6 +187,9 @@ static char *think_of_text(struct town *town, struct chatter *chatter)
     return copy;
 }
 
+static const struct str composing = {"<composing xmlns='http://jabber.org/protocol/chatstates'/>",
+                                     58};
+
 static void talk_turn(struct timer *timer)
 {
     struct talk *talk = CONTAINER_OF(timer, struct talk, timer);
@@ -195,8 +199,7 @@ static void talk_turn(struct timer *timer)
         talk->typing = true;
         if (talk->text == NULL)
             talk->text = think_of_text(town, &speaker->chatter);
-        send_message(speaker, talk->people[1 - talk->speaker], NULL,
-                     STR("<composing xmlns='http://jabber.org/protocol/chatstates'/>"));
+        send_message(speaker, talk->people[1 - talk->speaker], NULL, composing);
         size_t n_link = texts_find_link(str_of(talk->text)).len;
         after(town, timer,
               talk->pasted
@@ -303,8 +306,13 @@ static void infect(struct person *person, uint32_t by)
     infection_init(&person->infection, &town->worm, person->number,
                    has_roster ? person->roster : graph_contacts(town->plan->graph, person->number),
                    has_roster ? person->n_roster : graph_degree(town->plan->graph, person->number));
-    if (!town->worm.profile->replies)
-        after(town, &person->next_copy, infection_pause_us(&person->infection, &town->worm));
+    const struct worm_habits *habits = &town->worm.profile->habits;
+    if (habits->aim == AIM_REPLIES)
+        return;
+    int64_t wait_us = (int64_t)(habits->wait_s * 1e6);
+    if (wait_us == 0)
+        wait_us = infection_pause_us(&person->infection, &town->worm);
+    after(town, &person->next_copy, wait_us);
 }
 
 static void send_copy(struct person *from, uint32_t to)
@@ -316,9 +324,16 @@ static void send_copy(struct person *from, uint32_t to)
     struct buf children;
     ledger_id(&town->ledger, number, id);
     buf_init(&children, TEXT_MOST);
-    infection_write(&from->infection, &town->worm, str_of(town->plan->accounts[to].user),
-                    &children);
+    struct arena arena;
+    struct letter letter;
+    arena_init(&arena, TEXT_MOST);
+    infection_write(&from->infection, &town->worm, &arena, str_of(town->plan->accounts[to].user),
+                    &letter);
+    letter_write(&letter, &children);
+    arena_done(&arena);
     town->out->n_copies++;
+    if (town->worm.profile->habits.composes)
+        send_message(from, to, NULL, composing);
     send_message(from, to, id, buf_str(&children));
     buf_done(&children);
 }
@@ -362,7 +377,7 @@ static void release_worm(struct timer *timer)
     town->release_us = loop_now_us(town->loop);
     town->out->release_wall_s = (double)clock_wall_us() / 1e6;
     if (town->plan->worm != NULL)
-        infect(&town->people[town_patient_zero(town->plan->graph, town->plan->seed)], NOBODY);
+        infect(&town->people[graph_patient_zero(town->plan->graph, town->plan->seed)], NOBODY);
     for (unsigned i = 0; i < town->plan->meetings; i++)
         plan_meeting(town);
 }
@@ -905,23 +920,6 @@ void outcome_done(struct outcome *outcome)
 {
     free(outcome->infected);
     *outcome = (struct outcome){0};
-}
-
-uint32_t town_patient_zero(const struct graph *graph, uint64_t seed)
-{
-    struct prng prng = prng_of(seed, 2, PURPOSE_TOWN);
-    uint32_t most = 0;
-    for (uint32_t i = 1; i < graph->n_people; i++) {
-        if (graph_degree(graph, i) > graph_degree(graph, most))
-            most = i;
-    }
-    if (graph_degree(graph, most) < 5)
-        return most;
-    uint32_t person;
-    do {
-        person = (uint32_t)prng_below(&prng, graph->n_people);
-    } while (graph_degree(graph, person) < 5);
-    return person;
 }
 
 void town_name(uint32_t person, char out[32])

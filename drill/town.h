@@ -8,10 +8,10 @@
 #ifndef DRILL_TOWN_H
 #define DRILL_TOWN_H
 
-#include "drill/chat.h"
 #include "drill/client/client.h"
 #include "drill/ledger.h"
-#include "drill/worm.h"
+#include "town/chat.h"
+#include "town/worm.h"
 
 #include <stdio.h>
 
@@ -67,8 +67,6 @@ struct outcome {
     double release_wall_s; // of the wall clock, since 1970: to compare with the server's record
 };
 
-/* Who is patient zero: somebody with five contacts or more, or else the one with most. */
-uint32_t town_patient_zero(const struct graph *graph, uint64_t seed);
 /* A person's name, as the local part of an address: "anna.meyer". */
 void town_name(uint32_t person, char out[32]);
 

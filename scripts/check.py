@@ -31,12 +31,16 @@ BELOW = {
                "intel", "cluster", "http"],
     # programs of their own: they speak to the server through sockets, never through its rooms
     "ctl": ["base", "net", "xml", "xmpp/jid.h"],
-    "drill": ["base", "net", "xml", "xmpp"],
-    "bench": ["base", "net", "xml", "xmpp", "drill", "store"],
+    "drill": ["base", "net", "xml", "xmpp", "town"],
+    "bench": ["base", "net", "xml", "xmpp", "drill", "store", "town"],
+    # models of people, their graph, their texts and worms: no sockets, no clock
+    "town": ["base"],
+    # the guard in virtual time: no sockets either
+    "lab": ["base", "guard", "xmpp/jid.h", "town"],
 }
 
 # Folders that hold rooms.  A room below src/ is its folder; outside, the folder itself is the room.
-ROOM_FOLDERS = ["ctl", "drill", "bench"]
+ROOM_FOLDERS = ["ctl", "drill", "bench", "town", "lab"]
 
 # Calls that are refused, and what to use.
 BANNED = {

@@ -3,6 +3,7 @@
 #
 #     scripts/packages.sh          to build and run
 #     scripts/packages.sh test     also for the test suite
+#     scripts/packages.sh lab      also for the plots of make lab
 #
 # Asks nothing.  As root it also makes the system user that the server becomes.
 set -eu
@@ -17,6 +18,8 @@ test=(clang clang-format clang-tidy libclang-rt-14-dev llvm git groff-base man-d
 wanted=("${build[@]}")
 if [ "${1:-}" = test ]; then
     wanted+=("${test[@]}")
+elif [ "${1:-}" = lab ]; then
+    wanted+=(gnuplot-nox)
 fi
 
 missing=()

@@ -88,7 +88,8 @@ layer_format() {
 layer_gcc() {
     local binary
     build build-gcc gcc -Dbuildtype=release || return
-    for binary in build-gcc/firedoord build-gcc/firedoorctl build-gcc/firedoor-drill; do
+    for binary in build-gcc/firedoord build-gcc/firedoorctl build-gcc/firedoor-drill \
+        build-gcc/firedoor-lab; do
         if [ -x "$binary" ]; then
             scripts/hardening.py "$binary" | tee -a "$result"
         else

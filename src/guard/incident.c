@@ -151,6 +151,8 @@ void guard_state(const struct guard *guard, struct guard_state *out)
 {
     *out = (struct guard_state){
         .bytes = guard->bytes_users + guard->bytes_sights + guard->bytes_clusters,
+        .bytes_users = guard->bytes_users,
+        .bytes_clusters = guard->bytes_clusters,
         .memory = guard->config.memory,
         .n_events = guard->number,
         .n_sendings = guard->n_sendings,

@@ -15,10 +15,35 @@ def drill(*options):
     return {side["side"]: side for side in json.loads(got.stdout)["sides"]}
 
 
+def lab(people, seed, seeds):
+    """The same town in virtual time: firedoor-lab's infected and honest figures, by defence."""
+    got = subprocess.run([os.path.join(BUILD, "firedoor-lab"), "model", "--people", str(people),
+                          "--contacts", "10", "--worm", "P1", "--open", "0.7", "--seed", str(seed),
+                          "--seeds", str(seeds), "--defence", "none,firedoor", "--learn-hours",
+                          "0.02", "--hours", "0.07", "--messages", "700", "--format", "json"],
+                         capture_output=True, text=True, timeout=600)
+    assert got.returncode == 0, got.stderr
+    return {result["defence"]: result for result in json.loads(got.stdout)}
+
+
+def compare_with_lab(people, seed, sides):
+    """Real sockets and virtual time agree within what one seed differs from another."""
+    same, others = lab(people, seed, 1), lab(people, 1, 40)
+    for defence, side in (("none", "guard off"), ("firedoor", "guard on")):
+        spread = others[defence]["infected"]
+        here, there = same[defence]["infected"]["mean"], sides[side]["infected"]
+        print(f"{defence}, seed {seed}: the laboratory infects {here:.0f}, the drill {there}; "
+              f"40 seeds: {spread['p5']:.0f} to {spread['p95']:.0f}")
+        assert spread["p5"] - 1 <= there <= spread["p95"] + 1
+        assert abs(here - there) <= max(2, spread["p95"] - spread["p5"])
+        assert same[defence]["honest"]["lost"] == 0
+
+
 def test_a_town_of_a_few_dozen(tmp_path):
     people = 48
     sides = drill("--people", str(people), "--worm", "P1", "--open", "0.7", "--seed", "1",
                   "--warmup", "1", "--minutes", "4", "--speed", "20", "--report", str(tmp_path))
+    compare_with_lab(people, 1, sides)
     off, on = sides["guard off"], sides["guard on"]
     assert off["infected"] > people / 2
     assert on["infected"] <= 2

@@ -1,6 +1,6 @@
 #include "test.h"
 
-#include "guard_sim.h"
+#include "guard_town.h"
 
 #include "base/buf.h"
 #include "base/hash.h"
@@ -414,13 +414,12 @@ TEST(reports_alone_convict_nobody)
 static void poison(const char *link, unsigned k, bool may_convict)
 {
     struct sim_config config;
+    struct guard_town town;
     sim_config_default(&config);
-    config.history = 6000; // more than a day
-    config.people = 200;
-    struct sim *sim = sim_new(&config);
-    sim_history(sim);
-    struct guard *guard = sim_guard(sim);
-    int64_t now = sim_now_us(sim);
+    guard_town_new(&town, 200, 30, "P1", &config);
+    sim_run(town.sim, 30 * 3600); // more than a day
+    struct guard *guard = sim_guard(town.sim);
+    int64_t now = sim_now_us(town.sim);
     struct decoy decoy = {.account = STR("decoy1@town.example")};
     guard_decoy(guard, &decoy, now, fresh_word());
     decoy.account = STR("decoy2@town.example");
@@ -469,7 +468,7 @@ static void poison(const char *link, unsigned k, bool may_convict)
            stops, restricted);
     check(restricted == 0);
     check(may_convict || stops == 0);
-    sim_free(&sim);
+    guard_town_free(&town);
 }
 
 TEST(a_few_accounts_cannot_poison_an_established_host)
@@ -477,8 +476,8 @@ TEST(a_few_accounts_cannot_poison_an_established_host)
     static const unsigned ks[] = {1, 3, 10};
     for (size_t i = 0; i < COUNT_OF(ks); i++) {
         poison("https://www.youtube.com/watch?v=honest", ks[i], false);
-        poison("http://site0.example/page/77", ks[i], false); // learnt, not shipped
-        poison("http://new.example/page", ks[i], true);       // nobody's restriction even so
+        poison("http://wiki.example.net/page/77", ks[i], false); // learnt, not shipped
+        poison("http://new.example/page", ks[i], true);          // nobody's restriction even so
     }
 }
 
@@ -566,15 +565,16 @@ static uint64_t state_hash(const struct guard *guard)
 TEST(a_snapshot_and_the_events_since_give_the_same_state)
 {
     struct sim_config config;
+    struct guard_town town;
     sim_config_default(&config);
-    config.history = 1500;
     config.open = 0.7;
-    struct sim *sim = sim_new(&config);
+    guard_town_new(&town, 300, 15, "P4", &config);
+    struct sim *sim = town.sim;
     struct buf log;
     buf_init(&log, (size_t)64 << 20);
     sim_log(sim, &log);
-    sim_history(sim);
-    sim_infect(sim, WORM_P4);
+    sim_run(sim, 4 * 3600);
+    sim_infect(sim);
     sim_run(sim, 900);
     // in the middle of an outbreak
     struct buf snapshot;
@@ -625,7 +625,7 @@ TEST(a_snapshot_and_the_events_since_give_the_same_state)
     }
     buf_done(&snapshot);
     buf_done(&log);
-    sim_free(&sim);
+    guard_town_free(&town);
 }
 
 TEST(every_kind_of_event_comes_back_from_its_bytes)

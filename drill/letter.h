@@ -1,0 +1,13 @@
+/*
+ * A worm's copy as clients write it: the children of a message.
+ */
+#ifndef DRILL_LETTER_H
+#define DRILL_LETTER_H
+
+#include "base/buf.h"
+#include "town/worm.h"
+
+/* Appends them: the text, and a file as out-of-band data (XEP-0066) and shared file (XEP-0447). */
+void letter_write(const struct letter *letter, struct buf *out);
+
+#endif

@@ -1,0 +1,59 @@
+#include "lab/guard_keys.h"
+
+#include "lab/numbers.h"
+
+enum err guard_config_set(struct guard_config *config, struct str key, struct str value,
+                          struct why *why)
+{
+    const struct {
+        const char *key;
+        double *number;
+        int64_t *time_us;
+        uint32_t *count;
+        bool *flag;
+        size_t *size;
+    } rows[] = {
+        {"convict_nats",            .number = &config->convict_nats          },
+        {"hold_nats",               .number = &config->hold_nats             },
+        {"respond_nats",            .number = &config->respond_nats          },
+        {"window_growth",           .number = &config->window_growth         },
+        {"star_convicts",           .flag = &config->star_convicts           },
+        {"defangs",                 .flag = &config->defangs                 },
+        {"window_first",            .count = &config->window_first           },
+        {"established_by",          .count = &config->established_by         },
+        {"fast_relays_established", .count = &config->fast_relays_established},
+        {"senders_open",            .count = &config->senders_open           },
+        {"lessons_per_day",         .count = &config->lessons_per_day        },
+        {"hold",                    .time_us = &config->hold_us              },
+        {"ask",                     .time_us = &config->ask_us               },
+        {"novel",                   .time_us = &config->novel_us             },
+        {"established",             .time_us = &config->established_us       },
+        {"relay",                   .time_us = &config->relay_us             },
+        {"mature",                  .time_us = &config->mature_us            },
+        {"settle",                  .time_us = &config->settle_us            },
+        {"forget",                  .time_us = &config->forget_us            },
+        {"conviction",              .time_us = &config->conviction_us        },
+        {"restriction",             .time_us = &config->restriction_us       },
+        {"memory",                  .size = &config->memory                  },
+    };
+    double number;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        if (!str_eq(key, str_of(rows[i].key)))
+            continue;
+        enum err e = number_read(value, 0, 1e12, &number, why);
+        if (e != OK)
+            return e;
+        if (rows[i].number != NULL)
+            *rows[i].number = number;
+        if (rows[i].time_us != NULL)
+            *rows[i].time_us = (int64_t)(number * 1e6);
+        if (rows[i].count != NULL)
+            *rows[i].count = (uint32_t)number;
+        if (rows[i].flag != NULL)
+            *rows[i].flag = number != 0;
+        if (rows[i].size != NULL)
+            *rows[i].size = (size_t)number;
+        return OK;
+    }
+    return why_say(why, ERR_MALFORMED, "%.*s: the guard has no such constant", STR_ARGS(key));
+}

@@ -1,0 +1,28 @@
+#include "lab/habits.h"
+
+#include "lab/numbers.h"
+
+const struct habits habits_usual = {.reshare = 0.02, .obey = 1, .answer = 0.5, .composing = 0.8};
+const struct delay_model habits_resharing = {.median_s = 120, .sigma = 1},
+                         habits_answering = {.median_s = 60, .sigma = 1},
+                         habits_reporting = {.median_s = 60, .sigma = 1};
+
+enum err habits_set(struct habits *habits, struct str key, struct str value, struct why *why)
+{
+    const struct {
+        const char *key;
+        double *at;
+    } rows[] = {
+        {"reshare",   &habits->reshare  },
+        {"obey",      &habits->obey     },
+        {"answer",    &habits->answer   },
+        {"composing", &habits->composing},
+        {"report",    &habits->report   },
+        {"warn",      &habits->warn     },
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        if (str_eq(key, str_of(rows[i].key)))
+            return number_read(value, 0, 1, rows[i].at, why);
+    }
+    return why_say(why, ERR_MALFORMED, "%.*s: people have no such habit", STR_ARGS(key));
+}

@@ -1,0 +1,43 @@
+/*
+ * What is going to happen, in virtual time: a heap, soonest first; of two at the
+ * same moment the one planned first.
+ */
+#ifndef LAB_QUEUE_H
+#define LAB_QUEUE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* How a message is sent, as far as its sender decides it. */
+struct manner {
+    bool composing; // his client says that he types, if it ever does
+    int live;       // -1: as their talk of late says; else whether they talk both ways
+};
+
+struct happening {
+    int64_t at_us;
+    uint64_t order;    // the queue's
+    uint64_t identity; // of a message, the same whatever the defence
+    int what;          // the owner's
+    uint32_t from, to, copy;
+    uint8_t said; // the owner's
+    bool is_trap;
+    struct manner manner;
+    char *text; // owned by whoever takes it from the queue; may be NULL
+};
+
+struct queue {
+    struct happening *heap;
+    size_t n, room;
+    uint64_t order;
+};
+
+void queue_done(struct queue *queue); // texts too
+void queue_plan(struct queue *queue, struct happening happening);
+/* INT64_MAX: nothing waits. */
+int64_t queue_next_us(const struct queue *queue);
+/* Something waits. */
+struct happening queue_take(struct queue *queue);
+
+#endif

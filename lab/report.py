@@ -1,0 +1,376 @@
+#!/usr/bin/python3
+"""Measures the guard in the laboratory and writes docs/containment.md.
+
+    lab/report.py [--data DIR] [--seeds N] [--fresh] [--keep DIR]
+
+DIR holds benign-trace.tsv and benign-messages.txt (../shared/data, or FIREDOOR_DATA).  Each
+command's JSON is kept in DIR of --keep (build/lab-results) and not run again unless --fresh, so that a
+text can be changed without a day's measuring.  Figures in the page are what the commands said;
+nothing is typed by hand but the targets, which are the design's.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+
+ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), ".."))
+LAB = os.environ.get("FIREDOOR_LAB", os.path.join(ROOT, "build", "firedoor-lab"))
+DOCS = os.path.join(ROOT, "docs")
+PLOTS = os.path.join(DOCS, "containment")
+
+# mean infected at opening probability 0.20 and 0.72 that the guard is to reach
+TARGETS = {
+    "P1": (1.2, 1.5), "P2": (1.2, 1.5), "P3": (1.2, 1.3), "P4": (2.5, 3.5), "P5": (3, 7),
+    "P6": (1.2, 1.5), "P7": (1.3, 1.5), "P8": (1.5, 2), "P9": (1.4, 1.8), "P10": (3, 6),
+    "P11": (2, 4), "P12": (20.5, 21), "P13": (4, 12), "P14": (2, 4), "P15": (8, 40), "P16": (4, 40),
+}
+TELLS = {
+    "P1": "kelvir: one text, one link, all contacts", "P2": "the victim's name in the link",
+    "P3": "another host and text with every copy", "P4": "slow: one contact in ten minutes",
+    "P5": "answers in live conversations", "P6": "a file", "P7": "unique shortener links",
+    "P8": "plain words with an instruction", "P9": "recent contacts only", "P10": "rooms first",
+    "P11": "twenty infected of a partner's", "P12": "twenty zeros at once",
+    "P13": "end-to-end encrypted", "P14": "mimic: types, human pace, all new",
+    "P15": "one document on an honest host", "P16": "never-seen hosts, hours apart, six at most",
+}
+
+
+class Lab:
+    def __init__(self, options):
+        self.options = options
+        self.trace = ["--trace", os.path.join(options.data, "benign-trace.tsv"), "--texts",
+                      os.path.join(options.data, "benign-messages.txt")]
+
+    def run(self, name, *words, trace=True):
+        """The results of a command and how a reader would give it."""
+        kept = os.path.join(self.options.keep, name + ".json")
+        command = list(words[:1]) if words and not words[0].startswith("-") else []
+        rest = list(words[len(command):])
+        files = self.trace if trace else []
+        shown = " ".join(["build/firedoor-lab"] + command +
+                         (["--trace TRACE --texts TEXTS"] if trace else []) + rest)
+        if self.options.fresh or not os.path.exists(kept):
+            print(shown, file=sys.stderr, flush=True)
+            got = subprocess.run([LAB] + command + files + rest + ["--format", "json"],
+                                 capture_output=True, text=True)
+            if got.returncode != 0:
+                sys.exit(f"{shown}: status {got.returncode}: {got.stderr}")
+            with open(kept, "w") as file:
+                json.dump({"command": shown, "results": json.loads(got.stdout)}, file)
+        with open(kept) as file:
+            found = json.load(file)
+        if found["command"] != shown:
+            os.unlink(kept)
+            return self.run(name, *words, trace=trace)
+        return found["results"], shown
+
+
+def number(value, digits=1):
+    if value is None:
+        return "–"
+    if abs(value) >= 100:
+        digits = 0
+    return f"{value:,.{digits}f}"
+
+
+def table(head, rows):
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows]) + "\n"
+
+
+def command_note(*commands):
+    return "\n" + "\n".join("    " + c for c in commands) + "\n"
+
+
+def pick(results, **wanted):
+    for result in results:
+        if all(result.get(k) == v for k, v in wanted.items()):
+            return result
+    raise KeyError(wanted)
+
+
+def gnuplot(name, script, data):
+    """Writes docs/containment/NAME.svg; data: {block: lines}."""
+    blocks = "".join(f"${block} << EOD\n" + "\n".join(lines) + "\nEOD\n"
+                     for block, lines in data.items())
+    path = os.path.join(PLOTS, name + ".svg")
+    text = (f"set terminal svg size 800,420 font 'sans,12' background rgb 'white'\n"
+            f"set output '{path}'\n" + blocks + script)
+    subprocess.run(["gnuplot"], input=text, text=True, check=True)
+    return f"![{name}](containment/{name}.svg)\n"
+
+
+def honest_row(name, result):
+    h = result["honest"]
+    return [name, f"{h['messages']:,}", str(h["lost"]), number(h["rejected_per_million"]),
+            number(h["held_over_2s_per_million"]), number(h["longest_hold_s"]),
+            str(h["accounts_restricted"])]
+
+
+HONEST_HEAD = ["", "messages", "lost", "rejected per million", "held over 2 s per million",
+               "longest hold, s", "accounts restricted"]
+
+
+def profiles(lab):
+    results, command = lab.run("profiles", "--worm", "all", "--open", "0.2,0.72", "--seeds",
+                               str(lab.options.seeds), "--defence", "firedoor,none")
+    rows, bars = [], []
+    for worm, (low, high) in TARGETS.items():
+        cells = [f"{worm} {TELLS[worm]}"]
+        for chance, target in ((0.2, low), (0.72, high)):
+            on = pick(results, worm=worm, open=chance, defence="firedoor")["infected"]
+            off = pick(results, worm=worm, open=chance, defence="none")["infected"]
+            mark = "" if on["mean"] <= target else " ✗"
+            cells += [number(off["mean"]), f"{number(on['mean'], 2)} ({number(on['p95'], 0)})",
+                      f"{target}{mark}"]
+        on = pick(results, worm=worm, open=0.2, defence="firedoor")
+        cells += [number(on["copies_until_conviction"]["mean"]),
+                  number(on["seconds_until_conviction"]["mean"])]
+        rows.append(cells)
+        bars.append(f"{worm} " + " ".join(
+            str(pick(results, worm=worm, open=0.72, defence=d)["infected"]["mean"])
+            for d in ("none", "firedoor")) + f" {high}")
+    text = table(["", "none, 0.20", "guard, 0.20 (95 %)", "target", "none, 0.72",
+                  "guard, 0.72 (95 %)", "target", "copies until conviction", "seconds"], rows)
+    text += "\nMean people infected, patient zero counted (of ours, for P11); ✗: target missed.\n"
+    text += command_note(command) + "\n"
+    text += gnuplot("profiles", """
+set style data histograms
+set style histogram clustered gap 1
+set style fill solid 0.8 border -1
+set logscale y
+set yrange [0.5:3000]
+set ylabel 'mean infected'
+set title 'Infected at opening probability 0.72, by worm'
+plot $bars using 2:xtic(1) title 'no defence' lc rgb '#bbbbbb', '' using 3 title 'the guard' \
+lc rgb '#2060a0', '' using 4 title 'target' lc rgb '#e0a030'
+""", {"bars": bars})
+    return text
+
+
+def baselines(lab):
+    results, command = lab.run("baselines", "--worm", "P1", "--open", "0.2,0.72", "--seeds",
+                               str(lab.options.seeds), "--defence",
+                               "firedoor,none,throttle,stop5,decoy5,decoy20,url5")
+    rows = []
+    for defence in ("none", "throttle", "stop5", "decoy5", "decoy20", "url5", "firedoor"):
+        low = pick(results, open=0.2, defence=defence)
+        high = pick(results, open=0.72, defence=defence)
+        rows.append([defence, number(low["infected"]["mean"]), number(high["infected"]["mean"]),
+                     number(low["honest"]["rejected_per_million"]),
+                     number(low["honest"]["held_over_2s_per_million"])])
+    return table(["defence", "infected, 0.20", "infected, 0.72", "honest rejected per million",
+                  "honest held per million"], rows) + command_note(command)
+
+
+def disobedience(lab):
+    results, command = lab.run("obey0", "--worm", "P1,P8", "--open", "0.2,0.72", "--seeds",
+                               str(lab.options.seeds), "--people-set", "obey=0")
+    targets = {"P1": (1.5, 2.5), "P8": (2, 4)}
+    rows = [[w] + [f"{number(pick(results, worm=w, open=o)['infected']['mean'], 2)} (target {t})"
+                   for o, t in zip((0.2, 0.72), targets[w])] for w in targets]
+    return table(["no client obeys a retraction", "0.20", "0.72"], rows) + command_note(command)
+
+
+def honest(lab):
+    seeds = lab.options.seeds
+    rows, commands = [], []
+    whole, command = lab.run("honest", "honest", "--seeds", str(5 * seeds))
+    commands.append(command)
+    rows.append(honest_row("the trace", whole[0]))
+    for density in (10, 50):
+        got, command = lab.run(f"density{density}", "honest", "--seeds", str(seeds), "--density",
+                               str(density))
+        commands.append(command)
+        rows.append(honest_row(f"{density} times as dense", got[0]))
+    got, command = lab.run("honest-model", "model", "--people", "5000", "--seeds", "3", trace=False)
+    commands.append(command)
+    rows.append(honest_row("a model of 5,000 people, two working days", got[0]))
+    text = table(HONEST_HEAD, rows) + command_note(*commands)
+    rows, commands = [], []
+    for name, learn in (("traps", []), ("traps-empty", ["--learn", "0"])):
+        got, command = lab.run(name, "honest", "--traps", "all", "--seeds", str(seeds // 2 or 1),
+                               *learn)
+        commands.append(command)
+        for result in got[1:]:
+            rows.append(honest_row(result["trap"] + (", empty store" if learn else ""), result))
+    text += ("\nEach trap's own messages (where the receivers pass links on with probability 0.02, "
+             "those too):\n\n")
+    text += table(HONEST_HEAD, rows) + command_note(*commands)
+    cost = whole[0]["cost"]
+    text += ("\nCost on the machine that wrote this page: "
+             f"{number(cost['ns_per_message'], 0)} ns a message without a lure, "
+             f"{number(cost['ns_per_lure'] / 1000)} µs with one (extraction, keys, judgement and "
+             f"exposure), {number(cost['bytes_per_user'], 0)} bytes a user, "
+             f"{number(cost['bytes_per_cluster'], 0)} bytes a cluster.\n")
+    return text
+
+
+def trade_off(lab):
+    seeds = str(max(2, lab.options.seeds // 2))
+    rows, curve, commands = [], [], []
+    for nats in (6, 8, 10, 12, 14, 16, 20):
+        settings = ["--guard", f"convict_nats={nats}", "--guard", f"hold_nats={max(1, nats - 2)}"]
+        slow, c1 = lab.run(f"trade-worm-{nats}", "--worm", "P4", "--seeds", seeds, *settings)
+        calm, c2 = lab.run(f"trade-honest-{nats}", "honest", "--seeds", seeds, *settings)
+        if nats == 14:
+            commands = [c1, c2]
+        h = calm[0]["honest"]
+        rows.append([str(nats), number(slow[0]["infected"]["mean"], 2),
+                     number(h["held_over_2s_per_million"]), number(h["rejected_per_million"]),
+                     str(h["accounts_restricted"])])
+        curve.append(f"{nats} {slow[0]['infected']['mean']} {h['held_over_2s_per_million']} "
+                     f"{h['rejected_per_million']}")
+    text = table(["convict at, nats (hold at two less)", "P4 infected, 0.20", "held per million",
+                  "rejected per million", "accounts restricted"], rows) + command_note(*commands)
+    text += "\n" + gnuplot("trade-off", """
+set xlabel 'honest messages held or rejected per million'
+set ylabel 'P4: mean infected'
+set title 'Strictness: what a threshold costs and what it buys'
+plot $curve using ($3+$4):2 with linespoints pt 7 lc rgb '#2060a0' notitle, \
+'' using ($3+$4):2:1 with labels offset 1.5,0.6 notitle
+""", {"curve": curve})
+    return text
+
+
+def ablation(lab):
+    seeds = str(max(2, lab.options.seeds // 2))
+    cases = [
+        ("everything as shipped", []),
+        ("a star never convicts", ["--guard", "star_convicts=0"]),
+        ("no exposure window", ["--guard", "window_first=1000000"]),
+        ("nothing is held on evidence", ["--guard", "hold_nats=1000"]),
+        ("no client obeys", ["--people-set", "obey=0"]),
+        ("half of the clients obey", ["--people-set", "obey=0.5"]),
+        ("nobody's client sends chat states", ["--people-set", "composing=0"]),
+        ("one person in twenty has a decoy", ["--decoys", "0.05"]),
+        ("one person in twenty reports", ["--people-set", "report=0.05"]),
+        ("senders are asked", ["--guard", "ask=3600"]),
+    ]
+    rows, commands = [], []
+    for at, (name, settings) in enumerate(cases):
+        got, command = lab.run(f"ablation-{at}", "--worm", "P1,P4,P5", "--open", "0.72", "--seeds",
+                               seeds, *settings)
+        if at in (0, 1):
+            commands.append(command)
+        rows.append([name] + [number(pick(got, worm=w)["infected"]["mean"], 2)
+                              for w in ("P1", "P4", "P5")])
+    return table(["", "P1, 0.72", "P4, 0.72", "P5, 0.72"], rows) + command_note(*commands)
+
+
+def inseparable(lab):
+    seeds = str(max(2, lab.options.seeds // 2))
+    rows, commands = [], []
+    for worm in ("P8", "P13", "P15", "P16"):
+        cells = [f"{worm} {TELLS[worm]}"]
+        for name, settings in (("nothing", ["--defence", "none"]), ("guard", []),
+                               ("reports", ["--people-set", "report=0.05"]),
+                               ("ask", ["--guard", "ask=3600"])):
+            got, command = lab.run(f"hard-{worm}-{name}", "--worm", worm, "--open", "0.2",
+                                   "--seeds", seeds, *settings)
+            cells.append(number(got[0]["infected"]["mean"]))
+            if worm == "P15":
+                commands.append(command)
+        rows.append(cells)
+    return table(["0.20", "nothing", "the guard", "and one person in twenty reports",
+                  "and senders are asked"], rows) + command_note(*commands)
+
+
+def graphs(lab):
+    rows, commands = [], []
+    for kind, name in (("ba", "Barabási–Albert"), ("ws", "Watts–Strogatz"), ("er", "Erdős–Rényi")):
+        got, command = lab.run(f"graph-{kind}", "model", "--graph-kind", kind, "--people", "5000",
+                               "--worm", "P1,P4", "--seeds", "3", "--defence", "firedoor,none",
+                               trace=False)
+        commands.append(command)
+        cells = [name]
+        for worm in ("P1", "P4"):
+            for defence in ("none", "firedoor"):
+                cells.append(number(pick(got, worm=worm, defence=defence)["infected"]["mean"]))
+        rows.append(cells)
+    big, command = lab.run("model-60000", "model", "--people", "60000", "--worm", "P1", "--seeds",
+                           "1", trace=False)
+    commands.append(command)
+    text = table(["5,000 people, 20 contacts, 0.20", "P1, none", "P1, guard", "P4, none",
+                  "P4, guard"], rows)
+    h = big[0]["honest"]
+    text += (f"\n60,000 people, a working day of learning, an outbreak of P1 and a working day: "
+             f"{number(big[0]['infected']['mean'], 0)} infected, {h['messages']:,} honest messages, "
+             f"{h['lost']} lost, {number(h['rejected_per_million'])} rejected and "
+             f"{number(h['held_over_2s_per_million'])} held per million, "
+             f"{h['accounts_restricted']} accounts restricted.\n")
+    return text + command_note(*commands)
+
+
+PAGE = """# Containment: what the laboratory measured
+
+Generated by `make lab` (`lab/report.py`): do not edit.  `firedoor-lab` runs the guard that the
+server links in virtual time, on a trace of real traffic and on synthetic populations, beside
+what else could be done.  TRACE and TEXTS in the commands are `benign-trace.tsv` (CollegeMsg,
+1,899 people, 59,835 messages) and `benign-messages.txt` (Ubuntu IRC); any in the same form will do.
+
+## The model
+
+Everybody is online.  A person decides once whether he opens this lure, and opens it after a
+log-normal delay with a median of 21 s (sigma 1) unless the copy is gone by then; opening infects.
+Patient zero has five contacts or more and begins after the guard has learnt from the first 40 % of
+the trace; the trace then goes on for two weeks at most.  A link that arrived, a worm's too, is
+honestly passed on with probability 0.02 to one to three contacts, a log-normal time later (median
+two minutes).  Every client obeys a retraction, half of the people answer a question (median 60 s),
+four people in five have clients that send chat states, and nobody reports or warns, where a table
+does not say otherwise.  Rosters are in an order of each person's own.  Throttle: five receivers
+free, one further a day.  What one person decides does not depend on the defence, so a seed compares
+defences on the same people.
+
+What the model leaves out: people offline, several devices, honest traffic in rooms, and what a
+receiver learns from being told that a message was taken back.  Encrypted copies (P13) never reach
+the guard, which is what the server does today; words that name no host (P8) are seen where they
+spell one out ("example dot com").
+
+## Worms
+
+{profiles}
+## Beside other defences
+
+{baselines}
+## Clients that do not obey
+
+{disobedience}
+## Honest people
+
+{honest}
+## Strictness
+
+{trade_off}
+## One thing changed at a time
+
+{ablation}
+## What behaviour cannot part
+
+{inseparable}
+## Synthetic populations
+
+{graphs}"""
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", default=os.environ.get("FIREDOOR_DATA",
+                                                         os.path.join(ROOT, "../shared/data")))
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--keep", default=os.path.join(ROOT, "build", "lab-results"))
+    parser.add_argument("--fresh", action="store_true")
+    options = parser.parse_args()
+    os.makedirs(options.keep, exist_ok=True)
+    os.makedirs(PLOTS, exist_ok=True)
+    lab = Lab(options)
+    parts = {part.__name__: part(lab) for part in
+             (profiles, baselines, disobedience, honest, trade_off, ablation, inseparable, graphs)}
+    with open(os.path.join(DOCS, "containment.md"), "w", encoding="utf-8") as page:
+        page.write(PAGE.format(**parts))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,38 @@
+/*
+ * The search for the worm that beats us: the settings of a family that infect
+ * most.
+ *
+ * The first half of the budget is drawn from the whole family, the rest are
+ * children of the best eight so far.  Every evaluation is an experiment over the
+ * same seeds, so that worms are compared and not luck; deterministic like all here.
+ */
+#ifndef LAB_SEARCH_H
+#define LAB_SEARCH_H
+
+#include "lab/experiment.h"
+#include "lab/family.h"
+
+enum { FOUND_MOST = 10 };
+
+struct found {
+    struct member_worm worm;
+    struct result result;
+};
+
+struct search {
+    struct found worst[FOUND_MOST]; // most infected first
+    size_t n;
+    unsigned n_tried;
+};
+
+void search_run(struct search *search, const struct experiment *experiment,
+                const struct lure_rules *rules, const struct family *family, unsigned budget);
+void search_done(struct search *search);
+/* "base=P14 pause=31.2 …" */
+void search_print_settings(FILE *to, const struct family *family, const struct member_worm *worm);
+/* Writes the worst as families of one worm into a directory: NAME-1, NAME-2…  ERR_IO. */
+enum err search_keep(const struct search *search, const struct family *family,
+                     const char *directory, const char *name, unsigned most,
+                     struct why *why) MUST_CHECK;
+
+#endif

@@ -1,0 +1,144 @@
+/*
+ * The engine's rooms among themselves: sim.c (its life and time), sim_people.c
+ * (who there is), sim_message.c (a message's way), sim_orders.c (what the guard
+ * orders), sim_worm.c (temptation and infection).
+ */
+#ifndef LAB_SIM_INTERNAL_H
+#define LAB_SIM_INTERNAL_H
+
+#include "base/clock.h"
+#include "lab/sim.h"
+
+enum what { SAY, WORM_STEP, WORM_ANSWER, OPEN, LET_GO, OVERTAKE, ANSWER, REPORT };
+
+enum {
+    PURPOSE_PERSON = 20,
+    PURPOSE_ROOMS = 22,
+    PURPOSE_RESHARE = 23,
+    PURPOSE_ANSWER = 24,
+    PURPOSE_REPORT = 25,
+    PURPOSE_DECOY = 26,
+    PURPOSE_PARTNER = 27,
+    PURPOSE_TALLY = 28,
+    PURPOSE_ROSTER = 29,
+
+    ROOM = 1u << 30, // such a receiver is a room, not a person
+    ROOM_SEATS = 16,
+    PEOPLE_A_ROOM = 8,   // one room for so many people
+    PEOPLE_A_DECOY = 20, // so many have the same one
+    PARTNER_CONTACTS = 10,
+    ZERO_CONTACTS = 5,
+    KEYS_MOST = 255,
+    JID_SIZE = 40,
+
+};
+
+struct person {
+    struct mind mind;
+    struct infection infection;
+    int64_t sent_us; // his last message to anybody; 0: none
+    uint32_t decoy;  // a contact of his that no human talks to; 0: none
+    uint32_t n_held; // messages of his that wait
+    bool types, has_typed, obeys, infected, exposed, restricted, remote;
+    char jid[JID_SIZE];
+};
+
+/* What one person remembers of another: for the contacts beside the graph, else in a table. */
+struct tie {
+    uint32_t names[2];
+    int64_t sent_us, got_us; // 0: never
+};
+
+struct room {
+    uint32_t seats[ROOM_SEATS], n;
+    char jid[JID_SIZE];
+};
+
+struct sim {
+    struct sim_config config;
+    struct lure_rules *own_rules;
+    const struct lure_rules *rules;
+    struct guard *guard;
+    struct defence *defence;
+    struct prng prng;
+    int64_t now_us;
+    uint32_t n_ours, n_remote, n_decoys; // people are numbered in this order
+    struct person *people;
+    struct room *rooms;
+    uint32_t n_rooms;
+    struct tie *ties;         // one for each entry of graph->contacts
+    uint32_t *roster, *place; // the same people in the order of his roster; where in it
+    struct table strangers;
+    struct queue queue;
+    struct traffic traffic;
+    struct copies copies;
+    uint32_t *waiting; // copies that wait, in the order in which they were sent
+    size_t n_waiting, waiting_room;
+    int64_t first_copy_us;
+    uint64_t n_said;
+    char *worm_link;
+    bool is_trap;
+
+    struct outcome outcome;
+    struct buf *log;
+};
+
+struct outgoing {
+    struct message message;
+    const struct letter *letter; // NULL: the text alone
+    bool is_trap;
+};
+
+/* Luck of a person with one message: the same whatever the defence. */
+struct prng sim_dice(const struct sim *sim, uint64_t identity, uint32_t person, uint32_t purpose);
+char *sim_own_text(struct str text); // on the heap
+
+/* ---- sim_people.c ---- */
+
+void sim_make_people(struct sim *sim);
+void sim_make_rooms(struct sim *sim);   // each is somebody and some of his contacts
+void sim_make_rosters(struct sim *sim); // after the people
+uint32_t sim_n_people(const struct sim *sim);
+bool sim_is_ours(const struct sim *sim, uint32_t person);
+bool sim_is_decoy(const struct sim *sim, uint32_t person);
+struct str sim_jid_of(const struct sim *sim, uint32_t who);   // a person, or a room
+int64_t sim_person_of(const struct sim *sim, struct str jid); // -1: nobody of ours
+/* Which of one's contacts the other is; -1: none.  Where that one stands in his roster. */
+int32_t sim_contact_index(const struct sim *sim, uint32_t person, uint32_t other);
+int32_t sim_roster_index(const struct sim *sim, uint32_t person, int32_t contact);
+/* Found or made. */
+struct tie *sim_tie_of(struct sim *sim, uint32_t person, uint32_t other, int32_t contact);
+bool sim_talk_both_ways(const struct sim *sim, const struct tie *tie, int64_t within_us);
+/* Whom a worm in this person's client sends to, in the roster's order; the caller frees it. */
+uint32_t sim_list_victims(struct sim *sim, uint32_t who, uint32_t **out);
+
+/* ---- sim_message.c ---- */
+
+void sim_send_out(struct sim *sim, const struct outgoing *out);
+/* at: its place among the copies; UINT32_MAX: it needs none. */
+void sim_arrive(struct sim *sim, const struct copy *what, uint32_t at, struct str text);
+
+/* ---- sim_orders.c ---- */
+
+/* Gives the guard an event and hears its word; sim_happen also does what it says. */
+void sim_take(struct sim *sim, struct guard_event *event, struct guard_word *word);
+void sim_carry_out(struct sim *sim, const struct guard_word *word);
+void sim_happen(struct sim *sim, struct guard_event *event);
+void sim_name_decoys(struct sim *sim);
+struct tally *sim_tally_of(struct sim *sim, const struct copy *copy);
+void sim_note_conviction(struct sim *sim); // of the worm, by whatever defence
+/* A message waits: held, until the guard's order; else until that time, when `then` happens. */
+void sim_let_wait(struct sim *sim, uint32_t at, struct str text, bool held, int64_t until_us,
+                  enum what then);
+/* A message that waited goes on, and what waited behind it alone. */
+void sim_go_on(struct sim *sim, uint32_t number);
+
+/* ---- sim_worm.c ---- */
+
+void sim_tempt(struct sim *sim, uint32_t who, uint32_t copy, uint64_t identity);
+void sim_infect_one(struct sim *sim, uint32_t who);
+void sim_worm_step(struct sim *sim, uint32_t from);
+void sim_send_copy(struct sim *sim, uint32_t from, uint32_t to);
+void sim_open_lure(struct sim *sim, const struct happening *now);
+
+#endif

@@ -1,0 +1,198 @@
+/*
+ * Who there is: people, their rosters and rooms, and what they remember of each other.
+ */
+#include "lab/sim_internal.h"
+
+#include "base/must.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+// whom a worm takes for a recent contact
+static const int64_t recent_us = 7 * 86400 * SECOND_US;
+
+uint32_t sim_n_people(const struct sim *sim)
+{
+    return sim->n_ours + sim->n_remote + sim->n_decoys;
+}
+
+bool sim_is_ours(const struct sim *sim, uint32_t person)
+{
+    return person < sim->n_ours;
+}
+
+bool sim_is_decoy(const struct sim *sim, uint32_t person)
+{
+    return person >= sim->n_ours + sim->n_remote && person < ROOM;
+}
+
+void sim_make_people(struct sim *sim)
+{
+    const struct sim_config *config = &sim->config;
+    double decoys =
+        config->defence == DEFENCE_FIREDOOR ? config->decoys : defence_decoys(config->defence);
+    sim->n_ours = config->graph->n_people;
+    sim->n_remote = config->worm != NULL ? config->worm->profile->habits.remote_zeros : 0;
+    sim->n_decoys = decoys > 0 ? (uint32_t)(decoys * sim->n_ours) / PEOPLE_A_DECOY + 1 : 0;
+    sim->people = calloc(sim_n_people(sim), sizeof *sim->people);
+    must(sim->people != NULL && sim_n_people(sim) < ROOM);
+    for (uint32_t i = 0; i < sim_n_people(sim); i++) {
+        struct person *person = &sim->people[i];
+        person->remote = !sim_is_ours(sim, i) && !sim_is_decoy(sim, i);
+        snprintf(person->jid, JID_SIZE, "%s%u@%s.example",
+                 sim_is_decoy(sim, i) ? "colleague" : "person", i,
+                 person->remote ? "partner" : "town");
+        struct prng prng = prng_of(config->seed, i, PURPOSE_PERSON);
+        person->types = prng_unit(&prng) < config->habits.composing;
+        person->obeys = prng_unit(&prng) < config->habits.obey;
+        mind_init(&person->mind, config->seed, i);
+        struct prng luck = prng_of(config->seed, i, PURPOSE_DECOY);
+        if (sim_is_ours(sim, i) && prng_unit(&luck) < decoys)
+            person->decoy =
+                sim->n_ours + sim->n_remote + (uint32_t)prng_below(&luck, sim->n_decoys);
+    }
+}
+
+/* Each room is somebody and some of his contacts. */
+void sim_make_rooms(struct sim *sim)
+{
+    const struct graph *graph = sim->config.graph;
+    struct prng prng = prng_of(sim->config.seed, 0, PURPOSE_ROOMS);
+    sim->n_rooms = sim->n_ours / PEOPLE_A_ROOM + 1;
+    sim->rooms = calloc(sim->n_rooms, sizeof *sim->rooms);
+    must(sim->rooms != NULL);
+    for (uint32_t i = 0; i < sim->n_rooms; i++) {
+        struct room *room = &sim->rooms[i];
+        uint32_t host = (uint32_t)prng_below(&prng, sim->n_ours);
+        uint32_t n = graph_degree(graph, host);
+        snprintf(room->jid, JID_SIZE, "room%u@rooms.town.example", i);
+        room->seats[room->n++] = host;
+        uint32_t wanted = 3 + (uint32_t)prng_below(&prng, ROOM_SEATS - 3);
+        for (uint32_t k = 0; k < n && room->n < wanted; k++) // a sample without repetition
+            if (prng_below(&prng, n - k) < wanted - room->n)
+                room->seats[room->n++] = graph_contacts(graph, host)[k];
+    }
+}
+
+struct str sim_jid_of(const struct sim *sim, uint32_t who)
+{
+    return str_of((who & ROOM) != 0 ? sim->rooms[who & ~ROOM].jid : sim->people[who].jid);
+}
+
+struct str sim_jid(const struct sim *sim, uint32_t person)
+{
+    return sim_jid_of(sim, person);
+}
+
+/* -1: nobody of ours. */
+int64_t sim_person_of(const struct sim *sim, struct str jid)
+{
+    uint64_t n = 0;
+    struct str at = str_cut(&jid, '@');
+    if (!str_starts(at, STR("person")) || !str_eq(jid, STR("town.example")) ||
+        str_to_u64(str_skip(at, strlen("person")), 0, UINT32_MAX, &n) != OK || n >= sim->n_ours)
+        return -1;
+    return (int64_t)n;
+}
+
+/* Everybody met his contacts in an order of his own: a worm that takes the first five of each
+ * roster must not find the same people everywhere. */
+void sim_make_rosters(struct sim *sim)
+{
+    const struct graph *graph = sim->config.graph;
+    size_t n = graph->first[sim->n_ours] + 1;
+    sim->roster = calloc(n, sizeof *sim->roster);
+    sim->place = calloc(n, sizeof *sim->place);
+    must(sim->roster != NULL && sim->place != NULL);
+    for (uint32_t i = 0; i < sim->n_ours; i++) {
+        struct prng prng = prng_of(sim->config.seed, i, PURPOSE_ROSTER);
+        uint32_t *place = sim->place + graph->first[i];
+        uint32_t degree = graph_degree(graph, i);
+        for (uint32_t k = 0; k < degree; k++) {
+            uint32_t other = (uint32_t)prng_below(&prng, k + 1);
+            place[k] = place[other];
+            place[other] = k;
+        }
+        for (uint32_t k = 0; k < degree; k++)
+            sim->roster[graph->first[i] + place[k]] = graph_contacts(graph, i)[k];
+    }
+}
+
+/* Which of one's contacts the other is; -1: none. */
+int32_t sim_contact_index(const struct sim *sim, uint32_t person, uint32_t other)
+{
+    const struct graph *graph = sim->config.graph;
+    if (!sim_is_ours(sim, person))
+        return -1;
+    const uint32_t *contacts = graph_contacts(graph, person);
+    uint32_t low = 0, high = graph_degree(graph, person);
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (contacts[middle] == other)
+            return (int32_t)middle;
+        if (contacts[middle] < other)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return -1;
+}
+
+int32_t sim_roster_index(const struct sim *sim, uint32_t person, int32_t contact)
+{
+    if (contact < 0)
+        return -1;
+    return (int32_t)sim->place[sim->config.graph->first[person] + (uint32_t)contact];
+}
+
+struct tie *sim_tie_of(struct sim *sim, uint32_t person, uint32_t other, int32_t index)
+{
+    if (index >= 0)
+        return &sim->ties[sim->config.graph->first[person] + (uint32_t)index];
+    uint32_t names[2] = {person, other};
+    struct str key = {(const char *)names, sizeof names};
+    struct tie *tie = table_get(&sim->strangers, key);
+    if (tie != NULL)
+        return tie;
+    tie = calloc(1, sizeof *tie);
+    must(tie != NULL);
+    memcpy(tie->names, names, sizeof names);
+    must(table_put(&sim->strangers, str_make((const char *)tie->names, sizeof names), tie) == OK);
+    return tie;
+}
+
+bool sim_talk_both_ways(const struct sim *sim, const struct tie *tie, int64_t within_us)
+{
+    int64_t last_us = tie->sent_us > tie->got_us ? tie->sent_us : tie->got_us;
+    return tie->sent_us != 0 && tie->got_us != 0 && sim->now_us - last_us < within_us;
+}
+
+/* Whom a worm in this person's client sends to, in the roster's order. */
+uint32_t sim_list_victims(struct sim *sim, uint32_t who, uint32_t **out)
+{
+    const struct graph *graph = sim->config.graph;
+    enum worm_aim aim = sim->config.worm->profile->habits.aim;
+    uint32_t degree = sim_is_ours(sim, who) ? graph_degree(graph, who) : PARTNER_CONTACTS, n = 0;
+    uint32_t *victims = malloc((degree + sim->n_rooms + 1) * sizeof *victims);
+    must(victims != NULL);
+    for (uint32_t i = 0; aim == AIM_ROOMS && i < sim->n_rooms; i++)
+        for (uint32_t k = 0; k < sim->rooms[i].n; k++)
+            if (sim->rooms[i].seats[k] == who)
+                victims[n++] = ROOM | i;
+    struct prng prng = prng_of(sim->config.seed, who, PURPOSE_PARTNER);
+    for (uint32_t i = 0; i < degree; i++) {
+        uint32_t other = sim_is_ours(sim, who) ? sim->roster[graph->first[who] + i]
+                                               : (uint32_t)prng_below(&prng, sim->n_ours);
+        const struct tie *tie = sim_tie_of(sim, who, other, sim_contact_index(sim, who, other));
+        if (aim != AIM_RECENT || sim_talk_both_ways(sim, tie, recent_us))
+            victims[n++] = other;
+    }
+    if (sim->people[who].decoy != 0 && aim != AIM_RECENT) {
+        uint32_t place = (uint32_t)prng_below(&prng, n + 1);
+        memmove(victims + place + 1, victims + place, (n - place) * sizeof *victims);
+        victims[place] = sim->people[who].decoy;
+        n++;
+    }
+    *out = victims;
+    return n;
+}

@@ -1,0 +1,141 @@
+/*
+ * The worm: who is tempted, who opens, what an infected client does.
+ */
+#include "lab/sim_internal.h"
+
+#include "base/must.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+void sim_tempt(struct sim *sim, uint32_t who, uint32_t copy, uint64_t identity)
+{
+    struct person *person = &sim->people[who];
+    struct openness openness = {.chance = sim->config.open, .delay = people_opening};
+    bool first = !person->exposed;
+    int64_t delay_us;
+    if (first && sim_is_ours(sim, who))
+        sim->outcome.exposed++;
+    person->exposed = true;
+    if (mind_is_tempted(&person->mind, &openness, &delay_us)) {
+        queue_plan(&sim->queue, (struct happening){.at_us = sim->now_us + delay_us,
+                                                   .what = OPEN,
+                                                   .to = who,
+                                                   .copy = copy,
+                                                   .identity = identity});
+        return;
+    }
+    struct prng prng = sim_dice(sim, identity, who, PURPOSE_REPORT);
+    const struct habits *habits = &sim->config.habits;
+    bool reports = prng_unit(&prng) < habits->report, warns = prng_unit(&prng) < habits->warn;
+    int64_t later_us = delay_draw_us(&habits_reporting, &prng);
+    if (first && reports)
+        queue_plan(&sim->queue,
+                   (struct happening){
+                       .at_us = sim->now_us + later_us, .what = REPORT, .from = who, .copy = copy});
+    uint32_t n = sim_is_ours(sim, who) ? graph_degree(sim->config.graph, who) : 0;
+    for (uint32_t i = 0; first && warns && i < n && i < 3; i++) {
+        char text[512];
+        snprintf(text, sizeof text, "don't click %s it is a virus", sim->worm_link);
+        sim_warn(sim, (double)later_us / 1e6 + 5 * i, who,
+                 graph_contacts(sim->config.graph, who)[prng_below(&prng, n)], text);
+    }
+}
+
+/* ---- The worm ---- */
+
+void sim_send_copy(struct sim *sim, uint32_t from, uint32_t to)
+{
+    const struct worm *worm = sim->config.worm;
+    struct person *person = &sim->people[from];
+    struct letter letter;
+    struct arena arena;
+    arena_init(&arena, 65536);
+    struct str victim = sim_jid_of(sim, to);
+    victim = str_first(victim, str_find_char(victim, '@'));
+    infection_write(&person->infection, worm, &arena, victim, &letter);
+    if (sim->worm_link == NULL)
+        sim->worm_link = sim_own_text(letter.link.len > 0 ? letter.link : letter.text);
+    struct outgoing out = {
+        .message = {.from = from,
+                    .to = to,
+                    .text = letter.text,
+                    .manner = {.composing = worm->profile->habits.composes, .live = -1},
+                    .said = SAID_LURE,
+                    .identity = (uint64_t)from << 32 | to},
+        .letter = &letter,
+    };
+    sim_send_out(sim, &out);
+    arena_done(&arena);
+}
+
+void sim_worm_step(struct sim *sim, uint32_t from)
+{
+    struct person *person = &sim->people[from];
+    uint32_t to;
+    if (!infection_next(&person->infection, sim->config.worm, &to))
+        return;
+    int64_t pause_us = infection_pause_us(&person->infection, sim->config.worm);
+    sim_send_copy(sim, from, to);
+    if (person->infection.n_sent < person->infection.n_contacts)
+        queue_plan(
+            &sim->queue,
+            (struct happening){.at_us = sim->now_us + pause_us, .what = WORM_STEP, .from = from});
+}
+
+void sim_infect_one(struct sim *sim, uint32_t who)
+{
+    struct person *person = &sim->people[who];
+    if (person->infected)
+        return;
+    person->infected = true;
+    sim->outcome.infected += sim_is_ours(sim, who);
+    uint32_t *victims = NULL, n = sim_list_victims(sim, who, &victims);
+    infection_init(&person->infection, sim->config.worm, who, victims, n);
+    free(victims);
+    const struct worm_habits *habits = &sim->config.worm->profile->habits;
+    if (habits->aim == AIM_REPLIES)
+        return;
+    int64_t wait_us = (int64_t)(habits->wait_s * 1e6);
+    if (wait_us == 0)
+        wait_us = SECOND_US / 2;
+    queue_plan(&sim->queue,
+               (struct happening){.at_us = sim->now_us + wait_us, .what = WORM_STEP, .from = who});
+}
+
+static uint32_t count_victims(struct sim *sim, uint32_t who)
+{
+    uint32_t *victims = NULL, n = sim_list_victims(sim, who, &victims);
+    free(victims);
+    return n;
+}
+
+void sim_infect(struct sim *sim)
+{
+    must(sim->config.worm != NULL);
+    const struct worm_habits *habits = &sim->config.worm->profile->habits;
+    struct prng prng = graph_zero_prng(sim->config.seed);
+    for (uint32_t i = 0; i < sim->n_remote; i++)
+        sim_infect_one(sim, sim->n_ours + i);
+    for (uint32_t made = 0, tries = 0; made < habits->zeros && made < sim->n_ours; tries++) {
+        uint32_t who = (uint32_t)prng_below(&prng, sim->n_ours);
+        // where people know few others, fewer must do
+        uint32_t least = ZERO_CONTACTS;
+        for (uint32_t more = 20 * sim->n_ours; tries > more && least > 0; more += 20 * sim->n_ours)
+            least--;
+        if (sim->people[who].infected || count_victims(sim, who) < least)
+            continue;
+        sim->people[who].mind.has_decided = true;
+        sim->people[who].exposed = true;
+        sim_infect_one(sim, who);
+        made++;
+    }
+}
+
+void sim_open_lure(struct sim *sim, const struct happening *now)
+{
+    const struct copy *copy = &sim->copies.at[now->copy];
+    if (copy->gone && sim->people[now->to].obeys)
+        return;
+    sim_infect_one(sim, now->to);
+}

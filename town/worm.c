@@ -1,0 +1,442 @@
+/*
+ * The profiles.  Nothing that this program sends leads anywhere: hosts are in
+ * reserved top-level domains, and what must look like another host (a document
+ * on a large site, a shortener's link, a name spelled out) is made of random
+ * letters.
+ */
+#include "town/worm.h"
+
+#include "base/must.h"
+
+#include <stdlib.h>
+
+enum { PURPOSE_WORM = 3, PURPOSE_CAMPAIGN = 4, PURPOSE_STRAIN = 12 };
+
+#define PICK(prng, array) ((array)[prng_below((prng), COUNT_OF(array))])
+
+const struct worm_profile worm_profiles[] = {
+    {"P1",
+     "kelvir", "one text, one link, all contacts, a tenth of a second apart",
+     10, {.pause_s = 0.1, .zeros = 1}},
+    {"P2",
+     "the victim's name", "each link holds the name of the one who is to open it",
+     10, {.names_victim = true, .pause_s = 0.1, .jitter = 0.5, .zeros = 1}},
+    {"P3",
+     "rotating", "another host and another text with every copy",
+     10, {.host = CHANGE_COPY, .words = CHANGE_COPY, .pause_s = 0.1, .jitter = 0.5, .zeros = 1}},
+    {"P4",                                                                                    "slow", "one contact in ten minutes", 480, {.pause_s = 600, .jitter = 0.3, .zeros = 1}},
+    {"P5",
+     "live conversations", "answers those who have just written",
+     45, {.aim = AIM_REPLIES, .pause_s = 3, .jitter = 0.5, .zeros = 1}},
+    {"P6",
+     "file", "a program in the guise of a picture, as a file to fetch",
+     10, {.bait = BAIT_FILE, .pause_s = 0.1, .jitter = 0.5, .zeros = 1}},
+    {"P7",
+     "shorteners", "a shortener's link, another one with every copy",
+     10, {.bait = BAIT_SHORTENER, .host = CHANGE_COPY, .pause_s = 0.1, .jitter = 0.5, .zeros = 1}},
+    {"P8",
+     "plain words", "no link: words that say where to go",
+     10, {.bait = BAIT_WORDS, .pause_s = 0.1, .jitter = 0.5, .zeros = 1}},
+    {"P9",
+     "recent contacts", "only those with whom there was talk both ways of late",
+     10, {.aim = AIM_RECENT, .pause_s = 0.1, .jitter = 0.5, .zeros = 1}},
+    {"P10",
+     "rooms", "the rooms he is in first, then all contacts",
+     10, {.aim = AIM_ROOMS, .pause_s = 0.1, .jitter = 0.5, .zeros = 1}},
+    {"P11",
+     "from a partner", "twenty infected people of another server write to ours",
+     10, {.pause_s = 0.1, .jitter = 0.5, .remote_zeros = 20}},
+    {"P12",
+     "twenty zeros", "a kelvir that begins in twenty clients at once",
+     10, {.pause_s = 0.1, .jitter = 0.5, .zeros = 20}},
+    {"P13",
+     "encrypted", "end-to-end encrypted copies at machine pace",
+     10, {.bait = BAIT_ENCRYPTED, .pause_s = 0.1, .jitter = 0.5, .zeros = 1}},
+    {"P14",
+     "mimic", "types, keeps a human pace, every text and every host is new",
+     120, {.aim = AIM_RANDOM,
+      .host = CHANGE_COPY,
+      .words = CHANGE_COPY,
+      .composes = true,
+      .pause_s = 40,
+      .jitter = 1.8,
+      .wait_s = 60,
+      .zeros = 1}},
+    {"P15",
+     "an honest host", "one document on a large honest host, at human pace",
+     120, {.aim = AIM_RANDOM,
+      .bait = BAIT_ESTABLISHED,
+      .words = CHANGE_COPY,
+      .composes = true,
+      .pause_s = 40,
+      .jitter = 1.8,
+      .wait_s = 60,
+      .zeros = 1}},
+    {"P16",
+     "patient", "never-seen hosts, hours apart, six contacts at most",
+     1440, {.aim = AIM_RANDOM,
+      .host = CHANGE_COPY,
+      .words = CHANGE_COPY,
+      .composes = true,
+      .pause_s = 10800,
+      .jitter = 0.5,
+      .wait_s = 3600,
+      .most = 6,
+      .zeros = 1}},
+    {NULL                             },
+};
+
+const struct worm_profile *worm_find(struct str name)
+{
+    for (const struct worm_profile *at = worm_profiles; at->name != NULL; at++) {
+        if (str_eq_nocase(name, str_of(at->name)))
+            return at;
+    }
+    return NULL;
+}
+
+bool worm_is_one_to_one(const struct worm_profile *profile)
+{
+    const struct worm_habits *habits = &profile->habits;
+    // what a client has heard of late only its server knows
+    return habits->aim != AIM_ROOMS && habits->aim != AIM_RECENT && habits->remote_zeros == 0 &&
+           habits->zeros == 1 && habits->bait != BAIT_ENCRYPTED;
+}
+
+/* ---- Habits by name ---- */
+
+const char worm_settings_help[] =
+    "aim=roster|random|replies|recent|rooms bait=link|file|shortener|established|words|encrypted "
+    "host=never|person|copy words=never|person|copy names=0|1 composes=0|1 pause=SECONDS "
+    "jitter=SHARE wait=SECONDS most=N zeros=N remote=N";
+
+static const char *const aims[] = {"roster", "random", "replies", "recent", "rooms"};
+static const char *const baits[] = {"link",        "file",  "shortener",
+                                    "established", "words", "encrypted"};
+static const char *const changes[] = {"never", "person", "copy"};
+
+static bool find_name(const char *const *names, size_t n, struct str value, int *out)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (str_eq(value, str_of(names[i]))) {
+            *out = (int)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool read_number(struct str value, double *out)
+{
+    char text[32], *end;
+    if (str_to_z(value, text, sizeof text) != OK || text[0] == 0)
+        return false;
+    double number = strtod(text, &end);
+    if (*end != 0 || !(number >= 0 && number <= 1e9))
+        return false;
+    *out = number;
+    return true;
+}
+
+enum err worm_set(struct worm_habits *habits, struct str key, struct str value, struct why *why)
+{
+    const struct {
+        const char *key;
+        const char *const *names;
+        size_t n;
+        int at; // its present value
+    } words[] = {
+        {"aim",   aims,    COUNT_OF(aims),    (int)habits->aim  },
+        {"bait",  baits,   COUNT_OF(baits),   (int)habits->bait },
+        {"host",  changes, COUNT_OF(changes), (int)habits->host },
+        {"words", changes, COUNT_OF(changes), (int)habits->words},
+    };
+    for (size_t i = 0; i < COUNT_OF(words); i++) {
+        int chosen;
+        if (!str_eq(key, str_of(words[i].key)))
+            continue;
+        if (!find_name(words[i].names, words[i].n, value, &chosen))
+            return why_say(why, ERR_MALFORMED, "%.*s: no such %s", STR_ARGS(value), words[i].key);
+        if (i == 0)
+            habits->aim = (enum worm_aim)chosen;
+        else if (i == 1)
+            habits->bait = (enum worm_bait)chosen;
+        else if (i == 2)
+            habits->host = (enum worm_change)chosen;
+        else
+            habits->words = (enum worm_change)chosen;
+        return OK;
+    }
+    double number;
+    if (!read_number(value, &number))
+        return why_say(why, ERR_MALFORMED, "%.*s=%.*s: not a number", STR_ARGS(key),
+                       STR_ARGS(value));
+    if (str_eq(key, STR("names")))
+        habits->names_victim = number != 0;
+    else if (str_eq(key, STR("composes")))
+        habits->composes = number != 0;
+    else if (str_eq(key, STR("pause")))
+        habits->pause_s = number;
+    else if (str_eq(key, STR("jitter")))
+        habits->jitter = number;
+    else if (str_eq(key, STR("wait")))
+        habits->wait_s = number;
+    else if (str_eq(key, STR("most")))
+        habits->most = (uint32_t)number;
+    else if (str_eq(key, STR("zeros")))
+        habits->zeros = (uint32_t)number;
+    else if (str_eq(key, STR("remote")))
+        habits->remote_zeros = (uint32_t)number;
+    else
+        return why_say(why, ERR_MALFORMED, "%.*s: a worm has no such habit", STR_ARGS(key));
+    return OK;
+}
+
+/* ---- What it says ---- */
+
+static const char *const teasers[] = {
+    "lol is that you in this picture?? %s",       "omg you have to see this %s",
+    "haha I found this video of us %s",           "look what they wrote about you: %s",
+    "check this out before they take it down %s",
+};
+
+// A mimic never says the same twice: 16 x 16 x 16 x 8 sentences.
+static const char *const openings[] = {
+    "hey",        "so",      "by the way", "look",   "listen", "ok so",      "just saw this,",
+    "remember?",  "morning", "finally,",   "oh and", "psst",   "quick one:", "before lunch:",
+    "you there?", "hm,",
+};
+static const char *const subjects[] = {
+    "the pictures from friday",
+    "that plan we talked about",
+    "the new timetable",
+    "what anna meant",
+    "the list for next week",
+    "your part of the draft",
+    "that recipe",
+    "the map of the place",
+    "the offer",
+    "the photos of the team",
+    "the film I told of",
+    "this year's figures",
+    "the room plan",
+    "the song",
+    "an old note of mine",
+    "the thing for sunday",
+};
+static const char *const endings[] = {
+    "are here",      "is up now",        "for you",           "as promised",
+    "if you like",   "have a look",      "tell me later",     "only if there is time",
+    "no hurry",      "it is quite good", "you will laugh",    "I had to think of you",
+    "do you agree?", "not bad, is it",   "what do you think", "it made my day",
+};
+static const char *const tails[] = {"", "!", " :)", " ;-)", "…", " haha", " :D", "."};
+
+static void add_letters(struct buf *out, struct prng *prng, int n)
+{
+    while (n-- > 0)
+        buf_add_char(out, "abcdefghijkmnpqrstuvwxyz23456789"[prng_below(prng, 32)]);
+}
+
+/* A host of the campaign: always the same from the same generator. */
+static void add_host(struct buf *url, struct prng *prng)
+{
+    static const char *const parts[] = {"photo", "pic", "my", "party", "fun", "share", "album"};
+    const char *first = PICK(prng, parts), *second = PICK(prng, parts);
+    buf_printf(url, "%s-%s-", first, second);
+    add_letters(url, prng, 6);
+    buf_add(url, STR(".example"));
+}
+
+/* The generator of what changes never, with the person, or with the copy. */
+struct sources {
+    struct prng campaign, strain, *copy;
+};
+
+static struct prng *source_of(struct sources *sources, enum worm_change change)
+{
+    switch (change) {
+    case CHANGE_NEVER:
+        return &sources->campaign;
+    case CHANGE_PERSON:
+        return &sources->strain;
+    case CHANGE_COPY:
+        break;
+    }
+    return sources->copy;
+}
+
+static void write_bait(const struct worm_habits *habits, struct sources *sources, struct str victim,
+                       const char *file_name, struct buf *out)
+{
+    struct prng *prng = source_of(sources, habits->host);
+    switch (habits->bait) {
+    case BAIT_SHORTENER:
+        buf_add(out, STR("https://bit.ly/"));
+        add_letters(out, prng, 7);
+        return;
+    case BAIT_ESTABLISHED:
+        buf_add(out, STR("https://docs.google.com/document/d/"));
+        add_letters(out, prng, 30);
+        buf_add(out, STR("/edit"));
+        return;
+    case BAIT_WORDS: // only a name under a public suffix can be spelled out
+        buf_add(out, STR("go to "));
+        add_letters(out, prng, 11);
+        buf_add(out, STR(" dot com and sign in"));
+        return;
+    case BAIT_FILE: // one file for all, its place changes with each copy
+        buf_add(out, STR("https://files."));
+        add_host(out, prng);
+        buf_printf(out, "/%08x/%s", (unsigned)prng_below(sources->copy, UINT32_MAX), file_name);
+        return;
+    case BAIT_LINK:
+    case BAIT_ENCRYPTED:
+        break;
+    }
+    buf_add(out, STR("http://www."));
+    add_host(out, prng);
+    if (habits->names_victim)
+        buf_printf(out, "/profile.php?user=%.*s", STR_ARGS(victim));
+    else if (habits->host == CHANGE_NEVER)
+        buf_add(out, STR("/pictures.php"));
+    else
+        buf_printf(out, "/v/%u", (unsigned)prng_below(prng, 100000));
+}
+
+static void write_words(const struct worm_habits *habits, struct sources *sources, struct str bait,
+                        struct buf *out)
+{
+    struct prng *prng = source_of(sources, habits->words);
+    if (habits->composes) {
+        const char *opening = PICK(prng, openings), *subject = PICK(prng, subjects);
+        const char *ending = PICK(prng, endings), *tail = PICK(prng, tails);
+        if (prng_below(prng, 2) == 0)
+            buf_printf(out, "%s %s %.*s %s%s", opening, subject, STR_ARGS(bait), ending, tail);
+        else
+            buf_printf(out, "%s %s %s%s %.*s", opening, subject, ending, tail, STR_ARGS(bait));
+        return;
+    }
+    struct str teaser = str_of(PICK(prng, teasers));
+    size_t at = str_find(teaser, STR("%s"));
+    buf_add(out, str_first(teaser, at));
+    buf_add(out, bait);
+    buf_add(out, str_skip(teaser, at + 2));
+}
+
+void infection_write(struct infection *infection, const struct worm *worm, struct arena *arena,
+                     struct str victim, struct letter *out)
+{
+    static const char base64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    static const char *const names[] = {"holiday-pictures.jpg.scr", "Me_and_you.pif",
+                                        "party_video.mp4.exe"};
+    const struct worm_habits *habits = &worm->profile->habits;
+    struct sources sources = {
+        .campaign = prng_of(worm->seed, 0, PURPOSE_CAMPAIGN),
+        .strain = prng_of(worm->seed, infection->person, PURPOSE_STRAIN),
+        .copy = &infection->prng,
+    };
+    *out = (struct letter){.encrypted = habits->bait == BAIT_ENCRYPTED};
+    const char *name = NULL;
+    if (habits->bait == BAIT_FILE) {
+        struct prng *campaign = &sources.campaign;
+        char digest[45];
+        name = PICK(campaign, names);
+        out->file.size = 40000 + (unsigned)prng_below(campaign, 200000);
+        for (int i = 0; i < 42; i++)
+            digest[i] = base64[prng_below(campaign, 64)];
+        memcpy(digest + 42, "A=", 3); // 32 bytes leave two bits unused
+        out->file.name = str_of(name);
+        out->file.digest = arena_str(arena, str_of(digest));
+    }
+    struct buf bait, text;
+    buf_init(&bait, 2048);
+    buf_init(&text, 4096);
+    write_bait(habits, &sources, victim, name, &bait);
+    if (habits->bait == BAIT_FILE)
+        buf_add(&text, buf_str(&bait));
+    else
+        write_words(habits, &sources, buf_str(&bait), &text);
+    out->text = arena_str(arena, buf_str(&text));
+    if (habits->bait != BAIT_WORDS) {
+        size_t at = str_find(out->text, buf_str(&bait));
+        out->link = str_first(str_skip(out->text, at), bait.len);
+    }
+    buf_done(&bait);
+    buf_done(&text);
+}
+
+/* ---- To whom ---- */
+
+void infection_init(struct infection *infection, const struct worm *worm, uint32_t person,
+                    const uint32_t *contacts, uint32_t n_contacts)
+{
+    *infection = (struct infection){
+        .prng = prng_of(worm->seed, person, PURPOSE_WORM),
+        .person = person,
+        .n_contacts = n_contacts,
+        .order = malloc((n_contacts + 1) * sizeof *infection->order),
+    };
+    must(infection->order != NULL);
+    if (n_contacts > 0)
+        memcpy(infection->order, contacts, n_contacts * sizeof *contacts);
+    for (uint32_t i = n_contacts; worm->profile->habits.aim == AIM_RANDOM && i > 1; i--) {
+        uint32_t j = (uint32_t)prng_below(&infection->prng, i), contact = infection->order[i - 1];
+        infection->order[i - 1] = infection->order[j];
+        infection->order[j] = contact;
+    }
+}
+
+void infection_done(struct infection *infection)
+{
+    free(infection->order);
+    *infection = (struct infection){0};
+}
+
+static bool has_finished(const struct infection *infection, const struct worm *worm)
+{
+    uint32_t most = worm->profile->habits.most;
+    return infection->n_sent == infection->n_contacts || (most != 0 && infection->n_sent >= most);
+}
+
+static void serve(struct infection *infection, uint32_t at)
+{
+    uint32_t contact = infection->order[at];
+    // the order of the rest stays: a worm walks the roster
+    memmove(infection->order + infection->n_sent + 1, infection->order + infection->n_sent,
+            (at - infection->n_sent) * sizeof *infection->order);
+    infection->order[infection->n_sent++] = contact;
+}
+
+bool infection_next(struct infection *infection, const struct worm *worm, uint32_t *contact)
+{
+    if (worm->profile->habits.aim == AIM_REPLIES || has_finished(infection, worm))
+        return false;
+    *contact = infection->order[infection->n_sent];
+    serve(infection, infection->n_sent);
+    return true;
+}
+
+bool infection_answers(struct infection *infection, const struct worm *worm, uint32_t contact)
+{
+    if (worm->profile->habits.aim != AIM_REPLIES || has_finished(infection, worm))
+        return false;
+    for (uint32_t i = infection->n_sent; i < infection->n_contacts; i++) {
+        if (infection->order[i] == contact) {
+            serve(infection, i);
+            return true;
+        }
+    }
+    return false;
+}
+
+int64_t infection_pause_us(struct infection *infection, const struct worm *worm)
+{
+    const struct worm_habits *habits = &worm->profile->habits;
+    if (habits->jitter > 1) {
+        struct delay_model human = {.median_s = habits->pause_s, .sigma = habits->jitter - 1};
+        return delay_draw_us(&human, &infection->prng);
+    }
+    double spread = habits->jitter * (2 * prng_unit(&infection->prng) - 1);
+    return (int64_t)(habits->pause_s * (1 + spread) * 1e6);
+}

@@ -1,0 +1,122 @@
+/*
+ * Worms: what an infected client sends, to whom, and how fast.
+ *
+ * A worm is one campaign with its texts and hosts; an infection is the worm at
+ * work in one person's client.  Each contact gets one copy from each infected
+ * friend.  The profiles bear the numbers by which the guard's design speaks of
+ * them (containment.md, "Worms to be measured against"); each is a row of
+ * habits, and worm_set() changes one of them, so that families between the
+ * profiles can be tried.  No I/O, no clock: a drill over sockets and a
+ * laboratory in virtual time ask what to send next and do it.
+ */
+#ifndef TOWN_WORM_H
+#define TOWN_WORM_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "town/people.h"
+
+/* Whom an infected client sends to. */
+enum worm_aim {
+    AIM_ROSTER,  // all contacts, in the roster's order
+    AIM_RANDOM,  // all contacts, in no order
+    AIM_REPLIES, // only as an answer to somebody who has just written
+    AIM_RECENT,  // contacts with whom there was talk both ways of late; so no decoys
+    AIM_ROOMS,   // the rooms he is in, then all contacts
+};
+
+/* What it invites to open. */
+enum worm_bait {
+    BAIT_LINK,        // on a host of the worm's own
+    BAIT_FILE,        // a program in the guise of a picture
+    BAIT_SHORTENER,   // a well-known shortener's, another one with every copy
+    BAIT_ESTABLISHED, // one document on a large honest host
+    BAIT_WORDS,       // no link: "go to example dot com"
+    BAIT_ENCRYPTED,   // nothing that a server can read
+};
+
+/* What stays the same. */
+enum worm_change {
+    CHANGE_NEVER,  // one for the whole campaign
+    CHANGE_PERSON, // another one with each infected person
+    CHANGE_COPY,   // another one with each copy
+};
+
+struct worm_habits {
+    enum worm_aim aim;
+    enum worm_bait bait;
+    enum worm_change host, words;
+    bool names_victim;     // the link holds the name of the one who is to open it
+    bool composes;         // sends chat states as a person does
+    double pause_s;        // between two copies; for replies, before the answer
+    double jitter;         // the pause varies by this share, evenly; above 1: log-normal, sigma - 1
+    double wait_s;         // from the infection to the first copy
+    uint32_t most;         // copies of one infected client; 0: one to each contact
+    uint32_t zeros;        // clients that begin
+    uint32_t remote_zeros; // …of a partner's domain, instead of ours
+};
+
+struct worm_profile {
+    const char *name;  // "P1"
+    const char *title; // for people
+    const char *tells; // a sentence
+    double minutes;    // an outbreak worth watching takes about as long
+    struct worm_habits habits;
+};
+
+/* All profiles, ended by one without a name. */
+extern const struct worm_profile worm_profiles[];
+/* By name, case ignored; NULL when there is none. */
+const struct worm_profile *worm_find(struct str name);
+/* Whether clients that only chat with each other one to one can carry it. */
+bool worm_is_one_to_one(const struct worm_profile *profile);
+
+/* Changes one habit by its name: aim, bait, host, words, names, composes, pause, jitter, wait,
+ * most, zeros, remote.  ERR_MALFORMED. */
+enum err worm_set(struct worm_habits *habits, struct str key, struct str value,
+                  struct why *why) MUST_CHECK;
+/* The names that worm_set knows, for help texts: one line. */
+extern const char worm_settings_help[];
+
+struct worm {
+    const struct worm_profile *profile;
+    uint64_t seed;
+};
+
+/* What one copy says. */
+struct letter {
+    struct str text;
+    struct str link; // inside text; empty where there is none
+    struct {
+        struct str name;   // empty: no file
+        struct str digest; // SHA-256, base64
+        unsigned size;
+    } file;
+    bool encrypted; // the text is for the receiver only
+};
+
+/* The worm at work in one client. */
+struct infection {
+    struct prng prng;
+    uint32_t person;
+    uint32_t n_sent, n_contacts;
+    uint32_t *order; // the contacts as he goes through them; the first n_sent have had their copy
+};
+
+/* contacts: in the order in which his client knows them (for AIM_RECENT those that count).
+ * Copied. */
+void infection_init(struct infection *infection, const struct worm *worm, uint32_t person,
+                    const uint32_t *contacts, uint32_t n_contacts);
+void infection_done(struct infection *infection);
+
+/* The next contact to be sent a copy; false when all have had theirs, or the worm only replies. */
+bool infection_next(struct infection *infection, const struct worm *worm, uint32_t *contact);
+/* Somebody has written.  Whether the worm answers him with a copy; then he counts as served. */
+bool infection_answers(struct infection *infection, const struct worm *worm, uint32_t contact);
+/* Until the next copy, or before an answer. */
+int64_t infection_pause_us(struct infection *infection, const struct worm *worm);
+/* The copy for this victim (his local part); its texts live in arena. */
+void infection_write(struct infection *infection, const struct worm *worm, struct arena *arena,
+                     struct str victim, struct letter *out);
+
+#endif
