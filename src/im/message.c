@@ -377,6 +377,12 @@ static struct delivery *delivery_new(struct account *account, struct routed *rou
     return delivery;
 }
 
+// The server's own word about a stanza: it is on its way before that is acknowledged.
+static bool is_our_error(const struct routed *routed)
+{
+    return routed->stanza->type == TYPE_ERROR && (routed->flags & ROUTED_BY_SERVER) != 0;
+}
+
 static bool changes_subscription(const struct stanza *stanza)
 {
     return stanza->kind == STANZA_PRESENCE &&
@@ -395,8 +401,7 @@ bool message_is_before(struct account *account, struct routed *routed)
     LIST_EACH(&account->deliveries, const struct delivery, link, delivery)
     if (jid_eq(&delivery->routed->stanza->from, &stanza->from)) {
         delivery_new(account, routed);
-        // an error is acknowledged with the stanza it is for
-        if (!lasts && stanza->type != TYPE_ERROR)
+        if (!lasts && !is_our_error(routed))
             ticket_unref(&routed->ticket);
         return true;
     }
@@ -437,8 +442,7 @@ void message_arrived(struct account *account, struct routed *routed)
     delivery->spooled = spooled;
     delivery->state = archived || has_lure || spooled ? WAITS_FOR_ROW : READY_TO_GO;
     if (delivery->state == READY_TO_GO) {
-        // nothing of it lasts; but an error is acknowledged with the stanza it is for
-        if (stanza->type != TYPE_ERROR)
+        if (!is_our_error(routed)) // nothing of it lasts
             ticket_unref(&routed->ticket);
         message_pump(account);
         return;

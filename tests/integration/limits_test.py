@@ -264,6 +264,11 @@ def test_a_slow_reader_does_not_hold_up_who_writes_to_him(own_server):
     sender.send(f"<iq type='get' id='i' to='{slow.jid}'><ping xmlns='urn:xmpp:ping'/></iq>")
     sender.send(f"<presence to='{slow.jid}'/>")
     sender.send(f"<presence type='subscribe' to='{slow.bare}'/>")
-    sender.wait_acked(64)
+    # errors that clients send too: a client answers so what it does not know
+    sender.send(f"<iq type='error' id='e' to='{slow.jid}'><error type='cancel'>"
+                "<service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>")
+    sender.send(f"<message type='error' id='e' to='{slow.jid}'><error type='cancel'>"
+                "<service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>")
+    sender.wait_acked(66)
     for client in (sender, slow):
         client.cut()
