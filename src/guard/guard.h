@@ -375,7 +375,7 @@ enum err guard_incident(const struct guard *guard, uint64_t id, struct arena *ar
                         struct incident *out) MUST_CHECK;
 
 struct guard_state {
-    size_t bytes, memory; // in use; configured
+    size_t bytes, memory;               // in use; configured
     size_t bytes_users, bytes_clusters; // of bytes
     uint64_t n_events, n_sendings, n_delivered, n_held, n_rejected, n_exposures;
     uint64_t n_users, n_clusters, n_hosts, n_forgotten, n_incidents, n_convicted, n_waiting;
