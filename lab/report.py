@@ -228,6 +228,7 @@ def trade_off(lab):
     text += "\n" + gnuplot("trade-off", """
 set xlabel 'honest messages held or rejected per million'
 set ylabel 'P4: mean infected'
+set yrange [0:*]
 set title 'Strictness: what a threshold costs and what it buys'
 plot $curve using ($3+$4):2 with linespoints pt 7 lc rgb '#2060a0' notitle, \
 '' using ($3+$4):2:1 with labels offset 1.5,0.6 notitle
