@@ -216,6 +216,19 @@ static bool label_lies(const struct lure_rules *rules, struct str label, struct 
     return lies;
 }
 
+/* Whether no host of what was cut off can lie beyond the cut. */
+static bool shows_its_host(struct str link)
+{
+    size_t slashes = str_find(link, STR("//")), colon = str_find_char(link, ':');
+    if (slashes < link.len)
+        link = str_skip(link, slashes);
+    else if (colon < link.len)
+        link = str_skip(link, colon + 1); // "https:host", "data:image/png"
+    while (link.len > 0 && (link.at[0] == '/' || link.at[0] == '\\'))
+        link = str_skip(link, 1);
+    return lure_host_ends(link);
+}
+
 void lure_add_url(struct lure_list *list, struct str text, struct str label)
 {
     static const char *const harmless[] = {"cid", "mailto", "tel", "geo", "urn", "sms", "mid"};
@@ -223,15 +236,15 @@ void lure_add_url(struct lure_list *list, struct str text, struct str label)
     if (list->overflowed)
         return;
     arena_init(&scratch, SCRATCH_MOST);
-    if (text.len > URL_READ) {
+    bool is_cut = text.len > URL_READ;
+    if (is_cut)
         text = str_first(text, URL_READ);
-        struct str rest = str_skip(text, str_find(text, STR("//")));
-        if (!lure_host_ends(str_skip(rest, rest.len < 2 ? rest.len : 2)))
-            list->overflowed = true;
-    }
     struct url url;
     unsigned flags = 0;
     enum err e = url_parse(list->rules, &scratch, text, &url);
+    // a picture that is its own address ("data:") has no host at all
+    if (is_cut && (e != OK || url.host.len > 0) && !shows_its_host(text))
+        list->overflowed = true;
     if (e != OK) { // without a scheme a client may still open it
         struct str trimmed = str_trim(text);
         const char *prefix = str_starts(trimmed, STR("//")) ? "http:" : "http://";

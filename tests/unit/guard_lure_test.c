@@ -193,6 +193,20 @@ TEST(a_link_too_long_to_be_read_hides_nothing)
     lure_list_init(&list, rules(), test_arena());
     lure_add_url(&list, repeat("http://evil.com/", 100000, ""), STR_EMPTY);
     check(list.n == 1 && !list.overflowed);
+    // an address that has no host, or one that is seen, is refused for no length
+    static const char *const long_ones[] = {"data:image/png;base64,", "data:;x=", "evil.com/",
+                                            "http:/evil.com/"};
+    for (size_t i = 0; i < COUNT_OF(long_ones); i++) {
+        lure_list_init(&list, rules(), test_arena());
+        lure_add_url(&list, repeat(long_ones[i], 5000, ""), STR_EMPTY);
+        check(list.n == 1 && !list.overflowed);
+    }
+    static const char *const hidden[] = {"http:/", "https:", "//", " \thttps://", ""};
+    for (size_t i = 0; i < COUNT_OF(hidden); i++) {
+        lure_list_init(&list, rules(), test_arena());
+        lure_add_url(&list, repeat(hidden[i], 5000, "@evil.com/x"), STR_EMPTY);
+        check(list.overflowed);
+    }
 }
 
 TEST(a_text_full_of_what_is_almost_a_link_is_refused)
