@@ -32,7 +32,7 @@ enum {
     APPEND_MOST = EVENTS_AN_APPEND * (EVENT_MOST + 64),
 };
 static const int64_t snapshot_after_us = 600 * SECOND_US, // …but after so much time, if any came,
-    mend_after_us = 10 * SECOND_US;                       // or if something of it was lost
+    mend_after_us = 60 * SECOND_US;                       // or if something of it was lost
 static const struct str snapshot_key = {"guard", 5};
 
 /* ---- Events ---- */

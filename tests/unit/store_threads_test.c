@@ -393,11 +393,20 @@ TEST(a_batch_fails_as_one)
             caller_wait(&c);
     }
     caller_wait(&c);
-    check(c.n_failed > 0 && c.n_failed < 300);
+    // the last one holds: of a commit that failed at the end of the log SQLite may find the frames
+    // there when it opens it anew, unless another commit has come over them
+    unsigned n = 300, failed;
+    do {
+        failed = c.n_failed;
+        give_append(&c, STORE_ARCHIVED);
+        caller_wait(&c);
+        n++;
+    } while (c.n_failed > failed);
+    check(failed > 0 && failed < 300);
     store_close(&f.store);
     fixture_open(&f, NULL);
     DO(f.store, page, archive_query, .account = account, .count = true);
-    check(page.total == 300 - c.n_failed);
+    check(page.total == n - failed);
 }
 
 TEST(faults_are_read_or_refused)
