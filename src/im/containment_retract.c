@@ -184,6 +184,7 @@ struct retracting {
     struct list found; // of struct taking_back: of this page
     int64_t after_id, page_begin_id;
     bool more, again;
+    bool tells_again; // a stop interrupted it, perhaps before all had been told
     struct timer timer;
     struct link link; // in containment->retracting
     uint64_t n_copies;
@@ -267,6 +268,24 @@ static void finish(struct retracting *retracting)
 
 static void next_page(struct retracting *retracting);
 
+// As kept: "stage incident key-in-hex shown".
+enum { KEPT_RETRACT, KEPT_UNDO, KEPT_TOLD };
+
+static void keep(struct retracting *retracting, int stage, void (*done)(struct store_request *))
+{
+    const struct order *order = &retracting->order;
+    char hex[2 * sizeof order->key.bytes + 1];
+    for (size_t i = 0; i < sizeof order->key.bytes; i++)
+        snprintf(hex + 2 * i, 3, "%02x", order->key.bytes[i]);
+    retracting->put.kind = STORE_ORDER;
+    retracting->put.record.key = str_of(retracting->key);
+    retracting->put.record.value = arena_printf(&retracting->arena, "%d %" PRIu64 " %s %.*s", stage,
+                                                order->incident, hex, STR_ARGS(order->shown));
+    retracting->put.request.home = loop_mailbox(retracting->gate->loop);
+    retracting->put.request.done = done;
+    store_record_put(retracting->gate->service->store, &retracting->put);
+}
+
 // Copies that were judged before the conviction and were on their way to the store while it was
 // looked through.
 static void look_again(struct timer *timer)
@@ -295,6 +314,14 @@ static void page_failed(struct retracting *retracting)
     loop_timer_set(retracting->gate->loop, &retracting->timer, containment_retry_us, retry_page);
 }
 
+// A stop from now on needs tell nobody again.
+static void is_told(struct store_request *request)
+{
+    struct retracting *retracting = CONTAINER_OF(request, struct retracting, put.request);
+    store_release(request);
+    loop_timer_set(retracting->gate->loop, &retracting->timer, look_again_us, look_again);
+}
+
 static void withdrawn(struct store_request *request)
 {
     struct retracting *retracting = CONTAINER_OF(request, struct retracting, withdraw.request);
@@ -321,7 +348,7 @@ static void withdrawn(struct store_request *request)
     else if (retracting->order.undo || retracting->again)
         finish(retracting);
     else
-        loop_timer_set(retracting->gate->loop, &retracting->timer, look_again_us, look_again);
+        keep(retracting, KEPT_TOLD, is_told);
 }
 
 static void page_is_there(struct store_request *request)
@@ -334,8 +361,10 @@ static void page_is_there(struct store_request *request)
             const struct store_delivery *delivery = &retracting->page.deliveries[i];
             bool is_gone = (delivery->message.flags & STORE_TOMBSTONE) != 0;
             retracting->after_id = delivery->message.id;
-            if (is_gone != retracting->order.undo)
-                continue; // done before a restart
+            // withdrawn before the stop, but perhaps its reader was not told any more: once again
+            bool tell = is_gone && retracting->tells_again && !retracting->again;
+            if (is_gone != retracting->order.undo && !tell)
+                continue;
             retracting->rows[n++] =
                 (struct store_row){.account = delivery->account, .id = delivery->message.id};
             send_for(retracting, delivery);
@@ -395,30 +424,20 @@ static struct retracting *retracting_new(struct gate *gate, const struct order *
     return retracting;
 }
 
-// As kept: "undo incident key-in-hex shown".
 void retraction_order(struct gate *gate, const struct order *order)
 {
     struct retracting *retracting = retracting_new(gate, order);
-    char hex[2 * sizeof order->key.bytes + 1];
-    for (size_t i = 0; i < sizeof order->key.bytes; i++)
-        snprintf(hex + 2 * i, 3, "%02x", order->key.bytes[i]);
-    retracting->put.kind = STORE_ORDER;
-    retracting->put.record.key = str_of(retracting->key);
-    retracting->put.record.value =
-        arena_printf(&retracting->arena, "%d %" PRIu64 " %s %.*s", order->undo, order->incident,
-                     hex, STR_ARGS(retracting->order.shown));
-    retracting->put.request.home = loop_mailbox(gate->loop);
-    retracting->put.request.done = order_is_kept;
-    store_record_put(gate->service->store, &retracting->put);
+    keep(retracting, order->undo ? KEPT_UNDO : KEPT_RETRACT, order_is_kept);
 }
 
-static bool read_kept(const struct store_record *record, struct order *order)
+static bool read_kept(const struct store_record *record, struct order *order, bool *told)
 {
     struct str rest = record->value;
-    struct str undo = str_cut(&rest, ' '), incident = str_cut(&rest, ' ');
+    struct str stage = str_cut(&rest, ' '), incident = str_cut(&rest, ' ');
     struct str hex = str_cut(&rest, ' ');
     *order = (struct order){.kind = ORDER_RETRACT, .shown = rest.at != NULL ? rest : STR_EMPTY};
-    order->undo = str_eq(undo, STR("1"));
+    order->undo = str_eq(stage, STR("1"));
+    *told = str_eq(stage, STR("2"));
     return str_to_u64(record->key, 0, UINT64_MAX, &order->number) == OK &&
            str_to_u64(incident, 0, UINT64_MAX, &order->incident) == OK &&
            hex.len == 2 * sizeof order->key.bytes &&
@@ -464,9 +483,13 @@ enum err retraction_open(struct gate *gate, struct why *why)
         more = e == OK && list.more;
         for (uint32_t i = 0; e == OK && i < list.n; i++) {
             struct order order;
+            bool told;
             if (str_to_z(list.records[i].key, after, sizeof after) == OK &&
-                read_kept(&list.records[i], &order))
-                next_page(retracting_new(gate, &order));
+                read_kept(&list.records[i], &order, &told)) {
+                struct retracting *retracting = retracting_new(gate, &order);
+                retracting->tells_again = !told;
+                next_page(retracting);
+            }
         }
         store_release(&list.request);
     }
