@@ -244,15 +244,18 @@ void cluster_forget(struct guard *guard, struct cluster *cluster)
     for (size_t i = 0; i < cluster->n_evidence; i++)
         if (cluster->evidence[i].who != NULL)
             cluster->evidence[i].who->n_refs--;
-    for (size_t i = 0; i < cluster->n_orders; i++)
-        if (cluster->orders[i].who != NULL)
-            cluster->orders[i].who->n_refs--;
+    for (size_t i = 0; i < cluster->n_orders; i++) {
+        struct cluster_order *order = &cluster->orders[i];
+        if (order->who != NULL)
+            order->who->n_refs--;
+        guard->bytes_clusters -= order_size(order);
+        str_free(&order->shown);
+    }
     if (cluster->zero != NULL)
         cluster->zero->n_refs--;
     if (cluster->root != NULL)
         cluster->root->n_refs--;
-    guard->bytes_clusters -=
-        sizeof *cluster + sizeof(void *) + cluster->n_orders * sizeof *cluster->orders;
+    guard->bytes_clusters -= sizeof *cluster + sizeof(void *);
     free(cluster->orders);
     str_free(&cluster->shown);
     str_free(&cluster->actor);

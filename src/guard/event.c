@@ -173,6 +173,14 @@ void guard_event_write(struct buf *out, const struct guard_event *event)
         put_u64(out, event->decoy.removed);
         put_str(out, event->decoy.actor);
         break;
+    case EVENT_OUTCOME:
+        put_u64(out, event->outcome.incident);
+        put_u64(out, event->outcome.order);
+        put_u64(out, event->outcome.kind);
+        put_u64(out, event->outcome.undo);
+        put_u64(out, event->outcome.n);
+        put_u64(out, event->outcome.n_unspooled);
+        break;
     case EVENT_TICK:
         break;
     }
@@ -184,7 +192,7 @@ enum err guard_event_read(struct arena *arena, struct str bytes, struct guard_ev
     struct guard_event event = {0};
     if (get_u64(&in) != EVENT_VERSION)
         return in.bad ? ERR_CORRUPT : ERR_UNSUPPORTED;
-    event.kind = get_u32(&in, EVENT_TICK);
+    event.kind = get_u32(&in, EVENT_OUTCOME);
     event.now_us = get_i64(&in);
     switch (event.kind) {
     case EVENT_SENDING:
@@ -241,6 +249,14 @@ enum err guard_event_read(struct arena *arena, struct str bytes, struct guard_ev
         event.decoy.account = get_str(&in);
         event.decoy.removed = get_bool(&in);
         event.decoy.actor = get_str(&in);
+        break;
+    case EVENT_OUTCOME:
+        event.outcome.incident = get_u64(&in);
+        event.outcome.order = get_u64(&in);
+        event.outcome.kind = get_u32(&in, ORDER_ASK);
+        event.outcome.undo = get_bool(&in);
+        event.outcome.n = get_u32(&in, UINT32_MAX);
+        event.outcome.n_unspooled = get_u32(&in, UINT32_MAX);
         break;
     case EVENT_TICK:
         break;

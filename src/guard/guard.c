@@ -140,7 +140,10 @@ static void convicted_again(struct guard *guard, struct user *sender, struct use
     }
     if (cluster == NULL)
         return;
-    cluster->n_rejected += !sending->warns;
+    if (!sending->warns) {
+        cluster->n_rejected++;
+        stop_refused(cluster, &stop->key);
+    }
     struct member *member = member_get(guard, cluster, sender);
     if (member != NULL) {
         evidence_of_sending(guard, cluster, member, sending, stop->width, receiver);
@@ -169,6 +172,18 @@ static bool conviction_follows(struct guard *guard, struct cluster *cluster,
     convict_key(guard, cluster, &lure->keys[width], width, shown,
                 guard->now_us + guard->config.conviction_us, REASON_CONVICTED, word);
     return true;
+}
+
+// A copy of a lure of this cluster, which has just been convicted, or is followed by the
+// conviction.
+static void reject_convicted(struct guard *guard, struct cluster *cluster, const struct lure *lure,
+                             struct guard_word *word)
+{
+    const struct stop *stop = stop_find(guard, lure);
+    cluster->n_rejected++;
+    if (stop != NULL)
+        stop_refused(cluster, &stop->key);
+    say(word, VERDICT_REJECT, REASON_CONVICTED, cluster->id);
 }
 
 static void judge_lure(struct guard *guard, struct user *sender, struct user *receiver,
@@ -226,18 +241,15 @@ static void judge_lure(struct guard *guard, struct user *sender, struct user *re
         return;
     if (cluster->state == CLUSTER_CONVICTED) {
         if (conviction_follows(guard, cluster, member, lure, word)) {
-            say(word, VERDICT_REJECT, REASON_CONVICTED, cluster->id);
-            cluster->n_rejected++;
+            reject_convicted(guard, cluster, lure, word);
             restrict_members(guard, cluster, word);
         }
         return;
     }
     if (may_convict(guard, cluster)) {
         convict(guard, cluster, word);
-        if (cluster->state == CLUSTER_CONVICTED) {
-            cluster->n_rejected++;
-            say(word, VERDICT_REJECT, REASON_CONVICTED, cluster->id);
-        }
+        if (cluster->state == CLUSTER_CONVICTED)
+            reject_convicted(guard, cluster, lure, word);
         return;
     }
     if (!cluster->novel || cluster->established || cluster->cleared || guard->n_holds >= HOLDS_MOST)
@@ -504,6 +516,9 @@ void guard_take(struct guard *guard, const struct guard_event *event, struct gua
     case EVENT_TICK:
         clusters_trim(guard, NULL);
         break;
+    case EVENT_OUTCOME:
+        take_outcome(guard, &event->outcome);
+        break;
     }
 }
 
@@ -569,6 +584,13 @@ void guard_decoy(struct guard *guard, const struct decoy *decoy, int64_t now_us,
                  struct guard_word *word)
 {
     struct guard_event event = {.kind = EVENT_DECOY, .now_us = now_us, .decoy = *decoy};
+    guard_take(guard, &event, word);
+}
+
+void guard_outcome(struct guard *guard, const struct order_outcome *outcome, int64_t now_us,
+                   struct guard_word *word)
+{
+    struct guard_event event = {.kind = EVENT_OUTCOME, .now_us = now_us, .outcome = *outcome};
     guard_take(guard, &event, word);
 }
 

@@ -113,6 +113,15 @@ struct answer {
     bool meant;
 };
 
+/* What carrying out an order did: the guard judges by none of it, it remembers for who asks. */
+struct order_outcome {
+    uint64_t incident, order; // numbers; order 0: none in particular
+    unsigned kind;            // enum order_kind: RETRACT, DELIVER_HELD or REJECT_HELD
+    bool undo;
+    uint32_t n;           // more copies taken back (undo: given again), or messages let go
+    uint32_t n_unspooled; // of the copies: had not been delivered yet
+};
+
 enum feature_kind { FEATURE_LINKS, FEATURE_FILES };
 
 /* For operators; actor is who did it, reason what he said. */
@@ -157,6 +166,7 @@ enum event_kind {
     EVENT_ENTITLE = 8,
     EVENT_DECOY = 9,
     EVENT_TICK = 10,
+    EVENT_OUTCOME = 11,
 };
 
 struct guard_event {
@@ -172,6 +182,7 @@ struct guard_event {
         struct suspension suspension;
         struct entitlement entitlement;
         struct decoy decoy;
+        struct order_outcome outcome;
     };
 };
 
@@ -277,6 +288,8 @@ void guard_entitle(struct guard *guard, const struct entitlement *entitlement, i
                    struct guard_word *word);
 void guard_decoy(struct guard *guard, const struct decoy *decoy, int64_t now_us,
                  struct guard_word *word);
+void guard_outcome(struct guard *guard, const struct order_outcome *outcome, int64_t now_us,
+                   struct guard_word *word);
 /* Time passes: releases held messages, lets orders expire, learns.  Call at guard_next_us, and
  * some time later at the latest. */
 void guard_tick(struct guard *guard, int64_t now_us, struct guard_word *word);
@@ -350,7 +363,26 @@ struct incident_node {
 struct incident_order {
     struct order order;
     int64_t at_us;
-    uint32_t count; // of equal orders one after the other (held messages)
+    uint32_t count;     // of equal orders one after the other (held messages)
+    uint32_t done;      // STOP: copies refused by its key; RETRACT: copies taken back (undo: given
+                        // again); held messages: let go.  What came of it so far
+    uint32_t unspooled; // of the copies taken back: waited, and were seen by nobody
+};
+
+/* What the evidence adds up to, part by part; what depends on each other is capped together, so
+ * a part may be less than its pieces of evidence. */
+struct incident_sum {
+    double novelty, content;
+    double origin; // acts of the most suspect of those who had not been shown it
+    double acts;   // of relays
+    double relays, words, reports, answers;
+    double origins, absence, mimicry; // what clears
+};
+
+/* What all orders did, those that are not listed any more too. */
+struct incident_effects {
+    uint32_t taken_back, unspooled, given_again; // copies
+    uint32_t let_go, returned;                   // held messages
 };
 
 struct incident {
@@ -363,7 +395,11 @@ struct incident {
     struct str shown;
     int64_t first_us, convicted_us, ended_us, expires_us; // 0: not yet
     struct str actor, why;                                // of an operator's act; may be empty
-    uint32_t n_sendings, n_receivers, n_exposed, n_relays, n_rejected, n_held;
+    int64_t held_us;                                      // the first hold
+    int64_t by_itself_us; // convicted by evidence, whatever operators did later
+    uint32_t n_sendings, n_receivers, n_exposed, n_relays, n_rejected, n_held, n_reports;
+    struct incident_sum sum;
+    struct incident_effects effects;
     const struct incident_evidence *evidence; // oldest first; the strongest are kept
     size_t n_evidence;
     const struct incident_node *nodes; // by time of first sight

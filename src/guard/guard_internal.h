@@ -119,7 +119,11 @@ struct cluster_order {
     uint64_t number;
     struct user *who; // counted in n_refs; NULL
     int64_t at_us, expires_us;
-    uint32_t count; // equal ones in a row: held messages
+    uint32_t count;           // equal ones in a row: held messages
+    uint32_t done, unspooled; // as in struct incident_order
+    enum lure_width width;    // of STOP and RETRACT:
+    struct lure_key key;
+    struct str shown; // owned
 };
 
 struct cluster {
@@ -135,12 +139,14 @@ struct cluster {
     bool is_incident, operators, composed, cleared;
     struct user *zero;
     int64_t first_us, last_us, convicted_us, ended_us, expires_us;
+    int64_t held_us, by_itself_us; // as in struct incident
     struct list bindings, members;
     uint32_t n_bindings, n_members;
     struct member *mature; // the first member not yet looked at for absence; NULL: all are
     uint32_t n_sendings, n_receivers, n_exposed, n_relays, n_fast_relays, n_machine_senders;
     uint32_t n_independent; // senders who had not been exposed, after the first
     uint32_t n_decoy_senders, n_rejected, n_held, n_reports, n_denied, n_waiting, n_stops;
+    uint32_t n_taken_back, n_unspooled, n_given_again, n_let_go, n_returned; // by all orders
     double window; // receivers at machine pace that may still be reached before the next is held
     struct user *root; // the most suspect of those who had not been shown it; counted in n_refs
     double root_nats, origins;
@@ -306,6 +312,11 @@ bool member_must_respond(const struct guard *guard, const struct cluster *cluste
 
 struct stop *stop_find(const struct guard *guard, const struct lure *lure);
 struct stop *stop_find_key(const struct guard *guard, const struct lure_key *key);
+/* A copy was refused by that key. */
+void stop_refused(struct cluster *cluster, const struct lure_key *key);
+void take_outcome(struct guard *guard, const struct order_outcome *outcome);
+/* Memory that the record of an order takes. */
+size_t order_size(const struct cluster_order *order);
 struct stop *stop_make(struct guard *guard, const struct lure_key *key);
 void stop_free(struct guard *guard, struct stop *stop);
 void cluster_becomes_incident(struct guard *guard, struct cluster *cluster);

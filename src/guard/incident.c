@@ -93,25 +93,46 @@ enum err guard_incident(const struct guard *guard, uint64_t id, struct arena *ar
         shown = first->shown;
         width = first->width;
     }
-    *out = (struct incident){.id = id,
-                             .state = state_of(cluster),
-                             .nats = cluster->nats,
-                             .kind = cluster->kind,
-                             .width = width,
-                             .key = key,
-                             .shown = arena_str(arena, shown),
-                             .first_us = cluster->first_us,
-                             .convicted_us = cluster->convicted_us,
-                             .ended_us = cluster->ended_us,
-                             .expires_us = cluster->expires_us,
-                             .actor = arena_str(arena, cluster->actor),
-                             .why = arena_str(arena, cluster->why),
-                             .n_sendings = cluster->n_sendings,
-                             .n_receivers = cluster->n_receivers,
-                             .n_exposed = cluster->n_exposed,
-                             .n_relays = cluster->n_relays,
-                             .n_rejected = cluster->n_rejected,
-                             .n_held = cluster->n_held};
+    *out = (struct incident){
+        .id = id,
+        .state = state_of(cluster),
+        .nats = cluster->nats,
+        .kind = cluster->kind,
+        .width = width,
+        .key = key,
+        .shown = arena_str(arena, shown),
+        .first_us = cluster->first_us,
+        .convicted_us = cluster->convicted_us,
+        .ended_us = cluster->ended_us,
+        .expires_us = cluster->expires_us,
+        .actor = arena_str(arena, cluster->actor),
+        .why = arena_str(arena, cluster->why),
+        .n_sendings = cluster->n_sendings,
+        .n_receivers = cluster->n_receivers,
+        .n_exposed = cluster->n_exposed,
+        .n_relays = cluster->n_relays,
+        .n_rejected = cluster->n_rejected,
+        .n_held = cluster->n_held,
+        .n_reports = cluster->n_reports,
+        .held_us = cluster->held_us,
+        .by_itself_us = cluster->by_itself_us,
+        .sum = {.novelty = cluster->novelty,
+                .content = cluster->content,
+                .origin = cluster->root_nats,
+                .acts = cluster->members_nats,
+                .relays = cluster->relays_nats,
+                .words = cluster->words,
+                .reports = cluster->reports,
+                .answers = cluster->answers,
+                .origins = cluster->origins,
+                .absence = cluster->absence,
+                .mimicry = cluster->mimicry},
+        .effects = {.taken_back = cluster->n_taken_back,
+                .unspooled = cluster->n_unspooled,
+                .given_again = cluster->n_given_again,
+                .let_go = cluster->n_let_go,
+                .returned = cluster->n_returned   }
+    };
     fill_nodes(cluster, arena, out);
     struct incident_evidence *evidence =
         arena_make_array(arena, struct incident_evidence, cluster->n_evidence);
@@ -130,15 +151,17 @@ enum err guard_incident(const struct guard *guard, uint64_t id, struct arena *ar
         const struct cluster_order *from = &cluster->orders[i];
         orders[i].at_us = from->at_us;
         orders[i].count = from->count;
+        orders[i].done = from->done;
+        orders[i].unspooled = from->unspooled;
         orders[i].order = (struct order){.number = from->number,
                                          .kind = from->kind,
                                          .undo = from->undo,
                                          .reason = from->reason,
                                          .incident = id,
                                          .audience = from->audience,
-                                         .width = width,
-                                         .key = key,
-                                         .shown = out->shown,
+                                         .width = from->width,
+                                         .key = from->key,
+                                         .shown = arena_str(arena, from->shown),
                                          .who = jid_in(arena, from->who),
                                          .expires_us = from->expires_us};
     }

@@ -8,7 +8,8 @@
 #include "guard/codec.h"
 #include "guard/guard_internal.h"
 
-enum { SNAPSHOT_VERSION = 1 };
+// 2: what orders did; when a cluster was first held, and convicted by evidence
+enum { SNAPSHOT_VERSION = 2 };
 
 static const char magic[] = "firedoor guard\n";
 
@@ -126,7 +127,7 @@ static void load_member(struct reader *in, struct guard *guard, struct cluster *
 }
 
 /* The counters of a cluster, for both ways. */
-enum { CLUSTER_COUNTS = 13, CLUSTER_REALS = 13 };
+enum { CLUSTER_COUNTS_1 = 13, CLUSTER_COUNTS = 18, CLUSTER_REALS = 13 };
 
 static void cluster_counts(struct cluster *cluster, uint32_t **counts, double **reals)
 {
@@ -135,7 +136,8 @@ static void cluster_counts(struct cluster *cluster, uint32_t **counts, double **
         &cluster->n_relays,      &cluster->n_fast_relays,   &cluster->n_machine_senders,
         &cluster->n_independent, &cluster->n_decoy_senders, &cluster->n_rejected,
         &cluster->n_held,        &cluster->n_reports,       &cluster->n_denied,
-        &cluster->n_stops,
+        &cluster->n_stops,       &cluster->n_taken_back,    &cluster->n_unspooled,
+        &cluster->n_given_again, &cluster->n_let_go,        &cluster->n_returned,
     };
     double *doubles[CLUSTER_REALS] = {
         &cluster->window,      &cluster->novelty, &cluster->content, &cluster->members_nats,
@@ -164,6 +166,8 @@ static void save_cluster(struct cluster *cluster, struct buf *out)
     put_i64(out, cluster->convicted_us);
     put_i64(out, cluster->ended_us);
     put_i64(out, cluster->expires_us);
+    put_i64(out, cluster->held_us);
+    put_i64(out, cluster->by_itself_us);
     uint32_t *counts[CLUSTER_COUNTS];
     double *reals[CLUSTER_REALS];
     cluster_counts(cluster, counts, reals);
@@ -214,6 +218,11 @@ static void save_cluster(struct cluster *cluster, struct buf *out)
         put_i64(out, order->at_us);
         put_i64(out, order->expires_us);
         put_u64(out, order->count);
+        put_u64(out, order->done);
+        put_u64(out, order->unspooled);
+        put_u64(out, order->width);
+        put_key(out, &order->key);
+        put_str(out, order->shown);
     }
 }
 
@@ -231,8 +240,8 @@ static void replace_text(struct str *text, struct str by)
     *text = own_text(by, SIZE_MAX);
 }
 
-static void load_cluster(struct reader *in, struct guard *guard, struct user **users,
-                         uint32_t n_users)
+static void load_cluster(struct reader *in, uint64_t version, struct guard *guard,
+                         struct user **users, uint32_t n_users)
 {
     uint64_t id = get_u64(in);
     uint32_t rank = get_u32(in, 3), state = get_u32(in, CLUSTER_EXPIRED),
@@ -265,10 +274,14 @@ static void load_cluster(struct reader *in, struct guard *guard, struct user **u
     cluster->convicted_us = get_i64(in);
     cluster->ended_us = get_i64(in);
     cluster->expires_us = get_i64(in);
+    if (version >= 2) {
+        cluster->held_us = get_i64(in);
+        cluster->by_itself_us = get_i64(in);
+    }
     uint32_t *counts[CLUSTER_COUNTS];
     double *reals[CLUSTER_REALS];
     cluster_counts(cluster, counts, reals);
-    for (size_t i = 0; i < CLUSTER_COUNTS; i++)
+    for (size_t i = 0; i < (version >= 2 ? CLUSTER_COUNTS : CLUSTER_COUNTS_1); i++)
         *counts[i] = get_u32(in, UINT32_MAX);
     for (size_t i = 0; i < CLUSTER_REALS; i++)
         *reals[i] = get_real(in);
@@ -308,7 +321,6 @@ static void load_cluster(struct reader *in, struct guard *guard, struct user **u
     cluster->orders_room = n;
     cluster->orders = n > 0 ? calloc(n, sizeof *cluster->orders) : NULL;
     must(n == 0 || cluster->orders != NULL);
-    guard->bytes_clusters += n * sizeof *cluster->orders;
     for (uint32_t i = 0; i < n && !in->bad; i++) {
         struct cluster_order *order = &cluster->orders[cluster->n_orders++];
         order->kind = get_u32(in, ORDER_ASK);
@@ -320,6 +332,14 @@ static void load_cluster(struct reader *in, struct guard *guard, struct user **u
         order->at_us = get_i64(in);
         order->expires_us = get_i64(in);
         order->count = get_u32(in, UINT32_MAX);
+        if (version >= 2) {
+            order->done = get_u32(in, UINT32_MAX);
+            order->unspooled = get_u32(in, UINT32_MAX);
+            order->width = get_u32(in, LURE_WIDTHS - 1);
+            order->key = get_key(in);
+        }
+        order->shown = own_text(version >= 2 ? get_str(in) : STR_EMPTY, SHOWN_MOST);
+        guard->bytes_clusters += order_size(order);
     }
 }
 
@@ -545,7 +565,7 @@ enum err guard_load(const struct guard_config *config, struct str bytes, struct 
     if (!str_eq(get_bytes(&in, sizeof magic - 1), str_of(magic)))
         return why_say(why, ERR_CORRUPT, "this is no snapshot of the guard");
     uint64_t version = get_u64(&in);
-    if (version != SNAPSHOT_VERSION)
+    if (version < 1 || version > SNAPSHOT_VERSION)
         return why_say(why, ERR_UNSUPPORTED, "the guard's snapshot is of version %llu, not %d",
                        (unsigned long long)version, SNAPSHOT_VERSION);
     struct guard *guard = guard_new(config, get_u64(&in));
@@ -571,7 +591,7 @@ enum err guard_load(const struct guard_config *config, struct str bytes, struct 
     load_sights(&in, guard);
     uint64_t n_clusters = get_u64(&in);
     for (uint64_t i = 0; i < n_clusters && !in.bad; i++)
-        load_cluster(&in, guard, users, n_users);
+        load_cluster(&in, version, guard, users, n_users);
     load_brought(&in, guard);
     load_rules(&in, guard, users, n_users);
     free(users);

@@ -40,6 +40,9 @@ void retraction_dim_presence(struct gate *gate, const struct order *order);
 /* A notice of an event that is taken again: told unless it is known to be. */
 void tell_replayed(struct gate *gate, const struct order *order);
 
+/* On the guard's thread: the guard hears what came of an order. */
+void containment_note(struct gate *gate, const struct order_outcome *outcome);
+
 /* The language of the person's streams, empty when he is away; and of his domain. */
 struct str tell_lang(const struct account *account);
 struct str tell_domain_lang(const struct home *home, struct str name);
