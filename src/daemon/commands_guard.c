@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/must.h"
+#include "daemon/guard_report.h"
 #include "daemon/incident_story.h"
 #include "daemon/server.h"
 #include "im/desk.h"
@@ -549,6 +550,22 @@ static void run_guard_state(struct command_call *call)
     send_off(errand);
 }
 
+static void look_at_tallies(struct gate_errand *gate, const struct guard *guard)
+{
+    struct errand *errand = CONTAINER_OF(gate, struct errand, gate);
+    int64_t since_us = argument_number(errand->call, "since");
+    if (since_us > 0)
+        since_us = gate_clock_us(gate->gate) - since_us;
+    errand->result = guard_report(guard, argument_text(errand->call, "domain"), since_us);
+}
+
+static void run_guard_report(struct command_call *call)
+{
+    struct errand *errand = errand_new(call);
+    errand->gate.look = look_at_tallies;
+    send_off(errand);
+}
+
 /* ---- the table ---- */
 
 #define ACCOUNT                                                                                    \
@@ -690,6 +707,16 @@ static const struct command rows[] = {
      .arguments = {ACCOUNT,
                       {"host", ARGUMENT_TEXT, 0, NULL, "As it was given."},
                       ARGUMENT_REASON},
+     },
+    {
+     .name = "guard report",
+     .doc = "Compares what the guard would have done, where it observes, with what people said.",
+     .role = ROLE_ADMIN,
+     .scope = "domain",
+     .run = run_guard_report,
+     .arguments = {{"domain", ARGUMENT_DOMAIN, 0, NULL, "Of this domain; of all if not said."},
+                      {"since", ARGUMENT_TIME, 0, NULL,
+                       "How far back; all that is kept if not said."}},
      },
     {
      .name = "guard rules",

@@ -163,5 +163,7 @@ void server_guard_config(const struct config *config, struct guard_config *out)
         .defangs = true, // im/gate.c does
         .senders_open = (uint32_t)config->guard.senders_open,
         .lessons_per_day = (uint32_t)config->guard.lessons_per_day,
+        .tally_us = config->guard.observed_retention_us,
+        .tally_most = (uint32_t)config->guard.observed_most,
     };
 }

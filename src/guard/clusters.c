@@ -144,6 +144,15 @@ struct cluster *cluster_make(struct guard *guard, const struct lure *lure, bool 
     return cluster;
 }
 
+const struct binding *cluster_narrowest(const struct cluster *cluster)
+{
+    const struct binding *narrowest = NULL;
+    LIST_EACH((struct list *)&cluster->bindings, struct binding, link, binding)
+    if (narrowest == NULL || binding->width <= narrowest->width)
+        narrowest = binding;
+    return narrowest;
+}
+
 void cluster_share(struct cluster *cluster)
 {
     if (list_is_member(&cluster->by_zero)) {

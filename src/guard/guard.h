@@ -60,6 +60,9 @@ struct guard_config {
     size_t memory;            // bytes of the whole model
     uint32_t senders_open;    // unshared clusters one account may keep in memory
     uint32_t lessons_per_day; // observations one account may teach a day
+
+    int64_t tally_us;    // how long it is remembered what would have been done
+    uint32_t tally_most; // lines of that: one for an incident and domain, one for a domain and day
 };
 
 void guard_config_default(struct guard_config *config);
@@ -85,6 +88,7 @@ struct sending {
     bool remote;         // the sender is of another server: he cannot be restricted
     bool warns;          // lure_text_warns
     bool overflowed;     // lure_list.overflowed
+    bool observed;       // nothing of the word is carried out: what would have been is remembered
     uint64_t shape;      // lure_text_shape
     const struct lure *lures;
     size_t n_lures;
@@ -104,6 +108,7 @@ struct report {
     struct str reporter, sender; // bare; sender empty: only the lure is meant
     const struct lure_key *keys; // none: whatever the sender sent to the reporter of late
     size_t n_keys;
+    bool observed; // as of a sending
 };
 
 /* The sender's own word, asked on another of his devices: did you mean to send this? */
@@ -415,11 +420,32 @@ uint64_t guard_incident_next(const struct guard *guard, uint64_t *at);
 enum err guard_incident(const struct guard *guard, uint64_t id, struct arena *arena,
                         struct incident *out) MUST_CHECK;
 
+/* What would have been done, of sendings and reports that were only observed; incident 0: what
+ * belongs to none, of one day. */
+struct guard_tally {
+    uint64_t incident;
+    struct str domain, shown;    // of the senders (of reports: of the reporters); the lure
+    int64_t first_us, last_us;   // of what was noted
+    int64_t convicted_us;        // would have been convicted, by evidence
+    int64_t by_hand_us;          // an operator convicted it, too or alone
+    int64_t released_us;         // an operator said that it was none
+    uint32_t n_sendings;         // looked at in all: of incident 0 only
+    uint32_t n_rejects, n_holds; // messages
+    uint32_t n_retracts;         // copies sent before the conviction
+    uint32_t n_restricts;        // accounts
+    uint32_t n_reports;          // by people; of incident 0: which named nothing the guard knew
+};
+typedef void guard_tally_fn(void *context, const struct guard_tally *tally);
+/* Calls fn for each, the longest untouched first; texts are borrowed until the next event. */
+void guard_tallies(const struct guard *guard, guard_tally_fn *fn, void *context);
+
 struct guard_state {
     size_t bytes, memory; // in use; configured
     uint64_t n_events, n_sendings, n_delivered, n_held, n_rejected, n_exposures;
     uint64_t n_users, n_clusters, n_hosts, n_forgotten, n_incidents, n_convicted, n_waiting;
-    double novel_share; // of sendings: how ordinary a never-seen lure is here
+    uint64_t n_would_reject, n_would_hold;   // where it was only observed
+    uint64_t n_tallies, n_tallies_forgotten; // lines of it; those that had no room any more
+    double novel_share;                      // of sendings: how ordinary a never-seen lure is here
 };
 void guard_state(const struct guard *guard, struct guard_state *out);
 

@@ -84,14 +84,11 @@ enum err guard_incident(const struct guard *guard, uint64_t id, struct arena *ar
     struct lure_key key = cluster->key;
     struct str shown = cluster->shown;
     enum lure_width width = cluster->width;
-    const struct binding *first = LIST_FIRST(&cluster->bindings, struct binding, link);
-    if (lure_key_is_none(&key) && first != NULL) { // not convicted: any key that it is known by
-        LIST_EACH((struct list *)&cluster->bindings, struct binding, link, binding)
-        if (binding->width <= first->width)
-            first = binding;
-        key = first->key;
-        shown = first->shown;
-        width = first->width;
+    const struct binding *narrowest = cluster_narrowest(cluster);
+    if (lure_key_is_none(&key) && narrowest != NULL) { // not convicted
+        key = narrowest->key;
+        shown = narrowest->shown;
+        width = narrowest->width;
     }
     *out = (struct incident){
         .id = id,
@@ -188,6 +185,10 @@ void guard_state(const struct guard *guard, struct guard_state *out)
         .n_incidents = guard->n_incidents,
         .n_convicted = guard->n_convicted,
         .n_waiting = guard->n_holds,
+        .n_would_reject = guard->n_would_reject,
+        .n_would_hold = guard->n_would_hold,
+        .n_tallies = guard->n_tallies,
+        .n_tallies_forgotten = guard->n_tallies_forgotten,
         .novel_share = guard->lessons.novel / guard->lessons.sendings,
     };
 }

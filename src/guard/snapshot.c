@@ -8,7 +8,8 @@
 #include "guard/codec.h"
 #include "guard/guard_internal.h"
 
-// 2: what orders did; when a cluster was first held, and convicted by evidence
+// 2: what orders did; when a cluster was first held, and convicted by evidence; what would have
+// been
 enum { SNAPSHOT_VERSION = 2 };
 
 static const char magic[] = "firedoor guard\n";
@@ -451,6 +452,56 @@ static void load_rules(struct reader *in, struct guard *guard, struct user **use
     }
 }
 
+static void save_tallies(const struct guard *guard, struct buf *out)
+{
+    put_u64(out, guard->n_tallies_forgotten);
+    put_u64(out, guard->n_would_reject);
+    put_u64(out, guard->n_would_hold);
+    put_u64(out, guard->n_tallies);
+    LIST_EACH((struct list *)&guard->tallies, struct tally, link, tally)
+    {
+        put_u64(out, tally->incident);
+        put_str(out, tally->domain);
+        put_i64(out, tally->day);
+        put_str(out, tally->shown);
+        const int64_t times[] = {tally->first_us, tally->last_us, tally->convicted_us,
+                                 tally->by_hand_us, tally->released_us};
+        for (size_t i = 0; i < COUNT_OF(times); i++)
+            put_i64(out, times[i]);
+        const uint32_t counts[] = {tally->n_sendings, tally->n_rejects,   tally->n_holds,
+                                   tally->n_retracts, tally->n_restricts, tally->n_reports};
+        for (size_t i = 0; i < COUNT_OF(counts); i++)
+            put_u64(out, counts[i]);
+    }
+}
+
+static void load_tallies(struct reader *in, struct guard *guard)
+{
+    guard->n_tallies_forgotten = get_u64(in);
+    guard->n_would_reject = get_u64(in);
+    guard->n_would_hold = get_u64(in);
+    uint64_t n = get_u64(in);
+    for (uint64_t k = 0; k < n && !in->bad; k++) {
+        uint64_t incident = get_u64(in);
+        struct str domain = get_str(in);
+        int64_t day = get_i64(in);
+        if (in->bad || tally_find(guard, incident, domain, day) != NULL) {
+            in->bad = true;
+            return;
+        }
+        struct tally *tally = tally_make(guard, incident, domain, day);
+        replace_text(&tally->shown, get_str(in));
+        int64_t *times[] = {&tally->first_us, &tally->last_us, &tally->convicted_us,
+                            &tally->by_hand_us, &tally->released_us};
+        for (size_t i = 0; i < COUNT_OF(times); i++)
+            *times[i] = get_i64(in);
+        uint32_t *counts[] = {&tally->n_sendings, &tally->n_rejects,   &tally->n_holds,
+                              &tally->n_retracts, &tally->n_restricts, &tally->n_reports};
+        for (size_t i = 0; i < COUNT_OF(counts); i++)
+            *counts[i] = get_u32(in, UINT32_MAX);
+    }
+}
+
 /* The guard's own numbers, for both ways. */
 enum { GUARD_COUNTS = 10 };
 
@@ -493,6 +544,7 @@ void guard_save(const struct guard *saved, struct buf *out)
     LIST_EACH(&user->brought, struct cluster, by_zero, cluster)
     put_u64(out, cluster->id);
     save_rules(guard, out);
+    save_tallies(guard, out);
     buf_add(out, STR("end"));
 }
 
@@ -594,6 +646,8 @@ enum err guard_load(const struct guard_config *config, struct str bytes, struct 
         load_cluster(&in, version, guard, users, n_users);
     load_brought(&in, guard);
     load_rules(&in, guard, users, n_users);
+    if (version >= 2)
+        load_tallies(&in, guard);
     free(users);
     guard->n_forgotten = forgotten;
     if (!str_eq(get_bytes(&in, 3), STR("end")) || in.rest.len != 0 || in.bad) {

@@ -232,20 +232,10 @@ struct replayed {
 
 // Whether the event came from where the guard only watches, so that its orders were not carried
 // out.
-static bool was_observed(const struct gate *gate, const struct guard_event *event)
+static bool was_observed(const struct guard_event *event)
 {
-    struct str who = STR_EMPTY;
-    if (event->kind == EVENT_SENDING)
-        who = event->sending.sender;
-    else if (event->kind == EVENT_REPORT)
-        who = event->report.reporter;
-    if (who.len == 0)
-        return false;
-    struct jid jid = jid_of_prepared(who);
-    for (size_t i = 0; i < gate->settings->n_domains; i++)
-        if (str_eq(gate->settings->domains[i].name, jid.domain))
-            return gate->settings->domains[i].guard_mode == GATE_OBSERVE;
-    return false;
+    return (event->kind == EVENT_SENDING && event->sending.observed) ||
+           (event->kind == EVENT_REPORT && event->report.observed);
 }
 
 static void keep_orders(struct gate *gate, const struct guard_word *word)
@@ -296,7 +286,7 @@ static enum err replay_page(struct gate *gate, bool *more, struct why *why)
                 event = (struct guard_event){.kind = EVENT_TICK, .now_us = event.now_us};
             guard_take(gate->guard, &event, &word);
             in_hand_done(gate->in_hand);
-            if (!was_observed(gate, &event))
+            if (!was_observed(&event))
                 keep_orders(gate, &word);
         } else
             why_say(why, e, "event %" PRId64 " of the guard's log is damaged",
