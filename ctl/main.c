@@ -407,7 +407,11 @@ static enum err put_option(const json_t *command, char **words, int n, int *at, 
             return why_say(why, ERR_MALFORMED, "--%s: a value is needed", name);
         value = str_of(words[++*at]);
     }
-    json_t *text = json_stringn(value.at, value.len);
+    const json_t *before =
+        json_is_true(json_object_get(argument, "several")) ? json_object_get(values, name) : NULL;
+    json_t *text = before == NULL ? json_stringn(value.at, value.len)
+                                  : json_sprintf("%s\n%.*s", json_string_value(before),
+                                                 (int)value.len, value.at);
     if (text == NULL)
         return why_say(why, ERR_MALFORMED, "--%s: not UTF-8", name);
     json_object_set_new(values, name, text);

@@ -88,6 +88,8 @@ struct im_settings *server_settings(const struct config *config, const struct co
         read_domain(settings, config, named, &config->domains[i], &domains[i]);
     settings->domains = domains;
     settings->n_domains = config->n_domains;
+    settings->replay_us = config->guard.replay_us;
+    settings->replay_events = (int64_t)config->guard.replay_events;
     settings->conn = conn_limits_default;
     settings->conn.outbox_bytes = config->limits.outbox_bytes;
     settings->conn.bytes_per_s = (uint32_t)config->limits.bytes_per_second;

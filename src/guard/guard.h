@@ -420,6 +420,10 @@ uint64_t guard_incident_next(const struct guard *guard, uint64_t *at);
 enum err guard_incident(const struct guard *guard, uint64_t id, struct arena *arena,
                         struct incident *out) MUST_CHECK;
 
+/* The same of the cluster that has this key, whether it is an incident or not. */
+enum err guard_incident_of(const struct guard *guard, const struct lure_key *key,
+                           struct arena *arena, struct incident *out) MUST_CHECK;
+
 /* What would have been done, of sendings and reports that were only observed; incident 0: what
  * belongs to none, of one day. */
 struct guard_tally {

@@ -75,12 +75,8 @@ static void fill_nodes(const struct cluster *cluster, struct arena *arena, struc
     out->n_nodes = n;
 }
 
-enum err guard_incident(const struct guard *guard, uint64_t id, struct arena *arena,
-                        struct incident *out)
+static void fill(const struct cluster *cluster, struct arena *arena, struct incident *out)
 {
-    const struct cluster *cluster = cluster_by_id(guard, id);
-    if (cluster == NULL || !cluster->is_incident)
-        return ERR_MISSING;
     struct lure_key key = cluster->key;
     struct str shown = cluster->shown;
     enum lure_width width = cluster->width;
@@ -91,7 +87,7 @@ enum err guard_incident(const struct guard *guard, uint64_t id, struct arena *ar
         width = narrowest->width;
     }
     *out = (struct incident){
-        .id = id,
+        .id = cluster->id,
         .state = state_of(cluster),
         .nats = cluster->nats,
         .kind = cluster->kind,
@@ -154,7 +150,7 @@ enum err guard_incident(const struct guard *guard, uint64_t id, struct arena *ar
                                          .kind = from->kind,
                                          .undo = from->undo,
                                          .reason = from->reason,
-                                         .incident = id,
+                                         .incident = cluster->id,
                                          .audience = from->audience,
                                          .width = from->width,
                                          .key = from->key,
@@ -164,6 +160,25 @@ enum err guard_incident(const struct guard *guard, uint64_t id, struct arena *ar
     }
     out->orders = orders;
     out->n_orders = cluster->n_orders;
+}
+
+enum err guard_incident(const struct guard *guard, uint64_t id, struct arena *arena,
+                        struct incident *out)
+{
+    const struct cluster *cluster = cluster_by_id(guard, id);
+    if (cluster == NULL || !cluster->is_incident)
+        return ERR_MISSING;
+    fill(cluster, arena, out);
+    return OK;
+}
+
+enum err guard_incident_of(const struct guard *guard, const struct lure_key *key,
+                           struct arena *arena, struct incident *out)
+{
+    const struct cluster *cluster = cluster_find_key(guard, key);
+    if (cluster == NULL)
+        return ERR_MISSING;
+    fill(cluster, arena, out);
     return OK;
 }
 

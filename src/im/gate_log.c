@@ -1,5 +1,6 @@
 /*
- * The guard's memory in the store: a log of events, and snapshots that cut it.
+ * The guard's memory in the store: a log of events, and snapshots that cut it
+ * (where, says gate_base.h).
  *
  * What happened in one turn of the guard's loop is one append to the log; the
  * verdicts of that turn, and every order, leave only after it was given to the
@@ -167,7 +168,8 @@ static void snapshot_kept(struct store_request *request)
         snapshot_free(snapshot);
         return;
     }
-    snapshot->trim.up_to = snapshot->number;
+    gate_base_if_due(gate, buf_str(&snapshot->state), snapshot->number);
+    snapshot->trim.up_to = gate_bases_oldest(gate);
     snapshot->trim.request.home = loop_mailbox(gate->loop);
     snapshot->trim.request.done = trimmed;
     store_event_trim(gate->service->store, &snapshot->trim);
@@ -213,7 +215,8 @@ void gate_last_snapshot(struct gate *gate)
     struct snapshot *snapshot = snapshot_new(gate);
     store_record_put(gate->service->store, &snapshot->put);
     if (store_wait(&snapshot->put.request) == OK) {
-        snapshot->trim.up_to = snapshot->number;
+        gate_last_base_if_due(gate, buf_str(&snapshot->state), snapshot->number);
+        snapshot->trim.up_to = gate_bases_oldest(gate);
         store_event_trim(gate->service->store, &snapshot->trim);
         store_wait(&snapshot->trim.request);
         store_release(&snapshot->trim.request);

@@ -253,6 +253,8 @@ enum err gate_new(struct service *service, struct im_settings *settings,
     if (e == OK)
         e = gate_bring_back(gate, config, seed, why);
     if (e == OK)
+        e = gate_bases_open(gate, why);
+    if (e == OK)
         renew_stops(gate);
     if (e == OK)
         e = containment_open(gate, why);
