@@ -45,6 +45,7 @@ struct replay {
     bool is_loading; // the job: the base, else a page
     enum err job_result;
     struct why why;
+    int64_t after; // number of the last event taken: the log may have gaps, a guard has none
     uint64_t n_events;
 };
 
@@ -129,6 +130,7 @@ static void take_page(struct replay *replay)
                 event = (struct guard_event){.kind = EVENT_TICK, .now_us = event.now_us};
             guard_take(replay->guard, &event, &word);
             replay->n_events++;
+            replay->after = replay->page.events[i].number;
         }
         arena_done(&arena);
     }
@@ -141,12 +143,19 @@ static void take_page(struct replay *replay)
     arena_done(&arena);
 }
 
+static void load_base(struct replay *replay)
+{
+    replay->job_result =
+        guard_load(&replay->config, replay->get.record.value, &replay->guard, &replay->why);
+    if (replay->job_result == OK)
+        replay->after = (int64_t)guard_number(replay->guard);
+}
+
 static void in_kitchen(struct job *job)
 {
     struct replay *replay = CONTAINER_OF(job, struct replay, job);
     if (replay->is_loading)
-        replay->job_result =
-            guard_load(&replay->config, replay->get.record.value, &replay->guard, &replay->why);
+        load_base(replay);
     else
         take_page(replay);
 }
@@ -207,7 +216,7 @@ static void page_read(struct store_request *request)
 
 static void read_page(struct replay *replay)
 {
-    replay->page.after = (int64_t)guard_number(replay->guard);
+    replay->page.after = replay->after;
     replay->page.most = EVENTS_A_PAGE;
     if (begin(replay, &replay->page.request, page_read))
         store_event_read(replay->daemon->store, &replay->page);
