@@ -27,7 +27,7 @@ static enum err read_number(struct str *rest, int64_t *out)
     return e;
 }
 
-enum err gate_bases_read(struct str value, struct gate_base out[GATE_BASES])
+enum err gate_bases_read(struct str value, struct gate_base *out)
 {
     struct gate_base bases[GATE_BASES];
     for (size_t i = 0; i < GATE_BASES; i++)

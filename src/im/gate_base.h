@@ -24,8 +24,8 @@ struct gate_base {
 
 /* The key of a base's snapshot. */
 struct str gate_base_key(size_t i);
-/* Reads the record. */
-enum err gate_bases_read(struct str value, struct gate_base out[GATE_BASES]) MUST_CHECK;
+/* Reads the record: GATE_BASES of them. */
+enum err gate_bases_read(struct str value, struct gate_base *out) MUST_CHECK;
 
 struct gate;
 
