@@ -39,7 +39,7 @@ static const char usage[] =
     "                     build directory, /run/firedoor/control.sock)\n"
     "  --json             answers as JSON, for scripts\n"
     "  --password-stdin   reads a password from the first line of standard input\n"
-    "  --output FILE      where an export is written (default: standard output)\n"
+    "  --output FILE      where an export or a picture is written (default: standard output)\n"
     "  --quiet            no progress\n"
     "  --version, --help\n"
     "\n"
@@ -129,9 +129,9 @@ static enum err write_data(FILE *out, const json_t *line, struct why *why)
     return e;
 }
 
-// Hears until the answer.  progress may be NULL.
-static enum err hear_answer(struct session *session, FILE *data, bool progress, json_t **out,
-                            struct why *why)
+// Hears until the answer.  n_data: how many pieces of data came; may be NULL where none can.
+static enum err hear_answer(struct session *session, FILE *data, size_t *n_data, bool progress,
+                            json_t **out, struct why *why)
 {
     for (;;) {
         json_t *line = NULL;
@@ -142,9 +142,10 @@ static enum err hear_answer(struct session *session, FILE *data, bool progress, 
             *out = line;
             return OK;
         }
-        if (json_is_string(json_object_get(line, "data")) && data != NULL)
+        if (json_is_string(json_object_get(line, "data")) && data != NULL) {
             e = write_data(data, line, why);
-        else if (progress && json_is_object(json_object_get(line, "progress")))
+            ++*n_data;
+        } else if (progress && json_is_object(json_object_get(line, "progress")))
             show_progress(stderr, json_object_get(line, "progress"), &session->shown_us);
         json_decref(line);
         if (e != OK)
@@ -158,7 +159,7 @@ static enum err ask(struct session *session, const char *command, json_t *argume
     json_t *line = json_pack("{s:s, s:o}", "command", command, "arguments", arguments);
     enum err e = talk_say(&session->talk, line, why);
     json_decref(line);
-    return e == OK ? hear_answer(session, NULL, false, out, why) : e;
+    return e == OK ? hear_answer(session, NULL, NULL, false, out, why) : e;
 }
 
 /* ---- passwords ---- */
@@ -406,7 +407,11 @@ static enum err put_option(const json_t *command, char **words, int n, int *at, 
             return why_say(why, ERR_MALFORMED, "--%s: a value is needed", name);
         value = str_of(words[++*at]);
     }
-    json_t *text = json_stringn(value.at, value.len);
+    const json_t *before =
+        json_is_true(json_object_get(argument, "several")) ? json_object_get(values, name) : NULL;
+    json_t *text = before == NULL ? json_stringn(value.at, value.len)
+                                  : json_sprintf("%s\n%.*s", json_string_value(before),
+                                                 (int)value.len, value.at);
     if (text == NULL)
         return why_say(why, ERR_MALFORMED, "--%s: not UTF-8", name);
     json_object_set_new(values, name, text);
@@ -524,9 +529,13 @@ static int show_answer(const struct session *session, const json_t *answer, FILE
     bool ok = json_is_true(json_object_get(answer, "ok"));
     show_progress_end(stderr);
     if (session->json) {
-        // scripts get the whole answer where it failed, the result alone where it did not
+        // scripts get the whole answer where it failed, the result alone where it did not; what
+        // is the same once more, in words, is for people
+        json_object_del((json_t *)result, "text");
         json_dumpf(ok && result != NULL ? result : answer, out, JSON_INDENT(2));
         fputc('\n', out);
+    } else if (json_is_string(json_object_get(result, "text"))) {
+        show_text(out, text_in(result, "text"));
     } else if (json_object_size(result) > 0) {
         show_result(out, result);
     }
@@ -556,16 +565,20 @@ static int run(struct session *session, const json_t *command, json_t *values, c
     json_t *request =
         json_pack("{s:s, s:O}", "command", text_in(command, "name"), "arguments", values);
     json_t *answer = NULL;
+    size_t n_data = 0;
     enum err e = talk_say(&session->talk, request, &why);
     json_decref(request);
     if (e == OK && reads)
         e = send_file(session, in, &why);
     if (e == OK)
-        e = hear_answer(session, writes ? data : NULL, !session->quiet, &answer, &why);
+        e = hear_answer(session, writes ? data : NULL, &n_data, !session->quiet, &answer, &why);
     int status;
-    if (e == OK)
-        status = show_answer(session, answer, writes && data == stdout ? stderr : stdout);
-    else
+    if (e == OK) {
+        // what is written is the data, or the answer where there is none
+        bool is_data = n_data == 0 && json_is_true(json_object_get(answer, "ok"));
+        FILE *beside = writes && data == stdout ? stderr : stdout;
+        status = show_answer(session, answer, is_data ? data : beside);
+    } else
         status = refuse(session, e, why.text);
     if (data != stdout && fclose(data) != 0 && status == EXIT_DONE) {
         (void)!why_say(&why, ERR_IO, "%s: %s", session->output, strerror(errno));

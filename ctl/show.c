@@ -179,6 +179,15 @@ void show_result(FILE *out, const json_t *result)
     }
 }
 
+void show_text(FILE *out, const char *text)
+{
+    struct str rest = str_of(text);
+    while (rest.len > 0) {
+        print_text(out, str_cut(&rest, '\n'));
+        fputc('\n', out);
+    }
+}
+
 void show_progress(FILE *out, const json_t *progress, int64_t *shown_us)
 {
     bool first = true, terminal = isatty(fileno(out));

@@ -10,6 +10,8 @@
 
 /* Control characters in what the server says are shown, not obeyed. */
 void show_result(FILE *out, const json_t *result);
+/* A text of several lines that the server wrote for people; the same with control characters. */
+void show_text(FILE *out, const char *text);
 /* One line of progress, in place when out is a terminal.  shown_us: when the last one was shown, 0
  * at first. */
 void show_progress(FILE *out, const json_t *progress, int64_t *shown_us);

@@ -48,6 +48,7 @@ enum {
     ARGUMENT_REQUIRED = 1,
     ARGUMENT_POSITIONAL = 2, // given by its place on the command line, not as --name
     ARGUMENT_REST = 4,       // a text that takes all words that are left
+    ARGUMENT_SEVERAL = 8,    // a text that may be given several times: joined by line ends
 };
 
 struct argument {

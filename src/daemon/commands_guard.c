@@ -5,6 +5,8 @@
 
 #include "base/clock.h"
 #include "base/must.h"
+#include "daemon/guard_report.h"
+#include "daemon/incident_story.h"
 #include "daemon/server.h"
 #include "im/desk.h"
 #include "im/gate_errand.h"
@@ -23,17 +25,6 @@ struct errand {
     bool in_force;
     enum event_kind withdraws; // sent once the rule has been seen
 };
-
-static json_t *time_of(int64_t us)
-{
-    if (us == 0)
-        return json_null();
-    struct arena arena;
-    arena_init(&arena, 256);
-    json_t *text = json_of(clock_format(&arena, us));
-    arena_done(&arena);
-    return text;
-}
 
 static void done(struct gate_errand *gate)
 {
@@ -105,7 +96,7 @@ static void rule_made(struct gate_errand *gate)
         return;
     }
     if (errand->rule.expires_us != 0)
-        errand->result = json_pack("{s:o}", "expires", time_of(errand->rule.expires_us));
+        errand->result = json_pack("{s:o}", "expires", json_of_time(errand->rule.expires_us));
     done(gate);
 }
 
@@ -172,23 +163,11 @@ static void make_rule_if_account(struct errand *errand)
 
 /* ---- incidents ---- */
 
-static json_t *summary_of(const struct incident *incident)
-{
-    return json_pack(
-        "{s:I, s:s, s:s, s:s, s:o, s:f, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I}", "id",
-        (json_int_t)incident->id, "state", incident_state_name(incident->state), "kind",
-        incident->kind == LURE_LINK ? "link" : "file", "width", lure_width_name(incident->width),
-        "lure", json_of(incident->shown), "nats", incident->nats, "first",
-        time_of(incident->first_us), "convicted", time_of(incident->convicted_us), "sendings",
-        (json_int_t)incident->n_sendings, "receivers", (json_int_t)incident->n_receivers, "exposed",
-        (json_int_t)incident->n_exposed, "relays", (json_int_t)incident->n_relays, "rejected",
-        (json_int_t)incident->n_rejected, "held", (json_int_t)incident->n_held);
-}
-
 static void look_at_list(struct gate_errand *gate, const struct guard *guard)
 {
     struct errand *errand = CONTAINER_OF(gate, struct errand, gate);
     struct str state = argument_text(errand->call, "state");
+    struct str domain = argument_text(errand->call, "domain");
     json_t *list = json_array();
     uint64_t at = 0, id;
     while ((id = guard_incident_next(guard, &at)) != 0) {
@@ -196,8 +175,9 @@ static void look_at_list(struct gate_errand *gate, const struct guard *guard)
         struct incident incident;
         arena_init(&arena, (size_t)1 << 30);
         if (guard_incident(guard, id, &arena, &incident) == OK &&
-            (state.len == 0 || str_eq(state, str_of(incident_state_name(incident.state)))))
-            json_array_append_new(list, summary_of(&incident));
+            (state.len == 0 || str_eq(state, str_of(incident_state_name(incident.state)))) &&
+            incident_concerns(&incident, domain))
+            json_array_append_new(list, incident_summary(&incident));
         arena_done(&arena);
     }
     errand->result = json_pack("{s:o}", "incidents", list);
@@ -210,87 +190,72 @@ static void run_incident_list(struct command_call *call)
     send_off(errand);
 }
 
-static json_t *evidence_of(const struct incident *incident)
-{
-    json_t *list = json_array();
-    for (size_t i = 0; i < incident->n_evidence; i++) {
-        const struct incident_evidence *e = &incident->evidence[i];
-        json_array_append_new(list, json_pack("{s:o, s:s, s:f, s:o}", "time", time_of(e->at_us),
-                                              "kind", evidence_kind_name(e->kind), "nats", e->nats,
-                                              "who", json_of(e->who)));
-    }
-    return list;
-}
-
-static json_t *tree_of(const struct incident *incident)
-{
-    json_t *list = json_array();
-    for (size_t i = 0; i < incident->n_nodes; i++) {
-        const struct incident_node *n = &incident->nodes[i];
-        json_array_append_new(
-            list,
-            json_pack("{s:o, s:o, s:o, s:o, s:I, s:b, s:b, s:b, s:f}", "who", json_of(n->who),
-                      "from", json_of(n->from), "exposed", time_of(n->exposed_us), "sent",
-                      time_of(n->sent_us), "receivers", (json_int_t)n->receivers, "relay", n->relay,
-                      "restricted", n->restricted, "warned", n->warned, "nats", n->nats));
-    }
-    return list;
-}
-
-static const char *order_word(enum order_kind kind)
-{
-    static const char *const words[] = {
-        [ORDER_STOP] = "stop",
-        [ORDER_RETRACT] = "retract",
-        [ORDER_RESTRICT] = "restrict",
-        [ORDER_NOTIFY] = "notify",
-        [ORDER_DELIVER_HELD] = "deliver held",
-        [ORDER_REJECT_HELD] = "reject held",
-        [ORDER_ASK] = "ask",
-    };
-    return words[kind];
-}
-
-static json_t *orders_of(const struct incident *incident)
-{
-    json_t *list = json_array();
-    for (size_t i = 0; i < incident->n_orders; i++) {
-        const struct incident_order *o = &incident->orders[i];
-        json_array_append_new(
-            list, json_pack("{s:o, s:s, s:b, s:s, s:o, s:o}", "time", time_of(o->at_us), "order",
-                            order_word(o->order.kind), "undo", o->order.undo, "reason",
-                            reason_name(o->order.reason), "who", json_of(o->order.who), "expires",
-                            time_of(o->order.expires_us)));
-    }
-    return list;
-}
-
 static void look_at_one(struct gate_errand *gate, const struct guard *guard)
 {
     struct errand *errand = CONTAINER_OF(gate, struct errand, gate);
     struct arena arena;
     struct incident incident;
+    struct str domain = argument_text(errand->call, "domain");
     arena_init(&arena, (size_t)1 << 30);
     if (guard_incident(guard, (uint64_t)argument_number(errand->call, "id"), &arena, &incident) ==
-        OK) {
-        errand->result = summary_of(&incident);
-        json_object_set_new(errand->result, "ended", time_of(incident.ended_us));
-        json_object_set_new(errand->result, "expires", time_of(incident.expires_us));
-        json_object_set_new(errand->result, "actor", json_of(incident.actor));
-        json_object_set_new(errand->result, "why", json_of(incident.why));
-        json_object_set_new(errand->result, "evidence", evidence_of(&incident));
-        json_object_set_new(errand->result, "tree", tree_of(&incident));
-        json_object_set_new(errand->result, "orders", orders_of(&incident));
-    } else {
+            OK &&
+        incident_concerns(&incident, domain))
+        errand->result = incident_story(&incident, domain);
+    else
         errand->is_missing = true;
-    }
     arena_done(&arena);
+}
+
+enum { DRAWING_MOST = 16 << 20, PIECE_MOST = 64 << 10 };
+
+// Text is part of the answer; a picture is data of its own.
+static void show_drawn(struct gate_errand *gate)
+{
+    static const struct {
+        const char *name;
+        void (*draw)(struct buf *out, const json_t *story);
+    } kinds[] = {
+        {"text", incident_draw_text},
+        {"dot",  incident_draw_dot },
+        {"svg",  incident_draw_svg }
+    };
+    struct errand *errand = CONTAINER_OF(gate, struct errand, gate);
+    struct command_call *call = errand->call;
+    if (errand->is_missing) {
+        done(gate);
+        return;
+    }
+    size_t kind = 0;
+    for (size_t i = 0; i < COUNT_OF(kinds); i++)
+        if (str_eq(argument_text(call, "tree"), str_of(kinds[i].name)))
+            kind = i;
+    struct buf out;
+    buf_init(&out, DRAWING_MOST);
+    kinds[kind].draw(&out, errand->result);
+    if (out.overflowed) {
+        json_decref(errand->result);
+        command_fail(call, ERR_LIMIT, "the picture would be too large; --json has it all");
+    } else if (kind == 0) {
+        json_object_set_new(errand->result, "text", json_of(buf_str(&out)));
+        done(gate);
+    } else {
+        json_decref(errand->result);
+        errand->result = json_object();
+        for (struct str rest = buf_str(&out); rest.len > 0 && !call->cancelled;) {
+            size_t n = rest.len < PIECE_MOST ? rest.len : PIECE_MOST;
+            call->face->data(call, str_first(rest, n));
+            rest = str_skip(rest, n);
+        }
+        done(gate);
+    }
+    buf_done(&out);
 }
 
 static void run_incident_show(struct command_call *call)
 {
     struct errand *errand = errand_new(call);
     errand->gate.look = look_at_one;
+    errand->gate.done = show_drawn;
     send_off(errand);
 }
 
@@ -431,7 +396,7 @@ static json_t *rule_of(const struct guard_rule *rule)
     json_t *json = json_pack("{s:s, s:o, s:o, s:o, s:o}", "rule", rule_word(rule->kind), "account",
                              json_of(rule->account), "domain", json_of(rule->domain), "actor",
                              json_of(rule->actor), "why", json_of(rule->why));
-    json_object_set_new(json, "expires", time_of(rule->expires_us));
+    json_object_set_new(json, "expires", json_of_time(rule->expires_us));
     if (rule->kind == RULE_STOP)
         json_object_set_new(json, "lure", json_of(rule->shown));
     if (rule->kind == RULE_SUSPEND)
@@ -585,6 +550,22 @@ static void run_guard_state(struct command_call *call)
     send_off(errand);
 }
 
+static void look_at_tallies(struct gate_errand *gate, const struct guard *guard)
+{
+    struct errand *errand = CONTAINER_OF(gate, struct errand, gate);
+    int64_t since_us = argument_number(errand->call, "since");
+    if (since_us > 0)
+        since_us = gate_clock_us(gate->gate) - since_us;
+    errand->result = guard_report(guard, argument_text(errand->call, "domain"), since_us);
+}
+
+static void run_guard_report(struct command_call *call)
+{
+    struct errand *errand = errand_new(call);
+    errand->gate.look = look_at_tallies;
+    send_off(errand);
+}
+
 /* ---- the table ---- */
 
 #define ACCOUNT                                                                                    \
@@ -605,22 +586,31 @@ static const struct command rows[] = {
     {
      .name = "incident list",
      .doc = "Lists incidents, newest first.",
-     .role = ROLE_OPERATOR,
+     .role = ROLE_ADMIN,
+     .scope = "domain",
      .run = run_incident_list,
      .arguments = {{"state", ARGUMENT_CHOICE, 0, "open|convicted|released|expired",
-                       "Only these."}},
+                       "Only these."},
+                      {"domain", ARGUMENT_DOMAIN, 0, NULL, "Only those that concern it."}},
      },
     {
      .name = "incident show",
-     .doc = "Shows one incident: evidence, tree, orders.",
-     .role = ROLE_OPERATOR,
+     .doc = "Shows one incident: outbreak tree, timeline, evidence, orders and what they did.",
+     .role = ROLE_ADMIN,
+     .flags = COMMAND_WRITES,
+     .scope = "domain",
      .run = run_incident_show,
-     .arguments = {NUMBER},
+     .arguments =
+            {NUMBER,
+             {"tree", ARGUMENT_CHOICE, 0, "text|dot|svg",
+              "A picture of the tree alone, for Graphviz or a browser; else all, as text."},
+             {"domain", ARGUMENT_DOMAIN, 0, NULL,
+              "As its administrator sees it: people of other domains have no names."}},
      },
     {
      .name = "incident release",
      .doc = "Undoes an incident: held messages are delivered, restrictions lifted, copies "
-               "restored.",                   .role = ROLE_OPERATOR,
+               "restored.", .role = ROLE_OPERATOR,
      .flags = COMMAND_AUDITED,
      .run = run_incident_release,
      .arguments = {NUMBER,
@@ -717,6 +707,16 @@ static const struct command rows[] = {
      .arguments = {ACCOUNT,
                       {"host", ARGUMENT_TEXT, 0, NULL, "As it was given."},
                       ARGUMENT_REASON},
+     },
+    {
+     .name = "guard report",
+     .doc = "Compares what the guard would have done, where it observes, with what people said.",
+     .role = ROLE_ADMIN,
+     .scope = "domain",
+     .run = run_guard_report,
+     .arguments = {{"domain", ARGUMENT_DOMAIN, 0, NULL, "Of this domain; of all if not said."},
+                      {"since", ARGUMENT_TIME, 0, NULL,
+                       "How far back; all that is kept if not said."}},
      },
     {
      .name = "guard rules",

@@ -125,11 +125,12 @@ static void run_commands(struct command_call *call)
         for (size_t i = 0; i < ARGUMENTS_MOST && command->arguments[i].name != NULL; i++) {
             const struct argument *argument = &command->arguments[i];
             json_array_append_new(
-                arguments, json_pack("{s:s, s:s, s:b, s:b, s:b, s:s, s:s}", "name", argument->name,
-                                     "kind", kinds[argument->kind], "required",
+                arguments, json_pack("{s:s, s:s, s:b, s:b, s:b, s:b, s:s, s:s}", "name",
+                                     argument->name, "kind", kinds[argument->kind], "required",
                                      (argument->flags & ARGUMENT_REQUIRED) != 0, "positional",
                                      (argument->flags & ARGUMENT_POSITIONAL) != 0, "rest",
-                                     (argument->flags & ARGUMENT_REST) != 0, "choices",
+                                     (argument->flags & ARGUMENT_REST) != 0, "several",
+                                     (argument->flags & ARGUMENT_SEVERAL) != 0, "choices",
                                      argument->choices != NULL ? argument->choices : "", "doc",
                                      argument->doc));
         }

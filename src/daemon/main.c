@@ -340,6 +340,7 @@ static enum err open_service(struct daemon *daemon, struct why *why)
     commands_add_accounts(daemon);
     commands_add_portable(daemon);
     commands_add_guard(daemon);
+    commands_add_replay(daemon);
     commands_add_sessions(daemon);
     commands_add_aside(daemon);
     return control_serve(daemon->control, daemon->loop, daemon->commands, why);

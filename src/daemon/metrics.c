@@ -133,6 +133,11 @@ static void say_guard(struct buf *out, struct gate *gate)
     say(out, "guard_delivered", "counter", "… and delivered.", state.n_delivered);
     say(out, "guard_held", "counter", "… and held.", state.n_held);
     say(out, "guard_rejected", "counter", "… and rejected.", state.n_rejected);
+    say(out, "guard_would_hold", "counter",
+        "Messages that would have been held where the guard only observes.", state.n_would_hold);
+    say(out, "guard_would_reject", "counter",
+        "Messages that would have been rejected where the guard only observes.",
+        state.n_would_reject);
     say(out, "guard_exposures", "counter", "Copies that reached a client.", state.n_exposures);
     say(out, "guard_incidents", "gauge", "Incidents remembered.", state.n_incidents);
     say(out, "guard_convicted", "gauge", "Convictions in force.", state.n_convicted);

@@ -88,6 +88,8 @@ struct im_settings *server_settings(const struct config *config, const struct co
         read_domain(settings, config, named, &config->domains[i], &domains[i]);
     settings->domains = domains;
     settings->n_domains = config->n_domains;
+    settings->replay_us = config->guard.replay_us;
+    settings->replay_events = (int64_t)config->guard.replay_events;
     settings->conn = conn_limits_default;
     settings->conn.outbox_bytes = config->limits.outbox_bytes;
     settings->conn.bytes_per_s = (uint32_t)config->limits.bytes_per_second;
@@ -163,5 +165,7 @@ void server_guard_config(const struct config *config, struct guard_config *out)
         .defangs = true, // im/gate.c does
         .senders_open = (uint32_t)config->guard.senders_open,
         .lessons_per_day = (uint32_t)config->guard.lessons_per_day,
+        .tally_us = config->guard.observed_retention_us,
+        .tally_most = (uint32_t)config->guard.observed_most,
     };
 }

@@ -144,6 +144,15 @@ struct cluster *cluster_make(struct guard *guard, const struct lure *lure, bool 
     return cluster;
 }
 
+const struct binding *cluster_narrowest(const struct cluster *cluster)
+{
+    const struct binding *narrowest = NULL;
+    LIST_EACH((struct list *)&cluster->bindings, struct binding, link, binding)
+    if (narrowest == NULL || binding->width <= narrowest->width)
+        narrowest = binding;
+    return narrowest;
+}
+
 void cluster_share(struct cluster *cluster)
 {
     if (list_is_member(&cluster->by_zero)) {
@@ -244,15 +253,18 @@ void cluster_forget(struct guard *guard, struct cluster *cluster)
     for (size_t i = 0; i < cluster->n_evidence; i++)
         if (cluster->evidence[i].who != NULL)
             cluster->evidence[i].who->n_refs--;
-    for (size_t i = 0; i < cluster->n_orders; i++)
-        if (cluster->orders[i].who != NULL)
-            cluster->orders[i].who->n_refs--;
+    for (size_t i = 0; i < cluster->n_orders; i++) {
+        struct cluster_order *order = &cluster->orders[i];
+        if (order->who != NULL)
+            order->who->n_refs--;
+        guard->bytes_clusters -= order_size(order);
+        str_free(&order->shown);
+    }
     if (cluster->zero != NULL)
         cluster->zero->n_refs--;
     if (cluster->root != NULL)
         cluster->root->n_refs--;
-    guard->bytes_clusters -=
-        sizeof *cluster + sizeof(void *) + cluster->n_orders * sizeof *cluster->orders;
+    guard->bytes_clusters -= sizeof *cluster + sizeof(void *);
     free(cluster->orders);
     str_free(&cluster->shown);
     str_free(&cluster->actor);

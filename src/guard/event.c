@@ -9,7 +9,8 @@
 
 #include "base/must.h"
 
-enum { EVENT_VERSION = 1, KEYS_MOST = 4096 };
+// 2: what was only observed
+enum { EVENT_VERSION = 2, KEYS_MOST = 4096 };
 
 static void put_lure(struct buf *out, const struct lure *lure)
 {
@@ -57,7 +58,7 @@ static void put_sending(struct buf *out, const struct sending *sending)
     put_u64(out, (unsigned)sending->remote | (unsigned)sending->warns << 1 |
                      (unsigned)sending->overflowed << 2 | (unsigned)pace->composing << 3 |
                      (unsigned)pace->composes << 4 | (unsigned)pace->live << 5 |
-                     (unsigned)pace->first_contact << 6);
+                     (unsigned)pace->first_contact << 6 | (unsigned)sending->observed << 7);
     put_u64(out, sending->shape);
     put_i64(out, pace->gap_us);
     put_i64(out, pace->roster_index);
@@ -74,7 +75,7 @@ static void get_sending(struct reader *in, struct arena *arena, struct sending *
     sending->sender = get_str(in);
     sending->receiver = get_str(in);
     sending->audience = get_u32(in, UINT32_MAX);
-    uint32_t bits = get_u32(in, 127);
+    uint32_t bits = get_u32(in, 255);
     sending->remote = bits & 1;
     sending->warns = bits & 2;
     sending->overflowed = bits & 4;
@@ -82,6 +83,7 @@ static void get_sending(struct reader *in, struct arena *arena, struct sending *
     pace->composes = bits & 16;
     pace->live = bits & 32;
     pace->first_contact = bits & 64;
+    sending->observed = bits & 128;
     sending->shape = get_u64(in);
     pace->gap_us = get_i64(in);
     pace->roster_index = (int32_t)get_i64(in);
@@ -133,6 +135,7 @@ void guard_event_write(struct buf *out, const struct guard_event *event)
         put_str(out, event->report.reporter);
         put_str(out, event->report.sender);
         put_keys(out, event->report.keys, event->report.n_keys);
+        put_u64(out, event->report.observed);
         break;
     case EVENT_ANSWER:
         put_str(out, event->answer.sender);
@@ -173,6 +176,14 @@ void guard_event_write(struct buf *out, const struct guard_event *event)
         put_u64(out, event->decoy.removed);
         put_str(out, event->decoy.actor);
         break;
+    case EVENT_OUTCOME:
+        put_u64(out, event->outcome.incident);
+        put_u64(out, event->outcome.order);
+        put_u64(out, event->outcome.kind);
+        put_u64(out, event->outcome.undo);
+        put_u64(out, event->outcome.n);
+        put_u64(out, event->outcome.n_unspooled);
+        break;
     case EVENT_TICK:
         break;
     }
@@ -182,9 +193,10 @@ enum err guard_event_read(struct arena *arena, struct str bytes, struct guard_ev
 {
     struct reader in = {.rest = bytes};
     struct guard_event event = {0};
-    if (get_u64(&in) != EVENT_VERSION)
+    uint64_t version = get_u64(&in);
+    if (version < 1 || version > EVENT_VERSION)
         return in.bad ? ERR_CORRUPT : ERR_UNSUPPORTED;
-    event.kind = get_u32(&in, EVENT_TICK);
+    event.kind = get_u32(&in, EVENT_OUTCOME);
     event.now_us = get_i64(&in);
     switch (event.kind) {
     case EVENT_SENDING:
@@ -199,6 +211,7 @@ enum err guard_event_read(struct arena *arena, struct str bytes, struct guard_ev
         event.report.reporter = get_str(&in);
         event.report.sender = get_str(&in);
         event.report.keys = get_keys(&in, arena, &event.report.n_keys);
+        event.report.observed = version >= 2 && get_bool(&in);
         break;
     case EVENT_ANSWER:
         event.answer.sender = get_str(&in);
@@ -241,6 +254,14 @@ enum err guard_event_read(struct arena *arena, struct str bytes, struct guard_ev
         event.decoy.account = get_str(&in);
         event.decoy.removed = get_bool(&in);
         event.decoy.actor = get_str(&in);
+        break;
+    case EVENT_OUTCOME:
+        event.outcome.incident = get_u64(&in);
+        event.outcome.order = get_u64(&in);
+        event.outcome.kind = get_u32(&in, ORDER_ASK);
+        event.outcome.undo = get_bool(&in);
+        event.outcome.n = get_u32(&in, UINT32_MAX);
+        event.outcome.n_unspooled = get_u32(&in, UINT32_MAX);
         break;
     case EVENT_TICK:
         break;

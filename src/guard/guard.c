@@ -36,6 +36,8 @@ void guard_config_default(struct guard_config *config)
         .memory = (size_t)64 << 20,
         .senders_open = 256,
         .lessons_per_day = 20,
+        .tally_us = 30 * day_us,
+        .tally_most = 10000,
     };
 }
 
@@ -63,6 +65,7 @@ struct guard *guard_new(const struct guard_config *config, uint64_t seed)
     list_init(&guard->holds);
     list_init(&guard->bans);
     list_init(&guard->rights);
+    list_init(&guard->tallies);
     lessons_default(&guard->lessons);
     return guard;
 }
@@ -89,12 +92,15 @@ void guard_free(struct guard **at)
     sight_free(guard, sight);
     LIST_EACH(&guard->users, struct user, link, user)
     user_free(guard, user);
+    LIST_EACH(&guard->tallies, struct tally, link, tally)
+    tally_free(guard, tally);
     map_done(&guard->users_map);
     map_done(&guard->sights_map);
     map_done(&guard->bindings_map);
     map_done(&guard->members_map);
     map_done(&guard->by_id);
     map_done(&guard->stops_map);
+    map_done(&guard->tallies_map);
     free(guard);
     *at = NULL;
 }
@@ -140,7 +146,10 @@ static void convicted_again(struct guard *guard, struct user *sender, struct use
     }
     if (cluster == NULL)
         return;
-    cluster->n_rejected += !sending->warns;
+    if (!sending->warns) {
+        cluster->n_rejected++;
+        stop_refused(cluster, &stop->key);
+    }
     struct member *member = member_get(guard, cluster, sender);
     if (member != NULL) {
         evidence_of_sending(guard, cluster, member, sending, stop->width, receiver);
@@ -169,6 +178,18 @@ static bool conviction_follows(struct guard *guard, struct cluster *cluster,
     convict_key(guard, cluster, &lure->keys[width], width, shown,
                 guard->now_us + guard->config.conviction_us, REASON_CONVICTED, word);
     return true;
+}
+
+// A copy of a lure of this cluster, which has just been convicted, or is followed by the
+// conviction.
+static void reject_convicted(struct guard *guard, struct cluster *cluster, const struct lure *lure,
+                             struct guard_word *word)
+{
+    const struct stop *stop = stop_find(guard, lure);
+    cluster->n_rejected++;
+    if (stop != NULL)
+        stop_refused(cluster, &stop->key);
+    say(word, VERDICT_REJECT, REASON_CONVICTED, cluster->id);
 }
 
 static void judge_lure(struct guard *guard, struct user *sender, struct user *receiver,
@@ -226,18 +247,15 @@ static void judge_lure(struct guard *guard, struct user *sender, struct user *re
         return;
     if (cluster->state == CLUSTER_CONVICTED) {
         if (conviction_follows(guard, cluster, member, lure, word)) {
-            say(word, VERDICT_REJECT, REASON_CONVICTED, cluster->id);
-            cluster->n_rejected++;
+            reject_convicted(guard, cluster, lure, word);
             restrict_members(guard, cluster, word);
         }
         return;
     }
     if (may_convict(guard, cluster)) {
         convict(guard, cluster, word);
-        if (cluster->state == CLUSTER_CONVICTED) {
-            cluster->n_rejected++;
-            say(word, VERDICT_REJECT, REASON_CONVICTED, cluster->id);
-        }
+        if (cluster->state == CLUSTER_CONVICTED)
+            reject_convicted(guard, cluster, lure, word);
         return;
     }
     if (!cluster->novel || cluster->established || cluster->cleared || guard->n_holds >= HOLDS_MOST)
@@ -335,9 +353,10 @@ static void take_exposure(struct guard *guard, const struct exposure *exposure)
 }
 
 static void report_cluster(struct guard *guard, struct cluster *cluster, struct user *reporter,
-                           struct guard_word *word)
+                           bool observed, struct guard_word *word)
 {
     struct member *member = member_get(guard, cluster, reporter);
+    word->incident = cluster->id; // also of a word that does not count
     // one word each, and none of those who spread it
     if (member == NULL || member->reported || (member->n_receivers > 0 && !member->warned))
         return;
@@ -345,7 +364,8 @@ static void report_cluster(struct guard *guard, struct cluster *cluster, struct 
     evidence_of_report(guard, cluster, reporter, 1.5);
     cluster_becomes_incident(guard, cluster);
     cluster_touch(guard, cluster);
-    word->incident = cluster->id;
+    if (observed)
+        tally_reported(guard, cluster, reporter->jid);
     if (cluster->state != CLUSTER_CONVICTED && may_convict(guard, cluster))
         convict(guard, cluster, word);
 }
@@ -357,15 +377,17 @@ static void take_report(struct guard *guard, const struct report *report, struct
     for (size_t i = 0; i < report->n_keys && i < 64; i++) {
         struct cluster *cluster = cluster_find_key(guard, &report->keys[i]);
         if (cluster != NULL)
-            report_cluster(guard, cluster, reporter, word);
+            report_cluster(guard, cluster, reporter, report->observed, word);
     }
     struct user *sender = report->n_keys == 0 ? user_find(guard, report->sender) : NULL;
     for (size_t i = 0; sender != NULL && i < RECENT_CLUSTERS; i++) {
         struct cluster *cluster = cluster_by_id(guard, sender->recent[i]);
         struct member *member = cluster != NULL ? member_find(guard, cluster, reporter) : NULL;
         if (member != NULL && member->exposed_us != 0)
-            report_cluster(guard, cluster, reporter, word);
+            report_cluster(guard, cluster, reporter, report->observed, word);
     }
+    if (report->observed)
+        tally_report(guard, report, word);
     reporter->n_refs--;
 }
 
@@ -403,6 +425,9 @@ static void take_conviction(struct guard *guard, const struct conviction *convic
     word->reason = REASON_OPERATOR;
     if (stop != NULL) {
         word->incident = stop->incident;
+        struct cluster *convicted = cluster_by_id(guard, stop->incident);
+        if (convicted != NULL)
+            tally_operator(guard, convicted, true); // he agrees
         return;
     }
     struct cluster *cluster = cluster_find_key(guard, key);
@@ -424,6 +449,7 @@ static void take_conviction(struct guard *guard, const struct conviction *convic
     holds_end(guard, cluster, NULL, false, REASON_OPERATOR, word);
     restrict_members(guard, cluster, word);
     cluster_touch(guard, cluster);
+    tally_operator(guard, cluster, true);
     word->incident = cluster->id;
 }
 
@@ -457,6 +483,7 @@ static void take_release(struct guard *guard, const struct release *release,
         restrict_undo(guard, member->user, REASON_OPERATOR, word);
     holds_end(guard, cluster, NULL, true, REASON_OPERATOR, word);
     cluster_touch(guard, cluster);
+    tally_operator(guard, cluster, false);
 }
 
 void guard_take(struct guard *guard, const struct guard_event *event, struct guard_word *word)
@@ -476,6 +503,8 @@ void guard_take(struct guard *guard, const struct guard_event *event, struct gua
     switch (event->kind) {
     case EVENT_SENDING:
         take_sending(guard, &event->sending, word);
+        if (event->sending.observed)
+            tally_sending(guard, &event->sending, word);
         break;
     case EVENT_EXPOSURE:
         take_exposure(guard, &event->exposure);
@@ -503,6 +532,10 @@ void guard_take(struct guard *guard, const struct guard_event *event, struct gua
         break;
     case EVENT_TICK:
         clusters_trim(guard, NULL);
+        tallies_trim(guard);
+        break;
+    case EVENT_OUTCOME:
+        take_outcome(guard, &event->outcome);
         break;
     }
 }
@@ -569,6 +602,13 @@ void guard_decoy(struct guard *guard, const struct decoy *decoy, int64_t now_us,
                  struct guard_word *word)
 {
     struct guard_event event = {.kind = EVENT_DECOY, .now_us = now_us, .decoy = *decoy};
+    guard_take(guard, &event, word);
+}
+
+void guard_outcome(struct guard *guard, const struct order_outcome *outcome, int64_t now_us,
+                   struct guard_word *word)
+{
+    struct guard_event event = {.kind = EVENT_OUTCOME, .now_us = now_us, .outcome = *outcome};
     guard_take(guard, &event, word);
 }
 

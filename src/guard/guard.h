@@ -60,6 +60,9 @@ struct guard_config {
     size_t memory;            // bytes of the whole model
     uint32_t senders_open;    // unshared clusters one account may keep in memory
     uint32_t lessons_per_day; // observations one account may teach a day
+
+    int64_t tally_us;    // how long it is remembered what would have been done
+    uint32_t tally_most; // lines of that: one for an incident and domain, one for a domain and day
 };
 
 void guard_config_default(struct guard_config *config);
@@ -85,6 +88,7 @@ struct sending {
     bool remote;         // the sender is of another server: he cannot be restricted
     bool warns;          // lure_text_warns
     bool overflowed;     // lure_list.overflowed
+    bool observed;       // nothing of the word is carried out: what would have been is remembered
     uint64_t shape;      // lure_text_shape
     const struct lure *lures;
     size_t n_lures;
@@ -104,6 +108,7 @@ struct report {
     struct str reporter, sender; // bare; sender empty: only the lure is meant
     const struct lure_key *keys; // none: whatever the sender sent to the reporter of late
     size_t n_keys;
+    bool observed; // as of a sending
 };
 
 /* The sender's own word, asked on another of his devices: did you mean to send this? */
@@ -111,6 +116,15 @@ struct answer {
     struct str sender;
     uint64_t incident;
     bool meant;
+};
+
+/* What carrying out an order did: the guard judges by none of it, it remembers for who asks. */
+struct order_outcome {
+    uint64_t incident, order; // numbers; order 0: none in particular
+    unsigned kind;            // enum order_kind: RETRACT, DELIVER_HELD or REJECT_HELD
+    bool undo;
+    uint32_t n;           // more copies taken back (undo: given again), or messages let go
+    uint32_t n_unspooled; // of the copies: had not been delivered yet
 };
 
 enum feature_kind { FEATURE_LINKS, FEATURE_FILES };
@@ -157,6 +171,7 @@ enum event_kind {
     EVENT_ENTITLE = 8,
     EVENT_DECOY = 9,
     EVENT_TICK = 10,
+    EVENT_OUTCOME = 11,
 };
 
 struct guard_event {
@@ -172,6 +187,7 @@ struct guard_event {
         struct suspension suspension;
         struct entitlement entitlement;
         struct decoy decoy;
+        struct order_outcome outcome;
     };
 };
 
@@ -277,6 +293,8 @@ void guard_entitle(struct guard *guard, const struct entitlement *entitlement, i
                    struct guard_word *word);
 void guard_decoy(struct guard *guard, const struct decoy *decoy, int64_t now_us,
                  struct guard_word *word);
+void guard_outcome(struct guard *guard, const struct order_outcome *outcome, int64_t now_us,
+                   struct guard_word *word);
 /* Time passes: releases held messages, lets orders expire, learns.  Call at guard_next_us, and
  * some time later at the latest. */
 void guard_tick(struct guard *guard, int64_t now_us, struct guard_word *word);
@@ -350,7 +368,26 @@ struct incident_node {
 struct incident_order {
     struct order order;
     int64_t at_us;
-    uint32_t count; // of equal orders one after the other (held messages)
+    uint32_t count;     // of equal orders one after the other (held messages)
+    uint32_t done;      // STOP: copies refused by its key; RETRACT: copies taken back (undo: given
+                        // again); held messages: let go.  What came of it so far
+    uint32_t unspooled; // of the copies taken back: waited, and were seen by nobody
+};
+
+/* What the evidence adds up to, part by part; what depends on each other is capped together, so
+ * a part may be less than its pieces of evidence. */
+struct incident_sum {
+    double novelty, content;
+    double origin; // acts of the most suspect of those who had not been shown it
+    double acts;   // of relays
+    double relays, words, reports, answers;
+    double origins, absence, mimicry; // what clears
+};
+
+/* What all orders did, those that are not listed any more too. */
+struct incident_effects {
+    uint32_t taken_back, unspooled, given_again; // copies
+    uint32_t let_go, returned;                   // held messages
 };
 
 struct incident {
@@ -363,7 +400,11 @@ struct incident {
     struct str shown;
     int64_t first_us, convicted_us, ended_us, expires_us; // 0: not yet
     struct str actor, why;                                // of an operator's act; may be empty
-    uint32_t n_sendings, n_receivers, n_exposed, n_relays, n_rejected, n_held;
+    int64_t held_us;                                      // the first hold
+    int64_t by_itself_us; // convicted by evidence, whatever operators did later
+    uint32_t n_sendings, n_receivers, n_exposed, n_relays, n_rejected, n_held, n_reports;
+    struct incident_sum sum;
+    struct incident_effects effects;
     const struct incident_evidence *evidence; // oldest first; the strongest are kept
     size_t n_evidence;
     const struct incident_node *nodes; // by time of first sight
@@ -379,12 +420,37 @@ uint64_t guard_incident_next(const struct guard *guard, uint64_t *at);
 enum err guard_incident(const struct guard *guard, uint64_t id, struct arena *arena,
                         struct incident *out) MUST_CHECK;
 
+/* The same of the cluster that has this key, whether it is an incident or not. */
+enum err guard_incident_of(const struct guard *guard, const struct lure_key *key,
+                           struct arena *arena, struct incident *out) MUST_CHECK;
+
+/* What would have been done, of sendings and reports that were only observed; incident 0: what
+ * belongs to none, of one day. */
+struct guard_tally {
+    uint64_t incident;
+    struct str domain, shown;    // of the senders (of reports: of the reporters); the lure
+    int64_t first_us, last_us;   // of what was noted
+    int64_t convicted_us;        // would have been convicted, by evidence
+    int64_t by_hand_us;          // an operator convicted it, too or alone
+    int64_t released_us;         // an operator said that it was none
+    uint32_t n_sendings;         // looked at in all: of incident 0 only
+    uint32_t n_rejects, n_holds; // messages
+    uint32_t n_retracts;         // copies sent before the conviction
+    uint32_t n_restricts;        // accounts
+    uint32_t n_reports;          // by people; of incident 0: which named nothing the guard knew
+};
+typedef void guard_tally_fn(void *context, const struct guard_tally *tally);
+/* Calls fn for each, the longest untouched first; texts are borrowed until the next event. */
+void guard_tallies(const struct guard *guard, guard_tally_fn *fn, void *context);
+
 struct guard_state {
     size_t bytes, memory;               // in use; configured
     size_t bytes_users, bytes_clusters; // of bytes
     uint64_t n_events, n_sendings, n_delivered, n_held, n_rejected, n_exposures;
     uint64_t n_users, n_clusters, n_hosts, n_forgotten, n_incidents, n_convicted, n_waiting;
-    double novel_share; // of sendings: how ordinary a never-seen lure is here
+    uint64_t n_would_reject, n_would_hold;   // where it was only observed
+    uint64_t n_tallies, n_tallies_forgotten; // lines of it; those that had no room any more
+    double novel_share;                      // of sendings: how ordinary a never-seen lure is here
 };
 void guard_state(const struct guard *guard, struct guard_state *out);
 

@@ -119,7 +119,11 @@ struct cluster_order {
     uint64_t number;
     struct user *who; // counted in n_refs; NULL
     int64_t at_us, expires_us;
-    uint32_t count; // equal ones in a row: held messages
+    uint32_t count;           // equal ones in a row: held messages
+    uint32_t done, unspooled; // as in struct incident_order
+    enum lure_width width;    // of STOP and RETRACT:
+    struct lure_key key;
+    struct str shown; // owned
 };
 
 struct cluster {
@@ -135,12 +139,14 @@ struct cluster {
     bool is_incident, operators, composed, cleared;
     struct user *zero;
     int64_t first_us, last_us, convicted_us, ended_us, expires_us;
+    int64_t held_us, by_itself_us; // as in struct incident
     struct list bindings, members;
     uint32_t n_bindings, n_members;
     struct member *mature; // the first member not yet looked at for absence; NULL: all are
     uint32_t n_sendings, n_receivers, n_exposed, n_relays, n_fast_relays, n_machine_senders;
     uint32_t n_independent; // senders who had not been exposed, after the first
     uint32_t n_decoy_senders, n_rejected, n_held, n_reports, n_denied, n_waiting, n_stops;
+    uint32_t n_taken_back, n_unspooled, n_given_again, n_let_go, n_returned; // by all orders
     double window; // receivers at machine pace that may still be reached before the next is held
     struct user *root; // the most suspect of those who had not been shown it; counted in n_refs
     double root_nats, origins;
@@ -189,6 +195,16 @@ struct right { // an entitlement
     int64_t day, expires_us;
 };
 
+struct tally { // as struct guard_tally
+    struct map_node node;
+    struct link link; // in guard.tallies, longest untouched first
+    uint64_t incident;
+    struct str domain, shown; // owned
+    int64_t day;              // of what belongs to no incident
+    int64_t first_us, last_us, convicted_us, by_hand_us, released_us;
+    uint32_t n_sendings, n_rejects, n_holds, n_retracts, n_restricts, n_reports;
+};
+
 /* What the site has taught; all start from shipped priors. */
 struct lessons {
     double novel, sendings;                      // sendings of never-seen lures, of all
@@ -204,13 +220,15 @@ struct guard {
     uint64_t number;
     int64_t now_us;
     uint64_t next_cluster, next_order;
-    struct map users_map, sights_map, bindings_map, members_map, by_id, stops_map;
-    struct list users, young, known, clusters[4], stops, holds, bans, rights;
+    struct map users_map, sights_map, bindings_map, members_map, by_id, stops_map, tallies_map;
+    struct list users, young, known, clusters[4], stops, holds, bans, rights, tallies;
     size_t n_users, n_young, n_known, n_clusters, n_stops, n_holds, n_bans, n_rights, n_decoys;
     size_t bytes_users, bytes_sights, bytes_clusters;
     struct lessons lessons;
     uint64_t n_sendings, n_delivered, n_held, n_rejected, n_exposures, n_forgotten, n_convicted;
     uint64_t n_incidents;
+    size_t n_tallies;
+    uint64_t n_tallies_forgotten, n_would_reject, n_would_hold;
     int64_t next_expiry_us; // no stop, restriction, suspension or entitlement ends before
 };
 
@@ -267,6 +285,8 @@ struct member *member_make(struct guard *guard, struct cluster *cluster, struct 
 /* Moves the cluster to the end of its rank's list, the rank by its evidence. */
 void cluster_touch(struct guard *guard, struct cluster *cluster);
 void cluster_rank(struct guard *guard, struct cluster *cluster);
+/* The newest of its narrowest keys; NULL when it has none any more. */
+const struct binding *cluster_narrowest(const struct cluster *cluster);
 void cluster_share(struct cluster *cluster); // no longer its first sender's alone
 /* The record stays, but no lure belongs to it any more. */
 void cluster_close(struct guard *guard, struct cluster *cluster);
@@ -306,6 +326,11 @@ bool member_must_respond(const struct guard *guard, const struct cluster *cluste
 
 struct stop *stop_find(const struct guard *guard, const struct lure *lure);
 struct stop *stop_find_key(const struct guard *guard, const struct lure_key *key);
+/* A copy was refused by that key. */
+void stop_refused(struct cluster *cluster, const struct lure_key *key);
+void take_outcome(struct guard *guard, const struct order_outcome *outcome);
+/* Memory that the record of an order takes. */
+size_t order_size(const struct cluster_order *order);
 struct stop *stop_make(struct guard *guard, const struct lure_key *key);
 void stop_free(struct guard *guard, struct stop *stop);
 void cluster_becomes_incident(struct guard *guard, struct cluster *cluster);
@@ -334,6 +359,7 @@ void expiry_note(struct guard *guard, int64_t expires_us);
  * ---------------------------------------------------------------------------------------- */
 
 struct ban *ban_find(const struct guard *guard, enum feature_kind feature, struct str sender);
+struct str domain_of(struct str jid);
 /* Whether the sender is entitled to send all these lures to one more receiver; counts it. */
 bool right_covers(struct guard *guard, struct user *sender, const struct sending *sending);
 void take_suspension(struct guard *guard, const struct suspension *suspension,
@@ -346,5 +372,23 @@ void ban_free(struct guard *guard, struct ban *ban);
 struct right *right_new(struct guard *guard, struct user *user);
 void right_free(struct guard *guard, struct right *right);
 void policy_expire(struct guard *guard);
+
+/* ---- tally.c -----------------------------------------------------------------------------------
+ */
+
+/* After the guard's word about what is only observed. */
+void tally_sending(struct guard *guard, const struct sending *sending,
+                   const struct guard_word *word);
+void tally_report(struct guard *guard, const struct report *report, const struct guard_word *word);
+/* Somebody's word against this cluster was taken, by a report that is only observed. */
+void tally_reported(struct guard *guard, const struct cluster *cluster, struct str reporter);
+/* An operator convicted it, or released it. */
+void tally_operator(struct guard *guard, struct cluster *cluster, bool convicts);
+struct tally *tally_find(const struct guard *guard, uint64_t incident, struct str domain,
+                         int64_t day); // NULL
+struct tally *tally_make(struct guard *guard, uint64_t incident, struct str domain, int64_t day);
+void tally_free(struct guard *guard, struct tally *tally);
+/* Forgets what is too old, or too much. */
+void tallies_trim(struct guard *guard);
 
 #endif

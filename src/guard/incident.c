@@ -75,43 +75,57 @@ static void fill_nodes(const struct cluster *cluster, struct arena *arena, struc
     out->n_nodes = n;
 }
 
-enum err guard_incident(const struct guard *guard, uint64_t id, struct arena *arena,
-                        struct incident *out)
+static void fill(const struct cluster *cluster, struct arena *arena, struct incident *out)
 {
-    const struct cluster *cluster = cluster_by_id(guard, id);
-    if (cluster == NULL || !cluster->is_incident)
-        return ERR_MISSING;
     struct lure_key key = cluster->key;
     struct str shown = cluster->shown;
     enum lure_width width = cluster->width;
-    const struct binding *first = LIST_FIRST(&cluster->bindings, struct binding, link);
-    if (lure_key_is_none(&key) && first != NULL) { // not convicted: any key that it is known by
-        LIST_EACH((struct list *)&cluster->bindings, struct binding, link, binding)
-        if (binding->width <= first->width)
-            first = binding;
-        key = first->key;
-        shown = first->shown;
-        width = first->width;
+    const struct binding *narrowest = cluster_narrowest(cluster);
+    if (lure_key_is_none(&key) && narrowest != NULL) { // not convicted
+        key = narrowest->key;
+        shown = narrowest->shown;
+        width = narrowest->width;
     }
-    *out = (struct incident){.id = id,
-                             .state = state_of(cluster),
-                             .nats = cluster->nats,
-                             .kind = cluster->kind,
-                             .width = width,
-                             .key = key,
-                             .shown = arena_str(arena, shown),
-                             .first_us = cluster->first_us,
-                             .convicted_us = cluster->convicted_us,
-                             .ended_us = cluster->ended_us,
-                             .expires_us = cluster->expires_us,
-                             .actor = arena_str(arena, cluster->actor),
-                             .why = arena_str(arena, cluster->why),
-                             .n_sendings = cluster->n_sendings,
-                             .n_receivers = cluster->n_receivers,
-                             .n_exposed = cluster->n_exposed,
-                             .n_relays = cluster->n_relays,
-                             .n_rejected = cluster->n_rejected,
-                             .n_held = cluster->n_held};
+    *out = (struct incident){
+        .id = cluster->id,
+        .state = state_of(cluster),
+        .nats = cluster->nats,
+        .kind = cluster->kind,
+        .width = width,
+        .key = key,
+        .shown = arena_str(arena, shown),
+        .first_us = cluster->first_us,
+        .convicted_us = cluster->convicted_us,
+        .ended_us = cluster->ended_us,
+        .expires_us = cluster->expires_us,
+        .actor = arena_str(arena, cluster->actor),
+        .why = arena_str(arena, cluster->why),
+        .n_sendings = cluster->n_sendings,
+        .n_receivers = cluster->n_receivers,
+        .n_exposed = cluster->n_exposed,
+        .n_relays = cluster->n_relays,
+        .n_rejected = cluster->n_rejected,
+        .n_held = cluster->n_held,
+        .n_reports = cluster->n_reports,
+        .held_us = cluster->held_us,
+        .by_itself_us = cluster->by_itself_us,
+        .sum = {.novelty = cluster->novelty,
+                .content = cluster->content,
+                .origin = cluster->root_nats,
+                .acts = cluster->members_nats,
+                .relays = cluster->relays_nats,
+                .words = cluster->words,
+                .reports = cluster->reports,
+                .answers = cluster->answers,
+                .origins = cluster->origins,
+                .absence = cluster->absence,
+                .mimicry = cluster->mimicry},
+        .effects = {.taken_back = cluster->n_taken_back,
+                .unspooled = cluster->n_unspooled,
+                .given_again = cluster->n_given_again,
+                .let_go = cluster->n_let_go,
+                .returned = cluster->n_returned   }
+    };
     fill_nodes(cluster, arena, out);
     struct incident_evidence *evidence =
         arena_make_array(arena, struct incident_evidence, cluster->n_evidence);
@@ -130,20 +144,41 @@ enum err guard_incident(const struct guard *guard, uint64_t id, struct arena *ar
         const struct cluster_order *from = &cluster->orders[i];
         orders[i].at_us = from->at_us;
         orders[i].count = from->count;
+        orders[i].done = from->done;
+        orders[i].unspooled = from->unspooled;
         orders[i].order = (struct order){.number = from->number,
                                          .kind = from->kind,
                                          .undo = from->undo,
                                          .reason = from->reason,
-                                         .incident = id,
+                                         .incident = cluster->id,
                                          .audience = from->audience,
-                                         .width = width,
-                                         .key = key,
-                                         .shown = out->shown,
+                                         .width = from->width,
+                                         .key = from->key,
+                                         .shown = arena_str(arena, from->shown),
                                          .who = jid_in(arena, from->who),
                                          .expires_us = from->expires_us};
     }
     out->orders = orders;
     out->n_orders = cluster->n_orders;
+}
+
+enum err guard_incident(const struct guard *guard, uint64_t id, struct arena *arena,
+                        struct incident *out)
+{
+    const struct cluster *cluster = cluster_by_id(guard, id);
+    if (cluster == NULL || !cluster->is_incident)
+        return ERR_MISSING;
+    fill(cluster, arena, out);
+    return OK;
+}
+
+enum err guard_incident_of(const struct guard *guard, const struct lure_key *key,
+                           struct arena *arena, struct incident *out)
+{
+    const struct cluster *cluster = cluster_find_key(guard, key);
+    if (cluster == NULL)
+        return ERR_MISSING;
+    fill(cluster, arena, out);
     return OK;
 }
 
@@ -167,6 +202,10 @@ void guard_state(const struct guard *guard, struct guard_state *out)
         .n_incidents = guard->n_incidents,
         .n_convicted = guard->n_convicted,
         .n_waiting = guard->n_holds,
+        .n_would_reject = guard->n_would_reject,
+        .n_would_hold = guard->n_would_hold,
+        .n_tallies = guard->n_tallies,
+        .n_tallies_forgotten = guard->n_tallies_forgotten,
         .novel_share = guard->lessons.novel / guard->lessons.sendings,
     };
 }

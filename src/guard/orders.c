@@ -43,16 +43,85 @@ static void record(struct guard *guard, struct cluster *cluster, const struct or
     }
     if (who != NULL)
         who->n_refs++;
-    guard->bytes_clusters += sizeof *cluster->orders; // not by room, which a snapshot forgets
-    cluster->orders[cluster->n_orders++] = (struct cluster_order){.kind = order->kind,
-                                                                  .undo = order->undo,
-                                                                  .reason = order->reason,
-                                                                  .audience = order->audience,
-                                                                  .number = order->number,
-                                                                  .who = who,
-                                                                  .at_us = guard->now_us,
-                                                                  .expires_us = order->expires_us,
-                                                                  .count = 1};
+    bool has_key = order->kind == ORDER_STOP || order->kind == ORDER_RETRACT;
+    struct cluster_order *made = &cluster->orders[cluster->n_orders++];
+    *made =
+        (struct cluster_order){.kind = order->kind,
+                               .undo = order->undo,
+                               .reason = order->reason,
+                               .audience = order->audience,
+                               .number = order->number,
+                               .who = who,
+                               .at_us = guard->now_us,
+                               .expires_us = order->expires_us,
+                               .count = 1,
+                               .width = order->width,
+                               .key = order->key,
+                               .shown = own_text(has_key ? order->shown : STR_EMPTY, SHOWN_MOST)};
+    guard->bytes_clusters += order_size(made);
+}
+
+// Not by the room of the array, which a snapshot forgets.
+size_t order_size(const struct cluster_order *order)
+{
+    return sizeof *order + order->shown.len;
+}
+
+/* ---- What came of orders --------------------------------------------------------------------- */
+
+void stop_refused(struct cluster *cluster, const struct lure_key *key)
+{
+    for (size_t i = cluster->n_orders; i-- > 0;) {
+        struct cluster_order *order = &cluster->orders[i];
+        if (order->kind == ORDER_STOP && !order->undo && lure_key_eq(&order->key, key)) {
+            order->done++;
+            return;
+        }
+    }
+}
+
+// Held messages: several orders are one record, under the number of the first.
+static struct cluster_order *order_of(struct cluster *cluster, const struct order_outcome *outcome)
+{
+    for (size_t i = cluster->n_orders; i-- > 0;) {
+        struct cluster_order *order = &cluster->orders[i];
+        if (order->kind != outcome->kind || order->undo != outcome->undo ||
+            order->number > outcome->order)
+            continue;
+        bool is_it = order->kind == ORDER_RETRACT ? order->number == outcome->order
+                                                  : order->done < order->count;
+        return is_it ? order : NULL;
+    }
+    return NULL;
+}
+
+void take_outcome(struct guard *guard, const struct order_outcome *outcome)
+{
+    struct cluster *cluster = cluster_by_id(guard, outcome->incident);
+    if (cluster == NULL)
+        return;
+    switch (outcome->kind) {
+    case ORDER_RETRACT:
+        if (outcome->undo)
+            cluster->n_given_again += outcome->n;
+        else
+            cluster->n_taken_back += outcome->n;
+        cluster->n_unspooled += outcome->n_unspooled;
+        break;
+    case ORDER_DELIVER_HELD:
+        cluster->n_let_go += outcome->n;
+        break;
+    case ORDER_REJECT_HELD:
+        cluster->n_returned += outcome->n;
+        break;
+    default:
+        return; // the guard knows itself what others did
+    }
+    struct cluster_order *order = order_of(cluster, outcome);
+    if (order != NULL) {
+        order->done += outcome->n;
+        order->unspooled += outcome->n_unspooled;
+    }
 }
 
 /* The caller may still fill in key, shown, message, expiry. */
@@ -220,6 +289,8 @@ void convict(struct guard *guard, struct cluster *cluster, struct guard_word *wo
         convict_key(guard, cluster, &binding->key, binding->width, binding->shown, expires_us,
                     REASON_CONVICTED, word);
     }
+    if (cluster->by_itself_us == 0)
+        cluster->by_itself_us = guard->now_us;
     holds_end(guard, cluster, NULL, false, REASON_CONVICTED, word);
     restrict_members(guard, cluster, word);
     struct order notify = {.kind = ORDER_NOTIFY,
@@ -339,6 +410,8 @@ void hold_add(struct guard *guard, struct cluster *cluster, struct user *sender,
     hold->sender = sender;
     hold->message = message;
     hold->due_us = guard->now_us + guard->config.hold_us;
+    if (cluster->held_us == 0)
+        cluster->held_us = guard->now_us;
     sender->n_refs++;
     cluster->n_waiting++;
     cluster->n_held++;

@@ -3,7 +3,7 @@
  */
 #include "guard/guard_internal.h"
 
-static struct str domain_of(struct str jid)
+struct str domain_of(struct str jid)
 {
     size_t at = str_find_char(jid, '@');
     return at < jid.len ? str_skip(jid, at + 1) : jid;

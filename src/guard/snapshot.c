@@ -8,7 +8,9 @@
 #include "guard/codec.h"
 #include "guard/guard_internal.h"
 
-enum { SNAPSHOT_VERSION = 1 };
+// 2: what orders did; when a cluster was first held, and convicted by evidence; what would have
+// been
+enum { SNAPSHOT_VERSION = 2 };
 
 static const char magic[] = "firedoor guard\n";
 
@@ -126,7 +128,7 @@ static void load_member(struct reader *in, struct guard *guard, struct cluster *
 }
 
 /* The counters of a cluster, for both ways. */
-enum { CLUSTER_COUNTS = 13, CLUSTER_REALS = 13 };
+enum { CLUSTER_COUNTS_1 = 13, CLUSTER_COUNTS = 18, CLUSTER_REALS = 13 };
 
 static void cluster_counts(struct cluster *cluster, uint32_t **counts, double **reals)
 {
@@ -135,7 +137,8 @@ static void cluster_counts(struct cluster *cluster, uint32_t **counts, double **
         &cluster->n_relays,      &cluster->n_fast_relays,   &cluster->n_machine_senders,
         &cluster->n_independent, &cluster->n_decoy_senders, &cluster->n_rejected,
         &cluster->n_held,        &cluster->n_reports,       &cluster->n_denied,
-        &cluster->n_stops,
+        &cluster->n_stops,       &cluster->n_taken_back,    &cluster->n_unspooled,
+        &cluster->n_given_again, &cluster->n_let_go,        &cluster->n_returned,
     };
     double *doubles[CLUSTER_REALS] = {
         &cluster->window,      &cluster->novelty, &cluster->content, &cluster->members_nats,
@@ -164,6 +167,8 @@ static void save_cluster(struct cluster *cluster, struct buf *out)
     put_i64(out, cluster->convicted_us);
     put_i64(out, cluster->ended_us);
     put_i64(out, cluster->expires_us);
+    put_i64(out, cluster->held_us);
+    put_i64(out, cluster->by_itself_us);
     uint32_t *counts[CLUSTER_COUNTS];
     double *reals[CLUSTER_REALS];
     cluster_counts(cluster, counts, reals);
@@ -214,6 +219,11 @@ static void save_cluster(struct cluster *cluster, struct buf *out)
         put_i64(out, order->at_us);
         put_i64(out, order->expires_us);
         put_u64(out, order->count);
+        put_u64(out, order->done);
+        put_u64(out, order->unspooled);
+        put_u64(out, order->width);
+        put_key(out, &order->key);
+        put_str(out, order->shown);
     }
 }
 
@@ -231,8 +241,8 @@ static void replace_text(struct str *text, struct str by)
     *text = own_text(by, SIZE_MAX);
 }
 
-static void load_cluster(struct reader *in, struct guard *guard, struct user **users,
-                         uint32_t n_users)
+static void load_cluster(struct reader *in, uint64_t version, struct guard *guard,
+                         struct user **users, uint32_t n_users)
 {
     uint64_t id = get_u64(in);
     uint32_t rank = get_u32(in, 3), state = get_u32(in, CLUSTER_EXPIRED),
@@ -265,10 +275,14 @@ static void load_cluster(struct reader *in, struct guard *guard, struct user **u
     cluster->convicted_us = get_i64(in);
     cluster->ended_us = get_i64(in);
     cluster->expires_us = get_i64(in);
+    if (version >= 2) {
+        cluster->held_us = get_i64(in);
+        cluster->by_itself_us = get_i64(in);
+    }
     uint32_t *counts[CLUSTER_COUNTS];
     double *reals[CLUSTER_REALS];
     cluster_counts(cluster, counts, reals);
-    for (size_t i = 0; i < CLUSTER_COUNTS; i++)
+    for (size_t i = 0; i < (version >= 2 ? CLUSTER_COUNTS : CLUSTER_COUNTS_1); i++)
         *counts[i] = get_u32(in, UINT32_MAX);
     for (size_t i = 0; i < CLUSTER_REALS; i++)
         *reals[i] = get_real(in);
@@ -308,7 +322,6 @@ static void load_cluster(struct reader *in, struct guard *guard, struct user **u
     cluster->orders_room = n;
     cluster->orders = n > 0 ? calloc(n, sizeof *cluster->orders) : NULL;
     must(n == 0 || cluster->orders != NULL);
-    guard->bytes_clusters += n * sizeof *cluster->orders;
     for (uint32_t i = 0; i < n && !in->bad; i++) {
         struct cluster_order *order = &cluster->orders[cluster->n_orders++];
         order->kind = get_u32(in, ORDER_ASK);
@@ -320,6 +333,14 @@ static void load_cluster(struct reader *in, struct guard *guard, struct user **u
         order->at_us = get_i64(in);
         order->expires_us = get_i64(in);
         order->count = get_u32(in, UINT32_MAX);
+        if (version >= 2) {
+            order->done = get_u32(in, UINT32_MAX);
+            order->unspooled = get_u32(in, UINT32_MAX);
+            order->width = get_u32(in, LURE_WIDTHS - 1);
+            order->key = get_key(in);
+        }
+        order->shown = own_text(version >= 2 ? get_str(in) : STR_EMPTY, SHOWN_MOST);
+        guard->bytes_clusters += order_size(order);
     }
 }
 
@@ -431,6 +452,56 @@ static void load_rules(struct reader *in, struct guard *guard, struct user **use
     }
 }
 
+static void save_tallies(const struct guard *guard, struct buf *out)
+{
+    put_u64(out, guard->n_tallies_forgotten);
+    put_u64(out, guard->n_would_reject);
+    put_u64(out, guard->n_would_hold);
+    put_u64(out, guard->n_tallies);
+    LIST_EACH((struct list *)&guard->tallies, struct tally, link, tally)
+    {
+        put_u64(out, tally->incident);
+        put_str(out, tally->domain);
+        put_i64(out, tally->day);
+        put_str(out, tally->shown);
+        const int64_t times[] = {tally->first_us, tally->last_us, tally->convicted_us,
+                                 tally->by_hand_us, tally->released_us};
+        for (size_t i = 0; i < COUNT_OF(times); i++)
+            put_i64(out, times[i]);
+        const uint32_t counts[] = {tally->n_sendings, tally->n_rejects,   tally->n_holds,
+                                   tally->n_retracts, tally->n_restricts, tally->n_reports};
+        for (size_t i = 0; i < COUNT_OF(counts); i++)
+            put_u64(out, counts[i]);
+    }
+}
+
+static void load_tallies(struct reader *in, struct guard *guard)
+{
+    guard->n_tallies_forgotten = get_u64(in);
+    guard->n_would_reject = get_u64(in);
+    guard->n_would_hold = get_u64(in);
+    uint64_t n = get_u64(in);
+    for (uint64_t k = 0; k < n && !in->bad; k++) {
+        uint64_t incident = get_u64(in);
+        struct str domain = get_str(in);
+        int64_t day = get_i64(in);
+        if (in->bad || tally_find(guard, incident, domain, day) != NULL) {
+            in->bad = true;
+            return;
+        }
+        struct tally *tally = tally_make(guard, incident, domain, day);
+        replace_text(&tally->shown, get_str(in));
+        int64_t *times[] = {&tally->first_us, &tally->last_us, &tally->convicted_us,
+                            &tally->by_hand_us, &tally->released_us};
+        for (size_t i = 0; i < COUNT_OF(times); i++)
+            *times[i] = get_i64(in);
+        uint32_t *counts[] = {&tally->n_sendings, &tally->n_rejects,   &tally->n_holds,
+                              &tally->n_retracts, &tally->n_restricts, &tally->n_reports};
+        for (size_t i = 0; i < COUNT_OF(counts); i++)
+            *counts[i] = get_u32(in, UINT32_MAX);
+    }
+}
+
 /* The guard's own numbers, for both ways. */
 enum { GUARD_COUNTS = 10 };
 
@@ -473,6 +544,7 @@ void guard_save(const struct guard *saved, struct buf *out)
     LIST_EACH(&user->brought, struct cluster, by_zero, cluster)
     put_u64(out, cluster->id);
     save_rules(guard, out);
+    save_tallies(guard, out);
     buf_add(out, STR("end"));
 }
 
@@ -545,7 +617,7 @@ enum err guard_load(const struct guard_config *config, struct str bytes, struct 
     if (!str_eq(get_bytes(&in, sizeof magic - 1), str_of(magic)))
         return why_say(why, ERR_CORRUPT, "this is no snapshot of the guard");
     uint64_t version = get_u64(&in);
-    if (version != SNAPSHOT_VERSION)
+    if (version < 1 || version > SNAPSHOT_VERSION)
         return why_say(why, ERR_UNSUPPORTED, "the guard's snapshot is of version %llu, not %d",
                        (unsigned long long)version, SNAPSHOT_VERSION);
     struct guard *guard = guard_new(config, get_u64(&in));
@@ -571,9 +643,11 @@ enum err guard_load(const struct guard_config *config, struct str bytes, struct 
     load_sights(&in, guard);
     uint64_t n_clusters = get_u64(&in);
     for (uint64_t i = 0; i < n_clusters && !in.bad; i++)
-        load_cluster(&in, guard, users, n_users);
+        load_cluster(&in, version, guard, users, n_users);
     load_brought(&in, guard);
     load_rules(&in, guard, users, n_users);
+    if (version >= 2)
+        load_tallies(&in, guard);
     free(users);
     guard->n_forgotten = forgotten;
     if (!str_eq(get_bytes(&in, 3), STR("end")) || in.rest.len != 0 || in.bad) {

@@ -155,6 +155,19 @@ void containment_replayed(struct gate *gate, const struct order *order)
         tell_replayed(gate, order);
 }
 
+void containment_note(struct gate *gate, const struct order_outcome *outcome)
+{
+    struct arena arena;
+    struct guard_word word;
+    struct guard_event event = {.kind = EVENT_OUTCOME, .outcome = *outcome};
+    if (outcome->n == 0)
+        return;
+    arena_init(&arena, WORD_MOST);
+    guard_word_init(&word, &arena);
+    gate_take(gate, &event, &word, false);
+    arena_done(&arena);
+}
+
 enum err containment_open(struct gate *gate, struct why *why)
 {
     gate->containment = calloc(1, sizeof *gate->containment);

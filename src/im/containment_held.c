@@ -26,7 +26,7 @@ struct holding {
     uint64_t message;
     bool ordered, rejects; // what is to become of it as soon as it is there
     enum reason reason;
-    uint64_t incident;
+    uint64_t incident, order;
 };
 
 static struct str number_key(const uint64_t *number)
@@ -50,8 +50,9 @@ struct letting_go {
     struct gate *gate;
     struct home *home; // of the sender
     bool rejects;
+    bool delivered; // it went on its way to its receiver
     enum reason reason;
-    uint64_t incident, message;
+    uint64_t incident, order, message;
     char key[24];
     int64_t at_us;
     struct stanza *stanza;
@@ -59,12 +60,27 @@ struct letting_go {
     struct store_record_remove remove;
 };
 
+// On the guard's thread.
+static void is_over(struct mail *mail)
+{
+    struct letting_go *going = CONTAINER_OF(mail, struct letting_go, mail);
+    containment_note(going->gate,
+                     &(struct order_outcome){
+                         .incident = going->incident,
+                         .order = going->order,
+                         .kind = going->delivered ? ORDER_DELIVER_HELD : ORDER_REJECT_HELD,
+                         .n = 1,
+                     });
+    free(going);
+}
+
 static void removed(struct store_request *request)
 {
     struct letting_go *going = CONTAINER_OF(request, struct letting_go, remove.request);
     store_release(request);
     stanza_unref(&going->stanza);
-    free(going);
+    going->mail.run = is_over;
+    loop_post(going->gate->loop, &going->mail);
 }
 
 static void read_record(struct letting_go *going);
@@ -129,6 +145,7 @@ static void go_on(struct account_waiter *waiter, struct account *account)
     } else {
         struct session *session =
             session_by_resource(account, going->stanza->from.resource); // has it: needs no carbon
+        going->delivered = true;
         gate_bring_out_dead(account, &going->stanza); // one of its other lures may be convicted
         message_accept(account, session != NULL ? session->id : 0, going->stanza, ticket,
                        ROUTED_HELD, going->at_us);
@@ -177,7 +194,7 @@ static void record_is_there(struct store_request *request)
 }
 
 static void let_go(struct gate *gate, uint64_t message, bool rejects, enum reason reason,
-                   uint64_t incident)
+                   uint64_t incident, uint64_t order)
 {
     struct letting_go *going = calloc(1, sizeof *going);
     must(going != NULL);
@@ -185,6 +202,7 @@ static void let_go(struct gate *gate, uint64_t message, bool rejects, enum reaso
     going->rejects = rejects;
     going->reason = reason;
     going->incident = incident;
+    going->order = order;
     going->message = message;
     snprintf(going->key, sizeof going->key, "%" PRIu64, message);
     read_record(going);
@@ -209,7 +227,7 @@ static void let_go_by_guard(struct gate *gate, uint64_t message, uint64_t incide
     bool convicted = incident != 0 && guard_incident(gate->guard, incident, &arena, &found) == OK &&
                      found.state == INCIDENT_CONVICTED;
     arena_done(&arena);
-    let_go(gate, message, convicted, convicted ? REASON_CONVICTED : REASON_CLEARED, incident);
+    let_go(gate, message, convicted, convicted ? REASON_CONVICTED : REASON_CLEARED, incident, 0);
 }
 
 void held_order(struct gate *gate, const struct order *order)
@@ -217,13 +235,14 @@ void held_order(struct gate *gate, const struct order *order)
     bool rejects = order->kind == ORDER_REJECT_HELD;
     struct holding *holding = table_get(&gate->containment->holding, number_key(&order->message));
     if (holding == NULL) {
-        let_go(gate, order->message, rejects, order->reason, order->incident);
+        let_go(gate, order->message, rejects, order->reason, order->incident, order->number);
         return;
     }
     holding->ordered = true;
     holding->rejects = rejects;
     holding->reason = order->reason;
     holding->incident = order->incident;
+    holding->order = order->number;
 }
 
 void containment_will_hold(struct gate *gate, uint64_t message)
@@ -248,7 +267,8 @@ static void hear_of_held(struct mail *mail)
     struct gate *gate = news->gate;
     struct holding *holding = table_remove(&gate->containment->holding, number_key(&news->message));
     if (holding != NULL && holding->ordered && news->kept)
-        let_go(gate, holding->message, holding->rejects, holding->reason, holding->incident);
+        let_go(gate, holding->message, holding->rejects, holding->reason, holding->incident,
+               holding->order);
     free(holding);
     free(news);
 }

@@ -45,6 +45,9 @@ void tell_replayed(struct gate *gate, const struct order *order);
 /* What people are told of a lure: printable, and dead, for it stands in front of them again. Own
  * memory. */
 struct str tell_dead_link(const struct gate *gate, struct str shown);
+/* On the guard's thread: the guard hears what came of an order. */
+void containment_note(struct gate *gate, const struct order_outcome *outcome);
+
 /* The language of the person's streams, empty when he is away; and of his domain. */
 struct str tell_lang(const struct account *account);
 struct str tell_domain_lang(const struct home *home, struct str name);

@@ -334,6 +334,12 @@ static void withdrawn(struct store_request *request)
         return;
     }
     retracting->n_copies += retracting->withdraw.n;
+    const struct order_outcome outcome = {.incident = retracting->order.incident,
+                                          .order = retracting->order.number,
+                                          .kind = ORDER_RETRACT,
+                                          .undo = retracting->order.undo,
+                                          .n = retracting->withdraw.n_changed,
+                                          .n_unspooled = retracting->withdraw.n_unspooled};
     // only now: who is given the spool meanwhile is not given these
     const struct store_row *row = retracting->rows; // in the order of the page
     LIST_EACH(&retracting->found, struct taking_back, in_page, back)
@@ -343,6 +349,7 @@ static void withdrawn(struct store_request *request)
         row++;
         loop_post(back->home->loop, &back->mail);
     }
+    containment_note(retracting->gate, &outcome);
     if (retracting->more)
         next_page(retracting);
     else if (retracting->order.undo || retracting->again)

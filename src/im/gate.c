@@ -99,6 +99,7 @@ static void describe(struct judging *judging, const struct pace *pace, uint32_t 
         .audience = audience,
         .warns = lure_text_warns(&judging->lures, body),
         .overflowed = judging->lures.overflowed,
+        .observed = judging->observes,
         .shape = lure_text_shape(&judging->lures, body, people),
         .lures = judging->lures.lures,
         .n_lures = judging->lures.n,

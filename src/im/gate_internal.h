@@ -6,6 +6,7 @@
 
 #include "guard/guard.h"
 #include "im/gate.h"
+#include "im/gate_base.h"
 #include "store/store.h"
 
 #include <pthread.h>
@@ -38,6 +39,8 @@ struct gate {
     int64_t snapshot_us;              // loop time of the last one
     bool snapshot_busy;
     bool lacks_events; // the log, of what happened since the last snapshot
+    struct gate_base bases[GATE_BASES];
+    bool base_busy;
     struct containment *containment;
     struct im_settings *settings;      // replaced by mail at a reload
     pthread_mutex_t state_lock;        // "guard-state": taken once a second, and by metrics

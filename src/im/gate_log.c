@@ -1,5 +1,6 @@
 /*
- * The guard's memory in the store: a log of events, and snapshots that cut it.
+ * The guard's memory in the store: a log of events, and snapshots that cut it
+ * (where, says gate_base.h).
  *
  * What happened in one turn of the guard's loop is one append to the log; the
  * verdicts of that turn, and every order, leave only after it was given to the
@@ -175,7 +176,8 @@ static void snapshot_kept(struct store_request *request)
         snapshot_free(snapshot);
         return;
     }
-    snapshot->trim.up_to = snapshot->number;
+    gate_base_if_due(gate, buf_str(&snapshot->state), snapshot->number);
+    snapshot->trim.up_to = gate_bases_oldest(gate);
     snapshot->trim.request.home = loop_mailbox(gate->loop);
     snapshot->trim.request.done = trimmed;
     store_event_trim(gate->service->store, &snapshot->trim);
@@ -224,7 +226,8 @@ void gate_last_snapshot(struct gate *gate)
     struct snapshot *snapshot = snapshot_new(gate);
     store_record_put(gate->service->store, &snapshot->put);
     if (store_wait(&snapshot->put.request) == OK) {
-        snapshot->trim.up_to = snapshot->number;
+        gate_last_base_if_due(gate, buf_str(&snapshot->state), snapshot->number);
+        snapshot->trim.up_to = gate_bases_oldest(gate);
         store_event_trim(gate->service->store, &snapshot->trim);
         store_wait(&snapshot->trim.request);
         store_release(&snapshot->trim.request);
@@ -243,20 +246,10 @@ struct replayed {
 
 // Whether the event came from where the guard only watches, so that its orders were not carried
 // out.
-static bool was_observed(const struct gate *gate, const struct guard_event *event)
+static bool was_observed(const struct guard_event *event)
 {
-    struct str who = STR_EMPTY;
-    if (event->kind == EVENT_SENDING)
-        who = event->sending.sender;
-    else if (event->kind == EVENT_REPORT)
-        who = event->report.reporter;
-    if (who.len == 0)
-        return false;
-    struct jid jid = jid_of_prepared(who);
-    for (size_t i = 0; i < gate->settings->n_domains; i++)
-        if (str_eq(gate->settings->domains[i].name, jid.domain))
-            return gate->settings->domains[i].guard_mode == GATE_OBSERVE;
-    return false;
+    return (event->kind == EVENT_SENDING && event->sending.observed) ||
+           (event->kind == EVENT_REPORT && event->report.observed);
 }
 
 static void keep_orders(struct gate *gate, const struct guard_word *word)
@@ -290,7 +283,7 @@ void gate_carry_out_replayed(struct gate *gate)
 static void take_again(struct gate *gate, const struct guard_event *event, struct guard_word *word)
 {
     guard_take(gate->guard, event, word);
-    if (!was_observed(gate, event))
+    if (!was_observed(event))
         keep_orders(gate, word);
 }
 

@@ -84,6 +84,14 @@ static void renew_stops_if_changed(struct gate *gate, const struct guard_word *w
 
 /* ---- Judging ---- */
 
+static int mode_of_domain(const struct gate *gate, struct str domain)
+{
+    for (size_t i = 0; i < gate->settings->n_domains; i++)
+        if (str_eq(gate->settings->domains[i].name, domain))
+            return gate->settings->domains[i].guard_mode;
+    return GATE_OFF;
+}
+
 static void on_tick(struct timer *timer);
 
 static void set_tick(struct gate *gate)
@@ -118,6 +126,13 @@ void gate_state(struct gate *gate, struct guard_state *out, size_t *n_waiting)
     *n_waiting = mailbox_waiting(loop_mailbox(gate->loop));
 }
 
+// The end of what was never carried out, because the account's domain only watches.
+static bool never_began(const struct gate *gate, const struct order *order)
+{
+    return order->undo && order->reason == REASON_EXPIRED && order->who.len > 0 &&
+           mode_of_domain(gate, jid_of_prepared(order->who).domain) == GATE_OBSERVE;
+}
+
 void gate_take(struct gate *gate, struct guard_event *event, struct guard_word *word, bool observes)
 {
     int64_t began_us = clock_now_us();
@@ -132,7 +147,7 @@ void gate_take(struct gate *gate, struct guard_event *event, struct guard_word *
     for (size_t i = 0; i < word->n_orders; i++) {
         const struct order *order = &word->orders[i];
         // who only watches lets nothing happen; what an operator wanted happens all the same
-        if (observes && order->kind != ORDER_DELIVER_HELD)
+        if ((observes && order->kind != ORDER_DELIVER_HELD) || never_began(gate, order))
             log_event(LOG_NOTICE, "guard-would", "incident=%" PRIu64 " order=%d lure=%.*s",
                       order->incident, (int)order->kind, STR_ARGS(order->shown));
         else
@@ -215,7 +230,8 @@ void gate_note_report(struct mail *mail)
         .kind = EVENT_REPORT,
         .report = {.reporter = str_make(reporting->data, reporting->reporter_len),
                    .sender =
-                       str_make(reporting->data + reporting->reporter_len, reporting->sender_len)},
+                       str_make(reporting->data + reporting->reporter_len, reporting->sender_len),
+                   .observed = reporting->observes},
     };
     arena_init(&arena, WORD_MOST);
     guard_word_init(&word, &arena);
@@ -254,6 +270,8 @@ enum err gate_new(struct service *service, struct im_settings *settings,
     enum err e = loop_new("guard", &gate->loop, why);
     if (e == OK)
         e = gate_bring_back(gate, config, seed, why);
+    if (e == OK)
+        e = gate_bases_open(gate, why);
     if (e == OK)
         renew_stops(gate);
     if (e == OK)

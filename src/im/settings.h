@@ -30,6 +30,8 @@ struct im_settings {
     struct arena arena; // of everything below
     const struct im_domain *domains;
     size_t n_domains;
+    int64_t replay_us;     // how far back the guard's log reaches, at least,
+    int64_t replay_events; // unless so many events came since
     struct conn_limits conn;
     struct tokenizer_limits strange, known; // before and after login
     int64_t unauthenticated_us;             // from the connection to the bound resource

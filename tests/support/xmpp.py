@@ -338,9 +338,9 @@ class Client(Stream):
     """
 
     def __init__(self, server, user, password, resource=None, mechanism="SCRAM-SHA-256",
-                 direct=True, sm=False, acks=True, bind=True, source=None, **scram):
+                 direct=True, sm=False, acks=True, bind=True, source=None, domain=None, **scram):
         address = server.tls_address if direct else server.address
-        super().__init__(address, server.domain, source=source)
+        super().__init__(address, domain or server.domain, source=source)
         self.user, self.password, self.acks = user, password, acks
         self.sm_id = None
         self.sm_on = False

@@ -43,6 +43,7 @@ static struct lure_list lures_of(const char *text)
 }
 
 static uint64_t next_message;
+static bool observes; // what is sent is only observed
 
 static enum verdict send(struct guard *guard, int64_t now, const char *from, const char *to,
                          const char *text)
@@ -54,6 +55,7 @@ static enum verdict send(struct guard *guard, int64_t now, const char *from, con
         .receiver = str_of(to),
         .audience = 1,
         .warns = lure_text_warns(&list, str_of(text)),
+        .observed = observes,
         .lures = list.lures,
         .n_lures = list.n,
         .pace = {.gap_us = -1, .roster_index = -1, .account_age_us = -1}
@@ -636,6 +638,7 @@ TEST(every_kind_of_event_comes_back_from_its_bytes)
          .now_us = -5,
          .sending = {.sender = STR("a@b"),
                      .receiver = STR("c@d"),
+                     .observed = true,
                      .lures = list.lures,
                      .n_lures = 1,
                      .pace = {.gap_us = -1, .roster_index = -1, .live = true}}},
@@ -648,7 +651,8 @@ TEST(every_kind_of_event_comes_back_from_its_bytes)
          .report = {.reporter = STR("a@b"),
                     .sender = STR("c@d"),
                     .keys = list.lures[0].keys,
-                    .n_keys = 1}  },
+                    .n_keys = 1,
+                    .observed = true}  },
         {.kind = EVENT_ANSWER,                     .answer = {.sender = STR("a@b"), .incident = 7, .meant = true}},
         {.kind = EVENT_CONVICT,
          .conviction =
@@ -671,6 +675,13 @@ TEST(every_kind_of_event_comes_back_from_its_bytes)
                          .reason = STR("y")}},
         {.kind = EVENT_DECOY,                     .decoy = {.account = STR("a@b"), .removed = true, .actor = STR("x")}   },
         {.kind = EVENT_TICK,                     .now_us = t0 },
+        {.kind = EVENT_OUTCOME,
+         .outcome = {.incident = 7,
+                     .order = 9,
+                     .kind = ORDER_RETRACT,
+                     .undo = true,
+                     .n = 300,
+                     .n_unspooled = 2}},
     };
     for (size_t i = 0; i < COUNT_OF(events); i++) {
         struct buf once, twice;
@@ -687,6 +698,99 @@ TEST(every_kind_of_event_comes_back_from_its_bytes)
         buf_done(&once);
         buf_done(&twice);
     }
+}
+
+TEST(an_event_of_the_first_version_is_read)
+{
+    struct guard_event event = {
+        .kind = EVENT_REPORT, .report = {.reporter = STR("a@b"), .sender = STR("c@d")}
+    };
+    struct buf bytes;
+    buf_init(&bytes, 1 << 16);
+    guard_event_write(&bytes, &event);
+    check(bytes.at[0] == 2);
+    bytes.at[0] = 1; // it had no last byte: whether the report was only observed
+    check(guard_event_read(test_arena(), str_first(buf_str(&bytes), bytes.len - 1), &event) == OK);
+    check_str(event.report.sender, STR("c@d"));
+    check(guard_event_read(test_arena(), buf_str(&bytes), &event) != OK);
+    buf_done(&bytes);
+}
+
+/* ---- What would have been
+ * ------------------------------------------------------------------------------- */
+
+struct tallies {
+    unsigned n;
+    struct guard_tally last; // of an incident
+    uint64_t sendings;
+};
+
+static void add_tally(void *context, const struct guard_tally *tally)
+{
+    struct tallies *all = context;
+    all->n++;
+    all->sendings += tally->n_sendings;
+    if (tally->incident != 0)
+        all->last = *tally;
+}
+
+static struct tallies tallies_of(const struct guard *guard)
+{
+    struct tallies all = {0};
+    guard_tallies(guard, add_tally, &all);
+    return all;
+}
+
+TEST(what_would_have_been_is_counted_and_nothing_else_is)
+{
+    struct guard *guard = new_guard();
+    unsigned rejected = 0;
+    int64_t now = burst(guard, t0, "w@a.example", "http://other.example/x", 0, 2, &rejected);
+    check(tallies_of(guard).n == 0);
+    observes = true;
+    burst(guard, now + hour, "v@a.example", "http://worm.example/x", 10, 30, &rejected);
+    observes = false;
+    struct tallies all = tallies_of(guard);
+    check(all.n == 2 && all.sendings == 30); // the day's, and the incident's
+    check(all.last.n_rejects == rejected && rejected > 0);
+    check(all.last.n_rejects + all.last.n_holds + all.last.n_retracts == 30);
+    check(all.last.n_restricts == 1 && all.last.convicted_us != 0);
+    check_str(all.last.domain, STR("a.example"));
+    guard_free(&guard);
+}
+
+TEST(what_would_have_been_is_bounded_expires_and_comes_back)
+{
+    struct guard_config config;
+    guard_config_default(&config);
+    config.tally_most = 10;
+    struct guard *guard = guard_new(&config, 42);
+    observes = true;
+    for (unsigned i = 0; i < 40; i++) {
+        char from[32];
+        snprintf(from, sizeof from, "p@d%u.example", i);
+        send(guard, t0 + i, from, "q@a.example", "see http://some.example/");
+    }
+    observes = false;
+    struct guard_state state;
+    guard_state(guard, &state);
+    check(state.n_tallies == 10 && state.n_tallies_forgotten == 30);
+
+    struct buf bytes;
+    struct why why;
+    struct guard *again = NULL;
+    buf_init(&bytes, 64 << 20);
+    guard_save(guard, &bytes);
+    check(guard_load(&config, buf_str(&bytes), &again, &why) == OK);
+    check(state_hash(again) == state_hash(guard) && tallies_of(again).sendings == 10);
+    buf_done(&bytes);
+    guard_free(&again);
+
+    guard_tick(guard, t0 + config.tally_us + second, fresh_word());
+    check(tallies_of(guard).n == 0);
+    guard_state(guard, &state);
+    check(state.n_tallies_forgotten == 30); // these were not short of room
+    guard_free(&guard);
 }
 
 TEST(the_cost_of_judging_is_printed)

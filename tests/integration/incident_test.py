@@ -1,0 +1,162 @@
+"""What an operator is told of an incident: tree, timeline, weights, and what each order did."""
+
+import re
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+
+from ctl_test import MISSING, USAGE, status_of, wait_until
+from doors_test import convict, fresh, is_message, online, settle
+
+
+def say(client, to, link):
+    client.send(f"<message type='chat' to='{to}'><body>haha {link}</body></message>")
+
+
+def first_incident(server, *words):
+    found = server.ctl_json("incident", "list", *words)["incidents"]
+    return str(found[0]["id"]) if found else None
+
+
+def effects(server, incident):
+    return server.ctl_json("incident", "show", incident)["effects"]
+
+
+def test_an_outbreak_is_shown_with_its_tree_timeline_weights_and_effects(own_server, tmp_path):
+    server = own_server({"guard.mode": "on"})
+    away, = server.fresh_users(1)
+    zero, first = online(server, 2)
+    word, link = fresh()
+    say(zero, f"{away}@{server.domain}", link)  # waits for him
+    say(zero, first.bare, link)
+    settle(zero, first)
+    # the same lure goes on, and is convicted
+    crowd = online(server, 24)
+    for worm, targets in ((zero, crowd[:11]), (crowd[0], crowd[11:])):
+        for target in targets:
+            say(worm, target.bare, link)
+        settle(zero, *crowd)
+    incident = first_incident(server, "--state", "convicted")
+    wait_until(lambda: effects(server, incident)["withdrawn_waiting"] == 1)
+
+    story = server.ctl_json("incident", "show", incident)
+    assert story["state"] == "convicted" and story["convicted_by_evidence"] == story["convicted"]
+    nodes = {node["who"]: node for node in story["tree"]}
+    assert nodes[first.bare]["from"] == zero.bare and not nodes[first.bare]["relay"]
+    assert abs(sum(story["sum"].values()) - story["nats"]) < 1e-6
+    whats = [moment["what"] for moment in story["timeline"]]
+    assert whats[0] == "first seen" and "convicted" in whats and "stop" in whats
+    times = [moment["time"] for moment in story["timeline"]]
+    assert times == sorted(times)
+    # the figures of the orders are those of the whole
+    retracts = [o for o in story["orders"] if o["order"] == "retract"]
+    assert sum(o["done"] for o in retracts) == story["effects"]["taken_back"] > 2
+    assert sum(o["waiting"] for o in retracts) == 1
+    stops = [o for o in story["orders"] if o["order"] == "stop"]
+    assert sum(o["done"] for o in stops) == story["effects"]["refused"] > 0
+    assert all(word in o["lure"] for o in stops + retracts)
+    assert "text" not in story
+
+    # and as text: indented below who showed it to him
+    text = server.ctl("incident", "show", incident)
+    at_zero = re.search(rf"^( *){re.escape(zero.bare)}: came with it", text, re.M)
+    below = re.search(rf"^( *){re.escape(first.bare)}: met it", text, re.M)
+    assert len(below.group(1)) == len(at_zero.group(1)) + 2
+    assert "copies taken back, 1 of them before they were delivered" in text
+    for kind in {e["kind"] for e in story["evidence"]}:
+        assert kind in text
+    path = tmp_path / "story.txt"
+    assert server.ctl("incident", "show", incident, "--output", str(path)) == ""
+    assert path.read_text() == text
+
+    # pictures, on standard output or in a file, whole
+    picture = server.ctl("incident", "show", incident, "--tree", "svg")
+    root = ElementTree.fromstring(picture)
+    assert root.tag.endswith("svg") and "http" not in picture.replace(
+        "http://www.w3.org/2000/svg", "").replace(link[:20], "")
+    assert zero.bare in picture
+    assert len(root.findall(".//{http://www.w3.org/2000/svg}path")) == sum(
+        node["from"] in nodes for node in story["tree"])
+    path = tmp_path / "tree.dot"
+    server.ctl("incident", "show", incident, "--tree", "dot", "--output", str(path))
+    dot = path.read_text()
+    assert dot.startswith("digraph") and dot.count(" -> ") == sum(
+        node["from"] in nodes for node in story["tree"])
+    assert status_of(server, "incident", "show", "999", "--tree", "dot") == MISSING
+    assert status_of(server, "incident", "show", incident, "--tree", "png") == USAGE
+
+    # all of it is there after a stop, and after a kill
+    for end in (server.stop, server.kill):
+        before = server.ctl_json("incident", "show", incident)
+        end()
+        server.start()
+        settled = server.ctl_json("incident", "show", incident)
+        assert settled == before
+
+    # a release gives the copies back, and says how many
+    server.ctl("incident", "release", incident, "--reason", "it was a test")
+    taken = before["effects"]["taken_back"]
+    wait_until(lambda: effects(server, incident)["given_again"] == taken)
+    text = server.ctl("incident", "show", incident)
+    assert f"{taken} copies given again" in text and "it was a test" in text
+    whats = [m["what"] for m in server.ctl_json("incident", "show", incident)["timeline"]]
+    assert whats.index("convicted") < whats.index("released")
+
+
+@pytest.mark.parametrize("end", ["delivered", "returned"])
+def test_what_became_of_held_messages_is_counted(own_server, end):
+    server = own_server({"guard.mode": "on", "guard.star_convicts": "false",
+                         "guard.hold": "1 s" if end == "delivered" else "1 h"})
+    people = online(server, 9)
+    zero, others = people[0], people[1:]
+    _, link = fresh()
+    for other in others:
+        say(zero, other.bare, link)
+    wait_until(lambda: first_incident(server) is not None)
+    incident = first_incident(server)
+    settle(zero)
+    held = server.ctl_json("incident", "show", incident)["held"]
+    assert held > 0
+    if end == "returned":
+        convict(server, link)
+        name = "reject held"
+    else:
+        name = "deliver held"
+    wait_until(lambda: effects(server, incident)["held_" + end] == held)
+    story = server.ctl_json("incident", "show", incident)
+    orders = [o for o in story["orders"] if o["order"] == name]
+    assert sum(o["done"] for o in orders) == sum(o["count"] for o in orders) == held
+    assert "first held" in [m["what"] for m in story["timeline"]]
+    got = sum(len([e for e in other.drain() if is_message(e) and link in str(
+        e.findtext("{jabber:client}body"))]) for other in others)
+    assert got == len(others) if end == "delivered" else got < len(others)
+    server.kill()
+    server.start()
+    assert effects(server, incident) == story["effects"]
+
+
+def test_an_administrator_s_view_names_nobody_of_another_domain(own_server):
+    server = own_server({"guard.mode": "on"}, domain="one.test", domains=["two.test"])
+    server.add_users(["ada", "bob"])
+    server.add_users(["eve"], domain="two.test")
+    ada, bob = server.connect("ada"), server.connect("bob")
+    eve = server.connect("eve", domain="two.test")
+    for client in (ada, bob, eve):
+        client.online()
+    _, link = fresh()
+    say(ada, bob.bare, link)
+    say(ada, "eve@two.test", link)
+    settle(ada, bob, eve)
+    incident = str(convict(server, link)["incident"])
+    full = server.ctl("incident", "show", incident)
+    assert "ada@one.test" in full
+    for tree in ("text", "svg", "dot"):
+        theirs = server.ctl("incident", "show", incident, "--domain", "two.test", "--tree", tree)
+        assert "one.test" not in theirs and "eve@two.test" in theirs and "other-1" in theirs
+    mine = server.ctl_json("incident", "show", incident, "--domain", "two.test")
+    assert "one.test" not in str(mine)
+    assert status_of(server, "incident", "show", incident, "--domain", "three.test") == MISSING
+    ours = server.ctl("incident", "show", incident, "--domain", "one.test")
+    assert "ada@one.test" in ours and "eve@two.test" not in ours
+    assert first_incident(server, "--domain", "one.test") == incident
+    assert first_incident(server, "--domain", "three.test") is None
