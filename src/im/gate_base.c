@@ -45,9 +45,9 @@ static void write_bases(struct buf *out, const struct gate_base bases[GATE_BASES
                    i + 1 < GATE_BASES ? " " : "");
 }
 
-int64_t gate_bases_oldest(const struct gate *gate)
+int64_t gate_bases_oldest(const struct gate *gate, int64_t snapshot)
 {
-    int64_t oldest = INT64_MAX;
+    int64_t oldest = snapshot;
     for (size_t i = 0; i < GATE_BASES; i++)
         if (gate->bases[i].number >= 0 && gate->bases[i].number < oldest)
             oldest = gate->bases[i].number;
@@ -179,7 +179,7 @@ static enum err first_base(struct gate *gate)
     return e;
 }
 
-enum err gate_bases_open(struct gate *gate, struct why *why)
+void gate_bases_open(struct gate *gate)
 {
     struct store_record_get get = {.kind = STORE_SNAPSHOT, .key = gate_bases_key};
     for (size_t i = 0; i < GATE_BASES; i++)
@@ -191,5 +191,7 @@ enum err gate_bases_open(struct gate *gate, struct why *why)
     store_release(&get.request);
     if (e == ERR_MISSING)
         e = first_base(gate);
-    return e == OK ? OK : why_say(why, e, "the guard's bases: %s", err_name(e));
+    // no reason not to serve: the next snapshot makes one
+    if (e != OK)
+        log_event(LOG_WARNING, "guard-base-failed", "error=%s", err_name(e));
 }

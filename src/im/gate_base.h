@@ -30,13 +30,13 @@ enum err gate_bases_read(struct str value, struct gate_base *out) MUST_CHECK;
 struct gate;
 
 /* Before the thread runs: reads them; where there are none, takes the first. */
-enum err gate_bases_open(struct gate *gate, struct why *why) MUST_CHECK;
+void gate_bases_open(struct gate *gate);
 /* On the guard's thread, with a snapshot that has been kept: makes a base of it if it is time,
  * which goes on by itself. */
 void gate_base_if_due(struct gate *gate, struct str state, int64_t number);
 /* The same at the end, when the store answers nobody else: waits for it. */
 void gate_last_base_if_due(struct gate *gate, struct str state, int64_t number);
-/* Up to which event the log may be cut. */
-int64_t gate_bases_oldest(const struct gate *gate);
+/* Up to which event the log may be cut when the snapshot of this one is kept. */
+int64_t gate_bases_oldest(const struct gate *gate, int64_t snapshot);
 
 #endif

@@ -177,7 +177,7 @@ static void snapshot_kept(struct store_request *request)
         return;
     }
     gate_base_if_due(gate, buf_str(&snapshot->state), snapshot->number);
-    snapshot->trim.up_to = gate_bases_oldest(gate);
+    snapshot->trim.up_to = gate_bases_oldest(gate, snapshot->number);
     snapshot->trim.request.home = loop_mailbox(gate->loop);
     snapshot->trim.request.done = trimmed;
     store_event_trim(gate->service->store, &snapshot->trim);
@@ -227,7 +227,7 @@ void gate_last_snapshot(struct gate *gate)
     store_record_put(gate->service->store, &snapshot->put);
     if (store_wait(&snapshot->put.request) == OK) {
         gate_last_base_if_due(gate, buf_str(&snapshot->state), snapshot->number);
-        snapshot->trim.up_to = gate_bases_oldest(gate);
+        snapshot->trim.up_to = gate_bases_oldest(gate, snapshot->number);
         store_event_trim(gate->service->store, &snapshot->trim);
         store_wait(&snapshot->trim.request);
         store_release(&snapshot->trim.request);

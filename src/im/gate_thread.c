@@ -270,10 +270,10 @@ enum err gate_new(struct service *service, struct im_settings *settings,
     enum err e = loop_new("guard", &gate->loop, why);
     if (e == OK)
         e = gate_bring_back(gate, config, seed, why);
-    if (e == OK)
-        e = gate_bases_open(gate, why);
-    if (e == OK)
+    if (e == OK) {
+        gate_bases_open(gate);
         renew_stops(gate);
+    }
     if (e == OK)
         e = containment_open(gate, why);
     gate_carry_out_replayed(gate);
