@@ -51,6 +51,17 @@ bool arena_fits(const struct arena *arena, size_t size)
     return size <= arena->ceiling - arena->used;
 }
 
+static void add_block_of(struct arena *arena, size_t size)
+{
+    struct arena_block *b = malloc(sizeof *b + size);
+    must(b != NULL);
+    b->older = arena->blocks;
+    b->size = size;
+    arena->blocks = b;
+    arena->at = b->data;
+    arena->end = b->data + size;
+}
+
 static void add_block(struct arena *arena, size_t at_least)
 {
     // each block twice as large as the last: most stanzas need one, few more than two
@@ -59,13 +70,13 @@ static void add_block(struct arena *arena, size_t at_least)
         size = BLOCK_LARGEST;
     if (size < at_least)
         size = at_least;
-    struct arena_block *b = malloc(sizeof *b + size);
-    must(b != NULL);
-    b->older = arena->blocks;
-    b->size = size;
-    arena->blocks = b;
-    arena->at = b->data;
-    arena->end = b->data + size;
+    add_block_of(arena, size);
+}
+
+void arena_begin(struct arena *arena, size_t size)
+{
+    must(arena->blocks == NULL);
+    add_block_of(arena, (size + ALIGN - 1) & ~(size_t)(ALIGN - 1));
 }
 
 void *arena_alloc(struct arena *arena, size_t size)

@@ -166,7 +166,7 @@ static void available(struct session *session, struct stanza *stanza, struct tic
     session->available = true;
     session->priority = priority;
     stanza_unref(&session->presence);
-    session->presence = stanza_ref(stanza);
+    session->presence = stanza_compact(stanza);
     broadcast(session->account, stanza, ticket);
     if (is_initial)
         welcome(session);

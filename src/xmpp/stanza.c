@@ -208,6 +208,30 @@ void stanza_seal_with(struct stanza *stanza, struct str inner)
     stanza->inner = arena_str(&stanza->arena, inner);
 }
 
+struct stanza *stanza_compact(const struct stanza *stanza)
+{
+    must(stanza->sealed);
+    struct stanza *copy = stanza_new();
+    struct arena *arena = &copy->arena;
+    arena_init(arena, SIZE_MAX); // the limits have bounded what is copied
+    arena_begin(arena, stanza->arena.used + stanza->arena.used / 2);
+    must(element_copy(arena, stanza->root, &copy->root) == OK);
+    copy->kind = stanza->kind;
+    copy->type = stanza->type;
+    if (stanza->from.full.len > 0)
+        copy->from = jid_copy(arena, &stanza->from);
+    if (stanza->to.full.len > 0)
+        copy->to = jid_copy(arena, &stanza->to);
+    copy->id = arena_str(arena, stanza->id);
+    copy->lang = arena_str(arena, stanza->lang);
+    copy->inner = arena_str(arena, stanza->inner);
+    copy->sealed = true;
+    copy->lure_keys = arena_str(arena, stanza->lure_keys);
+    copy->lures_from = arena_str(arena, stanza->lures_from);
+    copy->calm = stanza->calm;
+    return copy;
+}
+
 struct stanza *stanza_ref(struct stanza *stanza)
 {
     atomic_fetch_add_explicit(&stanza->refs, 1, memory_order_relaxed);

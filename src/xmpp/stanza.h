@@ -90,6 +90,9 @@ void stanza_keep_text(struct stanza *stanza);
 /* Seals a stanza whose children are given as text in canonical form (copied) instead of a tree. */
 void stanza_seal_with(struct stanza *stanza, struct str inner);
 
+/* A sealed stanza for keeping long: a copy that takes little more memory than its content. */
+struct stanza *stanza_compact(const struct stanza *stanza);
+
 struct stanza *stanza_ref(struct stanza *stanza);
 /* NULL is fine; nulls the pointer. */
 void stanza_unref(struct stanza **stanza);

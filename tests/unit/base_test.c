@@ -11,6 +11,19 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+TEST(an_arena_can_begin_small_and_grow_as_ever)
+{
+    struct arena arena;
+    arena_init(&arena, 100000);
+    arena_begin(&arena, 100);
+    char *first = arena_alloc(&arena, 90);
+    memset(first, 'a', 90);
+    char *second = arena_alloc(&arena, 5000);
+    memset(second, 'b', 5000);
+    check(first[0] == 'a' && first[89] == 'a' && arena.used == 5090);
+    arena_done(&arena);
+}
+
 TEST(an_arena_counts_what_it_gives_and_keeps_its_ceiling)
 {
     struct arena arena;

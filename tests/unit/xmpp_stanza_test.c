@@ -1,0 +1,45 @@
+#include "test.h"
+
+#include "xmpp/stanza.h"
+
+static struct str written(const struct stanza *stanza)
+{
+    struct buf buf;
+    buf_init(&buf, 100000);
+    stanza_write(&buf, stanza, STR_EMPTY, STR_EMPTY);
+    struct str text = arena_str(test_arena(), buf_str(&buf));
+    buf_done(&buf);
+    return text;
+}
+
+TEST(a_compact_copy_says_the_same_and_lives_alone)
+{
+    static const char *const texts[] = {
+        "<presence/>",
+        "<presence from='a@x/r' to='b@x'><show>away</show><status xml:lang='de'>weg</status>"
+        "<priority>5</priority><c xmlns='http://jabber.org/protocol/caps' "
+        "hash='sha-1'/></presence>",
+        "<message type='chat' id='1' xml:lang='en'><body>a &lt; b</body><x xmlns='u'><y/></x>"
+        "</message>",
+    };
+    for (size_t i = 0; i < COUNT_OF(texts); i++) {
+        struct stanza *stanza = stanza_parse(str_of(texts[i]));
+        check(stanza != NULL);
+        stanza_seal(stanza);
+        stanza->lure_keys = arena_str(&stanza->arena, STR("0123456789abcdef"));
+        struct str text = written(stanza);
+        struct stanza *copy = stanza_compact(stanza);
+        enum stanza_type type = stanza->type;
+        stanza_unref(&stanza);
+        check_str(written(copy), text);
+        check(copy->type == type && copy->sealed);
+        check_str(copy->lure_keys, STR("0123456789abcdef"));
+        struct stanza *again = stanza_parse(written(copy));
+        stanza_seal(again);
+        check_str(written(again), text);
+        check_str(copy->from.full, again->from.full);
+        check_str(copy->id, again->id);
+        stanza_unref(&copy);
+        stanza_unref(&again);
+    }
+}
