@@ -16,11 +16,8 @@ TEST(a_compact_copy_says_the_same_and_lives_alone)
 {
     static const char *const texts[] = {
         "<presence/>",
-        "<presence from='a@x/r' to='b@x'><show>away</show><status xml:lang='de'>weg</status>"
-        "<priority>5</priority><c xmlns='http://jabber.org/protocol/caps' "
-        "hash='sha-1'/></presence>",
-        "<message type='chat' id='1' xml:lang='en'><body>a &lt; b</body><x xmlns='u'><y/></x>"
-        "</message>",
+        "<presence from='a@x/r' to='b@x'><status xml:lang='de'>weg</status></presence>",
+        "<message type='chat' id='1' xml:lang='en'><body>a &lt; b</body><x xmlns='u'/></message>",
     };
     for (size_t i = 0; i < COUNT_OF(texts); i++) {
         struct stanza *stanza = stanza_parse(str_of(texts[i]));
