@@ -350,14 +350,18 @@ def test_unauthenticated_connections_come_and_go_without_a_trace(server, witness
             for one in some:
                 one.close()
 
-    # the first wave shows how much memory so many at once need; the second may not need more
+    # how many are there at once is the machine's mood, and the most of them sets how much memory
+    # the process keeps: a wave may need more than the one before, but not each of them
     others = server.count("connections")
-    wave(4000)
-    settled(server, others)
-    before = server.rss_kib()
-    wave(4000)
-    settled(server, others)
-    assert server.rss_kib() - before < 10_000
+    grown = []
+    for _ in range(6):
+        before = server.rss_kib()
+        wave(4000)
+        settled(server, others)
+        grown.append(server.rss_kib() - before)
+        if len(grown) > 1 and grown[-1] < 10_000:
+            break
+    assert grown[-1] < 10_000, grown
 
 
 def settled(server, n_connections):
