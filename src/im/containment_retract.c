@@ -275,8 +275,7 @@ static void keep(struct retracting *retracting, int stage, void (*done)(struct s
 {
     const struct order *order = &retracting->order;
     char hex[2 * sizeof order->key.bytes + 1];
-    for (size_t i = 0; i < sizeof order->key.bytes; i++)
-        snprintf(hex + 2 * i, 3, "%02x", order->key.bytes[i]);
+    sodium_bin2hex(hex, sizeof hex, order->key.bytes, sizeof order->key.bytes);
     retracting->put.kind = STORE_ORDER;
     retracting->put.record.key = str_of(retracting->key);
     retracting->put.record.value = arena_printf(&retracting->arena, "%d %" PRIu64 " %s %.*s", stage,

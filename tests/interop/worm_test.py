@@ -14,6 +14,7 @@ import pytest
 import xmpp
 from profanity_test import Profanity
 from strangers import Stranger
+from xmpp import online
 
 RETRACT_0 = "{urn:xmpp:message-retract:0}retract"
 RETRACT_1 = "{urn:xmpp:message-retract:1}retract"
@@ -26,15 +27,6 @@ def guarded(own_server):
 
 def link():
     return f"http://photos-{secrets.token_hex(4)}.example/album.php?u=1"
-
-
-def online(server, n, **options):
-    clients = [server.connect(name, **options) for name in server.fresh_users(n)]
-    for client in clients:
-        client.online()
-    for client in clients:
-        client.drain()
-    return clients
 
 
 def send(client, to, body, id=None):

@@ -14,19 +14,10 @@ import pytest
 
 import server as servers
 import xmpp
-from xmpp import NS_BIND, condition_of, local
+from xmpp import NS_BIND, condition_of, local, online
 
 FAST = {"limits.stanzas_per_second": 100000, "limits.stanzas_burst": 100000,
         "limits.bytes_per_second": "100 MiB", "limits.bytes_burst": "100 MiB"}
-
-
-def online(server, n, **options):
-    clients = [server.connect(name, **options) for name in server.fresh_users(n)]
-    for client in clients:
-        client.online()
-    for client in clients:
-        client.drain()
-    return clients
 
 
 def error_of(stanza):

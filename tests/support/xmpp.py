@@ -506,3 +506,13 @@ class Client(Stream):
                 self.aside.append(element)
         self.inbox[:0] = self.aside
         self.aside = []
+
+
+def online(server, n, **options):
+    """So many fresh people, available, with nothing unread."""
+    clients = [server.connect(name, **options) for name in server.fresh_users(n)]
+    for client in clients:
+        client.online()
+    for client in clients:
+        client.drain()
+    return clients
