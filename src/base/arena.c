@@ -11,7 +11,7 @@ enum {
     BLOCK_FIRST = 2048 - 64, // leaves room for malloc's header within one size class
     BLOCK_LARGEST = 16384 - 64,
     ALIGN = 16,
-    SPARES_MOST = 512, // of a thread: what a worker has in hand in a busy turn
+    SPARES_MOST = 256, // of a thread: about what a worker has in hand in a busy turn
 };
 
 struct arena_block {
