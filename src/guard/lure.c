@@ -171,9 +171,9 @@ void lure_put_url(struct lure_list *list, const struct url *url, unsigned flags)
     struct str text = url_format(&scratch, url);
     for (size_t i = 0; i < list->n; i++)
         if (list->lures[i].kind == LURE_LINK && str_eq(list->lures[i].url, text)) {
-            list->lures[i].flags |= flags & ~(unsigned)(LURE_DEFANGED | LURE_BARE);
+            list->lures[i].flags |= flags & ~(unsigned)(LURE_DEFANGED | LURE_SPELLED | LURE_BARE);
             if ((flags & LURE_DEFANGED) == 0) // somewhere it can be clicked
-                list->lures[i].flags &= ~(unsigned)LURE_DEFANGED;
+                list->lures[i].flags &= ~(unsigned)(LURE_DEFANGED | LURE_SPELLED);
             arena_done(&scratch);
             return;
         }

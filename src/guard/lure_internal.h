@@ -67,6 +67,10 @@ bool lure_is_invisible(uint32_t point);
  * long as what is read. */
 bool lure_host_ends(struct str link);
 
+/* The length of a dot at `at` that was written so that nothing can be clicked ("[.]", "(dot)",
+ * " dot" before "com"); 0: there is none. */
+size_t lure_dead_dot(struct str text, size_t at);
+
 /* Puts a parsed link into the list, unless it is there. */
 void lure_put_url(struct lure_list *list, const struct url *url, unsigned flags);
 

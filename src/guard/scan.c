@@ -18,7 +18,12 @@ enum {
 };
 
 /* In folded text a defanged dot or colon stands as one of these; XML text cannot hold them. */
-enum { DEAD_DOT = 1, DEAD_COLON = 2 };
+enum { DEAD_DOT = 1, DEAD_COLON = 2, SAID_DOT = 3 }; // the last: "example dot com"
+
+static bool is_dead_dot(char c)
+{
+    return c == DEAD_DOT || c == SAID_DOT;
+}
 
 typedef unsigned char bytes16 __attribute__((vector_size(16)));
 
@@ -165,6 +170,15 @@ static bool spelled_dot(struct str text, size_t at)
     return false;
 }
 
+size_t lure_dead_dot(struct str text, size_t at)
+{
+    char c = text.at[at], meaning = 0;
+    if (c == ' ' && spelled_dot(text, at))
+        return strlen(" dot");
+    size_t n = c == '[' || c == '(' || c == '{' ? bracketed(text, at, &meaning) : 0;
+    return meaning == DEAD_DOT ? n : 0;
+}
+
 /* Puts markers where a dot or colon was written so that nothing can be clicked. */
 static struct str fold_defanged(struct arena *scratch, struct str text)
 {
@@ -195,7 +209,7 @@ static struct str fold_defanged(struct arena *scratch, struct str text)
             if (meaning == DEAD_DOT)
                 i = skip_spaces(text, i);
         } else if (c == ' ' && spelled_dot(text, i)) {
-            out[len++] = DEAD_DOT;
+            out[len++] = SAID_DOT;
             i += 5;
         } else {
             out[len++] = c;
@@ -225,7 +239,7 @@ static enum part part_at(struct str chunk, size_t at, size_t *len)
     *len = 1;
     if ((unsigned char)c < 0x80)
         return ascii_is_alnum(c) || c == '.' || c == '-' || c == '_' || c == '+' || c == '*' ||
-                       c == DEAD_DOT
+                       is_dead_dot(c)
                    ? PART_NAME
                    : PART_NONE;
     UChar32 point = (UChar32)lure_utf8(str_skip(chunk, at), len);
@@ -249,7 +263,7 @@ static size_t run_end(struct str chunk, size_t at, bool with_pictures)
 
 static bool is_end(char c)
 {
-    return is_blank((unsigned char)c) ? c != DEAD_DOT && c != DEAD_COLON
+    return is_blank((unsigned char)c) ? !is_dead_dot(c) && c != DEAD_COLON
                                       : c == '<' || c == '>' || c == '"' || c == '`';
 }
 
@@ -350,7 +364,7 @@ static struct str undead(struct arena *scratch, struct str text)
 {
     char *out = arena_alloc(scratch, text.len);
     for (size_t i = 0; i < text.len; i++)
-        out[i] = text.at[i] == DEAD_DOT ? '.' : text.at[i] == DEAD_COLON ? ':' : text.at[i];
+        out[i] = is_dead_dot(text.at[i]) ? '.' : text.at[i] == DEAD_COLON ? ':' : text.at[i];
     return str_make(out, text.len);
 }
 
@@ -360,6 +374,8 @@ static bool put(struct scan *scan, const char *prefix, struct str rest, unsigned
     if (memchr(rest.at, DEAD_DOT, rest.len) != NULL ||
         memchr(rest.at, DEAD_COLON, rest.len) != NULL)
         flags |= LURE_DEFANGED;
+    if (memchr(rest.at, SAID_DOT, rest.len) != NULL)
+        flags |= LURE_DEFANGED | LURE_SPELLED;
     struct str live = undead(scan->scratch, rest);
     size_t n = strlen(prefix);
     char *text = arena_alloc(scan->scratch, n + live.len);
@@ -447,7 +463,7 @@ static size_t try_bare(struct scan *scan, struct str chunk, size_t from, size_t 
     bool digits = true, wide = false;
     for (size_t i = 0; i < run.len; i++) {
         char c = run.at[i];
-        if (c == '.' || c == DEAD_DOT) {
+        if (c == '.' || is_dead_dot(c)) {
             dots++;
             last = i + 1;
         } else {
@@ -496,7 +512,7 @@ static size_t try_bare(struct scan *scan, struct str chunk, size_t from, size_t 
 
 static bool is_dot(char c)
 {
-    return c == '.' || c == DEAD_DOT;
+    return c == '.' || is_dead_dot(c);
 }
 
 /* "*evil.example*", "look..evil.example": hosts without a scheme in a run; the last one's end. */

@@ -169,7 +169,7 @@ bool lure_text_warns(const struct lure_list *list, struct str text)
         return false;
     size_t dead = 0;
     for (size_t i = 0; i < list->n; i++)
-        dead += (list->lures[i].flags & LURE_DEFANGED) != 0;
+        dead += (list->lures[i].flags & (LURE_DEFANGED | LURE_SPELLED)) == LURE_DEFANGED;
     if (dead == list->n)
         return true;
     struct str trimmed = str_trim(text);
@@ -197,17 +197,76 @@ static char joint_at(struct str word, size_t at, size_t *len)
     return point == ':' || point == 0xFF1A ? ':' : 0;
 }
 
+/* Leaves of the name at the end of what was written only its beginning.  Returns the new length. */
+static size_t cut_name(char *out, size_t len)
+{
+    size_t end = len;
+    while (end > 0 && is_blank((unsigned char)out[end - 1]))
+        end--;
+    size_t from = end;
+    while (from > 0 && (ascii_is_alnum(out[from - 1]) || out[from - 1] == '-' ||
+                        (unsigned char)out[from - 1] >= 0x80))
+        from--;
+    size_t keep = from, n;
+    for (int i = 0; i < 2 && keep < end; i++, keep += n)
+        (void)lure_utf8(str_make(out + keep, end - keep), &n);
+    if (keep >= end)
+        return len;
+    static const char cut[] = "\xE2\x80\xA6";
+    memmove(out + keep + strlen(cut), out + end, len - end); // the blanks
+    memcpy(out + keep, cut, strlen(cut));
+    return keep + strlen(cut) + len - end;
+}
+
+/* The text without the names that its writer made dead himself; the text itself if none is there.
+ */
+static struct str cut_dead_names(const struct lure_rules *rules, struct arena *scratch,
+                                 struct str text)
+{
+    struct lure_list list;
+    lure_list_init(&list, rules, scratch);
+    lure_scan_text(&list, text);
+    if (list.n == 0 && !list.overflowed)
+        return text;
+    char *out = arena_alloc(scratch, 2 * text.len + 64);
+    size_t len = 0;
+    bool any = false;
+    for (size_t i = 0; i < text.len;) {
+        size_t n = lure_dead_dot(text, i);
+        any |= n > 0;
+        if (n > 0)
+            len = cut_name(out, len);
+        else
+            n = 1;
+        memcpy(out + len, text.at + i, n);
+        len += n;
+        i += n;
+    }
+    return any ? str_make(out, len) : text;
+}
+
+static bool all_are_dead(const struct lure_list *list)
+{
+    for (size_t i = 0; i < list->n; i++)
+        if ((list->lures[i].flags & LURE_DEFANGED) == 0)
+            return false;
+    return !list->overflowed;
+}
+
 enum err lure_defang(const struct lure_rules *rules, struct arena *arena, struct str text,
                      struct str *out)
 {
     size_t most = 3 * text.len + 64;
     if (!arena_fits(arena, most))
         return ERR_LIMIT;
-    struct arena scratch;
+    struct arena cut, scratch;
+    arena_init(&cut, 64 * 1024 * 1024);
     arena_init(&scratch, 64 * 1024 * 1024);
     char *copy = arena_alloc(arena, most);
     size_t len = 0, i = 0;
-    bool changed = false;
+    struct str whole = text;
+    text = cut_dead_names(rules, &cut, whole);
+    bool changed = text.at != whole.at;
     while (i < text.len) {
         size_t from = i;
         while (i < text.len && is_blank((unsigned char)text.at[i]))
@@ -222,6 +281,7 @@ enum err lure_defang(const struct lure_rules *rules, struct arena *arena, struct
         lure_list_init(&list, rules, &scratch);
         lure_scan_text(&list, word);
         bool dead = list.n > 0 || list.overflowed;
+        bool by_hand = dead && all_are_dead(&list); // "hxxp://evil.example/"
         changed |= dead;
         for (size_t k = 0, n; k < word.len; k += n) {
             char joint = dead ? joint_at(word, k, &n) : 0;
@@ -230,6 +290,8 @@ enum err lure_defang(const struct lure_rules *rules, struct arena *arena, struct
                 n = 1;
                 continue;
             }
+            if (by_hand && joint == '.')
+                len = cut_name(copy, len);
             copy[len++] = '[';
             copy[len++] = joint;
             copy[len++] = ']';
@@ -237,6 +299,7 @@ enum err lure_defang(const struct lure_rules *rules, struct arena *arena, struct
         arena_reset(&scratch);
     }
     arena_done(&scratch);
-    *out = changed ? str_make(copy, len) : text;
+    arena_done(&cut);
+    *out = changed ? str_make(copy, len) : whole;
     return OK;
 }
