@@ -18,6 +18,7 @@ enum {
     SHOWN_MOST = 160,
     NAMES_MOST = 64,
     NAME_LEAST = 3,
+    DRESS_MOST = 256,
     TOKEN_MOST = 64
 };
 
@@ -25,11 +26,12 @@ enum {
 struct dresses {
     struct str names[NAMES_MOST];
     size_t n;
+    size_t longest; // that any link here has room for: what is longer need not be made
 };
 
 static void add_dress(struct dresses *dresses, struct str name)
 {
-    if (name.len >= NAME_LEAST && name.len <= 256 && dresses->n < NAMES_MOST)
+    if (name.len >= NAME_LEAST && name.len <= dresses->longest && dresses->n < NAMES_MOST)
         dresses->names[dresses->n++] = name;
 }
 
@@ -47,14 +49,20 @@ static void add_coded(struct arena *scratch, struct dresses *dresses, struct str
 {
     if (name.len < NAME_LEAST || name.len > 96)
         return;
-    char *hex = arena_alloc(scratch, 2 * name.len + 1);
-    sodium_bin2hex(hex, 2 * name.len + 1, (const unsigned char *)name.at, name.len);
-    add_dress(dresses, str_of(hex));
+    if (2 * name.len <= dresses->longest) {
+        char *hex = arena_alloc(scratch, 2 * name.len + 1);
+        sodium_bin2hex(hex, 2 * name.len + 1, (const unsigned char *)name.at, name.len);
+        add_dress(dresses, str_make(hex, 2 * name.len));
+    }
     size_t room = sodium_base64_encoded_len(name.len, sodium_base64_VARIANT_URLSAFE_NO_PADDING);
-    char *base64 = arena_alloc(scratch, room);
-    sodium_bin2base64(base64, room, (const unsigned char *)name.at, name.len,
-                      sodium_base64_VARIANT_URLSAFE_NO_PADDING);
-    add_dress(dresses, letters_and_digits(scratch, str_of(base64)));
+    if (room - 1 <= dresses->longest) {
+        char *base64 = arena_alloc(scratch, room);
+        sodium_bin2base64(base64, room, (const unsigned char *)name.at, name.len,
+                          sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+        add_dress(dresses, letters_and_digits(scratch, str_make(base64, room - 1)));
+    }
+    if (name.len > dresses->longest)
+        return;
     char *back = arena_alloc(scratch, name.len);
     for (size_t i = 0; i < name.len; i++)
         back[i] = name.at[name.len - 1 - i];
@@ -63,7 +71,6 @@ static void add_coded(struct arena *scratch, struct dresses *dresses, struct str
 
 static void dress(struct arena *scratch, const struct lure_people *people, struct dresses *dresses)
 {
-    dresses->n = 0;
     for (size_t i = 0; people != NULL && i < people->n; i++) {
         struct str jid = lure_lower(scratch, people->names[i]);
         struct str local = str_first(jid, str_find_char(jid, '@'));
@@ -101,9 +108,28 @@ static void put(struct draft *draft, struct str text)
 static bool is_name(const struct dresses *dresses, struct str token)
 {
     for (size_t i = 0; i < dresses->n; i++)
-        if (str_eq_nocase(token, dresses->names[i]))
+        if (token.len == dresses->names[i].len && str_eq_nocase(token, dresses->names[i]))
             return true;
     return false;
+}
+
+/* Where the first of the names that stands inside the token does; NULL: none of them. */
+static const struct str *name_inside(const struct dresses *dresses, struct str token, size_t *at)
+{
+    char lower[TOKEN_MOST];
+    for (size_t i = 0; i < token.len; i++)
+        lower[i] = ascii_lower(token.at[i]);
+    for (size_t i = 0; i < dresses->n; i++) {
+        const struct str *name = &dresses->names[i];
+        if (name->len < 4 || name->len >= token.len)
+            continue;
+        for (size_t k = 0; k + name->len <= token.len; k++)
+            if (lower[k] == name->at[0] && memcmp(lower + k, name->at, name->len) == 0) {
+                *at = k;
+                return name;
+            }
+    }
+    return NULL;
 }
 
 static bool is_vowel(char c)
@@ -151,20 +177,16 @@ static void put_token(struct draft *draft, struct str token)
         return;
     }
     // a name inside: "photosofjuliet", "juliet2024"
-    for (size_t i = 0; i < draft->dresses->n; i++) {
-        struct str name = draft->dresses->names[i];
-        if (name.len < 4 || name.len >= token.len)
-            continue;
-        for (size_t k = 0; k + name.len <= token.len; k++)
-            if (str_eq_nocase(str_make(token.at + k, name.len), name)) {
-                draft->flags |= LURE_NAMED;
-                if (k > 0)
-                    put_token(draft, str_first(token, k));
-                put(draft, STR("{name}"));
-                if (k + name.len < token.len)
-                    put_token(draft, str_skip(token, k + name.len));
-                return;
-            }
+    size_t k = 0;
+    const struct str *name = name_inside(draft->dresses, token, &k);
+    if (name != NULL) {
+        draft->flags |= LURE_NAMED;
+        if (k > 0)
+            put_token(draft, str_first(token, k));
+        put(draft, STR("{name}"));
+        if (k + name->len < token.len)
+            put_token(draft, str_skip(token, k + name->len));
+        return;
     }
     if (is_random(token)) {
         draft->flags |= LURE_NUMBERED;
@@ -177,9 +199,10 @@ static void put_token(struct draft *draft, struct str token)
                 i++;
             draft->flags |= LURE_NUMBERED;
             put(draft, STR("{n}"));
+        } else if (draft->len < draft->room) {
+            draft->at[draft->len++] = ascii_lower(token.at[i++]);
         } else {
-            char lower = ascii_lower(token.at[i++]);
-            put(draft, str_make(&lower, 1));
+            break;
         }
     }
 }
@@ -204,9 +227,17 @@ static void put_tokens(struct draft *draft, struct str text)
     }
 }
 
+static bool is_one_token(struct str segment)
+{
+    for (size_t i = 0; i < segment.len; i++)
+        if (!ascii_is_alnum(segment.at[i]) && (unsigned char)segment.at[i] < 0x80)
+            return false;
+    return true;
+}
+
 static void put_segment(struct draft *draft, struct arena *scratch, struct str segment)
 {
-    if (segment.len >= NAME_LEAST &&
+    if (segment.len >= NAME_LEAST && !is_one_token(segment) &&
         is_name(draft->dresses, letters_and_digits(scratch, segment))) {
         draft->flags |= LURE_NAMED;
         put(draft, STR("{name}"));
@@ -260,8 +291,16 @@ static void put_query(struct draft *draft, struct arena *scratch, struct str que
 static struct lure_key hash(char domain, struct str a, struct str b)
 {
     struct lure_key key;
+    unsigned char whole[512], separator = 0;
+    if (a.len + b.len + 2 <= sizeof whole) { // at once it costs half as much
+        whole[0] = (unsigned char)domain;
+        memcpy(whole + 1, a.at, a.len);
+        whole[1 + a.len] = separator;
+        memcpy(whole + 2 + a.len, b.at, b.len);
+        crypto_generichash(key.bytes, sizeof key.bytes, whole, a.len + b.len + 2, NULL, 0);
+        return key;
+    }
     crypto_generichash_state state;
-    unsigned char separator = 0;
     crypto_generichash_init(&state, NULL, 0, sizeof key.bytes);
     crypto_generichash_update(&state, (const unsigned char *)&domain, 1);
     crypto_generichash_update(&state, (const unsigned char *)a.at, a.len);
@@ -299,12 +338,7 @@ static void link_keys(struct lure_list *list, struct arena *scratch, struct lure
                       struct draft *draft)
 {
     struct url url;
-    if (url_parse(list->rules, scratch, lure->url, &url) != OK) {
-        // our own canonical form was cut by its length limit: its host still tells
-        url = (struct url){.scheme = STR("http"), .host = lure->host, .path = lure->url};
-        url.port = url.query = url.fragment = STR_EMPTY;
-        url.hierarchic = lure->host.len > 0;
-    }
+    url_split(lure->url, &url);
     bool web = str_eq(url.scheme, STR("http")) || str_eq(url.scheme, STR("https"));
     if (!web) {
         put(draft, url.scheme);
@@ -372,6 +406,12 @@ void lure_list_keys(struct lure_list *list, const struct lure_people *people)
     struct arena scratch;
     arena_init(&scratch, SCRATCH_MOST);
     struct dresses dresses;
+    dresses.n = dresses.longest = 0;
+    for (size_t i = 0; i < list->n; i++) {
+        size_t room = list->lures[i].url.len - list->lures[i].domain.len;
+        dresses.longest = room > dresses.longest ? room : dresses.longest;
+    }
+    dresses.longest = dresses.longest < DRESS_MOST ? dresses.longest : DRESS_MOST;
     dress(&scratch, people, &dresses);
     struct arena work;
     arena_init(&work, SCRATCH_MOST);

@@ -10,10 +10,18 @@
 #include <libpsl.h>
 #include <unicode/uidna.h>
 
+/* Which phrases of words.c may begin with some bytes. */
+struct warning_index {
+    uint8_t first[1024], next[64];
+};
+
 struct lure_rules {
     UIDNA *idna;
     const psl_ctx_t *psl;
+    struct warning_index warnings;
 };
+
+void warnings_index(struct warning_index *index);
 
 /* LURE_WELL_KNOWN and LURE_SHORTENER for a canonical host and its registrable domain. */
 unsigned rules_host_flags(struct str host, struct str domain);
@@ -72,7 +80,8 @@ bool lure_host_ends(struct str link);
 size_t lure_dead_dot(struct str text, size_t at);
 
 /* Puts a parsed link into the list, unless it is there. */
-void lure_put_url(struct lure_list *list, const struct url *url, unsigned flags);
+void lure_put_url(struct lure_list *list, struct arena *scratch, const struct url *url,
+                  unsigned flags);
 
 /* A free place in the list, zeroed; NULL when it is full (and overflowed is set). */
 struct lure *lure_list_room(struct lure_list *list);

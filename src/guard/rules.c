@@ -197,6 +197,7 @@ struct lure_rules *lure_rules_new(void)
     must(U_SUCCESS(code));
     rules->psl = psl_builtin();
     must(rules->psl != NULL);
+    warnings_index(&rules->warnings);
     return rules;
 }
 

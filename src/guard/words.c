@@ -4,6 +4,7 @@
 #include "guard/lure_internal.h"
 
 #include "base/hash.h"
+#include "base/must.h"
 
 enum { TEXT_MOST = 4096 };
 
@@ -109,62 +110,101 @@ static bool is_quotation(const struct lure_list *list, struct str text)
     return all;
 }
 
+/* ---- Words of warning ------------------------------------------------------------------------ */
+
+static const char *const warnings[] = {
+    // English
+    "don't click",
+    "dont click",
+    "do not click",
+    "don't open",
+    "dont open",
+    "do not open",
+    "not click on",
+    "never click",
+    "is a virus",
+    "is a worm",
+    "it's a virus",
+    "its a virus",
+    "it's a worm",
+    "phishing",
+    "malware",
+    "got hacked",
+    "been hacked",
+    "not from me",
+    "wasn't me",
+    "wasnt me",
+    "didn't send",
+    "did not send",
+    // German
+    "nicht klicken",
+    "nicht anklicken",
+    "nicht draufklicken",
+    "nicht \303\266ffnen",
+    "ein virus",
+    "nicht aufmachen",
+    "nicht von mir",
+    // French, Spanish, Portuguese, Italian, Dutch, Polish
+    "ne clique",
+    "ne cliquez",
+    "n'ouvre",
+    "un virus",
+    "no hagas clic",
+    "no abras",
+    "no hagan clic",
+    "n\xC3\xA3o clique",
+    "n\xC3\xA3o abra",
+    "um v\xC3\xADrus",
+    "non cliccare",
+    "non aprire",
+    "niet klikken",
+    "niet openen",
+    "nie klikaj",
+    "nie otwieraj",
+    // Russian
+    "\xD0\xBD\xD0\xB5 \xD0\xBE\xD1\x82\xD0\xBA\xD1\x80\xD1\x8B\xD0\xB2\xD0\xB0",
+    "\xD0\xBD\xD0\xB5 \xD0\xBD\xD0\xB0\xD0\xB6\xD0\xB8\xD0\xBC\xD0\xB0",
+    "\xD0\xB2\xD0\xB8\xD1\x80\xD1\x83\xD1\x81",
+};
+
+enum { BEGINNING = 6 }; // bytes of a phrase that are looked up: few words of honest texts have them
+
+// Whatever their case: most places of most texts begin no phrase.
+static size_t warning_slot(const char *at)
+{
+    uint32_t four;
+    uint16_t two;
+    memcpy(&four, at, sizeof four);
+    memcpy(&two, at + sizeof four, sizeof two);
+    uint64_t bytes = four | (uint64_t)two << 32;
+    return (bytes | UINT64_C(0x2020202020202020)) * UINT64_C(0x9E3779B97F4A7C15) >> 54;
+}
+
+void warnings_index(struct warning_index *index)
+{
+    _Static_assert(COUNT_OF(warnings) < COUNT_OF(index->next), "0 ends a chain");
+    *index = (struct warning_index){0};
+    for (size_t i = 0; i < COUNT_OF(warnings); i++) {
+        must(strlen(warnings[i]) >= BEGINNING);
+        uint8_t *slot = &index->first[warning_slot(warnings[i])];
+        index->next[i + 1] = *slot;
+        *slot = (uint8_t)(i + 1);
+    }
+}
+
+static bool has_words_of_warning(const struct warning_index *index, struct str text)
+{
+    for (size_t at = 0; at + BEGINNING <= text.len; at++)
+        for (size_t i = index->first[warning_slot(text.at + at)]; i != 0; i = index->next[i]) {
+            struct str phrase = str_of(warnings[i - 1]), rest = str_skip(text, at);
+            if (phrase.len <= rest.len && str_eq_nocase(str_first(rest, phrase.len), phrase))
+                return true;
+        }
+    return false;
+}
+
 bool lure_text_warns(const struct lure_list *list, struct str text)
 {
-    static const char *const warnings[] = {
-        // English
-        "don't click",
-        "dont click",
-        "do not click",
-        "don't open",
-        "dont open",
-        "do not open",
-        "not click on",
-        "never click",
-        "is a virus",
-        "is a worm",
-        "it's a virus",
-        "its a virus",
-        "it's a worm",
-        "phishing",
-        "malware",
-        "got hacked",
-        "been hacked",
-        "not from me",
-        "wasn't me",
-        "wasnt me",
-        "didn't send",
-        "did not send",
-        // German
-        "nicht klicken",
-        "nicht anklicken",
-        "nicht draufklicken",
-        "nicht \303\266ffnen",
-        "ein virus",
-        "nicht aufmachen",
-        "nicht von mir",
-        // French, Spanish, Portuguese, Italian, Dutch, Polish
-        "ne clique",
-        "ne cliquez",
-        "n'ouvre",
-        "un virus",
-        "no hagas clic",
-        "no abras",
-        "no hagan clic",
-        "n\xC3\xA3o clique",
-        "n\xC3\xA3o abra",
-        "um v\xC3\xADrus",
-        "non cliccare",
-        "non aprire",
-        "niet klikken",
-        "niet openen",
-        "nie klikaj",
-        "nie otwieraj",
-        // Russian
-        "\xD0\xBD\xD0\xB5 \xD0\xBE\xD1\x82\xD0\xBA\xD1\x80\xD1\x8B\xD0\xB2\xD0\xB0",
-        "\xD0\xBD\xD0\xB5 \xD0\xBD\xD0\xB0\xD0\xB6\xD0\xB8\xD0\xBC\xD0\xB0",
-        "\xD0\xB2\xD0\xB8\xD1\x80\xD1\x83\xD1\x81",
-    };
     if (list->n == 0)
         return false;
     size_t dead = 0;
@@ -175,14 +215,8 @@ bool lure_text_warns(const struct lure_list *list, struct str text)
     struct str trimmed = str_trim(text);
     if (is_quotation(list, trimmed))
         return true;
-    char folded[TEXT_MOST];
-    size_t len = trimmed.len < TEXT_MOST ? trimmed.len : TEXT_MOST;
-    for (size_t i = 0; i < len; i++)
-        folded[i] = ascii_lower(trimmed.at[i]);
-    for (size_t i = 0; i < COUNT_OF(warnings); i++)
-        if (str_find(str_make(folded, len), str_of(warnings[i])) < len)
-            return true;
-    return false;
+    size_t most = trimmed.len < TEXT_MOST ? trimmed.len : TEXT_MOST;
+    return has_words_of_warning(&list->rules->warnings, str_first(trimmed, most));
 }
 
 /* The dot or colon that the character at `at` is or stands for, before the end of the word. */
