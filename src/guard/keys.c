@@ -12,6 +12,7 @@
 #include "base/must.h"
 
 #include <sodium.h>
+#include <stdatomic.h>
 
 enum {
     SCRATCH_MOST = 4 * 1024 * 1024,
@@ -25,14 +26,25 @@ enum {
 /* All dresses of all names; lower case, so that one comparison without case serves all. */
 struct dresses {
     struct str names[NAMES_MOST];
+    uint64_t chars[NAMES_MOST]; // which characters each is made of: most tokens lack one of them
     size_t n;
     size_t longest; // that any link here has room for: what is longer need not be made
 };
 
+static uint64_t chars_of(struct str lower)
+{
+    uint64_t chars = 0;
+    for (size_t i = 0; i < lower.len; i++)
+        chars |= UINT64_C(1) << (lower.at[i] & 63);
+    return chars;
+}
+
 static void add_dress(struct dresses *dresses, struct str name)
 {
-    if (name.len >= NAME_LEAST && name.len <= dresses->longest && dresses->n < NAMES_MOST)
-        dresses->names[dresses->n++] = name;
+    if (name.len < NAME_LEAST || name.len > dresses->longest || dresses->n == NAMES_MOST)
+        return;
+    dresses->chars[dresses->n] = chars_of(name);
+    dresses->names[dresses->n++] = name;
 }
 
 static struct str letters_and_digits(struct arena *scratch, struct str text)
@@ -119,9 +131,10 @@ static const struct str *name_inside(const struct dresses *dresses, struct str t
     char lower[TOKEN_MOST];
     for (size_t i = 0; i < token.len; i++)
         lower[i] = ascii_lower(token.at[i]);
+    uint64_t chars = chars_of(str_make(lower, token.len));
     for (size_t i = 0; i < dresses->n; i++) {
         const struct str *name = &dresses->names[i];
-        if (name->len < 4 || name->len >= token.len)
+        if (name->len < 4 || name->len >= token.len || (dresses->chars[i] & ~chars) != 0)
             continue;
         for (size_t k = 0; k + name->len <= token.len; k++)
             if (lower[k] == name->at[0] && memcmp(lower + k, name->at, name->len) == 0) {
@@ -310,6 +323,30 @@ static struct lure_key hash(char domain, struct str a, struct str b)
     return key;
 }
 
+/* Of a host ('H') or a domain ('D'), of which most are seen again and again. */
+static struct lure_key host_key(struct host_cache *cache, char domain, struct str name)
+{
+    uint64_t hash_of_name = hash_keyed(&cache->key, name), halves[2];
+    if (domain == 'D')
+        hash_of_name = ~hash_of_name;
+    size_t slot = hash_of_name % COUNT_OF(cache->keys);
+    uint64_t check = atomic_load_explicit(&cache->keys[slot].check, memory_order_relaxed);
+    halves[0] = atomic_load_explicit(&cache->keys[slot].low, memory_order_relaxed);
+    halves[1] = atomic_load_explicit(&cache->keys[slot].high, memory_order_relaxed);
+    struct lure_key key;
+    if (check == (hash_of_name ^ halves[0] ^ halves[1]) && (halves[0] | halves[1]) != 0) {
+        memcpy(key.bytes, halves, sizeof key.bytes);
+        return key;
+    }
+    key = hash(domain, name, STR_EMPTY);
+    memcpy(halves, key.bytes, sizeof halves);
+    check = hash_of_name ^ halves[0] ^ halves[1];
+    atomic_store_explicit(&cache->keys[slot].check, check, memory_order_relaxed);
+    atomic_store_explicit(&cache->keys[slot].low, halves[0], memory_order_relaxed);
+    atomic_store_explicit(&cache->keys[slot].high, halves[1], memory_order_relaxed);
+    return key;
+}
+
 /* What an operator's terminal and logs may show: no control characters, no broken UTF-8. */
 static struct str keep_shown(struct lure_list *list, struct draft *draft, size_t end)
 {
@@ -320,6 +357,10 @@ static struct str keep_shown(struct lure_list *list, struct draft *draft, size_t
     size_t n = 0;
     for (size_t i = 0; i < len;) {
         size_t width;
+        if (draft->at[i] >= ' ' && draft->at[i] < 0x7F) {
+            out[n++] = draft->at[i++];
+            continue;
+        }
         uint32_t point = lure_utf8(str_make(draft->at + i, len - i), &width);
         if (point == 0xFFFD || point < ' ' || (point >= 0x7F && point < 0xA0) ||
             lure_is_invisible(point)) {
@@ -376,8 +417,8 @@ static void link_keys(struct lure_list *list, struct arena *scratch, struct lure
         struct str host = lure->host;
         if (str_starts(host, STR("www.")))
             host = str_skip(host, 4);
-        lure->keys[LURE_HOST] = hash('H', host, STR_EMPTY);
-        lure->keys[LURE_DOMAIN] = hash('D', lure->domain, STR_EMPTY);
+        lure->keys[LURE_HOST] = host_key(list->rules->hosts, 'H', host);
+        lure->keys[LURE_DOMAIN] = host_key(list->rules->hosts, 'D', lure->domain);
     }
 }
 
@@ -401,6 +442,21 @@ static void file_keys(struct lure_list *list, struct arena *scratch, struct lure
     }
 }
 
+/* No part of the lure that is compared with a name is longer. */
+static size_t longest_part(const struct lure *lure)
+{
+    if (lure->kind != LURE_LINK || lure->host.len == 0)
+        return lure->url.len;
+    size_t host = (size_t)(lure->host.at - lure->url.at) + lure->host.len, part = 0;
+    size_t longest = lure->host.len - lure->domain.len;
+    for (size_t i = host; i < lure->url.len; i++) {
+        char c = lure->url.at[i];
+        part = c == '/' || c == '?' || c == '&' || c == '=' || c == '#' ? 0 : part + 1;
+        longest = part > longest ? part : longest;
+    }
+    return longest;
+}
+
 void lure_list_keys(struct lure_list *list, const struct lure_people *people)
 {
     struct arena scratch;
@@ -408,8 +464,8 @@ void lure_list_keys(struct lure_list *list, const struct lure_people *people)
     struct dresses dresses;
     dresses.n = dresses.longest = 0;
     for (size_t i = 0; i < list->n; i++) {
-        size_t room = list->lures[i].url.len - list->lures[i].domain.len;
-        dresses.longest = room > dresses.longest ? room : dresses.longest;
+        size_t part = longest_part(&list->lures[i]);
+        dresses.longest = part > dresses.longest ? part : dresses.longest;
     }
     dresses.longest = dresses.longest < DRESS_MOST ? dresses.longest : DRESS_MOST;
     dress(&scratch, people, &dresses);

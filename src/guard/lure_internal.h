@@ -7,6 +7,8 @@
 #include "guard/lure.h"
 #include "guard/url.h"
 
+#include "base/hash.h"
+
 #include <libpsl.h>
 #include <unicode/uidna.h>
 
@@ -15,9 +17,22 @@ struct warning_index {
     uint8_t first[1024], next[64];
 };
 
+/* What was found out of a host before, since that takes long.  Any thread may read and write it: an
+ * answer of the public suffix list is one word, a hash of the host above eight bits of answer, and
+ * a key counts only while its three words fit together.  Whoever does not know the hashes' key
+ * cannot make one host answer for another; and what is forgotten is found out again. */
+struct host_cache {
+    struct hash_key key;
+    _Atomic uint64_t suffixes[1024];
+    struct {
+        _Atomic uint64_t check, low, high; // check: hash ^ low ^ high
+    } keys[1024];
+};
+
 struct lure_rules {
     UIDNA *idna;
     const psl_ctx_t *psl;
+    struct host_cache *hosts;
     struct warning_index warnings;
 };
 

@@ -8,7 +8,6 @@
  */
 #include "guard/lure_internal.h"
 
-#include <stdio.h>
 #include <unicode/uchar.h>
 
 enum {
@@ -409,30 +408,30 @@ static bool is_opaque_scheme(struct str scheme)
     return str_starts(scheme, STR("ms-"));
 }
 
-/* With the markers of defanged text turned back. */
-static struct str undead(struct arena *scratch, struct str text)
+/* Copies with the markers of defanged text turned back.  Returns what they say of the link. */
+static unsigned undead(struct str text, char *out)
 {
-    char *out = arena_alloc(scratch, text.len);
-    for (size_t i = 0; i < text.len; i++)
-        out[i] = is_dead_dot(text.at[i]) ? '.' : text.at[i] == DEAD_COLON ? ':' : text.at[i];
-    return str_make(out, text.len);
+    unsigned flags = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.at[i];
+        if (c <= SAID_DOT && c >= DEAD_DOT) {
+            flags |= c == SAID_DOT ? LURE_DEFANGED | LURE_SPELLED : LURE_DEFANGED;
+            c = c == DEAD_COLON ? ':' : '.';
+        }
+        out[i] = c;
+    }
+    return flags;
 }
 
 /* Parses prefix and rest as one URL and puts it into the list. */
 static bool put(struct scan *scan, const char *prefix, struct str rest, unsigned flags)
 {
-    if (memchr(rest.at, DEAD_DOT, rest.len) != NULL ||
-        memchr(rest.at, DEAD_COLON, rest.len) != NULL)
-        flags |= LURE_DEFANGED;
-    if (memchr(rest.at, SAID_DOT, rest.len) != NULL)
-        flags |= LURE_DEFANGED | LURE_SPELLED;
-    struct str live = undead(scan->scratch, rest);
     size_t n = strlen(prefix);
-    char *text = arena_alloc(scan->scratch, n + live.len);
+    char *text = arena_alloc(scan->scratch, n + rest.len);
     memcpy(text, prefix, n);
-    memcpy(text + n, live.at, live.len);
+    flags |= undead(rest, text + n);
     struct url url;
-    if (url_parse(scan->list->rules, scan->scratch, str_make(text, n + live.len), &url) != OK) {
+    if (url_parse(scan->list->rules, scan->scratch, str_make(text, n + rest.len), &url) != OK) {
         // each failure may have read far ahead: a text full of them would cost its square
         if (++scan->n_failed > FAILURES_MOST)
             scan->list->overflowed = true;
@@ -453,7 +452,8 @@ static size_t try_scheme(struct scan *scan, struct str chunk, struct str run, si
     char prefix[40];
     if (scheme.len > sizeof prefix - 2)
         return 0;
-    snprintf(prefix, sizeof prefix, "%.*s:", STR_ARGS(scheme));
+    memcpy(prefix, scheme.at, scheme.len);
+    memcpy(prefix + scheme.len, ":", 2);
     size_t after = colon + 1, slashes = 0;
     while (after + slashes < chunk.len &&
            (chunk.at[after + slashes] == '/' || chunk.at[after + slashes] == '\\'))
@@ -546,7 +546,9 @@ static size_t try_bare(struct scan *scan, struct str chunk, size_t from, size_t 
         if (!path && !www && ((joined && !port) || ends_file(label)))
             return 0;
     } else {
-        struct str host = lure_lower(scan->scratch, undead(scan->scratch, run));
+        char *live = arena_alloc(scan->scratch, run.len);
+        (void)undead(run, live);
+        struct str host = lure_lower(scan->scratch, str_make(live, run.len));
         bool ip = false;
         if (url_host(scan->list->rules, scan->scratch, host, &host, &ip) != OK || ip ||
             !url_has_suffix(scan->list->rules, host))

@@ -13,6 +13,7 @@
 #include "base/must.h"
 
 #include <arpa/inet.h>
+#include <stdatomic.h>
 
 enum { HOST_MOST = 253 };
 
@@ -272,7 +273,10 @@ static bool is_plain_ascii(struct str text)
 
 static bool has_ace(struct str host)
 {
-    return str_starts(host, STR("xn--")) || str_find(host, STR(".xn--")) < host.len;
+    for (size_t i = 0; i + 4 <= host.len; i++)
+        if ((i == 0 || host.at[i - 1] == '.') && memcmp(host.at + i, "xn--", 4) == 0)
+            return true;
+    return false;
 }
 
 static enum err to_ascii(const struct lure_rules *rules, struct arena *arena, struct str host,
@@ -334,10 +338,12 @@ enum err url_host(const struct lure_rules *rules, struct arena *arena, struct st
         if (e != OK)
             return e;
     }
+    size_t n_empty = 0;
     for (size_t i = 0; i < host.len; i++) {
         unsigned char c = (unsigned char)host.at[i];
         if (c <= ' ' || c >= 0x7F || in_set(&host_guarded, c))
             return ERR_MALFORMED;
+        n_empty += c == '.' && i > 0 && host.at[i - 1] == '.'; // labels
     }
     if (ends_in_number(host)) {
         enum err e = ipv4(arena, host, out);
@@ -349,7 +355,7 @@ enum err url_host(const struct lure_rules *rules, struct arena *arena, struct st
         host.len--;
     // a name that DNS cannot hold opens nothing
     if (host.len == 0 || host.len > HOST_MOST || host.at[0] == '.' ||
-        host.at[host.len - 1] == '.' || str_find(host, STR("..")) < host.len)
+        host.at[host.len - 1] == '.' || n_empty > 0)
         return ERR_MALFORMED;
     *out = host;
     *is_ip = false;
@@ -536,26 +542,63 @@ static struct str last_label(struct str host)
     return str_skip(host, at);
 }
 
+/* What was answered before; 0: nothing is known. */
+static size_t recall(const struct host_cache *cache, uint64_t hash)
+{
+    uint64_t word = atomic_load_explicit(&cache->suffixes[hash % COUNT_OF(cache->suffixes)],
+                                         memory_order_relaxed);
+    return (word ^ hash) >> 8 == 0 ? word & 0xFF : 0;
+}
+
+static void learn(struct host_cache *cache, uint64_t hash, size_t answer)
+{
+    atomic_store_explicit(&cache->suffixes[hash % COUNT_OF(cache->suffixes)],
+                          (hash & ~UINT64_C(0xFF)) | answer, memory_order_relaxed);
+}
+
 struct str url_domain(const struct lure_rules *rules, struct str host)
 {
     char z[HOST_MOST + 1];
     if (host.len == 0 || host.at[0] == '[' || ascii_is_digit(host.at[host.len - 1]) ||
         str_to_z(host, z, sizeof z) != OK)
         return host;
-    const char *domain = psl_registrable_domain(rules->psl, z);
-    return domain == NULL ? host : str_skip(host, (size_t)(domain - z));
+    uint64_t hash = hash_keyed(&rules->hosts->key, host);
+    size_t len = recall(rules->hosts, hash);
+    if (len == 0) {
+        const char *domain = psl_registrable_domain(rules->psl, z);
+        len = domain == NULL ? host.len : host.len - (size_t)(domain - z);
+        learn(rules->hosts, hash, len);
+    }
+    return str_skip(host, host.len - len);
 }
 
 bool url_has_suffix(const struct lure_rules *rules, struct str host)
 {
-    static const char *private_use[] = {"example", "test", "local", "internal", "lan",
-                                        "home",    "corp", "onion", "localhost"};
+    static const struct str private_use[] = {
+        {"example",   7},
+        {"test",      4},
+        {"local",     5},
+        {"internal",  8},
+        {"lan",       3},
+        {"home",      4},
+        {"corp",      4},
+        {"onion",     5},
+        {"localhost", 9},
+    };
     struct str label = last_label(host);
     char z[64];
     if (label.len < 2 || str_to_z(label, z, sizeof z) != OK)
         return false;
     for (size_t i = 0; i < COUNT_OF(private_use); i++)
-        if (str_eq(label, str_of(private_use[i])))
+        if (str_eq(label, private_use[i]))
             return true;
-    return psl_is_public_suffix2(rules->psl, z, PSL_TYPE_ICANN | PSL_TYPE_NO_STAR_RULE) == 1;
+    enum { NO = 1, YES };
+    uint64_t hash = ~hash_keyed(&rules->hosts->key, label); // not what its domain is
+    size_t answer = recall(rules->hosts, hash);
+    if (answer == 0) {
+        int type = PSL_TYPE_ICANN | PSL_TYPE_NO_STAR_RULE;
+        answer = psl_is_public_suffix2(rules->psl, z, type) == 1 ? YES : NO;
+        learn(rules->hosts, hash, answer);
+    }
+    return answer == YES;
 }
