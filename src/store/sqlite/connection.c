@@ -9,6 +9,7 @@
 #include "store/sqlite/sqlite_internal.h"
 
 #include "base/clock.h"
+#include "base/list.h"
 #include "base/log.h"
 #include "base/must.h"
 #include "base/random.h"
@@ -245,6 +246,24 @@ void *sql_room(struct connection *c, size_t n, size_t size)
     return arena_zalloc(c->arena, bytes > 0 ? bytes : 1);
 }
 
+int sql_table_connect(sqlite3 *db, void *connection, const char *declaration, sqlite3_vtab **out)
+{
+    int rc = sqlite3_declare_vtab(db, declaration);
+    if (rc != SQLITE_OK)
+        return rc;
+    struct sql_table *table = calloc(1, sizeof *table);
+    must(table != NULL);
+    table->connection = connection;
+    *out = &table->base;
+    return SQLITE_OK;
+}
+
+int sql_table_disconnect(sqlite3_vtab *base)
+{
+    free(CONTAINER_OF(base, struct sql_table, base));
+    return SQLITE_OK;
+}
+
 /* ---- Lists: 4 bytes of length (little end first), then the text, for each ------------------- */
 
 struct str list_pack(struct connection *c, const struct str *items, uint32_t n)
@@ -375,6 +394,7 @@ static int run_plain(struct connection *c, const char *sql)
 static void sqlite_rollback(struct connection *c)
 {
     c->recent.stale = true;
+    c->arriving.n = 0;
     if (sqlite3_get_autocommit(c->db) == 0)
         run_plain(c, "ROLLBACK");
 }
@@ -398,6 +418,7 @@ static enum err sqlite_begin(struct connection *c, struct why *why)
 static enum err sqlite_commit(struct connection *c, struct why *why)
 {
     begin_operation(c, NULL);
+    arriving_write(c);
     recent_write(c);
     int rc = c->failed != SQLITE_OK ? c->failed : run_plain(c, "COMMIT");
     if (rc == SQLITE_OK)
@@ -418,6 +439,7 @@ static int undo_operation(struct connection *c, struct recent_mark mark)
     if (rc != SQLITE_OK)
         return rc;
     begin_operation(c, NULL);
+    c->arriving.n = 0; // what came before the operation is written
     recent_return(c, mark);
     return c->failed;
 }
@@ -427,9 +449,14 @@ static enum err sqlite_change(struct connection *c, enum store_op op, struct sto
 {
     begin_operation(c, &request->arena);
     struct recent_mark mark = recent_mark(c);
+    if (op != OP_APPEND && op != OP_SPOOL_CLEAR)
+        arriving_write(c); // all others may look at messages
     if (operations[op].several)
         sql_run(c, "SAVEPOINT operation", "");
-    enum err e = sql_result(c, operations[op].run(c, request), why);
+    enum err e = operations[op].run(c, request);
+    if (operations[op].several && e == OK)
+        arriving_write(c);
+    e = sql_result(c, e, why);
     if (operations[op].several && !sqlite_spoils(c)) {
         int rc = e == OK ? SQLITE_OK : undo_operation(c, mark);
         if (rc == SQLITE_OK)
@@ -804,6 +831,8 @@ static enum err sqlite_open(const struct store_options *options, bool writer,
     if (e == OK && !writer)
         e = exec(c->db, "PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY", "opening", why);
     int rc = e == OK ? recent_init(c) : SQLITE_OK; // after migrations, which may know such a table
+    if (rc == SQLITE_OK && e == OK && writer)
+        rc = arriving_init(c);
     if (rc != SQLITE_OK)
         e = db_error(c->db, rc, "opening", why);
     if (e == OK)

@@ -23,21 +23,25 @@ enum {
     BACKDATE_TRIES = 1 << 20, // beside crowds, only the first meets so many
     CLEAR_STEP = 256,         // rows taken out of a spool at a time
     ERASE_STEP = 200,         // rows of a deleted account erased in one commit
-    RECENT_MOST = 8192, // entries from which on they are moved: bounds a reader's walk and one
-                        // commit's length (15 ms with 400 owners)
+    RECENT_MOST = 12288,      // entries from which on they are moved, all but those left: bounds a
+                              // reader's walk and one commit's length (10 ms with 400 owners)
+    RECENT_LEFT = 4096,       // the newest stay: what is in hand soon leaves the spool
     LOGGED_MOST = 4 * RECENT_MOST, // changes to these, after which they are moved as well
-    RECENT_LEFT = 512,             // the newest, which may soon leave the spool, stay
 };
 
 /* ---- Writing ------------------------------------------------------------------------------- */
 
+int64_t message_flags(const struct store_append *op)
+{
+    return (op->flags & FLAGS_ON_DISK) | (int64_t)op->type << TYPE_SHIFT;
+}
+
 static bool insert_message(struct connection *c, const struct store_append *op, int64_t id,
                            struct str stanza)
 {
-    int64_t flags = (op->flags & FLAGS_ON_DISK) | (int64_t)op->type << TYPE_SHIFT;
     return sql_run(c, "INSERT OR IGNORE INTO message VALUES (?, ?, ?, ?, ?, ?, ?, ?)", "iiittttb",
-                   id, op->account, flags, op->peer, op->resource, op->message_id, op->origin_id,
-                   stanza) > 0;
+                   id, op->account, message_flags(op), op->peer, op->resource, op->message_id,
+                   op->origin_id, stanza) > 0;
 }
 
 // Where the row is found: in the archive, in the spool, by its lures.
@@ -50,7 +54,7 @@ static void insert_entry(struct connection *c, const struct store_append *op, bo
     int64_t peer = peer_hash(c, op->peer);
     if (!op->backdate) {
         recent_add(c, &(struct recent_entry){op->id, op->account, peer, (uint8_t)visible,
-                                             spooled ? (int8_t)kept : -1});
+                                             spooled ? (int16_t)kept : -1});
         return;
     }
     if (archived || lures)
@@ -64,6 +68,7 @@ static void insert_entry(struct connection *c, const struct store_append *op, bo
 // seconds.  Their ids follow each other, and who comes last does not ask past all the others.
 static bool insert_backdated(struct connection *c, struct store_append *op, struct str stanza)
 {
+    arriving_write(c);
     int64_t at = op->id >> STORE_ID_SHIFT;
     struct crowd *crowd = &c->crowds[(uint64_t)at * 0x9E3779B97F4A7C15U >> 56];
     if (crowd->at == at && op->id < crowd->next)
@@ -72,11 +77,21 @@ static bool insert_backdated(struct connection *c, struct store_append *op, stru
     for (int i = 0; i < BACKDATE_TRIES && !done && c->failed == SQLITE_OK; i++, op->id++)
         done = insert_message(c, op, op->id, stanza);
     op->id -= done;
+    if (op->id > c->arriving.newest_backdated)
+        c->arriving.newest_backdated = op->id;
     // the greatest crowds are worth remembering
     if (done && (crowd->at == at ||
                  op->id - (at << STORE_ID_SHIFT) >= crowd->next - (crowd->at << STORE_ID_SHIFT)))
         *crowd = (struct crowd){at, op->id + 1};
     return done;
+}
+
+// False: its id is taken.
+static bool write_message(struct connection *c, struct store_append *op, struct str stanza)
+{
+    if (op->backdate)
+        return insert_backdated(c, op, stanza);
+    return arriving_add(c, op, stanza) || insert_message(c, op, op->id, stanza);
 }
 
 enum err message_append(struct connection *c, struct store_request *request)
@@ -89,10 +104,7 @@ enum err message_append(struct connection *c, struct store_request *request)
     bool lures = op->n_lures > 0;
     if (!archived && !spooled && !lures)
         return OK; // delivered before it was written
-    struct str stanza = archived || spooled ? op->stanza : STR_EMPTY;
-    bool done =
-        op->backdate ? insert_backdated(c, op, stanza) : insert_message(c, op, op->id, stanza);
-    if (!done)
+    if (!write_message(c, op, archived || spooled ? op->stanza : STR_EMPTY))
         return ERR_EXISTS;
     insert_entry(c, op, archived, spooled);
     if (lures)
@@ -234,6 +246,8 @@ enum err spool_list(struct connection *c, struct store_request *request)
 // What delivery, expiry or withdrawal leaves of a message that has left the spool.
 static void leave_spool(struct connection *c, int64_t id, int64_t kept)
 {
+    if ((kept & KEPT_MASK) != KEPT_ALL)
+        arriving_write(c); // it may be among these
     if ((kept & KEPT_MASK) == KEPT_NOTHING)
         sql_run(c, "DELETE FROM message WHERE id = ?", "i", id);
     else if ((kept & KEPT_MASK) == KEPT_LEDGER)

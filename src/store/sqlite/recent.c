@@ -137,7 +137,7 @@ static bool unpack_one(struct connection *c, struct str *rest, int64_t *id)
     distance = distance >> 1 ^ ((distance & 1) != 0 ? UINT64_MAX : 0);
     *id = (int64_t)((uint64_t)*id + distance);
     struct recent_entry entry = {.id = *id, .visible = head & 0xF};
-    entry.kept = (int8_t)((head >> 4 & 7) - 1);
+    entry.kept = (int16_t)((head >> 4 & 7) - 1);
     c->recent.n_logged++;
     if ((head & IS_NEW) == 0) {
         struct recent_entry *old = recent_find(c, *id);
@@ -237,7 +237,7 @@ void recent_add(struct connection *c, const struct recent_entry *entry)
 void recent_set(struct connection *c, struct recent_entry *entry, int64_t visible, int64_t kept)
 {
     entry->visible = (uint8_t)visible;
-    entry->kept = (int8_t)kept;
+    entry->kept = (int16_t)kept;
     pack(&c->recent, entry, false);
 }
 
@@ -277,19 +277,15 @@ enum {
     OLDEST_FIRST = 16,
     NEWEST_FIRST = 32,
     BY_OWNER = 64,
-};
-
-struct table {
-    sqlite3_vtab base;
-    struct connection *connection;
+    SPOOLED = 128,
 };
 
 struct cursor {
     sqlite3_vtab_cursor base;
     const struct recent *recent;
-    const struct recent_entry **sorted; // BY_OWNER; else NULL
-    size_t at, end;                     // with NEWEST_FIRST: from end - 1 down to at
-    bool backwards, of_owner;
+    uint32_t *sorted; // BY_OWNER: where the entries are; else NULL
+    size_t at, end;   // with NEWEST_FIRST: from end - 1 down to at
+    bool backwards, of_owner, spooled;
     int64_t owner;
 };
 
@@ -299,27 +295,18 @@ static int table_connect(sqlite3 *db, void *context, int argc, const char *const
     (void)argc;
     (void)argv;
     (void)error;
-    int rc = sqlite3_declare_vtab(db, "CREATE TABLE recent (id INTEGER, owner INTEGER, "
-                                      "peer INTEGER, visible INTEGER, kept INTEGER)");
-    if (rc != SQLITE_OK)
-        return rc;
-    struct table *table = calloc(1, sizeof *table);
-    must(table != NULL);
-    table->connection = context;
-    *out = &table->base;
-    return SQLITE_OK;
-}
-
-static int table_disconnect(sqlite3_vtab *base)
-{
-    free(CONTAINER_OF(base, struct table, base));
-    return SQLITE_OK;
+    return sql_table_connect(db, context,
+                             "CREATE TABLE recent (id INTEGER, owner INTEGER, peer INTEGER, "
+                             "visible INTEGER, kept INTEGER)",
+                             out);
 }
 
 static int use_of(int column, int op)
 {
     if (column == COLUMN_OWNER)
         return op == SQLITE_INDEX_CONSTRAINT_EQ ? OF_OWNER : 0;
+    if (column == COLUMN_KEPT) // whatever it is compared with: NULL it is not
+        return op == SQLITE_INDEX_CONSTRAINT_GE ? SPOOLED : 0;
     if (column != COLUMN_ID)
         return 0;
     switch (op) {
@@ -349,7 +336,8 @@ static int order_of(const sqlite3_index_info *info)
 static int table_best_index(sqlite3_vtab *base, sqlite3_index_info *info)
 {
     (void)base;
-    static const int in_order[] = {WITH_ID, FROM_ID, TO_ID, OF_OWNER}; // of the arguments
+    // of the arguments
+    static const int in_order[] = {WITH_ID, FROM_ID, TO_ID, OF_OWNER, SPOOLED};
     int n_arguments = 0;
     info->idxNum = 0;
     for (size_t k = 0; k < COUNT_OF(in_order); k++)
@@ -372,7 +360,7 @@ static int cursor_open(sqlite3_vtab *base, sqlite3_vtab_cursor **out)
 {
     struct cursor *cursor = calloc(1, sizeof *cursor);
     must(cursor != NULL);
-    cursor->recent = &CONTAINER_OF(base, struct table, base)->connection->recent;
+    cursor->recent = &CONTAINER_OF(base, struct sql_table, base)->connection->recent;
     *out = &cursor->base;
     return SQLITE_OK;
 }
@@ -388,7 +376,7 @@ static int cursor_close(sqlite3_vtab_cursor *base)
 static const struct recent_entry *entry_at(const struct cursor *k)
 {
     size_t at = k->backwards ? k->end - 1 : k->at;
-    return k->sorted != NULL ? k->sorted[at] : &k->recent->entries[at];
+    return &k->recent->entries[k->sorted != NULL ? k->sorted[at] : at];
 }
 
 static void step(struct cursor *k)
@@ -399,31 +387,57 @@ static void step(struct cursor *k)
         k->at++;
 }
 
+static bool is_asked_for(const struct cursor *k, const struct recent_entry *e)
+{
+    return (!k->of_owner || e->owner == k->owner) && (!k->spooled || e->kept >= 0) &&
+           !recent_is_nowhere(e);
+}
+
 static void skip_others(struct cursor *k)
 {
-    for (; k->at < k->end; step(k)) {
-        const struct recent_entry *e = entry_at(k);
-        if ((!k->of_owner || e->owner == k->owner) && !recent_is_nowhere(e))
-            return;
-    }
+    while (k->at < k->end && !is_asked_for(k, entry_at(k)))
+        step(k);
 }
 
-static int compare_owners(const void *a, const void *b)
+// One digit of the owners' numbers; what is equal in it stays in its order.
+static void sort_by_digit(const struct recent_entry *entries, const uint32_t *from, uint32_t *to,
+                          size_t n, unsigned shift)
 {
-    const struct recent_entry *x = *(const struct recent_entry *const *)a;
-    const struct recent_entry *y = *(const struct recent_entry *const *)b;
-    int order = (x->owner > y->owner) - (x->owner < y->owner);
-    return order != 0 ? order : (x->id > y->id) - (x->id < y->id);
+    uint32_t begins[256] = {0}, sum = 0;
+    for (size_t i = 0; i < n; i++)
+        begins[(uint64_t)entries[from[i]].owner >> shift & 0xFF]++;
+    for (size_t digit = 0; digit < COUNT_OF(begins); digit++) {
+        uint32_t n_here = begins[digit];
+        begins[digit] = sum;
+        sum += n_here;
+    }
+    for (size_t i = 0; i < n; i++)
+        to[begins[(uint64_t)entries[from[i]].owner >> shift & 0xFF]++] = from[i];
 }
 
+// Entries are in order of ids: with owners in order, so are each owner's.
 static void sort_by_owner(struct cursor *k)
 {
-    size_t n = k->end - k->at;
-    k->sorted = calloc(n + 1, sizeof(const struct recent_entry *));
-    must(k->sorted != NULL);
-    for (size_t i = 0; i < n; i++)
-        k->sorted[i] = &k->recent->entries[k->at + i];
-    qsort(k->sorted, n, sizeof(const struct recent_entry *), compare_owners);
+    const struct recent_entry *entries = k->recent->entries;
+    must(k->recent->n < UINT32_MAX);
+    size_t n = 0;
+    uint64_t all_bits = 0;
+    uint32_t *sorted = calloc(k->end - k->at + 1, sizeof *sorted);
+    uint32_t *other = calloc(k->end - k->at + 1, sizeof *other);
+    must(sorted != NULL && other != NULL);
+    for (size_t i = k->at; i < k->end; i++)
+        if (is_asked_for(k, &entries[i])) {
+            sorted[n++] = (uint32_t)i;
+            all_bits |= (uint64_t)entries[i].owner;
+        }
+    for (unsigned shift = 0; shift < 64 && all_bits >> shift != 0; shift += 8) {
+        sort_by_digit(entries, sorted, other, n, shift);
+        uint32_t *swap = sorted;
+        sorted = other;
+        other = swap;
+    }
+    free(other);
+    k->sorted = sorted;
     k->at = 0;
     k->end = n;
 }
@@ -434,7 +448,7 @@ static int cursor_filter(sqlite3_vtab_cursor *base, int use, const char *name, i
     (void)name;
     (void)argc;
     struct cursor *k = CONTAINER_OF(base, struct cursor, base);
-    struct connection *c = CONTAINER_OF(base->pVtab, struct table, base)->connection;
+    struct connection *c = CONTAINER_OF(base->pVtab, struct sql_table, base)->connection;
     if (!c->writer && !c->recent.known) {
         catch_up(c); // the first to ask in this operation: no cursor stands on an entry
         if (c->failed != SQLITE_OK)
@@ -453,6 +467,7 @@ static int cursor_filter(sqlite3_vtab_cursor *base, int use, const char *name, i
     k->of_owner = (use & OF_OWNER) != 0;
     if (k->of_owner)
         k->owner = sqlite3_value_int64(*argv++);
+    k->spooled = (use & SPOOLED) != 0;
     k->backwards = (use & NEWEST_FIRST) != 0;
     k->at = place_of(k->recent, low);
     k->end = high == INT64_MAX ? k->recent->n : place_of(k->recent, high + 1);
@@ -511,7 +526,7 @@ int recent_init(struct connection *c)
     static const sqlite3_module module = {
         .xConnect = table_connect, // and no xCreate: it is there by its name, and only there
         .xBestIndex = table_best_index,
-        .xDisconnect = table_disconnect,
+        .xDisconnect = sql_table_disconnect,
         .xOpen = cursor_open,
         .xClose = cursor_close,
         .xFilter = cursor_filter,

@@ -37,7 +37,7 @@ struct statement_slot {
 struct recent_entry {
     int64_t id, owner, peer;
     uint8_t visible;
-    int8_t kept; // -1: not in the spool
+    int16_t kept; // -1: not in the spool
 };
 
 struct recent {
@@ -55,6 +55,18 @@ struct recent {
 struct recent_mark {
     size_t len;
     int64_t id;
+};
+
+struct arriving_message {
+    const struct store_append *op;
+    struct str stanza;
+};
+
+/* Messages of the transaction that are not rows yet: see arriving.c. */
+struct arriving {
+    int64_t newest_backdated; // ids from there on cannot be taken
+    size_t n;
+    struct arriving_message messages[256];
 };
 
 /* Of the microseconds that imported messages share, as many are remembered. */
@@ -85,6 +97,7 @@ struct connection {
     int n_log_pages_given; // of these, when the keeper was last woken
     bool keeper_was_woken; // and the rest it leaves is still to be moved
     struct keeper *keeper;
+    struct arriving arriving;
     struct crowd { // imports: a microsecond that many messages have, and the next id that is free
         int64_t at, next;
     } crowds[CROWDS_MOST];
@@ -107,6 +120,15 @@ int sql_run(struct connection *c, const char *sql, const char *types, ...);
 /* The single integer that a query answers, or otherwise. */
 int64_t sql_number(struct connection *c, int64_t otherwise, const char *sql, const char *types,
                    ...);
+
+/* A table that a connection has in memory, known by its name alone. */
+struct sql_table {
+    sqlite3_vtab base;
+    struct connection *connection;
+};
+
+int sql_table_connect(sqlite3 *db, void *connection, const char *declaration, sqlite3_vtab **out);
+int sql_table_disconnect(sqlite3_vtab *base);
 
 /* Copies of columns in the operation's arena; beyond its ceiling the operation fails with
  * ERR_LIMIT. */
@@ -182,6 +204,16 @@ bool messages_erase_doomed(struct connection *c);
 /* Whether entries should move from recent to archive and spool; moves them. */
 bool messages_want_moving(const struct connection *c);
 void messages_move_some(struct connection *c);
+
+/* As the table message has them. */
+int64_t message_flags(const struct store_append *op);
+
+/* The table arriving; an SQLite code. */
+int arriving_init(struct connection *c);
+/* Keeps a message for arriving_write; false: its id may be taken, and it must be written alone. */
+bool arriving_add(struct connection *c, const struct store_append *op, struct str stanza);
+/* Makes rows of them.  A failure spoils the transaction. */
+void arriving_write(struct connection *c);
 
 /* The table recent of a connection; an SQLite code. */
 int recent_init(struct connection *c);
