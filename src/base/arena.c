@@ -7,24 +7,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-// AddressSanitizer shall see whoever still uses a block that was given back, and finds those of a
-// thread that ended.
-#if defined(__SANITIZE_ADDRESS__)
-#define KEEPS_SPARES 0
-#elif defined(__has_feature)
+#ifdef __SANITIZE_ADDRESS__ // as gcc says it
+#define ADDRESS_SANITIZER
+#elif defined(__has_feature) // and clang
 #if __has_feature(address_sanitizer)
-#define KEEPS_SPARES 0
+#define ADDRESS_SANITIZER
 #endif
-#endif
-#ifndef KEEPS_SPARES
-#define KEEPS_SPARES 1
 #endif
 
 enum {
     BLOCK_FIRST = 2048 - 64, // leaves room for malloc's header within one size class
     BLOCK_LARGEST = 16384 - 64,
     ALIGN = 16,
-    SPARES_MOST = 512, // of a thread: what a worker has in hand in a busy turn
+    SPARES_MOST = 256, // of a thread: about what a worker has in hand in a busy turn
 };
 
 struct arena_block {
@@ -57,12 +52,14 @@ static struct arena_block *take_block(size_t size)
 
 static void give_block(struct arena_block *b)
 {
-    if (KEEPS_SPARES && b->size == BLOCK_FIRST && spares.n < SPARES_MOST) {
+#ifndef ADDRESS_SANITIZER // which shall see whoever still uses it
+    if (b->size == BLOCK_FIRST && spares.n < SPARES_MOST) {
         b->older = spares.first;
         spares.first = b;
         spares.n++;
         return;
     }
+#endif
     free(b);
 }
 

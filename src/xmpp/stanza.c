@@ -216,7 +216,8 @@ struct stanza *stanza_compact(const struct stanza *stanza)
     must(stanza->sealed);
     struct arena own;
     arena_init(&own, SIZE_MAX / 2); // the limits have bounded what is copied
-    arena_begin(&own, stanza->arena.used + stanza->arena.used / 2);
+    // the content by half more: a copied attribute is aligned anew
+    arena_begin(&own, stanza->arena.used + (stanza->arena.used - sizeof(struct stanza)) / 2);
     struct stanza *copy = stanza_new(&own);
     struct arena *arena = &copy->arena;
     must(element_copy(arena, stanza->root, &copy->root) == OK);
