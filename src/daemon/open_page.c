@@ -14,7 +14,7 @@
 
 enum {
     ARENA_MOST = 1 << 20,
-    PAGE_MOST = 128 << 10,
+    PAGE_MOST = 192 << 10,
     LANGUAGES_MOST = 16, // of one Accept-Language
 };
 

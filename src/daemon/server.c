@@ -571,6 +571,11 @@ const struct config *server_config(const struct server *server)
     return server->config;
 }
 
+const struct im_settings *server_im_settings(const struct server *server)
+{
+    return server->settings;
+}
+
 struct service *server_service(struct server *server)
 {
     return &server->service;

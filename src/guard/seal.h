@@ -15,8 +15,8 @@
 enum {
     SEAL_KEYS_MOST = 16,
     SEAL_SECRET = 32,
-    SEAL_URL_MOST = 4096,
-    SEAL_TOKEN_MOST = 8192,
+    SEAL_URL_MOST = 8192, // what is read of one may treble in the canonical form
+    SEAL_TOKEN_MOST = 16384,
 };
 
 struct seal_key {

@@ -88,9 +88,11 @@ static struct str protect(void *context, const struct lure *lure)
         .expires_us = protecting->expires_us,
     };
     struct str token;
-    if (!arena_fits(&protecting->arena, 4 * SEAL_TOKEN_MOST) ||
-        seal_link(&protecting->arena, protecting->settings->seals, &link, &token) != OK)
+    if (!arena_fits(&protecting->arena, (size_t)4 * SEAL_TOKEN_MOST))
         return none;
+    // a link that is too long for a token must not be the way around: its page says that it is none
+    if (seal_link(&protecting->arena, protecting->settings->seals, &link, &token) != OK)
+        token = STR("too-long");
     struct str instead = arena_printf(&protecting->arena, "%.*s%.*s",
                                       STR_ARGS(protecting->domain->links_base), STR_ARGS(token));
     if (protecting->n_known < COUNT_OF(protecting->known)) {
@@ -247,9 +249,10 @@ static struct stanza *protected_copy(struct session *session, const struct stanz
 static enum passing to_session(struct session *session, const struct sending_out *what)
 {
     const struct stanza *stanza = what->stanza;
-    const struct im_domain *domain =
-        desk_domain(desk_of(session->home), session->account->jid.domain);
-    if (domain == NULL || !domain->links || stanza->links_protected || stanza->kind == STANZA_IQ)
+    const struct desk *desk = desk_of(session->home);
+    const struct im_domain *domain = desk_domain(desk, session->account->jid.domain);
+    if (domain == NULL || !domain->links || desk->settings->seals == NULL ||
+        stanza->links_protected || stanza->kind == STANZA_IQ)
         return PASS;
     struct stanza *copy = protected_copy(session, stanza, domain);
     if (copy == NULL)
@@ -284,14 +287,21 @@ static struct str token_of(const struct im_settings *settings, const struct lure
     return (struct str){NULL, 0};
 }
 
+enum err links_original(const struct im_settings *settings, struct arena *arena,
+                        const struct lure *lure, struct sealed_link *out)
+{
+    struct str token = token_of(settings, lure);
+    if (token.at == NULL || settings->seals == NULL)
+        return ERR_MISSING;
+    // one whose time is over still leads to what it says
+    return seal_open(arena, settings->seals, token, out) == OK ? OK : ERR_MISSING;
+}
+
 static struct str original(void *context, const struct lure *lure)
 {
     struct unwrapping *unwrapping = context;
-    struct str token = token_of(unwrapping->settings, lure);
     struct sealed_link link;
-    // one whose time is over still leads to what it says
-    if (token.at == NULL ||
-        seal_open(&unwrapping->arena, unwrapping->settings->seals, token, &link) != OK)
+    if (links_original(unwrapping->settings, &unwrapping->arena, lure, &link) != OK)
         return (struct str){NULL, 0};
     return link.url;
 }
@@ -302,7 +312,7 @@ bool links_unwrap(const struct desk *desk, struct stanza *stanza, const struct l
     bool any = false;
     for (size_t i = 0; i < lures->n && !any; i++)
         any = token_of(settings, &lures->lures[i]).at != NULL;
-    if (!any || settings->seals == NULL)
+    if (!any)
         return false;
     struct unwrapping unwrapping = {.settings = settings};
     arena_init(&unwrapping.arena, SCRATCH_MOST);

@@ -21,6 +21,11 @@
  * they are to be collected anew.  Before sealing. */
 bool links_unwrap(const struct desk *desk, struct stanza *stanza, const struct lure_list *lures);
 
+struct sealed_link;
+/* What a protected link of ours leads to; texts are from arena.  ERR_MISSING: lure is none. */
+enum err links_original(const struct im_settings *settings, struct arena *arena,
+                        const struct lure *lure, struct sealed_link *out) MUST_CHECK;
+
 extern const struct feature feature_links;
 
 #endif

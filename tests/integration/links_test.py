@@ -1,6 +1,8 @@
 """Protected links: what readers get, where it leads, and what stays as it was."""
 
 import base64
+import contextlib
+import ctypes
 import html
 import os
 import re
@@ -329,7 +331,10 @@ def test_a_protected_link_sent_on_is_judged_by_where_it_leads(guarded):
     with sqlite3.connect(os.path.join(one.state, "firedoor.sqlite")) as db:
         rows = [str(row) for row in db.execute("select * from message")]
     assert not any("/open/" in row for row in rows)
-    incident = str(one.ctl_json("incident", "convict", link, "--reason", "test")["incident"])
+    # who reports it shows what he sees
+    assert one.ctl_json("link", "show", shown)["link"] == link
+    assert one.ctl("link", "show", base_of(one) + "x", check=False).returncode != 0
+    incident = str(one.ctl_json("incident", "convict", shown, "--reason", "test")["incident"])
     for spelling in (shown, shown.upper().replace(path_in(one, shown).upper(), path_in(one, shown)),
                      shown + "?go=1", shown + "#x", shown.replace("https://", "https://x@")):
         id = secrets.token_hex(4)
@@ -394,6 +399,61 @@ def test_it_needs_no_store(guarded):
         db.execute("rollback")
     for client in (a, b):
         client.close()
+
+
+PTRACE_SEIZE, PTRACE_INTERRUPT, PTRACE_DETACH, WALL = 0x4206, 0x4207, 17, 0x40000000
+
+
+@contextlib.contextmanager
+def stopped(one, name):
+    """One thread of the server stands still: ptrace stops a thread where a signal stops all."""
+    ptrace = ctypes.CDLL(None, use_errno=True).ptrace
+    ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+    tasks = f"/proc/{one.pid}/task"
+    [thread] = [int(t) for t in os.listdir(tasks)
+                if open(f"{tasks}/{t}/comm", encoding="ascii").read().strip() == name]
+    for request in (PTRACE_SEIZE, PTRACE_INTERRUPT):
+        assert ptrace(request, thread, None, None) == 0, os.strerror(ctypes.get_errno())
+    os.waitpid(thread, WALL)
+    try:
+        yield
+    finally:
+        ptrace(PTRACE_DETACH, thread, None, None)
+
+
+@pytest.mark.parametrize("unsure, status", [("open", 303), ("closed", 503)])
+def test_a_guard_that_does_not_answer_does_not_stop_the_work(guarded, unsure, status):
+    one = guarded({"links.unsure": unsure, "links.answer_time": "200 ms"})
+    a, b = online(one, 2)
+    link, bad = fresh(), fresh()
+    path = path_in(one, text_of(say(a, b, f"<body>{link}</body>")))
+    bad_path = path_in(one, text_of(say(a, b, f"<body>{bad}</body>")))
+    one.ctl("incident", "convict", bad, "--reason", "test")
+    with stopped(one, "guard"):
+        got, headers, body = one.https.get(path)
+        assert got == status and headers["Location"] == (link if status == 303 else None)
+        assert status == 303 or b"cannot be checked at the moment" in body
+        # what is convicted is known without asking
+        assert one.https.get(bad_path)[0] == 403
+        # who leaves while the guard is asked harms nobody
+        with one.https.dial() as secure:
+            secure.sendall(f"GET {path} HTTP/1.1\r\nHost: {one.domain}\r\n\r\n".encode())
+    leads_on(one, path, link)
+    assert one.count("links_unsure") >= 1
+    for client in (a, b):
+        client.close()
+
+
+def test_what_is_too_long_for_a_token_is_no_way_around(guarded_once):
+    one, a, b = guarded_once
+    host = "h" + secrets.token_hex(5)
+    got = text_of(say(a, b, f"<body>http://{host}.example/" + "\u20ac" * 1300 + "</body>"))
+    assert host not in got
+    assert one.https.get("/open/" + got.split("/open/")[1].split()[0])[0] == 404
+    # the longest that fits opens
+    long = f"http://{host}.example/" + "x" * 3900
+    got = text_of(say(a, b, f"<body>{long}</body>"))
+    leads_on(one, path_in(one, got), long)
 
 
 def test_domains_have_their_own_say_and_a_reload_changes_it(own_server):
