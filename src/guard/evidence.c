@@ -171,7 +171,7 @@ static bool becomes_relay(struct guard *guard, struct cluster *cluster, struct m
         member->from != NULL ? member_find(guard, cluster, member->from) : NULL;
     if (from == NULL || from->shape == 0 || sending->shape == 0)
         return true;
-    double words = from->shape == sending->shape ? 1.2 : -1.0;
+    double words = lure_shapes_alike(from->shape, sending->shape) ? 1.2 : -1.0;
     double sum = clamp(-3, cluster->words + words, 2.4);
     evidence_add(guard, cluster, EVIDENCE_WORDS, sum - cluster->words, member->user);
     cluster->words = sum;

@@ -11,6 +11,7 @@
 
 #include <libpsl.h>
 #include <unicode/uidna.h>
+#include <unicode/uspoof.h>
 
 /* Which phrases of words.c may begin with some bytes. */
 struct warning_index {
@@ -31,6 +32,7 @@ struct host_cache {
 
 struct lure_rules {
     UIDNA *idna;
+    USpoofChecker *lookalikes;
     const psl_ctx_t *psl;
     struct host_cache *hosts;
     struct warning_index warnings;

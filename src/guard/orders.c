@@ -264,7 +264,7 @@ void cluster_is_convicted(struct guard *guard, struct cluster *cluster, const st
 
 void convict(struct guard *guard, struct cluster *cluster, struct guard_word *word)
 {
-    size_t n[LURE_WIDTHS] = {0};
+    size_t n[LURE_WIDTHS + 1] = {0}; // words do not convict
     LIST_EACH(&cluster->bindings, struct binding, link, binding)
     n[binding->width]++;
     // the narrowest width that one key covers; else the narrowest that a few do

@@ -247,8 +247,8 @@ struct scan {
     unsigned n_failed;     // what began like a link and was none
 };
 
-// Of folded text: what ends a chunk, and what a host or scheme may be made of.
-enum { CLASS_END = 1, CLASS_NAME = 2 };
+// Of folded text: what ends a chunk, what a host or scheme may be made of, and what may part links.
+enum { CLASS_END = 1, CLASS_NAME = 2, CLASS_COMMA = 4 };
 static const unsigned char ascii_class[128] = {
     [0] = CLASS_END,
     [DEAD_DOT] = CLASS_NAME,
@@ -257,15 +257,18 @@ static const unsigned char ascii_class[128] = {
     ['"'] = CLASS_END,
     ['*'] = CLASS_NAME,
     ['+'] = CLASS_NAME,
+    [','] = CLASS_COMMA,
     ['-'] = CLASS_NAME,
     ['.'] = CLASS_NAME,
     ['0' ... '9'] = CLASS_NAME,
+    [';'] = CLASS_COMMA,
     ['<'] = CLASS_END,
     ['>'] = CLASS_END,
     ['A' ... 'Z'] = CLASS_NAME,
     ['_'] = CLASS_NAME,
     ['`'] = CLASS_END,
     ['a' ... 'z'] = CLASS_NAME,
+    ['|'] = CLASS_COMMA,
     [0x7F] = CLASS_END,
 };
 
@@ -309,11 +312,9 @@ static bool is_end(char c)
     return (unsigned char)c < 0x80 && (ascii_class[(unsigned char)c] & CLASS_END) != 0;
 }
 
-/* "http://a.example,http://b.example" are two. */
+/* Behind a comma or its like: "http://a.example,http://b.example" are two. */
 static bool begins_another(struct str chunk, size_t at)
 {
-    if (chunk.at[at] != ',' && chunk.at[at] != ';' && chunk.at[at] != '|')
-        return false;
     return word_at(chunk, at + 1, "http://") || word_at(chunk, at + 1, "https://") ||
            word_at(chunk, at + 1, "www.");
 }
@@ -330,9 +331,13 @@ static size_t count_char(struct str text, char c)
 static size_t link_end(struct str chunk, size_t start)
 {
     size_t end = start;
-    while (end < chunk.len && end - start < LINK_MOST && !is_end(chunk.at[end]) &&
-           !begins_another(chunk, end))
+    size_t most = chunk.len - start < LINK_MOST ? chunk.len : start + LINK_MOST;
+    while (end < most) {
+        unsigned char c = (unsigned char)chunk.at[end], class = c < 0x80 ? ascii_class[c] : 0;
+        if ((class & CLASS_END) != 0 || ((class & CLASS_COMMA) != 0 && begins_another(chunk, end)))
+            break;
         end++;
+    }
     struct str link = str_make(chunk.at + start, end - start);
     size_t opened[3], closed[3];
     bool counted = false;

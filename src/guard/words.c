@@ -3,19 +3,44 @@
  */
 #include "guard/lure_internal.h"
 
-#include "base/hash.h"
 #include "base/must.h"
 
+#include <unicode/uchar.h>
+#include <unicode/utf16.h>
+
 enum { TEXT_MOST = 4096 };
+
+/* ---- The shape of the words -------------------------------------------------------------------
+ *
+ * Words are folded until what a program changes to look new is gone: links, names and numbers,
+ * case, spacing, invisible characters, letters of other scripts that look alike, digits that stand
+ * for letters.  Of what is left all runs of three letters are hashed in four ways, and the least of
+ * each way is a lane of sixteen bits (MinHash): two texts share a lane as likely as they share
+ * runs.
+ */
+
+enum {
+    LETTERS_MOST = 256, // of a text; what comes after says no more about who wrote it
+    LETTERS_LEAST = 8,  // fewer are nobody's words in particular
+    WORD_MOST = 64,     // code units that are looked up among the letters that look alike
+    SHINGLE = 3,
+};
+
+struct letters {
+    uint32_t at[LETTERS_MOST];
+    size_t n;
+};
 
 /* A word that names a link or a person says nothing about who wrote the rest. */
 static bool is_neutral(struct str word, const struct lure_people *people)
 {
-    if (str_find(word, STR("://")) < word.len || str_starts(word, STR("www.")))
-        return true;
-    for (size_t i = 1; i + 1 < word.len; i++)
-        if (word.at[i] == '.' && ascii_is_alnum(word.at[i + 1]))
+    const char *dot = word.at, *end = word.at + word.len;
+    while ((dot = memchr(dot, '.', (size_t)(end - dot))) != NULL && ++dot < end)
+        if (dot > word.at + 1 && ascii_is_alnum(*dot))
             return true;
+    size_t colon = str_find_char(word, ':');
+    if (colon + 2 < word.len && word.at[colon + 1] == '/' && word.at[colon + 2] == '/')
+        return true;
     for (size_t i = 0; people != NULL && i < people->n; i++) {
         struct str name = people->names[i];
         if (str_eq_nocase(word, str_first(name, str_find_char(name, '@'))))
@@ -44,25 +69,140 @@ static bool next_word(struct str *rest, struct str *word)
     return false;
 }
 
+/* A letter that is written as a digit or a sign, or 0. */
+static char letter_of_sign(char c)
+{
+    switch (c) {
+    case '0':
+        return 'o';
+    case '1':
+    case '!':
+    case '|':
+        return 'i';
+    case '3':
+        return 'e';
+    case '4':
+    case '@':
+        return 'a';
+    case '5':
+    case '$':
+        return 's';
+    case '7':
+    case '+':
+        return 't';
+    default:
+        return 0;
+    }
+}
+
+static void add_letter(struct letters *letters, uint32_t letter)
+{
+    if (letters->n < LETTERS_MOST)
+        letters->at[letters->n++] = letter;
+}
+
+/* In the form that ICU's confusables lead to: m looks like rn, l like i. */
+static void add_ascii(struct letters *letters, char c)
+{
+    c = ascii_lower(c);
+    if (c == 'm') {
+        add_letter(letters, 'r');
+        add_letter(letters, 'n');
+    } else {
+        add_letter(letters, (unsigned char)(c == 'l' ? 'i' : c));
+    }
+}
+
+static void add_ascii_word(struct letters *letters, struct str word)
+{
+    enum { SHORT = 4 };
+    // digits at the end of a longer word count something, others may stand for letters
+    size_t last = word.len;
+    while (last > 0 && !ascii_is_alpha(word.at[last - 1]))
+        last--;
+    if (last > 0 && word.len <= SHORT)
+        last = word.len;
+    for (size_t i = 0; i < last; i++) {
+        char c = word.at[i];
+        if (!ascii_is_alpha(c))
+            c = letter_of_sign(c);
+        if (c != 0)
+            add_ascii(letters, c);
+    }
+}
+
+static void add_wide_word(const struct lure_rules *rules, struct letters *letters, struct str word)
+{
+    UChar lower[WORD_MOST + 2], skeleton[4 * WORD_MOST];
+    int32_t len = 0;
+    size_t n;
+    for (size_t i = 0; i < word.len && len < WORD_MOST; i += n) {
+        uint32_t point = lure_utf8(str_skip(word, i), &n);
+        if (!lure_is_invisible(point))
+            U16_APPEND_UNSAFE(lower, len, u_foldCase((UChar32)point, U_FOLD_CASE_DEFAULT));
+    }
+    UErrorCode code = U_ZERO_ERROR;
+    int32_t end =
+        uspoof_getSkeleton(rules->lookalikes, 0, lower, len, skeleton, COUNT_OF(skeleton), &code);
+    if (U_FAILURE(code))
+        return;
+    char ascii[WORD_MOST];
+    size_t n_ascii = 0;
+    for (int32_t i = 0; i < end;) {
+        UChar32 point;
+        U16_NEXT(skeleton, i, end, point);
+        if (point < 0x80 && n_ascii < sizeof ascii) {
+            ascii[n_ascii++] = (char)point;
+            continue;
+        }
+        add_ascii_word(letters, str_make(ascii, n_ascii));
+        n_ascii = 0;
+        if (u_isalpha(point)) // without accents
+            add_letter(letters, (uint32_t)point);
+    }
+    add_ascii_word(letters, str_make(ascii, n_ascii));
+}
+
+static void fold_words(const struct lure_rules *rules, struct str text,
+                       const struct lure_people *people, struct letters *letters)
+{
+    struct str rest = str_first(text, text.len < TEXT_MOST ? text.len : TEXT_MOST), word;
+    while (letters->n < LETTERS_MOST && next_word(&rest, &word)) {
+        if (is_neutral(word, people))
+            continue;
+        bool wide = false;
+        for (size_t i = 0; i < word.len; i++)
+            wide |= (unsigned char)word.at[i] >= 0x80;
+        if (wide)
+            add_wide_word(rules, letters, word);
+        else
+            add_ascii_word(letters, word);
+    }
+}
+
 uint64_t lure_text_shape(const struct lure_list *list, struct str text,
                          const struct lure_people *people)
 {
-    (void)list;
-    char folded[TEXT_MOST];
-    size_t len = 0;
-    struct str rest = str_first(text, text.len < TEXT_MOST ? text.len : TEXT_MOST), word;
-    while (next_word(&rest, &word)) {
-        if (is_neutral(word, people))
-            continue;
-        for (size_t i = 0; i < word.len && len + 1 < sizeof folded; i++)
-            if (!ascii_is_digit(word.at[i]))
-                folded[len++] = ascii_lower(word.at[i]);
-        if (len + 1 < sizeof folded)
-            folded[len++] = ' ';
-    }
-    if (len == 0)
+    struct letters letters = {.n = 0};
+    fold_words(list->rules, text, people, &letters);
+    if (letters.n < LETTERS_LEAST)
         return 0;
-    uint64_t shape = hash_fast(0, str_make(folded, len));
+    static const uint64_t ways[4] = {UINT64_C(0x9E3779B97F4A7C15), UINT64_C(0xD6E8FEB86659FD93),
+                                     UINT64_C(0xA0761D6478BD642F), UINT64_C(0xE7037ED1A0B428DB)};
+    uint32_t least[4] = {UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX};
+    for (size_t i = 0; i + SHINGLE <= letters.n; i++) {
+        const uint32_t *at = &letters.at[i]; // code points: three are 63 bits
+        uint64_t run = at[0] | (uint64_t)at[1] << 21 | (uint64_t)at[2] << 42;
+        run *= UINT64_C(0x2127599BF4325C37);
+        run ^= run >> 32;
+        for (int way = 0; way < 4; way++) {
+            uint32_t hash = (uint32_t)(run * ways[way] >> 32);
+            least[way] = hash < least[way] ? hash : least[way];
+        }
+    }
+    uint64_t shape = 0;
+    for (int lane = 0; lane < 4; lane++)
+        shape = shape << 16 | (least[lane] * 0x9E3779B1U >> 16);
     return shape != 0 ? shape : 1;
 }
 
