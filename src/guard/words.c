@@ -20,7 +20,7 @@ enum { TEXT_MOST = 4096 };
  */
 
 enum {
-    LETTERS_MOST = 256, // of a text; what comes after says no more about who wrote it
+    LETTERS_MOST = 160, // of a text; what comes after says no more about who wrote it
     LETTERS_LEAST = 8,  // fewer are nobody's words in particular
     WORD_MOST = 64,     // code units that are looked up among the letters that look alike
     SHINGLE = 3,
@@ -32,7 +32,7 @@ struct letters {
 };
 
 /* A word that names a link or a person says nothing about who wrote the rest. */
-static bool is_neutral(struct str word, const struct lure_people *people)
+static bool is_neutral(struct str word, const struct str *names, size_t n_names)
 {
     const char *dot = word.at, *end = word.at + word.len;
     while ((dot = memchr(dot, '.', (size_t)(end - dot))) != NULL && ++dot < end)
@@ -41,11 +41,9 @@ static bool is_neutral(struct str word, const struct lure_people *people)
     size_t colon = str_find_char(word, ':');
     if (colon + 2 < word.len && word.at[colon + 1] == '/' && word.at[colon + 2] == '/')
         return true;
-    for (size_t i = 0; people != NULL && i < people->n; i++) {
-        struct str name = people->names[i];
-        if (str_eq_nocase(word, str_first(name, str_find_char(name, '@'))))
+    for (size_t i = 0; i < n_names; i++)
+        if (word.len == names[i].len && str_eq_nocase(word, names[i]))
             return true;
-    }
     return false;
 }
 
@@ -69,48 +67,24 @@ static bool next_word(struct str *rest, struct str *word)
     return false;
 }
 
-/* A letter that is written as a digit or a sign, or 0. */
-static char letter_of_sign(char c)
-{
-    switch (c) {
-    case '0':
-        return 'o';
-    case '1':
-    case '!':
-    case '|':
-        return 'i';
-    case '3':
-        return 'e';
-    case '4':
-    case '@':
-        return 'a';
-    case '5':
-    case '$':
-        return 's';
-    case '7':
-    case '+':
-        return 't';
-    default:
-        return 0;
-    }
-}
+/* Letters in the form that ICU's confusables lead to (l looks like i, and m like rn: below); digits
+ * and signs that are written for a letter.  0: nothing of a word. */
+static const char folded[128] = {
+    ['!'] = 'i', ['$'] = 's', ['+'] = 't', ['0'] = 'o', ['1'] = 'i', ['3'] = 'e', ['4'] = 'a',
+    ['5'] = 's', ['7'] = 't', ['@'] = 'a', ['|'] = 'i', ['A'] = 'a', ['B'] = 'b', ['C'] = 'c',
+    ['D'] = 'd', ['E'] = 'e', ['F'] = 'f', ['G'] = 'g', ['H'] = 'h', ['I'] = 'i', ['J'] = 'j',
+    ['K'] = 'k', ['L'] = 'i', ['M'] = 'm', ['N'] = 'n', ['O'] = 'o', ['P'] = 'p', ['Q'] = 'q',
+    ['R'] = 'r', ['S'] = 's', ['T'] = 't', ['U'] = 'u', ['V'] = 'v', ['W'] = 'w', ['X'] = 'x',
+    ['Y'] = 'y', ['Z'] = 'z', ['a'] = 'a', ['b'] = 'b', ['c'] = 'c', ['d'] = 'd', ['e'] = 'e',
+    ['f'] = 'f', ['g'] = 'g', ['h'] = 'h', ['i'] = 'i', ['j'] = 'j', ['k'] = 'k', ['l'] = 'i',
+    ['m'] = 'm', ['n'] = 'n', ['o'] = 'o', ['p'] = 'p', ['q'] = 'q', ['r'] = 'r', ['s'] = 's',
+    ['t'] = 't', ['u'] = 'u', ['v'] = 'v', ['w'] = 'w', ['x'] = 'x', ['y'] = 'y', ['z'] = 'z',
+};
 
 static void add_letter(struct letters *letters, uint32_t letter)
 {
     if (letters->n < LETTERS_MOST)
         letters->at[letters->n++] = letter;
-}
-
-/* In the form that ICU's confusables lead to: m looks like rn, l like i. */
-static void add_ascii(struct letters *letters, char c)
-{
-    c = ascii_lower(c);
-    if (c == 'm') {
-        add_letter(letters, 'r');
-        add_letter(letters, 'n');
-    } else {
-        add_letter(letters, (unsigned char)(c == 'l' ? 'i' : c));
-    }
 }
 
 static void add_ascii_word(struct letters *letters, struct str word)
@@ -123,11 +97,13 @@ static void add_ascii_word(struct letters *letters, struct str word)
     if (last > 0 && word.len <= SHORT)
         last = word.len;
     for (size_t i = 0; i < last; i++) {
-        char c = word.at[i];
-        if (!ascii_is_alpha(c))
-            c = letter_of_sign(c);
-        if (c != 0)
-            add_ascii(letters, c);
+        char c = folded[(unsigned char)word.at[i] & 0x7F];
+        if (c == 'm') {
+            add_letter(letters, 'r');
+            add_letter(letters, 'n');
+        } else if (c != 0) {
+            add_letter(letters, (unsigned char)c);
+        }
     }
 }
 
@@ -167,8 +143,12 @@ static void fold_words(const struct lure_rules *rules, struct str text,
                        const struct lure_people *people, struct letters *letters)
 {
     struct str rest = str_first(text, text.len < TEXT_MOST ? text.len : TEXT_MOST), word;
+    struct str names[COUNT_OF(people->names)];
+    size_t n_names = people != NULL ? people->n : 0;
+    for (size_t i = 0; i < n_names; i++)
+        names[i] = str_first(people->names[i], str_find_char(people->names[i], '@'));
     while (letters->n < LETTERS_MOST && next_word(&rest, &word)) {
-        if (is_neutral(word, people))
+        if (is_neutral(word, names, n_names))
             continue;
         bool wide = false;
         for (size_t i = 0; i < word.len; i++)
