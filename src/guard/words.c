@@ -333,6 +333,8 @@ bool lure_text_warns(const struct lure_list *list, struct str text)
     if (dead == list->n)
         return true;
     struct str trimmed = str_trim(text);
+    if (trimmed.at == NULL)
+        return false;
     if (is_quotation(list, trimmed))
         return true;
     size_t most = trimmed.len < TEXT_MOST ? trimmed.len : TEXT_MOST;
@@ -386,7 +388,7 @@ static struct str cut_dead_names(const struct lure_rules *rules, struct arena *s
     size_t len = 0;
     bool any = false;
     for (size_t i = 0; i < text.len;) {
-        size_t n = lure_dead_dot(text, i);
+        size_t n = lure_dead_dot(rules, text, i);
         any |= n > 0;
         if (n > 0)
             len = cut_name(out, len);

@@ -257,6 +257,31 @@ TEST(what_was_made_dead_has_nothing_to_open)
     }
 }
 
+TEST(an_address_in_words_is_read_where_it_cannot_be_anything_else)
+{
+    static const struct {
+        const char *text, *wanted;
+    } rows[] = {
+        {"go to evilplace dot com and sign in", "http://evilplace.com/"   },
+        {"go to evilplace  DOT  com now",       "http://evilplace.com/"   },
+        {"evilplace d0t com",                   "http://evilplace.com/"   },
+        {"evilplace dot de, quick",             "http://evilplace.de/"    },
+        {"www dot evilplace dot co dot uk",     "http://evilplace.co.uk/" },
+        {"geh auf evilplace Punkt de",          "http://evilplace.de/"    },
+        {"evilplace ponto com ponto br",        "http://evilplace.com.br/"},
+        {"va su evilplace punto it",            "http://evilplace.it/"    },
+        {"the dot is red",                      ""                        },
+        {"a dot matrix",                        ""                        },
+        {"de mon point de vue",                 ""                        },
+        {"desde mi punto de vista",             ""                        },
+        {"at this point it works",              ""                        },
+        {"dot com",                             ""                        },
+        {"join the dots",                       ""                        },
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++)
+        check_str(found(rows[i].text), str_of(rows[i].wanted));
+}
+
 TEST(a_hint_is_seen_at_every_place_of_a_text)
 {
     char text[80];
