@@ -24,11 +24,12 @@ enum {
     LETTERS_LEAST = 8,  // fewer are nobody's words in particular
     WORD_MOST = 64,     // code units that are looked up among the letters that look alike
     SHINGLE = 3,
+    WIDE_MOST = 32, // words for which ICU is asked: 0.5 us each
 };
 
 struct letters {
     uint32_t at[LETTERS_MOST];
-    size_t n;
+    size_t n, n_wide; // words that had letters of other scripts
 };
 
 /* A word that names a link or a person says nothing about who wrote the rest. */
@@ -153,17 +154,18 @@ static void fold_words(const struct lure_rules *rules, struct str text,
         bool wide = false;
         for (size_t i = 0; i < word.len; i++)
             wide |= (unsigned char)word.at[i] >= 0x80;
-        if (wide)
-            add_wide_word(rules, letters, word);
-        else
+        if (!wide)
             add_ascii_word(letters, word);
+        else if (letters->n_wide++ < WIDE_MOST)
+            add_wide_word(rules, letters, word);
     }
 }
 
 uint64_t lure_text_shape(const struct lure_list *list, struct str text,
                          const struct lure_people *people)
 {
-    struct letters letters = {.n = 0};
+    struct letters letters;
+    letters.n = letters.n_wide = 0;
     fold_words(list->rules, text, people, &letters);
     if (letters.n < LETTERS_LEAST)
         return 0;
