@@ -18,6 +18,11 @@ void guard_config_default(struct guard_config *config)
         .hold_nats = 12,
         .respond_nats = 7,
         .star_convicts = true,
+        .campaigns = true,
+        .campaign_nats = 18,
+        .campaign_lessons = 200,
+        .fresh_share = 0.25,
+        .fresh_most = 10,
         .defangs = false,
         .window_first = 3,
         .window_growth = 2,
@@ -192,6 +197,37 @@ static void reject_convicted(struct guard *guard, struct cluster *cluster, const
     say(word, VERDICT_REJECT, REASON_CONVICTED, cluster->id);
 }
 
+/* A never-seen lure, by what its sender and others do with such. */
+static void judge_campaign(struct guard *guard, struct cluster *cluster, struct user *sender,
+                           struct user *receiver, const struct sending *sending,
+                           const struct lure *lure, struct guard_word *word)
+{
+    bool machine = false;
+    struct cluster *campaign = campaign_takes(guard, cluster, sender, receiver, sending, &machine);
+    if (campaign == NULL || campaign->cleared)
+        return;
+    if (campaign->state == CLUSTER_CONVICTED) {
+        if (campaign_follows(guard, campaign, sender)) {
+            reject_convicted(guard, campaign, lure, word);
+            restrict_members(guard, campaign, word);
+        }
+        return;
+    }
+    if (may_convict(guard, campaign)) {
+        convict(guard, campaign, word);
+        reject_convicted(guard, campaign, lure, word);
+        return;
+    }
+    if (guard->n_holds >= HOLDS_MOST)
+        return;
+    const struct member *member = member_find(guard, campaign, sender);
+    if ((machine && member->n_machine >= 2 && campaign->n_receivers > campaign->window) ||
+        trail_is_full(guard, sender))
+        say(word, VERDICT_HOLD, REASON_WINDOW, campaign->id);
+    else if (may_hold(guard, campaign))
+        say(word, VERDICT_HOLD, REASON_SUSPECTED, campaign->id);
+}
+
 static void judge_lure(struct guard *guard, struct user *sender, struct user *receiver,
                        const struct sending *sending, const struct lure *lure,
                        struct guard_word *word)
@@ -217,7 +253,8 @@ static void judge_lure(struct guard *guard, struct user *sender, struct user *re
             cluster = NULL;
         }
     }
-    if (cluster == NULL) {
+    bool is_born = cluster == NULL;
+    if (is_born) {
         cluster = cluster_make(guard, lure, established, sender);
         evidence_of_birth(guard, cluster, lure, sender);
     } else {
@@ -258,6 +295,8 @@ static void judge_lure(struct guard *guard, struct user *sender, struct user *re
             reject_convicted(guard, cluster, lure, word);
         return;
     }
+    if (is_born && cluster->fresh)
+        judge_campaign(guard, cluster, sender, receiver, sending, lure, word);
     if (!cluster->novel || cluster->established || cluster->cleared || guard->n_holds >= HOLDS_MOST)
         return;
     if (machine && member->n_machine >= 2 && cluster->n_receivers > cluster->window)
@@ -348,6 +387,8 @@ static void take_exposure(struct guard *guard, const struct exposure *exposure)
         sender->n_refs++;
         cluster->n_exposed++;
         cluster_share(cluster);
+        if (cluster->fresh && cluster->zero == sender)
+            campaign_shown(guard, cluster, sender, receiver);
     }
     users_trim(guard);
 }

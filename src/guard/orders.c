@@ -263,7 +263,26 @@ void cluster_is_convicted(struct guard *guard, struct cluster *cluster, const st
     set_key(cluster, key, width, shown);
 }
 
-void convict(struct guard *guard, struct cluster *cluster, struct guard_word *word)
+/* The lures that its people sent, each by itself: no host is theirs alone. */
+static void convict_lures(struct guard *guard, struct cluster *campaign, int64_t expires_us,
+                          struct guard_word *word)
+{
+    LIST_EACH(&campaign->lures, struct cluster, in_campaign, lure)
+    {
+        const struct binding *binding = cluster_narrowest(lure);
+        if (binding == NULL)
+            continue;
+        if (campaign->state != CLUSTER_CONVICTED)
+            cluster_is_convicted(guard, campaign, &binding->key, binding->width, binding->shown,
+                                 expires_us);
+        convict_key(guard, campaign, &binding->key, binding->width, binding->shown, expires_us,
+                    REASON_CONVICTED, word);
+        holds_end(guard, lure, NULL, false, REASON_CONVICTED, word);
+    }
+}
+
+static bool convict_cluster(struct guard *guard, struct cluster *cluster, int64_t expires_us,
+                            struct guard_word *word)
 {
     size_t n[LURE_WIDTHS] = {0};
     LIST_EACH(&cluster->bindings, struct binding, link, binding)
@@ -275,8 +294,7 @@ void convict(struct guard *guard, struct cluster *cluster, struct guard_word *wo
             if (n[w] > 0 && n[w] <= most && !(cluster->established && w >= LURE_HOST))
                 width = w;
     if (width < 0)
-        return; // nothing that may be convicted
-    int64_t expires_us = guard->now_us + guard->config.conviction_us;
+        return false; // nothing that may be convicted
     bool first = true;
     LIST_EACH(&cluster->bindings, struct binding, link, binding)
     {
@@ -289,6 +307,16 @@ void convict(struct guard *guard, struct cluster *cluster, struct guard_word *wo
         convict_key(guard, cluster, &binding->key, binding->width, binding->shown, expires_us,
                     REASON_CONVICTED, word);
     }
+    return true;
+}
+
+void convict(struct guard *guard, struct cluster *cluster, struct guard_word *word)
+{
+    int64_t expires_us = guard->now_us + guard->config.conviction_us;
+    if (cluster->is_campaign)
+        convict_lures(guard, cluster, expires_us, word);
+    else if (!convict_cluster(guard, cluster, expires_us, word))
+        return;
     if (cluster->by_itself_us == 0)
         cluster->by_itself_us = guard->now_us;
     holds_end(guard, cluster, NULL, false, REASON_CONVICTED, word);
