@@ -23,6 +23,7 @@ enum err guard_config_set(struct guard_config *config, struct str key, struct st
         {"campaign_nats",           .number = &config->campaign_nats         },
         {"campaign_lessons",        .number = &config->campaign_lessons      },
         {"fresh_share",             .number = &config->fresh_share           },
+        {"relay_share",             .number = &config->relay_share           },
         {"fresh_most",              .number = &config->fresh_most            },
         {"defangs",                 .flag = &config->defangs                 },
         {"window_first",            .count = &config->window_first           },

@@ -151,6 +151,7 @@ void server_guard_config(const struct config *config, struct guard_config *out)
         .campaign_nats = config->guard.campaign_nats,
         .campaign_lessons = config->guard.campaign_lessons,
         .fresh_share = config->guard.fresh_share,
+        .relay_share = config->guard.relay_share,
         .fresh_most = config->guard.fresh_most,
         .window_first = (uint32_t)config->guard.window_first,
         .window_growth = config->guard.window_growth,

@@ -78,9 +78,13 @@ static double span_nats(const struct lessons *lessons, size_t bin)
     return log((bin < WORMS_SPANS ? worms_span : worms_long) / honest);
 }
 
-/* A relay is the i-th of n people who were shown one. */
-static double lag_nats(const struct lessons *lessons, size_t bin, double n, double i)
+/* A relay is the i-th of n people who were shown one; 0 for whom it explains nothing: so many
+ * honest people send another by then that their chains would never end. */
+static double lag_nats(const struct guard *guard, size_t bin, double n, double i)
 {
+    const struct lessons *lessons = &guard->lessons;
+    if (sum_of(lessons->lags, bin + 1) > guard->config.relay_share * lessons->shown)
+        return 0;
     bool is_worms = bin >= WORMS_LAG_FIRST && bin < WORMS_LAGS;
     double honest = smooth(lessons->lags, bin) / lessons->shown * n / i;
     return clamp(0, log((is_worms ? worms_lag : worms_long) / clamp(0.001, honest, 0.9)), lag_most);
@@ -361,7 +365,7 @@ struct cluster *campaign_takes(struct guard *guard, struct cluster *cluster, str
         double n = theirs != NULL ? theirs->n_exposed : shown->n_exposed;
         double i = theirs != NULL ? theirs->n_relays + 1 : 1;
         size_t bin = span_bin(guard->now_us - trail->shown_us[arrow]);
-        relay = lag_nats(&guard->lessons, bin, n > 1 ? n : 1, i);
+        relay = lag_nats(guard, bin, n > 1 ? n : 1, i);
         if (relay > 0 && theirs != campaign)
             campaign = theirs != NULL ? theirs : campaign_make(guard, shown);
         else if (relay > 0 && theirs == NULL)

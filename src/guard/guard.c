@@ -22,6 +22,7 @@ void guard_config_default(struct guard_config *config)
         .campaign_nats = 18,
         .campaign_lessons = 200,
         .fresh_share = 0.25,
+        .relay_share = 0.05,
         .fresh_most = 10,
         .defangs = false,
         .window_first = 3,

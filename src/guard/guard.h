@@ -43,6 +43,7 @@ struct guard_config {
     double campaign_nats;    // evidence that convicts one at human pace
     double fresh_share; // share of one person's never-seen lures that follow each other within what
                         // the site then calls a window
+    double relay_share; // share of the people shown one within whose time another explains a relay
     double fresh_most;  // never-seen lures in a window that need no good evidence
     bool star_convicts; // whether a star at machine pace may; otherwise it is only held
     bool defangs; // the caller obeys guard_word.defang; if not, warnings that quote a convicted

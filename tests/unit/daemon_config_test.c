@@ -75,6 +75,7 @@ TEST(the_guard_has_the_same_defaults_by_itself)
     SAME(campaign_nats);
     SAME(campaign_lessons);
     SAME(fresh_share);
+    SAME(relay_share);
     SAME(fresh_most);
     SAME(window_first);
     SAME(window_growth);
