@@ -17,14 +17,9 @@ bool lure_template_links(const struct lure *lure, bool established)
     return !established || (lure->flags & (LURE_NAMED | LURE_NUMBERED)) == LURE_NAMED;
 }
 
-static uint64_t hash_lure(const struct guard *guard, const struct lure_key *key)
-{
-    return guard_hash(guard, str_make((const char *)key->bytes, sizeof key->bytes));
-}
-
 struct cluster *cluster_find_key(const struct guard *guard, const struct lure_key *key)
 {
-    uint64_t hash = hash_lure(guard, key);
+    uint64_t hash = guard_hash_key(guard, key);
     for (struct map_node *at = map_first(&guard->bindings_map, hash); at != NULL; at = at->next) {
         struct binding *binding = CONTAINER_OF(at, struct binding, node);
         if (at->hash == hash && lure_key_eq(&binding->key, key))
@@ -73,7 +68,7 @@ struct binding *binding_make(struct guard *guard, struct cluster *cluster,
     binding->width = width;
     binding->established = established;
     binding->shown = own_text(shown, SHOWN_MOST);
-    map_put(&guard->bindings_map, &binding->node, hash_lure(guard, key));
+    map_put(&guard->bindings_map, &binding->node, guard_hash_key(guard, key));
     list_add_last(&cluster->bindings, &binding->link);
     cluster->n_bindings++;
     guard->bytes_clusters += sizeof *binding + binding->shown.len + sizeof(void *);
@@ -117,6 +112,7 @@ struct cluster *cluster_new(struct guard *guard, uint64_t id, struct user *zero)
     list_init(&cluster->bindings);
     list_init(&cluster->members);
     list_init(&cluster->lures);
+    list_init(&cluster->questions);
     cluster->first_us = cluster->last_us = guard->now_us;
     cluster->window = guard->config.window_first;
     cluster->shown = own_text(STR_EMPTY, 0);
@@ -248,6 +244,7 @@ void cluster_touch(struct guard *guard, struct cluster *cluster)
 void cluster_forget(struct guard *guard, struct cluster *cluster)
 {
     must(cluster->n_waiting == 0);
+    questions_free(guard, cluster);
     cluster_share(cluster);
     campaign_leave(guard, cluster);
     LIST_EACH(&cluster->bindings, struct binding, link, binding)
@@ -291,7 +288,8 @@ void cluster_close(struct guard *guard, struct cluster *cluster)
 
 static bool can_forget(const struct cluster *cluster, const struct cluster *keep)
 {
-    return cluster != keep && cluster->n_waiting == 0 && cluster->state != CLUSTER_CONVICTED;
+    return cluster != keep && cluster->n_waiting == 0 && cluster->n_asking == 0 &&
+           cluster->state != CLUSTER_CONVICTED;
 }
 
 void clusters_trim(struct guard *guard, struct cluster *keep)

@@ -28,7 +28,12 @@ void guard_config_default(struct guard_config *config)
         .window_first = 3,
         .window_growth = 2,
         .hold_us = 15 * second_us,
-        .ask_us = 0,
+        .ask_us = 1 * hour_us,
+        .ask_nats = 11,
+        .ask_relays = 3,
+        .ask_most = 12,
+        .ask_a_day = 2,
+        .ask_denials = 2,
         .novel_us = 3 * day_us,
         .established_us = 1 * day_us,
         .established_by = 5,
@@ -72,6 +77,7 @@ struct guard *guard_new(const struct guard_config *config, uint64_t seed)
     list_init(&guard->bans);
     list_init(&guard->rights);
     list_init(&guard->tallies);
+    list_init(&guard->questions);
     lessons_default(&guard->lessons);
     return guard;
 }
@@ -118,9 +124,9 @@ uint64_t guard_number(const struct guard *guard)
 
 const char *reason_name(enum reason reason)
 {
-    static const char *const names[] = {"none",     "convicted", "restricted", "suspended",
-                                        "too-many", "window",    "suspected",  "cleared",
-                                        "operator", "expired"};
+    static const char *const names[] = {
+        "none",    "convicted", "restricted", "suspended", "too-many",   "window", "suspected",
+        "cleared", "operator",  "expired",    "asked",     "unanswered", "denied"};
     must((size_t)reason < COUNT_OF(names));
     return names[reason];
 }
@@ -137,28 +143,52 @@ static void say(struct guard_word *word, enum verdict verdict, enum reason reaso
     word->incident = incident;
 }
 
+/* A warning that names what is convicted passes with nothing left to open. */
+static void let_warn(uint64_t incident, struct guard_word *word)
+{
+    word->defang = true;
+    word->reason = REASON_CONVICTED;
+    word->incident = incident;
+}
+
+/* A star on trial has become a tree: nobody's answer is waited for any more. */
+static void convict_for_good(struct guard *guard, struct cluster *cluster, struct guard_word *word)
+{
+    questions_withdraw(guard, cluster, word);
+    holds_end(guard, cluster, NULL, false, REASON_CONVICTED, word);
+}
+
 /* A copy of a convicted lure: it does not pass, but it tells about its sender. */
 static void convicted_again(struct guard *guard, struct user *sender, struct user *receiver,
                             const struct sending *sending, const struct stop *stop,
                             struct guard_word *word)
 {
     struct cluster *cluster = cluster_by_id(guard, stop->incident);
+    bool waits = cluster != NULL && !sending->observed && guard->n_holds < HOLDS_MOST &&
+                 question_is_open(cluster, sender);
     if (sending->warns && guard->config.defangs) {
-        word->defang = true;
-        word->reason = REASON_CONVICTED;
-        word->incident = stop->incident;
+        let_warn(stop->incident, word);
+    } else if (waits) {
+        say(word, VERDICT_HOLD, REASON_ASKED, stop->incident);
     } else {
         say(word, VERDICT_REJECT, REASON_CONVICTED, stop->incident);
     }
     if (cluster == NULL)
         return;
-    if (!sending->warns) {
+    if (!sending->warns && !waits) {
         cluster->n_rejected++;
         stop_refused(cluster, &stop->key);
     }
     struct member *member = member_get(guard, cluster, sender);
     if (member != NULL) {
         evidence_of_sending(guard, cluster, member, sending, stop->width, receiver);
+        if (cluster->on_trial && may_convict_tree(guard, cluster, true))
+            convict_for_good(guard, cluster, word);
+        if (waits && !cluster->on_trial) { // not any more
+            say(word, VERDICT_REJECT, REASON_CONVICTED, stop->incident);
+            cluster->n_rejected++;
+            stop_refused(cluster, &stop->key);
+        }
         restrict_members(guard, cluster, word);
     }
     cluster_touch(guard, cluster);
@@ -198,6 +228,30 @@ static void reject_convicted(struct guard *guard, struct cluster *cluster, const
     say(word, VERDICT_REJECT, REASON_CONVICTED, cluster->id);
 }
 
+/* Whether that was enough to convict: then this copy goes no further, or its sender is asked. */
+static bool is_convicted_now(struct guard *guard, struct cluster *cluster, struct member *member,
+                             const struct sending *sending, const struct lure *lure, bool careful,
+                             struct guard_word *word)
+{
+    enum asking asking = ASK_NO_MORE;
+    // a campaign at human pace has more against it than one answer could take back
+    if (cluster->is_campaign && may_convict_tree(guard, cluster, true))
+        asking = ASK_NOBODY;
+    else if (may_convict(guard, cluster))
+        asking = questions_first(guard, cluster, member, sending, word);
+    if (asking == ASK_NO_MORE)
+        return false;
+    convict(guard, cluster, word);
+    if (cluster->state == CLUSTER_CONVICTED && careful && guard->config.defangs)
+        let_warn(cluster->id, word);
+    else if (cluster->state == CLUSTER_CONVICTED && asking == ASK_SENDER &&
+             guard->n_holds < HOLDS_MOST)
+        say(word, VERDICT_HOLD, REASON_ASKED, cluster->id);
+    else if (cluster->state == CLUSTER_CONVICTED)
+        reject_convicted(guard, cluster, lure, word);
+    return true;
+}
+
 /* A never-seen lure, by what its sender and others do with such. */
 static void judge_campaign(struct guard *guard, struct cluster *cluster, struct user *sender,
                            struct user *receiver, const struct sending *sending,
@@ -207,21 +261,29 @@ static void judge_campaign(struct guard *guard, struct cluster *cluster, struct 
     struct cluster *campaign = campaign_takes(guard, cluster, sender, receiver, sending, &machine);
     if (campaign == NULL || campaign->cleared)
         return;
+    struct member *member = member_find(guard, campaign, sender);
     if (campaign->state == CLUSTER_CONVICTED) {
-        if (campaign_follows(guard, campaign, sender)) {
-            reject_convicted(guard, campaign, lure, word);
-            restrict_members(guard, campaign, word);
+        if (!campaign_follows(guard, campaign, sender))
+            return;
+        if (question_is_open(campaign, sender) && guard->n_holds < HOLDS_MOST) {
+            say(word, VERDICT_HOLD, REASON_ASKED, campaign->id);
+            return;
         }
-        return;
-    }
-    if (may_convict(guard, campaign)) {
-        convict(guard, campaign, word);
         reject_convicted(guard, campaign, lure, word);
+        restrict_members(guard, campaign, word);
         return;
     }
-    if (guard->n_holds >= HOLDS_MOST)
+    if (is_convicted_now(guard, campaign, member, sending, lure, false, word))
         return;
-    const struct member *member = member_find(guard, campaign, sender);
+    enum reason reason = REASON_NONE;
+    enum verdict verdict = questions_of_tree(guard, campaign, member, sending, &reason, word);
+    if (verdict != VERDICT_DELIVER) {
+        say(word, verdict, reason, campaign->id);
+        return;
+    }
+    if (question_confirmed(campaign, sender) || campaign->n_confirmed > campaign->n_denied ||
+        guard->n_holds >= HOLDS_MOST)
+        return;
     if ((machine && member->n_machine >= 2 && campaign->n_receivers > campaign->window) ||
         trail_is_full(guard, sender))
         say(word, VERDICT_HOLD, REASON_WINDOW, campaign->id);
@@ -235,14 +297,16 @@ static void judge_lure(struct guard *guard, struct user *sender, struct user *re
 {
     bool established = lure_is_established(guard, lure);
     // Words cost a worm nothing: who warns is believed only while his copy opens nothing.  On
-    // established hosts links stay alive, and honest people's pace convicts nobody there.
+    // established hosts links stay alive, and honest people's pace convicts nobody there.  An
+    // address that he made dead himself can still be typed: his copy counts as any other.
     struct sending heard = *sending;
-    heard.warns = sending->warns && !established;
+    bool speaks = sending->warns && !established, dead = (lure->flags & LURE_DEFANGED) != 0;
+    heard.warns = speaks && !dead;
     sending = &heard;
     word->defang |= heard.warns && guard->config.defangs;
     enum lure_width via = LURE_EXACT;
     struct cluster *cluster = cluster_find(guard, lure, established, &via);
-    if (cluster != NULL && cluster->n_waiting == 0 &&
+    if (cluster != NULL && cluster->n_waiting == 0 && cluster->n_asking == 0 &&
         guard->now_us - cluster->first_us > guard->config.novel_us) {
         // ordinary traffic: what is old must not add up for ever
         if (cluster->state == CLUSTER_QUIET) {
@@ -269,6 +333,11 @@ static void judge_lure(struct guard *guard, struct user *sender, struct user *re
         say(word, VERDICT_DELIVER, REASON_NONE, 0);
         return;
     }
+    // who only ever warned loses nothing for it, unless he does so like a program
+    if (speaks && dead && member->n_sent == 0)
+        member->warned = true;
+    else if (!speaks)
+        member->warned = false;
     bool machine = evidence_of_sending(guard, cluster, member, sending, via, receiver);
     if (sender->recent[0] != cluster->id) {
         memmove(sender->recent + 1, sender->recent, sizeof sender->recent - sizeof *sender->recent);
@@ -290,19 +359,24 @@ static void judge_lure(struct guard *guard, struct user *sender, struct user *re
         }
         return;
     }
-    if (may_convict(guard, cluster)) {
-        convict(guard, cluster, word);
-        if (cluster->state == CLUSTER_CONVICTED)
-            reject_convicted(guard, cluster, lure, word);
+    bool careful = speaks && member->warned && member->n_machine < 3;
+    if (is_convicted_now(guard, cluster, member, sending, lure, careful, word))
         return;
-    }
     if (is_born && cluster->fresh)
         judge_campaign(guard, cluster, sender, receiver, sending, lure, word);
+    enum reason reason = REASON_NONE;
+    enum verdict verdict = questions_of_tree(guard, cluster, member, sending, &reason, word);
+    if (verdict != VERDICT_DELIVER && !careful) {
+        say(word, verdict, reason, cluster->id);
+        return;
+    }
+    if (question_confirmed(cluster, sender) || cluster->n_confirmed > cluster->n_denied)
+        return;
     if (!cluster->novel || cluster->established || cluster->cleared || guard->n_holds >= HOLDS_MOST)
         return;
     if (machine && member->n_machine >= 2 && cluster->n_receivers > cluster->window)
         say(word, VERDICT_HOLD, REASON_WINDOW, cluster->id);
-    else if (may_hold(guard, cluster))
+    else if (may_hold(guard, cluster) && !careful)
         say(word, VERDICT_HOLD, REASON_SUSPECTED, cluster->id);
 }
 
@@ -433,29 +507,6 @@ static void take_report(struct guard *guard, const struct report *report, struct
     reporter->n_refs--;
 }
 
-static void take_answer(struct guard *guard, const struct answer *answer, struct guard_word *word)
-{
-    struct cluster *cluster = cluster_by_id(guard, answer->incident);
-    struct user *sender = user_find(guard, answer->sender);
-    struct member *member =
-        cluster != NULL && sender != NULL ? member_find(guard, cluster, sender) : NULL;
-    if (member == NULL || member->n_receivers == 0)
-        return;
-    word->incident = cluster->id;
-    double nats = answer->meant ? -6 : 8;
-    // one account's word moves the sum once
-    if (fabs(cluster->answers) < 1e-9 || (cluster->answers < 0) != (nats < 0)) {
-        cluster->answers += nats;
-        cluster->n_denied += !answer->meant;
-        evidence_add(guard, cluster, EVIDENCE_ANSWER, nats, sender);
-        cluster_sum(cluster);
-    }
-    holds_end(guard, cluster, sender, answer->meant,
-              answer->meant ? REASON_CLEARED : REASON_SUSPECTED, word);
-    if (cluster->state != CLUSTER_CONVICTED && may_convict(guard, cluster))
-        convict(guard, cluster, word);
-}
-
 static void take_conviction(struct guard *guard, const struct conviction *conviction,
                             struct guard_word *word)
 {
@@ -483,6 +534,7 @@ static void take_conviction(struct guard *guard, const struct conviction *convic
     cluster_is_convicted(guard, cluster, key, conviction->width, shown, expires_us);
     cluster->operators = true;
     cluster->cleared = false;
+    questions_withdraw(guard, cluster, word);
     str_free(&cluster->actor);
     str_free(&cluster->why);
     cluster->actor = own_text(conviction->actor, TEXT_KEPT);
@@ -512,6 +564,7 @@ static void take_release(struct guard *guard, const struct release *release,
     if (cluster == NULL || !cluster->is_incident)
         return;
     word->incident = cluster->id;
+    questions_withdraw(guard, cluster, word);
     cluster->cleared = true;
     cluster->state = CLUSTER_RELEASED;
     cluster->ended_us = guard->now_us;
@@ -673,7 +726,10 @@ bool guard_is_holding(const struct guard *guard, uint64_t message)
 int64_t guard_next_us(const struct guard *guard)
 {
     const struct hold *first = LIST_FIRST(&guard->holds, struct hold, link);
+    const struct question *question = LIST_FIRST(&guard->questions, struct question, link);
     int64_t next_us = guard->next_expiry_us;
+    if (question != NULL && question->due_us < next_us)
+        next_us = question->due_us;
     return first != NULL && first->due_us < next_us ? first->due_us : next_us;
 }
 

@@ -8,10 +8,11 @@
 #include "guard/codec.h"
 #include "guard/guard_internal.h"
 
-// 3: trails of never-seen lures, campaigns
 // 2: what orders did; when a cluster was first held, and convicted by evidence; what would have
 // been
-enum { SNAPSHOT_VERSION = 3 };
+// 3: questions
+// 4: trails of never-seen lures, campaigns
+enum { SNAPSHOT_VERSION = 4 };
 
 static const char magic[] = "firedoor guard\n";
 
@@ -70,6 +71,8 @@ static void save_users(const struct guard *guard, struct buf *out)
         put_u64(out, user->n_lessons);
         put_i64(out, user->restricted_until_us);
         put_u64(out, user->restricted_by);
+        put_i64(out, user->question_day);
+        put_u64(out, user->n_questions);
         put_u64(out, user->is_decoy);
         save_trail(user->trail, out);
     }
@@ -110,6 +113,7 @@ static void save_member(const struct member *member, struct buf *out)
     for (size_t i = 0; i < GAP_BINS; i++)
         put_u64(out, member->gaps[i]);
     put_u64(out, member->shape);
+    put_u64(out, member->device);
     const double reals[] = {member->fan,     member->pace,  member->silence, member->roster,
                             member->dormant, member->decoy, member->relay,   member->streak};
     for (size_t i = 0; i < COUNT_OF(reals); i++)
@@ -120,7 +124,7 @@ static void save_member(const struct member *member, struct buf *out)
                      (unsigned)member->independent << 6);
 }
 
-enum { MEMBER_REALS_2 = 7 };
+enum { MEMBER_REALS_3 = 7 };
 
 static void load_member(struct reader *in, uint64_t version, struct guard *guard,
                         struct cluster *cluster, struct user **users, uint32_t n_users)
@@ -149,9 +153,10 @@ static void load_member(struct reader *in, uint64_t version, struct guard *guard
     for (size_t i = 0; i < GAP_BINS; i++)
         member->gaps[i] = (uint8_t)get_u32(in, UINT8_MAX);
     member->shape = get_u64(in);
+    member->device = version >= 3 ? get_u64(in) : 0;
     double *reals[] = {&member->fan,     &member->pace,  &member->silence, &member->roster,
                        &member->dormant, &member->decoy, &member->relay,   &member->streak};
-    for (size_t i = 0; i < (version >= 3 ? COUNT_OF(reals) : MEMBER_REALS_2); i++)
+    for (size_t i = 0; i < (version >= 4 ? COUNT_OF(reals) : MEMBER_REALS_3); i++)
         *reals[i] = get_real(in);
     uint32_t bits = get_u32(in, 127);
     member->is_relay = bits & 1;
@@ -263,6 +268,22 @@ static void save_cluster(struct cluster *cluster, struct buf *out)
         put_key(out, &order->key);
         put_str(out, order->shown);
     }
+    put_u64(out, cluster->n_confirmed);
+    put_u64(out, cluster->ask_again);
+    put_u64(out, (unsigned)cluster->asks_tree | (unsigned)cluster->on_trial << 1);
+    put_u64(out, cluster->n_questions);
+    LIST_EACH(&cluster->questions, struct question, in_cluster, question)
+    {
+        put_u64(out, id_of(question->who));
+        put_u64(out, question->number);
+        put_u64(out, question->device);
+        put_i64(out, question->asked_us);
+        put_i64(out, question->due_us);
+        put_i64(out, question->ended_us);
+        put_u64(out, question->receivers);
+        put_u64(out, question->state);
+        put_u64(out, question->trust);
+    }
 }
 
 static struct user *get_user(struct reader *in, struct user **users, uint32_t n_users)
@@ -277,6 +298,36 @@ static void replace_text(struct str *text, struct str by)
 {
     str_free(text);
     *text = own_text(by, SIZE_MAX);
+}
+
+static void load_questions(struct reader *in, struct guard *guard, struct cluster *cluster,
+                           struct user **users, uint32_t n_users)
+{
+    cluster->n_confirmed = get_u32(in, UINT32_MAX);
+    cluster->ask_again = get_u32(in, UINT32_MAX);
+    uint32_t bits = get_u32(in, 3);
+    cluster->asks_tree = bits & 1;
+    cluster->on_trial = bits & 2;
+    uint32_t n = get_u32(in, QUESTIONS_OF_ONE);
+    for (uint32_t i = 0; i < n && !in->bad; i++) {
+        uint32_t who = get_u32(in, n_users);
+        if (in->bad || who == 0) {
+            in->bad = true;
+            return;
+        }
+        struct question *question = question_make(guard, cluster, users[who]);
+        question->number = get_u64(in);
+        question->device = get_u64(in);
+        question->asked_us = get_i64(in);
+        question->due_us = get_i64(in);
+        question->ended_us = get_i64(in);
+        question->receivers = get_u32(in, UINT32_MAX);
+        enum question_state state = get_u32(in, QUESTION_WITHDRAWN);
+        question->trust = get_u32(in, ANSWER_OTHER_DEVICE);
+        if (state == QUESTION_OPEN) // in the order in which they were asked: that of their queue
+            question_queue(guard, question);
+        question->state = state;
+    }
 }
 
 static void load_cluster(struct reader *in, uint64_t version, struct guard *guard,
@@ -368,7 +419,7 @@ static void load_cluster(struct reader *in, uint64_t version, struct guard *guar
         struct cluster_order *order = &cluster->orders[cluster->n_orders++];
         order->kind = get_u32(in, ORDER_ASK);
         order->undo = get_bool(in);
-        order->reason = get_u32(in, REASON_EXPIRED);
+        order->reason = get_u32(in, REASON_DENIED);
         order->audience = get_u32(in, TO_OPERATOR);
         order->number = get_u64(in);
         order->who = get_user(in, users, n_users);
@@ -384,6 +435,8 @@ static void load_cluster(struct reader *in, uint64_t version, struct guard *guar
         order->shown = own_text(version >= 2 ? get_str(in) : STR_EMPTY, SHOWN_MOST);
         guard->bytes_clusters += order_size(order);
     }
+    if (version >= 3)
+        load_questions(in, guard, cluster, users, n_users);
 }
 
 static void save_rules(const struct guard *guard, struct buf *out)
@@ -559,7 +612,7 @@ static void guard_counts(struct guard *guard, uint64_t **counts)
 
 enum {
     LESSON_REALS = sizeof(struct lessons) / sizeof(double),
-    LESSON_REALS_2 = offsetof(struct lessons, spans) / sizeof(double),
+    LESSON_REALS_3 = offsetof(struct lessons, spans) / sizeof(double),
 };
 
 /* Which clusters are of which campaign, in its order. */
@@ -593,6 +646,16 @@ static void load_campaigns(struct reader *in, struct guard *guard)
         }
 }
 
+/* Of questions, for both ways. */
+enum { GUARD_ANSWERS = 5 };
+
+static void guard_answers(struct guard *guard, uint64_t **counts)
+{
+    uint64_t *all[GUARD_ANSWERS] = {&guard->n_asked, &guard->n_said_yes, &guard->n_said_no,
+                                    &guard->n_unanswered, &guard->n_withdrawn};
+    memcpy(counts, all, sizeof all);
+}
+
 void guard_save(const struct guard *saved, struct buf *out)
 {
     struct guard *guard = (struct guard *)saved; // only save_id is written
@@ -622,6 +685,10 @@ void guard_save(const struct guard *saved, struct buf *out)
     save_campaigns(guard, out);
     save_rules(guard, out);
     save_tallies(guard, out);
+    uint64_t *answers[GUARD_ANSWERS];
+    guard_answers(guard, answers);
+    for (size_t i = 0; i < GUARD_ANSWERS; i++)
+        put_u64(out, *answers[i]);
     buf_add(out, STR("end"));
 }
 
@@ -643,9 +710,13 @@ static void load_users(struct reader *in, uint64_t version, struct guard *guard,
         user->n_lessons = get_u32(in, UINT32_MAX);
         user->restricted_until_us = get_i64(in);
         user->restricted_by = get_u64(in);
+        if (version >= 3) {
+            user->question_day = get_i64(in);
+            user->n_questions = get_u32(in, UINT32_MAX);
+        }
         user->is_decoy = get_bool(in);
         guard->n_decoys += user->is_decoy;
-        if (version >= 3)
+        if (version >= 4)
             load_trail(in, guard, user);
     }
 }
@@ -708,7 +779,7 @@ enum err guard_load(const struct guard_config *config, struct str bytes, struct 
     for (size_t i = 0; i < GUARD_COUNTS; i++)
         *counts[i] = get_u64(&in);
     double *lessons = (double *)&guard->lessons;
-    for (size_t i = 0; i < (version >= 3 ? LESSON_REALS : LESSON_REALS_2); i++)
+    for (size_t i = 0; i < (version >= 4 ? LESSON_REALS : LESSON_REALS_3); i++)
         lessons[i] = get_real(&in);
     uint64_t forgotten = guard->n_forgotten;
     uint32_t n_users = get_u32(&in, UINT32_MAX);
@@ -724,11 +795,15 @@ enum err guard_load(const struct guard_config *config, struct str bytes, struct 
     for (uint64_t i = 0; i < n_clusters && !in.bad; i++)
         load_cluster(&in, version, guard, users, n_users);
     load_brought(&in, guard);
-    if (version >= 3)
+    if (version >= 4)
         load_campaigns(&in, guard);
     load_rules(&in, guard, users, n_users);
     if (version >= 2)
         load_tallies(&in, guard);
+    uint64_t *answers[GUARD_ANSWERS];
+    guard_answers(guard, answers);
+    for (size_t i = 0; version >= 3 && i < GUARD_ANSWERS; i++)
+        *answers[i] = get_u64(&in);
     free(users);
     guard->n_forgotten = forgotten;
     if (!str_eq(get_bytes(&in, 3), STR("end")) || in.rest.len != 0 || in.bad) {
