@@ -724,6 +724,7 @@ static enum err settle(struct connection *c, const struct store_options *options
             str_make((const char *)fresh.bytes, sizeof fresh.bytes));
     c->any_doomed = sql_number(c, 0, "SELECT count(*) FROM doomed", "") > 0;
     recent_load(c);
+    c->packed_up_to = sql_number(c, 0, "SELECT value FROM meta WHERE key = 'packed'", "");
     ledger_count(c);
     sqlite3_wal_hook(c->db, note_log, c);
     return sql_result(c, OK, why);
@@ -823,6 +824,7 @@ static enum err sqlite_open(const struct store_options *options, bool writer,
     must(c != NULL);
     c->writer = writer;
     c->lock_fd = -1;
+    recent_init(c);
     enum err e = connect_db(c, options, why);
     if (e == OK && writer)
         e = settle(c, options, why);
@@ -830,7 +832,7 @@ static enum err sqlite_open(const struct store_options *options, bool writer,
         e = start_keeper(c, options, why);
     if (e == OK && !writer)
         e = exec(c->db, "PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY", "opening", why);
-    int rc = e == OK ? recent_init(c) : SQLITE_OK; // after migrations, which may know such a table
+    int rc = e == OK ? places_init(c) : SQLITE_OK; // after migrations, which may know such a table
     if (rc == SQLITE_OK && e == OK && writer)
         rc = arriving_init(c);
     if (rc != SQLITE_OK)
