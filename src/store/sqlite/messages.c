@@ -25,7 +25,7 @@ enum {
     BLOCK_LEAST = 3,          // archive entries that are packed; fewer stand alone
     CLEAR_STEP = 256,         // rows taken out of a spool at a time
     ERASE_STEP = 200,         // rows of a deleted account erased in one commit
-    RECENT_MOST = 12288,      // entries from which on they are moved, all but those left: bounds a
+    RECENT_MOST = 20480,      // entries from which on they are moved, all but those left: bounds a
                               // reader's walk and one commit's length (10 ms with 400 owners)
     RECENT_LEFT = 4096,       // the newest stay: what is in hand soon leaves the spool
     LOGGED_MOST = 4 * RECENT_MOST, // changes to these, after which they are moved as well

@@ -103,6 +103,7 @@ struct connection {
     bool mark_clean;       // at closing
     int64_t packed_up_to;  // no entry in a block has a greater id
     int64_t n_lure_recent; // rows of lure_recent, nearly
+    int64_t page_size;     // bytes
     int n_log_pages;       // in the write-ahead log
     int n_log_pages_given; // of these, when the keeper was last woken
     bool keeper_was_woken; // and the rest it leaves is still to be moved
