@@ -88,7 +88,7 @@ static void question_free(struct guard *guard, struct question *question)
     free(question);
 }
 
-void questions_free(struct guard *guard, struct cluster *cluster)
+void questions_forget(struct guard *guard, struct cluster *cluster)
 {
     LIST_EACH(&cluster->questions, struct question, in_cluster, question)
     question_free(guard, question);
