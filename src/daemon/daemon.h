@@ -76,6 +76,7 @@ void commands_add_guard(struct daemon *daemon);    // incident, suspend, decoy, 
 void commands_add_replay(struct daemon *daemon);   // incident replay
 void commands_add_sessions(struct daemon *daemon); // session …
 void commands_add_aside(struct daemon *daemon);    // aside …
+void commands_add_decoys(struct daemon *daemon);   // decoy place
 
 /* Reads who is an administrator; waits for the store, so only at start. */
 enum err daemon_load_administrators(struct daemon *daemon, struct why *why) MUST_CHECK;
