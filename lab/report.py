@@ -106,11 +106,13 @@ def honest_row(name, result):
     h = result["honest"]
     return [name, f"{h['messages']:,}", str(h["lost"]), number(h["rejected_per_million"]),
             number(h["held_over_2s_per_million"]), number(h["longest_hold_s"]),
-            str(h["accounts_restricted"])]
+            str(h["accounts_restricted"]), number(result["questions_per_million"]),
+            number(result["questions"]["returned_unanswered_per_million"])]
 
 
 HONEST_HEAD = ["", "messages", "lost", "rejected per million", "held over 2 s per million",
-               "longest hold, s", "accounts restricted"]
+               "longest hold without a question, s", "accounts restricted",
+               "questions per million", "returned unanswered per million"]
 
 
 def profiles(lab):
@@ -249,7 +251,7 @@ def ablation(lab):
         ("nobody's client sends chat states", ["--people-set", "composing=0"]),
         ("one person in twenty has a decoy", ["--decoys", "0.05"]),
         ("one person in twenty reports", ["--people-set", "report=0.05"]),
-        ("senders are asked", ["--guard", "ask=3600"]),
+        ("nobody is asked", ["--guard", "ask=0"]),
     ]
     rows, commands = [], []
     for at, (name, settings) in enumerate(cases):
@@ -267,17 +269,17 @@ def inseparable(lab):
     rows, commands = [], []
     for worm in ("P8", "P13", "P15", "P16"):
         cells = [f"{worm} {TELLS[worm]}"]
-        for name, settings in (("nothing", ["--defence", "none"]), ("guard", []),
-                               ("reports", ["--people-set", "report=0.05"]),
-                               ("ask", ["--guard", "ask=3600"])):
+        for name, settings in (("nothing", ["--defence", "none"]),
+                               ("unasked", ["--guard", "ask=0"]), ("guard", []),
+                               ("reports", ["--people-set", "report=0.05"])):
             got, command = lab.run(f"hard-{worm}-{name}", "--worm", worm, "--open", "0.2",
                                    "--seeds", seeds, *settings)
             cells.append(number(got[0]["infected"]["mean"]))
             if worm == "P15":
                 commands.append(command)
         rows.append(cells)
-    return table(["0.20", "nothing", "the guard", "and one person in twenty reports",
-                  "and senders are asked"], rows) + command_note(*commands)
+    return table(["0.20", "nothing", "the guard, and nobody is asked", "as shipped",
+                  "and one person in twenty reports"], rows) + command_note(*commands)
 
 
 def graphs(lab):
