@@ -22,7 +22,11 @@ struct snapshot {
     struct config config;
 };
 
-enum { ARENA_MOST = 64 << 20, FILE_MOST = 16 << 20 };
+enum {
+    ARENA_MOST = 64 << 20,
+    FILE_MOST = 16 << 20,
+    LINK_KEYS_MOST = 15, // guard/seal.h keeps sixteen, and the newest may be fresh
+};
 
 // Where a value came from, for messages.
 struct origin {
@@ -534,6 +538,28 @@ static bool is_domain(struct str name)
     return str_find(name, STR("..")) == name.len;
 }
 
+static bool is_ascii(struct str text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if ((unsigned char)text.at[i] >= 0x80)
+            return false;
+    return true;
+}
+
+struct str config_url_host(struct str url)
+{
+    static const struct str scheme = {"https://", sizeof "https://" - 1};
+    if (!str_starts(url, scheme))
+        return STR_EMPTY;
+    struct str rest = str_skip(url, scheme.len);
+    struct str host = str_cut(&rest, ':');
+    uint64_t port;
+    if (rest.at != NULL && str_to_u64(rest, 1, 65535, &port) != OK)
+        return STR_EMPTY;
+    // in a certificate and in Host it has its A-labels
+    return is_domain(host) && is_ascii(host) ? host : STR_EMPTY;
+}
+
 static bool is_account_of(struct str account, struct str domain)
 {
     struct str rest = account, local = str_cut(&rest, '@');
@@ -552,7 +578,8 @@ static int compare_names(const void *a, const void *b)
 static void check_domains(struct loading *loading)
 {
     const struct config *config = loading->config;
-    bool any_port = config->listen.starttls != 0 || config->listen.direct_tls != 0;
+    bool any_port =
+        config->listen.starttls != 0 || config->listen.direct_tls != 0 || config->http.port != 0;
     if (loading->n_domains == 0)
         trouble(loading, (struct origin){loading->name, 0},
                 "domains: none is named; needed: domains = ( { name = \"example.org\"; } );");
@@ -614,6 +641,50 @@ static void check_whole(struct loading *loading)
         trouble(loading, ORIGIN(metrics, address),
                 "metrics.address: \"%.*s\" is not an IPv4 or IPv6 address",
                 STR_ARGS(config->metrics.address));
+    for (size_t i = 0; i < config->http.addresses.n; i++)
+        if (!is_address(config->http.addresses.at[i]))
+            trouble(loading, ORIGIN(http, addresses),
+                    "http.addresses: \"%.*s\" is not an IPv4 or IPv6 address",
+                    STR_ARGS(config->http.addresses.at[i]));
+    if (config->http.url.len > 0 && config_url_host(config->http.url).len == 0)
+        trouble(loading, ORIGIN(http, url),
+                "http.url: \"%.*s\" is not https:// and a host in lower case, with or without a "
+                "port, and nothing after it",
+                STR_ARGS(config->http.url));
+    if ((config->http.certificate.len > 0) != (config->http.key.len > 0))
+        trouble(loading, config->http.key.len > 0 ? ORIGIN(http, key) : ORIGIN(http, certificate),
+                "http.certificate and http.key: only one given");
+    if (config->http.certificate.len > 0 && config->http.url.len == 0)
+        trouble(loading, ORIGIN(http, certificate),
+                "http.certificate: for which host? set http.url");
+    if (config->http.certificate.len > 0)
+        check_readable(loading, ORIGIN(http, certificate), "http.certificate",
+                       config->http.certificate, false);
+    if (config->http.key.len > 0)
+        check_readable(loading, ORIGIN(http, key), "http.key", config->http.key, false);
+    for (size_t d = 0; d < loading->n_domains; d++) {
+        const struct config_domain *domain = &loading->domains[d];
+        if (domain->links && config->http.port == 0)
+            trouble(loading, loading->domain_origins[d],
+                    "domain %.*s: links are to be protected, but http.port is 0: there is no page "
+                    "to open them",
+                    STR_ARGS(domain->name));
+        else if (domain->links && config->http.url.len == 0 && !is_ascii(domain->name))
+            trouble(
+                loading, loading->domain_origins[d],
+                "domain %.*s: links are to be protected, and its name is not ASCII: http.url is "
+                "needed",
+                STR_ARGS(domain->name));
+    }
+    for (size_t i = 0; i < config->links.allowed.n; i++)
+        if (!is_domain(config->links.allowed.at[i]) || !is_ascii(config->links.allowed.at[i]))
+            trouble(loading, ORIGIN(links, allowed),
+                    "links.allowed: \"%.*s\" is not a host in lower case (of other letters, its "
+                    "xn-- form)",
+                    STR_ARGS(config->links.allowed.at[i]));
+    if (config->links.valid_us / config->links.renew_us >= LINK_KEYS_MOST)
+        trouble(loading, ORIGIN(links, valid),
+                "links.valid: longer than %d keys of links.renew last", LINK_KEYS_MOST);
     if (config->listen.starttls != 0 && config->listen.starttls == config->listen.direct_tls)
         trouble(loading, ORIGIN(listen, direct_tls),
                 "listen.direct_tls: the same port as listen.starttls");

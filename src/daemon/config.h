@@ -29,6 +29,7 @@ enum { CONFIG_TLS_1_2, CONFIG_TLS_1_3 };                                     // 
 enum { CONFIG_GUARD_OFF, CONFIG_GUARD_OBSERVE, CONFIG_GUARD_ON };            // guard.mode
 enum { CONFIG_ARCHIVE_NEVER, CONFIG_ARCHIVE_ROSTER, CONFIG_ARCHIVE_ALWAYS }; // archive.preference
 enum { CONFIG_CHECK_OFF, CONFIG_CHECK_QUICK, CONFIG_CHECK_FULL };            // store.check
+enum { CONFIG_UNSURE_OPEN, CONFIG_UNSURE_CLOSED };                           // links.unsure
 enum { CONFIG_LOG_FIRST = 3 }; // log.level: enum log_level less this
 
 #define FLAG(name, ...) bool name;
@@ -100,6 +101,9 @@ enum err config_can_follow(const struct config *old, const struct config *new,
 
 /* NULL when there is none.  name: prepared. */
 const struct config_domain *config_find_domain(const struct config *config, struct str name);
+
+/* The host of an http.url; empty where it is none. */
+struct str config_url_host(struct str url);
 
 /* The example file: every section and key with its documentation and default. */
 void config_print_example(FILE *out);

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "guard/guard.h"
+#include "http/http.h"
 #include "im/desk.h"
 #include "im/gate.h"
 #include "net/worker.h"
@@ -96,6 +97,12 @@ static void say_counters(struct buf *out, const struct desk_counters *counters)
         COUNTER(carbons, "Copies to other devices."),
         COUNTER(archived, "Messages archived."),
         COUNTER(reports, "Contacts that people reported (XEP-0377)."),
+        COUNTER(links_protected, "Places in messages where a protected link was put."),
+        COUNTER(links_opened, "Protected links that led on."),
+        COUNTER(links_warned, "Warnings shown before a protected link."),
+        COUNTER(links_blocked, "Protected links that were not opened: convicted."),
+        COUNTER(links_unsure, "Protected links for which the guard did not answer in time."),
+        COUNTER(links_refused, "Protected links that were forged, broken or too old."),
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         uint64_t value;
@@ -154,7 +161,22 @@ static void say_guard(struct buf *out, struct gate *gate)
     say(out, "guard_waiting", "gauge", "Events that wait for the guard.", n_waiting);
 }
 
-void metrics_write(struct buf *out, const struct service *service)
+static void say_http(struct buf *out, const struct http *http)
+{
+    struct http_stats stats;
+    http_stats(http, &stats);
+    say(out, "http_connections", "gauge", "Connections for HTTP.", stats.n_conns);
+    say(out, "http_requests", "counter", "Requests over HTTP.", stats.n_requests);
+    say(out, "http_body_bytes_in", "counter", "Bytes of bodies received.", stats.body_in);
+    say(out, "http_body_bytes_out", "counter", "Bytes of bodies sent.", stats.body_out);
+    buf_printf(out, "# HELP firedoor_http_answers Answers over HTTP, by the status' first digit.\n"
+                    "# TYPE firedoor_http_answers counter\n");
+    for (unsigned i = 1; i < COUNT_OF(stats.n_answers); i++)
+        buf_printf(out, "firedoor_http_answers{status=\"%uxx\"} %" PRIu64 "\n", i,
+                   stats.n_answers[i]);
+}
+
+void metrics_write(struct buf *out, const struct service *service, const struct http *http)
 {
     struct sum sum = {0};
     for (unsigned i = 0; i < service->homes.n; i++) {
@@ -177,4 +199,6 @@ void metrics_write(struct buf *out, const struct service *service)
     say_store(out, service->store);
     if (service->gate != NULL)
         say_guard(out, service->gate);
+    if (http != NULL)
+        say_http(out, http);
 }

@@ -5,9 +5,12 @@
 #include "base/must.h"
 #include "base/random.h"
 #include "daemon/housekeeping.h"
+#include "daemon/link_keys.h"
 #include "daemon/metrics.h"
+#include "daemon/open_page.h"
 #include "daemon/server_settings.h"
 #include "guard/guard.h"
+#include "http/http.h"
 #include "im/activity.h"
 #include "im/client.h"
 #include "im/desk.h"
@@ -21,6 +24,7 @@
 #include "route/in_hand.h"
 #include "store/store.h"
 
+#include <sodium.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -40,6 +44,9 @@ struct server {
     int door_kinds[INHERITED_MOST];
     size_t n_doors;
     struct metrics_http *metrics;
+    struct http *http; // NULL where nothing is served
+    struct seal_keys seals;
+    struct timer seals_timer;
     struct housekeeping *housekeeping;
     struct scram_crypto *crypto;
     struct service service;
@@ -47,7 +54,7 @@ struct server {
     struct arena administrators_arena;
     struct config_list administrators; // beside those of the configuration
     struct desk **desks;
-    bool started;
+    bool started, http_adopted;
 };
 
 static void worker_started(struct worker *worker, void *context)
@@ -107,6 +114,17 @@ static enum err adopt_doors(struct server *server, struct why *why)
     for (size_t i = 0; i < n; i++) {
         int kind = str_starts(inherited[i].name, STR("direct")) ? DOOR_DIRECT_TLS : DOOR_STARTTLS;
         struct door *door;
+        if (str_starts(inherited[i].name, STR("http"))) {
+            if (server->http == NULL) {
+                close(inherited[i].fd);
+                continue;
+            }
+            enum err e = http_adopt(server->http, inherited[i].fd, why);
+            if (e != OK)
+                return e;
+            server->http_adopted = true;
+            continue;
+        }
         enum err e = listener_adopt(server->listener, inherited[i].fd, kind, &door, why);
         if (e != OK)
             return e;
@@ -115,19 +133,60 @@ static enum err adopt_doors(struct server *server, struct why *why)
     return OK;
 }
 
+static void make_http(struct server *server)
+{
+    const struct config *config = server->config;
+    if (config->http.port == 0)
+        return;
+    const struct http_limits limits = {
+        .conns = (size_t)config->http.connections,
+        .conns_per_address = (size_t)config->http.connections_per_address,
+        .accepts_per_s_per_address = (uint32_t)config->http.accepts_per_second,
+        .backlog = (unsigned)config->listen.backlog,
+        .head_bytes = config->http.head_bytes,
+        .head_fields = (size_t)config->http.fields,
+        .requests = (size_t)config->http.requests,
+        .head_us = config->http.head_time_us,
+        .idle_us = config->http.idle_time_us,
+        .stall_us = config->http.stall_time_us,
+        .request_us = config->http.request_time_us,
+        .hsts_us = config->http.hsts_us,
+    };
+    server->http = http_new(server->loop, server->workers, &limits);
+    for (size_t i = 0; i < config->n_domains; i++)
+        http_add_host(server->http, config->domains[i].name);
+    if (config->http.url.len > 0)
+        http_add_host(server->http, config_url_host(config->http.url));
+}
+
+// Connections wait in the kernel until the workers run: routes are added before.
+static enum err open_http(struct server *server, struct why *why)
+{
+    const struct config_list *addresses = &server->config->http.addresses;
+    enum err e = OK;
+    for (size_t i = 0; e == OK && i < addresses->n && i < ADDRESSES_MOST; i++)
+        e = http_open(server->http, addresses->at[i], (uint16_t)server->config->http.port, NULL,
+                      why);
+    return e;
+}
+
 static enum err read_certificates(struct server *server, const struct config *config,
                                   struct tls_config **out, struct why *why)
 {
     const struct tls_policy policy = server_tls_policy(config);
-    struct tls_identity *identities = calloc(config->n_domains, sizeof *identities);
+    struct tls_identity *identities = calloc(config->n_domains + 1, sizeof *identities);
     must(identities != NULL);
+    size_t n = config->n_domains;
     for (size_t i = 0; i < config->n_domains; i++) {
         const struct config_domain *domain = &config->domains[i];
         identities[i] =
             (struct tls_identity){&domain->name, 1, domain->certificate.at, domain->key.at};
     }
-    enum err e = tls_config_new_server(identities, config->n_domains, &policy,
-                                       workers_homes(server->workers),
+    struct str host = config_url_host(config->http.url);
+    if (config->http.certificate.len > 0 && config_find_domain(config, host) == NULL)
+        identities[n++] =
+            (struct tls_identity){&host, 1, config->http.certificate.at, config->http.key.at};
+    enum err e = tls_config_new_server(identities, n, &policy, workers_homes(server->workers),
                                        workers_count(server->workers), out, why);
     free(identities);
     return e;
@@ -140,7 +199,7 @@ enum err server_prepare(const struct config *config, struct loop *loop, struct s
     must(server != NULL);
     server->config = config_ref(config);
     server->loop = loop;
-    server->settings = server_settings(config, &server->administrators);
+    server->settings = server_settings(config, &server->administrators, &server->seals);
     process_raise_descriptors((uint64_t)config->limits.connections + 4096);
     process_tune_malloc((unsigned)config->server.workers);
     const struct workers_config workers = {
@@ -156,8 +215,11 @@ enum err server_prepare(const struct config *config, struct loop *loop, struct s
         workers_set_tls(server->workers, tls);
         struct listener_limits limits = listener_limits(config);
         server->listener = listener_new(loop, server->workers, &limits, client_arrived, NULL);
+        make_http(server);
         e = adopt_doors(server, why);
     }
+    if (e == OK && server->http != NULL && !server->http_adopted)
+        e = open_http(server, why);
     if (e == OK && server->n_doors == 0) {
         e = open_doors(server, config->listen.starttls, DOOR_STARTTLS, why);
         if (e == OK)
@@ -169,6 +231,44 @@ enum err server_prepare(const struct config *config, struct loop *loop, struct s
     else
         *out = server;
     return e;
+}
+
+/* ---- Keys of protected links ---- */
+
+static enum err renew_link_keys(struct server *server, const struct config *config, struct why *why)
+{
+    struct arena arena;
+    arena_init(&arena, 65536);
+    struct str path = arena_printf(&arena, "%s/links.keys", config->server.state_directory.at);
+    enum err e = link_keys_renew(path, config->links.renew_us, &server->seals, why);
+    arena_done(&arena);
+    return e;
+}
+
+static void renew_settings(struct server *server)
+{
+    struct im_settings *settings =
+        server_settings(server->config, &server->administrators, &server->seals);
+    service_set_settings(&server->service, settings);
+    im_settings_unref(&server->settings);
+    server->settings = settings;
+}
+
+static void look_at_link_keys(struct timer *timer)
+{
+    struct server *server = CONTAINER_OF(timer, struct server, seals_timer);
+    uint32_t newest = server->seals.keys[0].id;
+    struct why why = {""};
+    if (renew_link_keys(server, server->config, &why) != OK) {
+        struct arena arena;
+        arena_init(&arena, 8192);
+        log_event(LOG_ERROR, "link-key-not-made", "why=%.*s",
+                  STR_ARGS(log_quote(&arena, str_of(why.text))));
+        arena_done(&arena);
+    }
+    if (server->seals.keys[0].id != newest)
+        renew_settings(server);
+    loop_timer_set(server->loop, timer, 600 * SECOND_US, look_at_link_keys);
 }
 
 /* ---- Store, desks, threads ---- */
@@ -263,6 +363,14 @@ enum err server_open(struct server *server, struct why *why)
     e = notices_new(config->notices.catalogues, &service->notices, why);
     if (e != OK)
         return e;
+    if (server->http != NULL) {
+        e = renew_link_keys(server, config, why);
+        if (e != OK)
+            return e;
+        im_settings_unref(&server->settings);
+        server->settings = server_settings(config, &server->administrators, &server->seals);
+        open_page_add(server->http);
+    }
     service->workers = server->workers;
     service->slowdown = slowdown_new();
     service->started_us = clock_wall_us();
@@ -283,7 +391,8 @@ enum err server_open(struct server *server, struct why *why)
 
 static void write_metrics(struct buf *out, void *context)
 {
-    metrics_write(out, context);
+    const struct server *server = context;
+    metrics_write(out, &server->service, server->http);
 }
 
 static const struct config *present_config(void *context)
@@ -300,6 +409,8 @@ enum err server_start(struct server *server, struct why *why)
     if (e != OK)
         return e;
     server->started = true;
+    if (server->http != NULL)
+        look_at_link_keys(&server->seals_timer);
     server->housekeeping =
         housekeeping_new(server->loop, server->service.store, present_config, server);
     if (config->metrics.port != 0) {
@@ -308,7 +419,7 @@ enum err server_start(struct server *server, struct why *why)
         if (e != OK)
             return why_say(why, e, "metrics.address: %s is no numeric address",
                            config->metrics.address.at);
-        e = metrics_http_new(&at, write_metrics, &server->service, &server->metrics, why);
+        e = metrics_http_new(&at, write_metrics, server, &server->metrics, why);
     }
     return e;
 }
@@ -319,7 +430,14 @@ enum err server_reload(struct server *server, const struct config *config, struc
     enum err e = read_certificates(server, config, &tls, why);
     if (e != OK)
         return e;
-    struct im_settings *settings = server_settings(config, &server->administrators);
+    if (server->http != NULL) {
+        e = renew_link_keys(server, config, why);
+        if (e != OK) {
+            tls_config_unref(&tls);
+            return e;
+        }
+    }
+    struct im_settings *settings = server_settings(config, &server->administrators, &server->seals);
     struct listener_limits limits = listener_limits(config);
     workers_set_tls(server->workers, tls);
     tls_config_unref(&tls);
@@ -355,7 +473,8 @@ static bool is_quiet(const struct server *server, bool (*home_is)(const struct h
 {
     const struct service *service = &server->service;
     if ((service->store != NULL && !store_is_idle(service->store)) ||
-        (service->gate != NULL && !gate_is_idle(service->gate)))
+        (service->gate != NULL && !gate_is_idle(service->gate)) ||
+        (server->http != NULL && !http_is_quiet(server->http)))
         return false;
     bool quiet = true;
     for (size_t i = 0; quiet && i < service->homes.n; i++)
@@ -403,10 +522,7 @@ void server_set_administrators(struct server *server, const struct config_list *
     for (size_t i = 0; i < named->n; i++)
         at[i] = arena_str(&server->administrators_arena, named->at[i]);
     server->administrators = (struct config_list){at, named->n};
-    struct im_settings *settings = server_settings(server->config, &server->administrators);
-    service_set_settings(&server->service, settings);
-    im_settings_unref(&server->settings);
-    server->settings = settings;
+    renew_settings(server);
 }
 
 void server_stop(struct server **server)
@@ -415,9 +531,12 @@ void server_stop(struct server **server)
     if (s == NULL)
         return;
     metrics_http_free(&s->metrics);
+    loop_timer_cancel(&s->seals_timer);
     housekeeping_free(&s->housekeeping);
     for (size_t i = 0; i < s->n_doors; i++)
         door_close(&s->doors[i]);
+    if (s->http != NULL)
+        http_close_doors(s->http);
     if (s->workers != NULL)
         workers_stop(s->workers);
     if (s->service.kitchen != NULL)
@@ -429,6 +548,7 @@ void server_stop(struct server **server)
     gate_free(&s->service.gate);
     if (s->service.store != NULL)
         store_close(&s->service.store);
+    http_free(&s->http);
     listener_free(&s->listener);
     for (size_t i = 0; s->desks != NULL && i < s->service.homes.n; i++)
         desk_free(&s->desks[i]);
@@ -441,6 +561,7 @@ void server_stop(struct server **server)
     workers_free(&s->workers);
     im_settings_unref(&s->settings);
     config_unref(&s->config);
+    sodium_memzero(&s->seals, sizeof s->seals);
     arena_done(&s->administrators_arena);
     free(s);
 }
@@ -448,6 +569,11 @@ void server_stop(struct server **server)
 const struct config *server_config(const struct server *server)
 {
     return server->config;
+}
+
+const struct im_settings *server_im_settings(const struct server *server)
+{
+    return server->settings;
 }
 
 struct service *server_service(struct server *server)

@@ -655,6 +655,33 @@ void guard_tick(struct guard *guard, int64_t now_us, struct guard_word *word)
     guard_take(guard, &event, word);
 }
 
+// Cleared by an operator, or by what came after.
+static bool is_suspect(const struct cluster *cluster, double warn_nats)
+{
+    if (cluster->cleared || (cluster->state != CLUSTER_QUIET && cluster->state != CLUSTER_OPEN))
+        return false;
+    // on a host that many know one person alone warns nobody
+    uint32_t reports = cluster->established ? 2 : 1;
+    return cluster->n_waiting > 0 || cluster->n_reports >= reports || cluster->nats >= warn_nats;
+}
+
+enum opening guard_opening(const struct guard *guard, const struct lure_key *keys, size_t n_keys,
+                           double warn_nats, int64_t now_us, uint64_t *incident)
+{
+    *incident = guard_convicted(guard, keys, n_keys, now_us);
+    if (*incident != 0)
+        return OPENING_BLOCK;
+    for (size_t i = 0; i < n_keys; i++) {
+        const struct cluster *cluster =
+            lure_key_is_none(&keys[i]) ? NULL : cluster_find_key(guard, &keys[i]);
+        if (cluster == NULL || !is_suspect(cluster, warn_nats))
+            continue;
+        *incident = cluster->is_incident ? cluster->id : 0;
+        return OPENING_WARN;
+    }
+    return OPENING_GO;
+}
+
 bool guard_is_holding(const struct guard *guard, uint64_t message)
 {
     LIST_EACH(&guard->holds, struct hold, link, hold)

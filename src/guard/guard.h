@@ -334,6 +334,13 @@ size_t guard_stops(const struct guard *guard, struct lure_key *keys, size_t room
 uint64_t guard_convicted(const struct guard *guard, const struct lure_key *keys, size_t n_keys,
                          int64_t now_us);
 
+enum opening { OPENING_GO, OPENING_WARN, OPENING_BLOCK };
+/* What to do with who is about to open a link with these keys: block what is convicted; warn of
+ * what belongs to a cluster that was held or reported, or has so much evidence against it; else
+ * let him.  incident: the cluster's, where it is known as one, else 0.  Changes nothing. */
+enum opening guard_opening(const struct guard *guard, const struct lure_key *keys, size_t n_keys,
+                           double warn_nats, int64_t now_us, uint64_t *incident);
+
 /* Whether a held message still waits for its release or return. */
 bool guard_is_holding(const struct guard *guard, uint64_t message);
 

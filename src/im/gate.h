@@ -61,6 +61,8 @@ struct stanza *gate_dead_copy(const struct gate *gate, const struct stanza *stan
  * whether or not the retraction has come to it yet, and must not be shown as it is.  Before
  * sealing. */
 bool gate_bring_out(const struct account *account, struct stanza *stanza);
+/* Whether one of these keys, side by side, is convicted now; any thread. */
+bool gate_convicts(struct gate *gate, struct str keys);
 /* The same of a stanza that has its keys. */
 bool gate_is_convicted(const struct account *account, const struct stanza *stanza);
 /* gate_bring_out, and a dead copy in the place of what is convicted. */

@@ -47,7 +47,7 @@ static void stops_unref(struct gate_stops **stops)
         free(s);
 }
 
-bool gate_stops_any(struct gate *gate, struct str keys)
+bool gate_convicts(struct gate *gate, struct str keys)
 {
     struct gate_stops *stops = stops_now(gate);
     bool found = false;

@@ -40,6 +40,18 @@ enum notice {
     NOTICE_ASK_OVER,           // the question needs no answer any more
     NOTICE_REFUSED_UNANSWERED, // to a sender: held, and nobody answered
     NOTICE_REFUSED_DENIED,     // to a sender: he said that it was not he
+    // what the page that opens protected links says; {link} is the host
+    NOTICE_PAGE_WARN_TITLE,
+    NOTICE_PAGE_WARN,
+    NOTICE_PAGE_GO_ON,
+    NOTICE_PAGE_BLOCK_TITLE,
+    NOTICE_PAGE_BLOCK,
+    NOTICE_PAGE_UNSURE_TITLE,
+    NOTICE_PAGE_UNSURE,
+    NOTICE_PAGE_FORGED_TITLE,
+    NOTICE_PAGE_FORGED,
+    NOTICE_PAGE_OLD_TITLE,
+    NOTICE_PAGE_OLD,
     N_NOTICES
 };
 

@@ -107,6 +107,16 @@ static struct guard *new_guard(void)
     return guard_new(&config, 42);
 }
 
+/* The same where nobody is asked: what the evidence decides alone. */
+static struct guard *silent_guard(void)
+{
+    struct guard_config config;
+    guard_config_default(&config);
+    config.defangs = true;
+    config.ask_us = 0;
+    return guard_new(&config, 42);
+}
+
 static const int64_t t0 = INT64_C(1800000000) * 1000000;
 
 static void convict_evil(struct guard *guard, int64_t now, enum lure_width width)
@@ -213,7 +223,7 @@ TEST(a_worm_in_plain_words_is_a_worm)
                                         "> go to evilplace dot com\nis this you?",
                                         "evilplace[.]com is bad"};
     for (size_t i = 0; i < COUNT_OF(texts); i++) {
-        struct guard *guard = new_guard();
+        struct guard *guard = silent_guard();
         unsigned rejected = 0;
         int64_t now = burst(guard, t0, "zero@a.example", texts[i], 0, 10, &rejected);
         now = burst(guard, now + 3 * second, "p1@a.example", texts[i], 20, 10, &rejected);
@@ -234,11 +244,7 @@ TEST(a_worm_in_plain_words_is_a_worm)
 
 TEST(who_warns_of_an_address_by_hand_is_not_restricted)
 {
-    struct guard_config config;
-    guard_config_default(&config);
-    config.defangs = true;
-    config.ask_us = 0; // else nobody is convicted at this pace before somebody has denied it
-    struct guard *guard = guard_new(&config, 42);
+    struct guard *guard = silent_guard();
     const char *warning = "do not open evilplace dot com, it's a virus";
     unsigned rejected = 0;
     int64_t now =
