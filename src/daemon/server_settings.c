@@ -205,7 +205,12 @@ void server_guard_config(const struct config *config, struct guard_config *out)
         .window_first = (uint32_t)config->guard.window_first,
         .window_growth = config->guard.window_growth,
         .hold_us = config->guard.hold_us,
-        .ask_us = 0, // there is no way yet to answer
+        .ask_us = config->guard.ask_us,
+        .ask_nats = config->guard.ask_nats,
+        .ask_relays = (uint32_t)config->guard.ask_relays,
+        .ask_most = (uint32_t)config->guard.ask_most,
+        .ask_a_day = (uint32_t)config->guard.ask_a_day,
+        .ask_denials = (uint32_t)config->guard.ask_denials,
         .novel_us = config->guard.novel_us,
         .established_us = config->guard.established_us,
         .established_by = (uint32_t)config->guard.established_by,

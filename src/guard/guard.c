@@ -143,19 +143,19 @@ static void say(struct guard_word *word, enum verdict verdict, enum reason reaso
     word->incident = incident;
 }
 
+/* A star on trial has become a tree: nobody's answer is waited for any more. */
+static void convict_for_good(struct guard *guard, struct cluster *cluster, struct guard_word *word)
+{
+    questions_withdraw(guard, cluster, word);
+    holds_end(guard, cluster, NULL, false, REASON_CONVICTED, word);
+}
+
 /* A warning that names what is convicted passes with nothing left to open. */
 static void let_warn(uint64_t incident, struct guard_word *word)
 {
     word->defang = true;
     word->reason = REASON_CONVICTED;
     word->incident = incident;
-}
-
-/* A star on trial has become a tree: nobody's answer is waited for any more. */
-static void convict_for_good(struct guard *guard, struct cluster *cluster, struct guard_word *word)
-{
-    questions_withdraw(guard, cluster, word);
-    holds_end(guard, cluster, NULL, false, REASON_CONVICTED, word);
 }
 
 /* A copy of a convicted lure: it does not pass, but it tells about its sender. */

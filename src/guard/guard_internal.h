@@ -495,7 +495,7 @@ struct question *question_make(struct guard *guard, struct cluster *cluster, str
 /* Puts an open question where it is due. */
 void question_queue(struct guard *guard, struct question *question);
 /* The cluster is about to be forgotten. */
-void questions_free(struct guard *guard, struct cluster *cluster);
+void questions_forget(struct guard *guard, struct cluster *cluster);
 
 /* ---- policy.c
  * ---------------------------------------------------------------------------------------- */
