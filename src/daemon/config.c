@@ -534,6 +534,22 @@ static bool is_domain(struct str name)
     return str_find(name, STR("..")) == name.len;
 }
 
+struct str config_url_host(struct str url)
+{
+    static const struct str scheme = {"https://", sizeof "https://" - 1};
+    if (!str_starts(url, scheme))
+        return STR_EMPTY;
+    struct str rest = str_skip(url, scheme.len);
+    struct str host = str_cut(&rest, ':');
+    uint64_t port;
+    if (rest.at != NULL && str_to_u64(rest, 1, 65535, &port) != OK)
+        return STR_EMPTY;
+    for (size_t i = 0; i < host.len; i++)
+        if ((unsigned char)host.at[i] >= 0x80) // in a certificate and in Host it has its A-labels
+            return STR_EMPTY;
+    return is_domain(host) ? host : STR_EMPTY;
+}
+
 static bool is_account_of(struct str account, struct str domain)
 {
     struct str rest = account, local = str_cut(&rest, '@');
@@ -552,7 +568,8 @@ static int compare_names(const void *a, const void *b)
 static void check_domains(struct loading *loading)
 {
     const struct config *config = loading->config;
-    bool any_port = config->listen.starttls != 0 || config->listen.direct_tls != 0;
+    bool any_port =
+        config->listen.starttls != 0 || config->listen.direct_tls != 0 || config->http.port != 0;
     if (loading->n_domains == 0)
         trouble(loading, (struct origin){loading->name, 0},
                 "domains: none is named; needed: domains = ( { name = \"example.org\"; } );");
@@ -614,6 +631,27 @@ static void check_whole(struct loading *loading)
         trouble(loading, ORIGIN(metrics, address),
                 "metrics.address: \"%.*s\" is not an IPv4 or IPv6 address",
                 STR_ARGS(config->metrics.address));
+    for (size_t i = 0; i < config->http.addresses.n; i++)
+        if (!is_address(config->http.addresses.at[i]))
+            trouble(loading, ORIGIN(http, addresses),
+                    "http.addresses: \"%.*s\" is not an IPv4 or IPv6 address",
+                    STR_ARGS(config->http.addresses.at[i]));
+    if (config->http.url.len > 0 && config_url_host(config->http.url).len == 0)
+        trouble(loading, ORIGIN(http, url),
+                "http.url: \"%.*s\" is not https:// and a host in lower case, with or without a "
+                "port, and nothing after it",
+                STR_ARGS(config->http.url));
+    if ((config->http.certificate.len > 0) != (config->http.key.len > 0))
+        trouble(loading, config->http.key.len > 0 ? ORIGIN(http, key) : ORIGIN(http, certificate),
+                "http.certificate and http.key: only one given");
+    if (config->http.certificate.len > 0 && config->http.url.len == 0)
+        trouble(loading, ORIGIN(http, certificate),
+                "http.certificate: for which host? set http.url");
+    if (config->http.certificate.len > 0)
+        check_readable(loading, ORIGIN(http, certificate), "http.certificate",
+                       config->http.certificate, false);
+    if (config->http.key.len > 0)
+        check_readable(loading, ORIGIN(http, key), "http.key", config->http.key, false);
     if (config->listen.starttls != 0 && config->listen.starttls == config->listen.direct_tls)
         trouble(loading, ORIGIN(listen, direct_tls),
                 "listen.direct_tls: the same port as listen.starttls");

@@ -101,6 +101,9 @@ enum err config_can_follow(const struct config *old, const struct config *new,
 /* NULL when there is none.  name: prepared. */
 const struct config_domain *config_find_domain(const struct config *config, struct str name);
 
+/* The host of an http.url; empty where it is none. */
+struct str config_url_host(struct str url);
+
 /* The example file: every section and key with its documentation and default. */
 void config_print_example(FILE *out);
 /* The body of firedoor.conf(5), in man's macros. */

@@ -141,6 +141,10 @@ static enum err allow_all(const struct fence *fence, const struct config *config
         e = allow_input(fence, str_of(config_file));
     if (e == OK && config->notices.catalogues.len > 0)
         e = allow(fence, config->notices.catalogues.at, RIGHTS_READ);
+    if (e == OK)
+        e = allow_input(fence, config->http.certificate);
+    if (e == OK)
+        e = allow_input(fence, config->http.key);
     for (size_t d = 0; d < config->n_domains && e == OK; d++) {
         e = allow_input(fence, config->domains[d].certificate);
         if (e == OK)

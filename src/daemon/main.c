@@ -458,6 +458,13 @@ static enum err check_certificates(const struct config *config, struct why *why)
         e = tls_config_new_server(&identity, 1, &policy, &home, 1, &tls, why);
         tls_config_unref(&tls);
     }
+    struct str host = config_url_host(config->http.url);
+    if (e == OK && config->http.certificate.len > 0) {
+        struct tls_identity identity = {&host, 1, config->http.certificate.at, config->http.key.at};
+        struct tls_config *tls = NULL;
+        e = tls_config_new_server(&identity, 1, &policy, &home, 1, &tls, why);
+        tls_config_unref(&tls);
+    }
     tls_home_free(&home);
     return e;
 }

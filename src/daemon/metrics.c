@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "guard/guard.h"
+#include "http/http.h"
 #include "im/desk.h"
 #include "im/gate.h"
 #include "net/worker.h"
@@ -145,7 +146,22 @@ static void say_guard(struct buf *out, struct gate *gate)
     say(out, "guard_waiting", "gauge", "Events that wait for the guard.", n_waiting);
 }
 
-void metrics_write(struct buf *out, const struct service *service)
+static void say_http(struct buf *out, const struct http *http)
+{
+    struct http_stats stats;
+    http_stats(http, &stats);
+    say(out, "http_connections", "gauge", "Connections for HTTP.", stats.n_conns);
+    say(out, "http_requests", "counter", "Requests over HTTP.", stats.n_requests);
+    say(out, "http_body_bytes_in", "counter", "Bytes of bodies received.", stats.body_in);
+    say(out, "http_body_bytes_out", "counter", "Bytes of bodies sent.", stats.body_out);
+    buf_printf(out, "# HELP firedoor_http_answers Answers over HTTP, by the status' first digit.\n"
+                    "# TYPE firedoor_http_answers counter\n");
+    for (unsigned i = 1; i < COUNT_OF(stats.n_answers); i++)
+        buf_printf(out, "firedoor_http_answers{status=\"%uxx\"} %" PRIu64 "\n", i,
+                   stats.n_answers[i]);
+}
+
+void metrics_write(struct buf *out, const struct service *service, const struct http *http)
 {
     struct sum sum = {0};
     for (unsigned i = 0; i < service->homes.n; i++) {
@@ -168,4 +184,6 @@ void metrics_write(struct buf *out, const struct service *service)
     say_store(out, service->store);
     if (service->gate != NULL)
         say_guard(out, service->gate);
+    if (http != NULL)
+        say_http(out, http);
 }

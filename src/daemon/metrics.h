@@ -7,7 +7,9 @@
 #include "base/buf.h"
 #include "im/desk.h"
 
-/* Any thread, while the workers run. */
-void metrics_write(struct buf *out, const struct service *service);
+struct http;
+
+/* Any thread, while the workers run.  http: NULL where it is not served. */
+void metrics_write(struct buf *out, const struct service *service, const struct http *http);
 
 #endif

@@ -8,6 +8,7 @@
 #include "daemon/metrics.h"
 #include "daemon/server_settings.h"
 #include "guard/guard.h"
+#include "http/http.h"
 #include "im/activity.h"
 #include "im/client.h"
 #include "im/desk.h"
@@ -40,6 +41,7 @@ struct server {
     int door_kinds[INHERITED_MOST];
     size_t n_doors;
     struct metrics_http *metrics;
+    struct http *http; // NULL where nothing is served
     struct housekeeping *housekeeping;
     struct scram_crypto *crypto;
     struct service service;
@@ -47,7 +49,7 @@ struct server {
     struct arena administrators_arena;
     struct config_list administrators; // beside those of the configuration
     struct desk **desks;
-    bool started;
+    bool started, http_adopted;
 };
 
 static void worker_started(struct worker *worker, void *context)
@@ -107,6 +109,17 @@ static enum err adopt_doors(struct server *server, struct why *why)
     for (size_t i = 0; i < n; i++) {
         int kind = str_starts(inherited[i].name, STR("direct")) ? DOOR_DIRECT_TLS : DOOR_STARTTLS;
         struct door *door;
+        if (str_starts(inherited[i].name, STR("http"))) {
+            if (server->http == NULL) {
+                close(inherited[i].fd);
+                continue;
+            }
+            enum err e = http_adopt(server->http, inherited[i].fd, why);
+            if (e != OK)
+                return e;
+            server->http_adopted = true;
+            continue;
+        }
         enum err e = listener_adopt(server->listener, inherited[i].fd, kind, &door, why);
         if (e != OK)
             return e;
@@ -115,19 +128,60 @@ static enum err adopt_doors(struct server *server, struct why *why)
     return OK;
 }
 
+static void make_http(struct server *server)
+{
+    const struct config *config = server->config;
+    if (config->http.port == 0)
+        return;
+    const struct http_limits limits = {
+        .conns = (size_t)config->http.connections,
+        .conns_per_address = (size_t)config->http.connections_per_address,
+        .accepts_per_s_per_address = (uint32_t)config->http.accepts_per_second,
+        .backlog = (unsigned)config->listen.backlog,
+        .head_bytes = config->http.head_bytes,
+        .head_fields = (size_t)config->http.fields,
+        .requests = (size_t)config->http.requests,
+        .head_us = config->http.head_time_us,
+        .idle_us = config->http.idle_time_us,
+        .stall_us = config->http.stall_time_us,
+        .request_us = config->http.request_time_us,
+        .hsts_us = config->http.hsts_us,
+    };
+    server->http = http_new(server->loop, server->workers, &limits);
+    for (size_t i = 0; i < config->n_domains; i++)
+        http_add_host(server->http, config->domains[i].name);
+    if (config->http.url.len > 0)
+        http_add_host(server->http, config_url_host(config->http.url));
+}
+
+// Connections wait in the kernel until the workers run: routes are added before.
+static enum err open_http(struct server *server, struct why *why)
+{
+    const struct config_list *addresses = &server->config->http.addresses;
+    enum err e = OK;
+    for (size_t i = 0; e == OK && i < addresses->n && i < ADDRESSES_MOST; i++)
+        e = http_open(server->http, addresses->at[i], (uint16_t)server->config->http.port, NULL,
+                      why);
+    return e;
+}
+
 static enum err read_certificates(struct server *server, const struct config *config,
                                   struct tls_config **out, struct why *why)
 {
     const struct tls_policy policy = server_tls_policy(config);
-    struct tls_identity *identities = calloc(config->n_domains, sizeof *identities);
+    struct tls_identity *identities = calloc(config->n_domains + 1, sizeof *identities);
     must(identities != NULL);
+    size_t n = config->n_domains;
     for (size_t i = 0; i < config->n_domains; i++) {
         const struct config_domain *domain = &config->domains[i];
         identities[i] =
             (struct tls_identity){&domain->name, 1, domain->certificate.at, domain->key.at};
     }
-    enum err e = tls_config_new_server(identities, config->n_domains, &policy,
-                                       workers_homes(server->workers),
+    struct str host = config_url_host(config->http.url);
+    if (config->http.certificate.len > 0 && config_find_domain(config, host) == NULL)
+        identities[n++] =
+            (struct tls_identity){&host, 1, config->http.certificate.at, config->http.key.at};
+    enum err e = tls_config_new_server(identities, n, &policy, workers_homes(server->workers),
                                        workers_count(server->workers), out, why);
     free(identities);
     return e;
@@ -156,8 +210,11 @@ enum err server_prepare(const struct config *config, struct loop *loop, struct s
         workers_set_tls(server->workers, tls);
         struct listener_limits limits = listener_limits(config);
         server->listener = listener_new(loop, server->workers, &limits, client_arrived, NULL);
+        make_http(server);
         e = adopt_doors(server, why);
     }
+    if (e == OK && server->http != NULL && !server->http_adopted)
+        e = open_http(server, why);
     if (e == OK && server->n_doors == 0) {
         e = open_doors(server, config->listen.starttls, DOOR_STARTTLS, why);
         if (e == OK)
@@ -283,7 +340,8 @@ enum err server_open(struct server *server, struct why *why)
 
 static void write_metrics(struct buf *out, void *context)
 {
-    metrics_write(out, context);
+    const struct server *server = context;
+    metrics_write(out, &server->service, server->http);
 }
 
 static const struct config *present_config(void *context)
@@ -308,7 +366,7 @@ enum err server_start(struct server *server, struct why *why)
         if (e != OK)
             return why_say(why, e, "metrics.address: %s is no numeric address",
                            config->metrics.address.at);
-        e = metrics_http_new(&at, write_metrics, &server->service, &server->metrics, why);
+        e = metrics_http_new(&at, write_metrics, server, &server->metrics, why);
     }
     return e;
 }
@@ -355,7 +413,8 @@ static bool is_quiet(const struct server *server, bool (*home_is)(const struct h
 {
     const struct service *service = &server->service;
     if ((service->store != NULL && !store_is_idle(service->store)) ||
-        (service->gate != NULL && !gate_is_idle(service->gate)))
+        (service->gate != NULL && !gate_is_idle(service->gate)) ||
+        (server->http != NULL && !http_is_quiet(server->http)))
         return false;
     bool quiet = true;
     for (size_t i = 0; quiet && i < service->homes.n; i++)
@@ -418,6 +477,8 @@ void server_stop(struct server **server)
     housekeeping_free(&s->housekeeping);
     for (size_t i = 0; i < s->n_doors; i++)
         door_close(&s->doors[i]);
+    if (s->http != NULL)
+        http_close_doors(s->http);
     if (s->workers != NULL)
         workers_stop(s->workers);
     if (s->service.kitchen != NULL)
@@ -429,6 +490,7 @@ void server_stop(struct server **server)
     gate_free(&s->service.gate);
     if (s->service.store != NULL)
         store_close(&s->service.store);
+    http_free(&s->http);
     listener_free(&s->listener);
     for (size_t i = 0; s->desks != NULL && i < s->service.homes.n; i++)
         desk_free(&s->desks[i]);

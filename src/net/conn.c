@@ -59,7 +59,7 @@ struct conn {
     bool closing : 1, said_goodbye : 1;
     bool secured : 1;
     bool eof : 1; // the peer ended; eof_end says how
-    bool tls_wanted : 1, tls_client : 1, tls_alpn : 1;
+    bool tls_wanted : 1, tls_client : 1, tls_alpn : 1, tls_http : 1;
     enum conn_end eof_end : 8;
     uint8_t polled; // UV_READABLE, UV_WRITABLE: what libuv watches
 
@@ -558,8 +558,8 @@ static void take_leave(struct conn *c)
 
 static void begin_tls(struct conn *c)
 {
-    c->tls =
-        tls_new(c->tls_config, c->worker->index, c->tls_client, str_of(c->tls_name), c->tls_alpn);
+    c->tls = tls_new(c->tls_config, c->worker->index, c->tls_client, str_of(c->tls_name),
+                     c->tls_http ? TLS_HTTP : TLS_XMPP, c->tls_alpn);
     tls_config_unref(&c->tls_config);
     free(c->tls_name);
     c->tls_name = NULL;
@@ -885,6 +885,12 @@ static void want_tls(struct conn *c, struct tls_config *config, bool client, str
 void conn_start_tls(struct conn *c, struct tls_config *config, struct str name)
 {
     want_tls(c, config, false, name, false);
+}
+
+void conn_start_tls_http(struct conn *c, struct tls_config *config)
+{
+    want_tls(c, config, false, STR_EMPTY, false);
+    c->tls_http = true;
 }
 
 void conn_start_tls_client(struct conn *c, struct tls_config *config, struct str name, bool alpn)

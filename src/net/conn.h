@@ -113,6 +113,8 @@ void conn_discard_unread(struct conn *conn);
  * after <starttls/>).  config is referenced; name chooses the identity where the client sends no
  * SNI ("" for the first). */
 void conn_start_tls(struct conn *conn, struct tls_config *config, struct str name);
+/* The same for who is to speak HTTP: that is what ALPN agrees on, where it comes. */
+void conn_start_tls_http(struct conn *conn, struct tls_config *config);
 /* The client's side; name is sent as SNI and checked in the certificate (unless the snapshot
  * accepts any). */
 void conn_start_tls_client(struct conn *conn, struct tls_config *config, struct str name,

@@ -50,6 +50,7 @@ struct tls {
     struct tls_wire *wire; // during a call
     struct tls_config *config;
     const char *why;
+    enum tls_protocol protocol;
     bool alpn;
 };
 
@@ -118,6 +119,7 @@ static const char ciphers_12[] = "ECDHE+AESGCM:ECDHE+CHACHA20";
 static const char ciphers_13[] =
     "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
 static const unsigned char alpn_client[] = "\x0bxmpp-client";
+static const unsigned char alpn_http[] = "\x08http/1.1";
 static const struct tls_policy default_policy;
 
 /* The newest complaint of OpenSSL as static text; empties its queue. */
@@ -170,11 +172,14 @@ static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len,
                    const unsigned char *in, unsigned in_len, void *context)
 {
     (void)context;
-    // a client that speaks of other protocols only was led here by somebody: end it (RFC 7301 §3.2)
-    if (SSL_select_next_proto((unsigned char **)(uintptr_t)out, out_len, alpn_client,
-                              sizeof alpn_client - 1, in, in_len) != OPENSSL_NPN_NEGOTIATED)
-        return SSL_TLSEXT_ERR_ALERT_FATAL;
     struct tls *tls = SSL_get_app_data(ssl);
+    bool http = tls->protocol == TLS_HTTP;
+    const unsigned char *ours = http ? alpn_http : alpn_client;
+    unsigned len = http ? sizeof alpn_http - 1 : sizeof alpn_client - 1;
+    // a client that speaks of other protocols only was led here by somebody: end it (RFC 7301 §3.2)
+    if (SSL_select_next_proto((unsigned char **)(uintptr_t)out, out_len, ours, len, in, in_len) !=
+        OPENSSL_NPN_NEGOTIATED)
+        return SSL_TLSEXT_ERR_ALERT_FATAL;
     tls->alpn = true;
     return SSL_TLSEXT_ERR_OK;
 }
@@ -531,13 +536,15 @@ size_t tls_config_find(const struct tls_config *config, struct str name)
 
 // --- sessions
 
-struct tls *tls_new(struct tls_config *config, size_t home, bool client, struct str name, bool alpn)
+struct tls *tls_new(struct tls_config *config, size_t home, bool client, struct str name,
+                    enum tls_protocol protocol, bool alpn)
 {
     must(home < config->n_sets && client == config->client);
     struct tls *tls = calloc(1, sizeof *tls);
     must(tls != NULL);
     tls->config = tls_config_ref(config);
     tls->why = "";
+    tls->protocol = protocol;
     const struct tls_set *set = &config->sets[home];
     tls->ssl = SSL_new(set->contexts[client ? 0 : tls_config_find(config, name)]);
     BIO *bio = BIO_new_ex(set->home->lib, set->home->bio);

@@ -72,7 +72,7 @@ size_t tls_config_find(const struct tls_config *config, struct str name);
 
 /* Facts of a finished handshake. */
 const char *tls_version(const struct tls *tls); // "TLSv1.3"
-/* Whether ALPN agreed on "xmpp-client" (XEP-0368). */
+/* Whether ALPN agreed on what is spoken here: "xmpp-client" (XEP-0368), or "http/1.1". */
 bool tls_has_alpn(const struct tls *tls);
 
 enum tls_binding { TLS_EXPORTER, TLS_SERVER_END_POINT, TLS_UNIQUE };

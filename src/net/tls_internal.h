@@ -22,10 +22,13 @@ enum tls_step {
 
 enum { TLS_RECORD_MOST = 16384 };
 
+/* Whom we expect at the other end, as ALPN names it. */
+enum tls_protocol { TLS_XMPP, TLS_HTTP };
+
 /* References config.  name: of the identity to show when no SNI comes; for a client, SNI and the
  * name to verify. */
 struct tls *tls_new(struct tls_config *config, size_t home, bool client, struct str name,
-                    bool alpn);
+                    enum tls_protocol protocol, bool alpn);
 void tls_free(struct tls **p);
 
 enum tls_step tls_handshake(struct tls *tls, struct tls_wire *wire);

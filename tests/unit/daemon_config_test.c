@@ -166,6 +166,28 @@ TEST(what_contradicts_itself_is_refused)
                   "directory\n"));
     check(refuses(ONE_DOMAIN "metrics: { address = \"here\"; };",
                   "firedoor.conf:2: metrics.address: \"here\" is not an IPv4 or IPv6 address\n"));
+    check(
+        refuses(ONE_DOMAIN "http: { addresses = \"localhost\"; };",
+                "firedoor.conf:2: http.addresses: \"localhost\" is not an IPv4 or IPv6 address\n"));
+    check(refuses(ONE_DOMAIN "http: { key = \"/etc/passwd\"; };",
+                  "firedoor.conf:2: http.certificate and http.key: only one given\n"));
+    static const char *const no_urls[] = {"http://a.example",    "https://",
+                                          "https://a.example/",  "https://A.example",
+                                          "https://a.example:0", "https://a@b.example"};
+    for (size_t i = 0; i < COUNT_OF(no_urls); i++)
+        check(refuses(
+            arena_printf(test_arena(), ONE_DOMAIN "http: { url = \"%s\"; };", no_urls[i]).at,
+            arena_printf(test_arena(),
+                         "firedoor.conf:2: http.url: \"%s\" is not https:// and a host in "
+                         "lower case, with or without a port, and nothing after it\n",
+                         no_urls[i])
+                .at));
+}
+
+TEST(a_host_is_read_from_a_url)
+{
+    check_str(config_url_host(STR("https://chat.example:5281")), STR("chat.example"));
+    check_str(config_url_host(STR("https://chat.example")), STR("chat.example"));
 }
 
 TEST(a_domain_inherits_what_it_does_not_say_itself)
