@@ -4,6 +4,7 @@
 #include "base/list.h"
 #include "base/must.h"
 #include "daemon/config_internal.h"
+#include "files/clamd.h"
 #include "net/tls.h"
 
 #include <arpa/inet.h>
@@ -652,6 +653,15 @@ static void check_whole(struct loading *loading)
                        config->http.certificate, false);
     if (config->http.key.len > 0)
         check_readable(loading, ORIGIN(http, key), "http.key", config->http.key, false);
+    if (config->upload.scanner.len > 0 &&
+        (config->upload.scanner.len > 100 || !clamd_is_place(config->upload.scanner)))
+        trouble(loading, ORIGIN(upload, scanner),
+                "upload.scanner: \"%.*s\" is neither an absolute path nor a numeric address with a "
+                "port, such as 127.0.0.1:3310",
+                STR_ARGS(config->upload.scanner));
+    if (config->upload.enabled && config->http.port == 0)
+        trouble(loading, ORIGIN(upload, enabled),
+                "upload.enabled: files are put and fetched over HTTP; set http.port");
     if (config->listen.starttls != 0 && config->listen.starttls == config->listen.direct_tls)
         trouble(loading, ORIGIN(listen, direct_tls),
                 "listen.direct_tls: the same port as listen.starttls");

@@ -1,7 +1,9 @@
 #include "daemon/server_settings.h"
 
 #include "base/must.h"
+#include "files/uploads.h"
 #include "im/disco.h"
+#include "im/upload.h"
 #include "xmpp/jid.h"
 
 static struct str keep(struct im_settings *settings, struct str text)
@@ -64,7 +66,46 @@ static void read_domain(struct im_settings *settings, const struct config *confi
     to->archive = config->archive.enabled;
     to->guard_mode = from->guard;
     to->archive_default = archive_of(from->archive);
+    if (config->upload.enabled) {
+        struct str url = server_http_url(&settings->arena, config, from->name);
+        to->upload_url = arena_printf(&settings->arena, "%.*s" UPLOAD_PATH, STR_ARGS(url));
+        to->upload_host = config_url_host(url);
+        to->upload_bytes = config->upload.size;
+    }
     disco_announce(&settings->arena, to);
+}
+
+struct str server_http_url(struct arena *arena, const struct config *config, struct str domain)
+{
+    long long port = (long long)config->http.port;
+    if (port == 0)
+        return STR_EMPTY;
+    if (config->http.url.len > 0)
+        return arena_str(arena, config->http.url);
+    return port == 443 ? arena_printf(arena, "https://%.*s", STR_ARGS(domain))
+                       : arena_printf(arena, "https://%.*s:%lld", STR_ARGS(domain), port);
+}
+
+void server_upload_settings(const struct config *config, struct upload_settings *out)
+{
+    *out = (struct upload_settings){
+        .file_bytes = config->upload.size,
+        .quota_bytes = config->upload.quota,
+        .daily_bytes = config->upload.daily,
+        .daily_files = (uint32_t)config->upload.daily_files,
+        .slots = (uint32_t)config->upload.slots,
+        .storage_bytes = config->upload.storage,
+        .files = (uint64_t)config->upload.files,
+        .keep_us = config->upload.keep_us,
+        .slot_us = config->upload.slot_time_us,
+        .scanner_us = config->upload.scanner_time_us,
+        .unscanned_passes = config->upload.scanner_away == CONFIG_AWAY_PASS,
+        // the choices stand in the order of the enum
+        .programs = (enum upload_policy)config->upload.programs,
+        .disguised = (enum upload_policy)config->upload.disguised,
+        .uninspected = (enum upload_policy)config->upload.uninspected,
+    };
+    must(str_to_z(config->upload.scanner, out->scanner, sizeof out->scanner) == OK);
 }
 
 static struct tokenizer_limits stream_limits(const struct config *config, size_t bytes)

@@ -16,11 +16,12 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { PIECE = 64 << 10, ANSWER_MOST = 1024 };
+enum { PIECE = 64 << 10, ANSWER_MOST = 1024, SLICE_US = 200000 };
 
 struct line {
     int socket;
     int64_t until_us;
+    const atomic_bool *gives_up; // may be NULL
 };
 
 // 0: ready; else an errno.
@@ -28,8 +29,10 @@ static int await(const struct line *line, short events)
 {
     for (;;) {
         int64_t left_us = line->until_us - clock_now_us();
-        if (left_us <= 0)
+        if (left_us <= 0 || (line->gives_up != NULL && atomic_load(line->gives_up)))
             return ETIMEDOUT;
+        if (left_us > SLICE_US)
+            left_us = SLICE_US;
         struct pollfd poll_of = {.fd = line->socket, .events = events};
         int n = poll(&poll_of, 1, (int)(left_us / 1000) + 1);
         if (n > 0)
@@ -166,12 +169,12 @@ static enum scan read_word(struct str answer, char finding[SCAN_FINDING_MOST], s
     return str_find(answer, STR("size limit exceeded")) < answer.len ? SCAN_TOO_LARGE : SCAN_AWAY;
 }
 
-enum scan clamd_scan(const char *where, int fd, int64_t most_us, char finding[SCAN_FINDING_MOST],
-                     struct why *why)
+enum scan clamd_scan(const char *where, int fd, int64_t most_us, const atomic_bool *gives_up,
+                     char finding[SCAN_FINDING_MOST], struct why *why)
 {
     static const char command[] = "zINSTREAM"; // with its NUL
     char answer[ANSWER_MOST];
-    struct line line = {.socket = -1, .until_us = clock_now_us() + most_us};
+    struct line line = {.socket = -1, .until_us = clock_now_us() + most_us, .gives_up = gives_up};
     finding[0] = why->text[0] = '\0';
     int failed = connect_to(where, &line);
     bool connected = failed == 0;

@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "base/str.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -26,9 +27,10 @@ enum { SCAN_FINDING_MOST = 128 };
  * "127.0.0.1:3310". */
 bool clamd_is_place(struct str where);
 
-/* Waits, at most most_us in all: not for workers.  where: as above.  Reads fd from its beginning
+/* Waits, at most most_us in all, and not much longer than *gives_up is true (may be NULL): not for
+ * workers.  where: as above.  Reads fd from its beginning
  * without moving it. */
-enum scan clamd_scan(const char *where, int fd, int64_t most_us, char finding[SCAN_FINDING_MOST],
-                     struct why *why);
+enum scan clamd_scan(const char *where, int fd, int64_t most_us, const atomic_bool *gives_up,
+                     char finding[SCAN_FINDING_MOST], struct why *why);
 
 #endif

@@ -68,7 +68,7 @@ static void find_expired(struct uploads *uploads, struct portion *portion)
     pthread_mutex_unlock(&uploads->lock);
 }
 
-static void find_of_owner(struct uploads *uploads, int64_t owner, struct portion *portion)
+static void find_of_owner(struct uploads *uploads, const char *jid, struct portion *portion)
 {
     portion->n = 0;
     pthread_mutex_lock(&uploads->lock);
@@ -76,7 +76,7 @@ static void find_of_owner(struct uploads *uploads, int64_t owner, struct portion
     {
         if (portion->n == PORTION)
             break;
-        if (file->owner->number == owner)
+        if (strcmp(file->jid, jid) == 0)
             portion_add(portion, file);
     }
     pthread_mutex_unlock(&uploads->lock);
@@ -96,7 +96,7 @@ static bool remove_portion(struct uploads *uploads, const struct portion *portio
 struct going {
     struct job job;
     struct uploads *uploads;
-    int64_t owner;
+    char jid[];
 };
 
 static void remove_all_of(struct job *job)
@@ -105,26 +105,28 @@ static void remove_all_of(struct job *job)
     struct portion *portion = malloc(sizeof *portion);
     must(portion != NULL);
     do
-        find_of_owner(going->uploads, going->owner, portion);
+        find_of_owner(going->uploads, going->jid, portion);
     while (remove_portion(going->uploads, portion, "account"));
     free(portion);
 }
 
 static void all_removed(struct job *job)
 {
-    free(CONTAINER_OF(job, struct going, job));
+    struct going *going = CONTAINER_OF(job, struct going, job);
+    going->uploads->n_going--;
+    free(going);
 }
 
-void uploads_remove_owner(struct uploads *uploads, int64_t owner)
+void uploads_remove_owner(struct uploads *uploads, struct str jid)
 {
-    struct going *going = calloc(1, sizeof *going);
+    struct going *going = calloc(1, sizeof *going + jid.len + 1);
     must(going != NULL);
-    *going = (struct going){
-        .job = {.run = remove_all_of, .done = all_removed},
-          .uploads = uploads, .owner = owner
-    };
-    if (kitchen_order(uploads->kitchen, &going->job, uploads->options.loop) != OK)
-        free(going); // they expire
+    going->job = (struct job){.run = remove_all_of, .done = all_removed};
+    going->uploads = uploads;
+    memcpy(going->jid, jid.at, jid.len);
+    uploads->n_going++;
+    if (uploads_order(uploads, &going->job, uploads->options.loop) != OK)
+        all_removed(&going->job); // they expire
 }
 
 /* ---- The scanner's late word ---- */
@@ -225,7 +227,7 @@ static void on_round(struct timer *timer)
     struct uploads *uploads = CONTAINER_OF(timer, struct uploads, timer);
     uploads->tending = (struct job){.run = tend, .done = tended};
     uploads->tends = true;
-    if (kitchen_order(uploads->kitchen, &uploads->tending, uploads->options.loop) != OK) {
+    if (uploads_order(uploads, &uploads->tending, uploads->options.loop) != OK) {
         uploads->tends = false;
         loop_timer_set(uploads->options.loop, &uploads->timer, round_us, on_round);
     }
@@ -239,6 +241,6 @@ void tend_start(struct uploads *uploads)
 void tend_stop(struct uploads *uploads)
 {
     loop_timer_cancel(&uploads->timer);
-    while (uploads->tends) // its last mail is for this loop
+    while (uploads->tends || uploads->n_going > 0) // their last mails are for this loop
         loop_turn(uploads->options.loop, SECOND_US / 20);
 }

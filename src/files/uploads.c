@@ -312,11 +312,9 @@ enum upload_grant uploads_grant(struct uploads *uploads, int64_t owner, struct s
                                 struct str name, uint64_t size, struct upload_slot *out)
 {
     *out = (struct upload_slot){.retry_us = 0};
-    if (!is_name(name))
-        return GRANT_NAME;
     pthread_mutex_lock(&uploads->lock);
-    enum upload_grant grant = GRANT_LARGE;
-    if (size > 0 && size <= uploads->settings.file_bytes) {
+    enum upload_grant grant = is_name(name) ? GRANT_LARGE : GRANT_NAME;
+    if (grant != GRANT_NAME && size > 0 && size <= uploads->settings.file_bytes) {
         expire_slots(uploads);
         struct owner *of = owner_get(uploads, owner);
         grant = may_put(uploads, of, size, &out->retry_us);
@@ -369,7 +367,8 @@ void uploads_stats(struct uploads *uploads, struct upload_stats *out)
     out->n_slots = uploads->n_slots;
     out->n_unscanned = uploads->n_unscanned;
     pthread_mutex_unlock(&uploads->lock);
-    kitchen_stats(uploads->kitchen, &out->kitchen);
+    if (uploads->kitchen != NULL)
+        kitchen_stats(uploads->kitchen, &out->kitchen);
 }
 
 void upload_settings_now(struct uploads *uploads, struct upload_settings *out)
@@ -386,9 +385,10 @@ void uploads_set_settings(struct uploads *uploads, const struct upload_settings 
     pthread_mutex_unlock(&uploads->lock);
 }
 
-struct kitchen *uploads_kitchen(struct uploads *uploads)
+enum err uploads_order(struct uploads *uploads, struct job *job, struct loop *loop)
 {
-    return uploads->kitchen;
+    // after the stop, on the thread that stopped it: nobody works any more
+    return uploads->kitchen != NULL ? kitchen_order(uploads->kitchen, job, loop) : ERR_BUSY;
 }
 
 void uploads_on_found(struct uploads *uploads,
@@ -405,8 +405,8 @@ enum scan upload_scan(struct uploads *uploads, const struct upload_settings *set
     struct why why;
     int64_t began_us = clock_now_us();
     // a stop does not wait for a scanner that takes its time
-    int64_t most_us = atomic_load(&uploads->stopping) ? SECOND_US : settings->scanner_us;
-    enum scan word = clamd_scan(settings->scanner, fd, most_us, finding, &why);
+    enum scan word =
+        clamd_scan(settings->scanner, fd, settings->scanner_us, &uploads->stopping, finding, &why);
     if (word == SCAN_FOUND)
         put_text(about->finding, sizeof about->finding, finding);
     int64_t now_us = clock_now_us();

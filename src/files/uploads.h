@@ -18,7 +18,7 @@
  * not convicted.  Conviction is asked again at each fetch.
  *
  * Functions that wait for the disk, the scanner or the store say so; they are for
- * the threads of uploads_kitchen.  All are safe on any thread.
+ * the threads of uploads_order.  All are safe on any thread.
  */
 #ifndef FILES_UPLOADS_H
 #define FILES_UPLOADS_H
@@ -79,7 +79,9 @@ enum err uploads_open(const struct uploads_options *options, const struct upload
 void uploads_stop(struct uploads *uploads);
 void uploads_free(struct uploads **uploads);
 void uploads_set_settings(struct uploads *uploads, const struct upload_settings *settings);
-struct kitchen *uploads_kitchen(struct uploads *uploads);
+/* Work that waits, for the uploads' own threads (net/kitchen.h).  ERR_BUSY: too much of it, or the
+ * end of the service; the job is then untouched. */
+enum err uploads_order(struct uploads *uploads, struct job *job, struct loop *loop) MUST_CHECK;
 
 /* A copy; texts are NUL-terminated. */
 struct upload {
@@ -159,8 +161,8 @@ int uploads_open_file(struct uploads *uploads, const char *id);
 /* Forgets them for good.  Waits for the store and the disk. */
 enum err uploads_remove(struct uploads *uploads, const struct str *ids, uint32_t n,
                         uint32_t *n_removed) MUST_CHECK;
-/* All of an account; later, by itself. */
-void uploads_remove_owner(struct uploads *uploads, int64_t owner);
+/* All of an account that is gone, by its bare JID; later, by itself.  On the loop's thread. */
+void uploads_remove_owner(struct uploads *uploads, struct str jid);
 
 struct upload_quota {
     uint64_t bytes, files, reserved; // stored; promised by slots

@@ -53,7 +53,8 @@ struct uploads {
     struct lure_rules *rules; // only for keys of digests
     struct timer timer;       // the loop's
     struct job tending;       // one at a time
-    bool tends;               // the loop's
+    bool tends;               // the loop's, as the next
+    size_t n_going;           // accounts whose files are being removed
     atomic_bool stopping;
     void (*found)(void *context, const struct upload *upload);
     void *found_context;

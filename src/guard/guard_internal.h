@@ -311,6 +311,9 @@ bool evidence_of_sending(struct guard *guard, struct cluster *cluster, struct me
                          const struct sending *sending, enum lure_width via, struct user *receiver);
 void evidence_of_birth(struct guard *guard, struct cluster *cluster, const struct lure *lure,
                        struct user *sender);
+/* What the lure is by itself; the most that was ever said of it counts. */
+void evidence_of_content(struct guard *guard, struct cluster *cluster, const struct lure *lure,
+                         struct user *sender);
 void evidence_of_absence(struct guard *guard, struct cluster *cluster);
 void evidence_of_report(struct guard *guard, struct cluster *cluster, struct user *reporter,
                         double nats);

@@ -81,6 +81,8 @@ enum lure_flags {
     LURE_EXECUTABLE = 1 << 11, // the file, or the path of the link, ends in a program's extension
     LURE_DISGUISED = 1 << 12,  // …behind an innocent one: photo.jpg.exe
     LURE_LABELLED = 1 << 13,   // a reference whose visible text names another host than its target
+    LURE_SUSPECT = 1 << 14,    // a file of which a rule of the operator's says that it is odd
+    LURE_INFECTED = 1 << 15,   // a file in which the virus scanner found something
 };
 
 struct lure {

@@ -17,6 +17,7 @@
 #include "im/feature.h"
 
 struct guard_config;
+struct lure_key;
 
 /* The guard, with its state brought back from the store (snapshot, then the events since).
  * clock_rate: tests only, else 1. */
@@ -76,6 +77,13 @@ void gate_received(struct account *account, const struct jid *peer);
 
 /* A copy of a message with lures reached a client of this account: an exposure. */
 void gate_exposed(struct account *account, const struct stanza *stanza);
+
+/* Whether a file with this key (of its digest) is convicted now; any thread. */
+bool gate_is_file_convicted(struct gate *gate, const struct lure_key *key);
+/* The virus scanner found something in a file: it is convicted by its digest, in the scanner's
+ * name, whatever guard.mode is; any thread. */
+struct lure_file;
+void gate_convict_file(struct gate *gate, const struct lure_file *file, struct str finding);
 
 /* The account reports whatever this person (bare) has sent to it of late. */
 void gate_reported(struct account *account, struct str sender);

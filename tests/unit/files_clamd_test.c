@@ -95,7 +95,7 @@ TEST(what_the_scanner_says_is_understood)
         struct why why;
         char finding[SCAN_FINDING_MOST];
         scanner_start(&scanner, cases[i].says);
-        check(clamd_scan(scanner.where, fd, 60 * SECOND_US, finding, &why) == cases[i].word);
+        check(clamd_scan(scanner.where, fd, 60 * SECOND_US, NULL, finding, &why) == cases[i].word);
         check_str(str_of(finding), str_of(cases[i].finding));
         pthread_join(scanner.thread, NULL);
         check(scanner.got == 200000);
@@ -111,11 +111,12 @@ TEST(a_scanner_that_is_silent_or_not_there_is_away)
     char finding[SCAN_FINDING_MOST];
     int fd = file_of(10);
     scanner_start(&scanner, NULL);
-    check(clamd_scan(scanner.where, fd, SECOND_US / 5, finding, &why) == SCAN_AWAY);
+    check(clamd_scan(scanner.where, fd, SECOND_US / 5, NULL, finding, &why) == SCAN_AWAY);
     pthread_join(scanner.thread, NULL);
     close(scanner.listening);
-    check(clamd_scan(scanner.where, fd, SECOND_US, finding, &why) == SCAN_AWAY);
-    check(clamd_scan("/tmp/there/is/no/such/socket", fd, SECOND_US, finding, &why) == SCAN_AWAY);
+    check(clamd_scan(scanner.where, fd, SECOND_US, NULL, finding, &why) == SCAN_AWAY);
+    check(clamd_scan("/tmp/there/is/no/such/socket", fd, SECOND_US, NULL, finding, &why) ==
+          SCAN_AWAY);
     check(strstr(why.text, "/tmp/there/is/no/such/socket") != NULL);
     close(fd);
 }
