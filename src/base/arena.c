@@ -11,6 +11,7 @@ enum {
     BLOCK_FIRST = 2048 - 64, // leaves room for malloc's header within one size class
     BLOCK_LARGEST = 16384 - 64,
     ALIGN = 16,
+    SPARES_MOST = 256, // of a thread: about what a worker has in hand in a busy turn
 };
 
 struct arena_block {
@@ -18,6 +19,41 @@ struct arena_block {
     size_t size; // of data
     _Alignas(ALIGN) char data[];
 };
+
+// First blocks that this thread gave back, for its next arenas.  A stanza is born on its sender's
+// worker and dies on its receiver's: through malloc each death would take the lock of the other
+// worker's heap, and with it the time of both.  No state that anybody could see: a block is a
+// block.
+static _Thread_local struct {
+    struct arena_block *first;
+    unsigned n;
+} spares;
+
+static struct arena_block *take_block(size_t size)
+{
+    struct arena_block *b = spares.first;
+    if (size == BLOCK_FIRST && b != NULL) {
+        spares.first = b->older;
+        spares.n--;
+        return b;
+    }
+    b = malloc(sizeof *b + size);
+    must(b != NULL);
+    return b;
+}
+
+static void give_block(struct arena_block *b)
+{
+#ifndef __SANITIZE_ADDRESS__ // which shall see whoever still uses it
+    if (b->size == BLOCK_FIRST && spares.n < SPARES_MOST) {
+        b->older = spares.first;
+        spares.first = b;
+        spares.n++;
+        return;
+    }
+#endif
+    free(b);
+}
 
 void arena_init(struct arena *arena, size_t ceiling)
 {
@@ -28,7 +64,7 @@ void arena_done(struct arena *arena)
 {
     for (struct arena_block *b = arena->blocks, *older; b != NULL; b = older) {
         older = b->older;
-        free(b);
+        give_block(b);
     }
     arena_init(arena, arena->ceiling);
 }
@@ -53,8 +89,7 @@ bool arena_fits(const struct arena *arena, size_t size)
 
 static void add_block_of(struct arena *arena, size_t size)
 {
-    struct arena_block *b = malloc(sizeof *b + size);
-    must(b != NULL);
+    struct arena_block *b = take_block(size);
     b->older = arena->blocks;
     b->size = size;
     arena->blocks = b;

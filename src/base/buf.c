@@ -10,9 +10,15 @@ void buf_init(struct buf *buf, size_t ceiling)
     *buf = (struct buf){.ceiling = ceiling};
 }
 
+void buf_init_in(struct buf *buf, char *at, size_t room, size_t ceiling)
+{
+    *buf = (struct buf){.at = at, .room = room, .ceiling = ceiling, .on_loan = true};
+}
+
 void buf_done(struct buf *buf)
 {
-    free(buf->at);
+    if (!buf->on_loan)
+        free(buf->at);
     buf_init(buf, buf->ceiling);
 }
 
@@ -38,8 +44,11 @@ char *buf_reserve(struct buf *buf, size_t n)
         size_t room = buf->room < 256 ? 256 : buf->room;
         while (room - buf->len < n)
             room *= 2; // cannot wrap: n fits below the ceiling
-        char *at = realloc(buf->at, room);
+        char *at = realloc(buf->on_loan ? NULL : buf->at, room);
         must(at != NULL);
+        if (buf->on_loan)
+            memcpy(at, buf->at, buf->len);
+        buf->on_loan = false;
         buf->at = at;
         buf->room = room;
     }

@@ -20,9 +20,12 @@ struct buf {
     size_t len, room; // bytes in use; allocated
     size_t ceiling;   // most that len may become
     bool overflowed;  // something did not fit; everything after it was refused too
+    bool on_loan;     // at is the caller's: never freed here
 };
 
 void buf_init(struct buf *buf, size_t ceiling);
+/* Begins in room of the caller's (his stack) and takes memory only beyond it. */
+void buf_init_in(struct buf *buf, char *at, size_t room, size_t ceiling);
 void buf_done(struct buf *buf);
 /* Empties it and forgets an overflow; keeps the memory. */
 void buf_clear(struct buf *buf);

@@ -718,12 +718,8 @@ static void decrypt(struct conn *c, struct str raw)
     struct tls_wire wire = {raw, &w->seal};
     if (c->stage == SHAKING && !shake(c, &wire))
         return;
-    size_t len = 0, n;
-    enum tls_step step;
-    while ((step = tls_read(c->tls, &wire, w->plain + len, PLAIN_MOST - len, &n)) == TLS_DONE) {
-        len += n;
-        must(len < PLAIN_MOST); // more plain text than cipher text: impossible
-    }
+    size_t len;
+    enum tls_step step = tls_read(c->tls, &wire, w->plain, PLAIN_MOST, &len);
     push_seal(c);
     if (len > 0)
         deliver(c, str_make(w->plain, len));

@@ -6,6 +6,8 @@
 #include <signal.h>
 #include <sys/resource.h>
 
+enum { OTHER_THREADS = 8 }; // the store's, the guard's, those that wait for passwords or metrics
+
 void process_ignore_sigpipe(void)
 {
     must(sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, NULL) == 0);
@@ -28,7 +30,8 @@ uint64_t process_raise_descriptors(uint64_t wanted)
 void process_tune_malloc(unsigned n_workers)
 {
     // NOLINTBEGIN(concurrency-mt-unsafe): there is one thread yet
-    mallopt(M_ARENA_MAX, (int)n_workers + 1);
+    // A heap for each thread that works: two on one wait for each other at nearly every message.
+    mallopt(M_ARENA_MAX, (int)n_workers * 2 + OTHER_THREADS);
     mallopt(M_TRIM_THRESHOLD, 4 << 20);
     mallopt(M_TOP_PAD, 1 << 20);
     mallopt(M_MMAP_THRESHOLD, 1 << 20); // fixed: it would otherwise grow by itself

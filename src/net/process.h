@@ -13,8 +13,8 @@ void process_ignore_sigpipe(void);
 /* Raises the soft limit of descriptors to the hard one, and the hard one to wanted where that is
  * allowed; returns what holds now. */
 uint64_t process_raise_descriptors(uint64_t wanted);
-/* Bounds malloc's arenas to the workers and keeps it from giving memory back and asking again at
- * every burst.  Before threads are started. */
+/* Bounds malloc's arenas to about the threads there are and keeps it from giving memory back and
+ * asking again at every burst.  Before threads are started. */
 void process_tune_malloc(unsigned n_workers);
 
 #endif

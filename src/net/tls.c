@@ -612,8 +612,17 @@ enum tls_step tls_handshake(struct tls *tls, struct tls_wire *wire)
 enum tls_step tls_read(struct tls *tls, struct tls_wire *wire, char *at, size_t room, size_t *n)
 {
     tls->wire = wire;
-    int result = SSL_read_ex(tls->ssl, at, room, n);
-    return result == 1 ? TLS_DONE : judge(tls, result);
+    size_t more;
+    int result;
+    *n = 0;
+    // OpenSSL would give its buffer back after each record, and take it again for the next one
+    SSL_clear_mode(tls->ssl, SSL_MODE_RELEASE_BUFFERS);
+    for (; (result = SSL_read_ex(tls->ssl, at + *n, room - *n, &more)) == 1; *n += more)
+        must(more < room - *n);
+    enum tls_step step = judge(tls, result);
+    SSL_set_mode(tls->ssl, SSL_MODE_RELEASE_BUFFERS);
+    SSL_free_buffers(tls->ssl);
+    return step;
 }
 
 enum tls_step tls_write(struct tls *tls, struct tls_wire *wire, struct str bytes)

@@ -32,7 +32,8 @@ struct tls *tls_new(struct tls_config *config, size_t home, bool client, struct 
 void tls_free(struct tls **p);
 
 enum tls_step tls_handshake(struct tls *tls, struct tls_wire *wire);
-/* Reads decrypted bytes; *n of them on TLS_DONE. */
+/* Decrypts what the wire has, *n bytes of it.  room: more than the wire's.  Never TLS_DONE:
+ * TLS_MORE when all is read. */
 enum tls_step tls_read(struct tls *tls, struct tls_wire *wire, char *at, size_t room, size_t *n);
 /* Seals bytes (at most TLS_RECORD_MOST) into one record. */
 enum tls_step tls_write(struct tls *tls, struct tls_wire *wire, struct str bytes);

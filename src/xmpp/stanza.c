@@ -61,11 +61,14 @@ static enum stanza_type type_of(enum stanza_kind kind, struct str name)
     return kind == STANZA_MESSAGE ? TYPE_NORMAL : TYPE_UNKNOWN;
 }
 
-static struct stanza *stanza_new(void)
+// A stanza lives in its own arena, which it takes over.
+static struct stanza *stanza_new(struct arena *arena)
 {
-    struct stanza *stanza = calloc(1, sizeof *stanza);
-    must(stanza != NULL);
+    arena->ceiling += sizeof(struct stanza);
+    struct stanza *stanza = arena_make(arena, struct stanza);
     atomic_init(&stanza->refs, 1);
+    stanza->arena = *arena;
+    arena_init(arena, stanza->arena.ceiling);
     return stanza;
 }
 
@@ -98,9 +101,7 @@ struct stanza *stanza_take(struct arena *arena, struct element *root, enum err *
         *e = ERR_UNSUPPORTED;
         return NULL;
     }
-    struct stanza *stanza = stanza_new();
-    stanza->arena = *arena;
-    arena_init(arena, stanza->arena.ceiling);
+    struct stanza *stanza = stanza_new(arena);
     // the server adds addresses and an answer of its own to what the peer was allowed
     stanza->arena.ceiling += OWN_MOST;
     stanza->root = root;
@@ -138,8 +139,9 @@ struct stanza *stanza_parse(struct str text)
 struct stanza *stanza_make(enum stanza_kind kind, enum stanza_type type, const struct jid *from,
                            const struct jid *to, struct str id)
 {
-    struct stanza *stanza = stanza_new();
-    arena_init(&stanza->arena, INNER_MOST);
+    struct arena arena;
+    arena_init(&arena, INNER_MOST);
+    struct stanza *stanza = stanza_new(&arena);
     stanza->kind = kind;
     stanza->type = type;
     stanza->root = element_new(&stanza->arena, NS_CLIENT, kind_names[kind]);
@@ -178,8 +180,9 @@ void stanza_seal(struct stanza *stanza)
     stanza->sealed = true;
     if (stanza->root->first == NULL)
         return;
+    char room[1024];
     struct buf inner;
-    buf_init(&inner, INNER_MOST);
+    buf_init_in(&inner, room, sizeof room, INNER_MOST);
     xml_write_inner(&inner, stanza->root);
     must(!inner.overflowed);
     stanza->arena.ceiling += inner.len + 1;
@@ -190,9 +193,9 @@ void stanza_seal(struct stanza *stanza)
 void stanza_keep_text(struct stanza *stanza)
 {
     must(stanza->sealed);
+    char room[2048];
     struct buf text;
-    buf_init(&text, INNER_MOST);
-    buf_reserve(&text, stanza->inner.len + 512); // in one piece where the addresses are short
+    buf_init_in(&text, room, sizeof room, INNER_MOST);
     stanza_write(&text, stanza, STR_EMPTY, STR_EMPTY);
     must(!text.overflowed);
     stanza->arena.ceiling += text.len + 1;
@@ -211,10 +214,12 @@ void stanza_seal_with(struct stanza *stanza, struct str inner)
 struct stanza *stanza_compact(const struct stanza *stanza)
 {
     must(stanza->sealed);
-    struct stanza *copy = stanza_new();
+    struct arena own;
+    arena_init(&own, SIZE_MAX / 2); // the limits have bounded what is copied
+    // the content by half more: a copied attribute is aligned anew
+    arena_begin(&own, stanza->arena.used + (stanza->arena.used - sizeof(struct stanza)) / 2);
+    struct stanza *copy = stanza_new(&own);
     struct arena *arena = &copy->arena;
-    arena_init(arena, SIZE_MAX); // the limits have bounded what is copied
-    arena_begin(arena, stanza->arena.used + stanza->arena.used / 2);
     must(element_copy(arena, stanza->root, &copy->root) == OK);
     copy->kind = stanza->kind;
     copy->type = stanza->type;
@@ -243,8 +248,8 @@ void stanza_unref(struct stanza **stanza)
     struct stanza *s = TAKE(*stanza);
     if (s == NULL || atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) != 1)
         return;
-    arena_done(&s->arena);
-    free(s);
+    struct arena arena = s->arena; // s lives in it
+    arena_done(&arena);
 }
 
 void stanza_write(struct buf *out, const struct stanza *stanza, struct str to, struct str extra)

@@ -49,6 +49,19 @@ TEST(a_buffer_remembers_that_it_overflowed)
     buf_done(&buf);
 }
 
+TEST(a_buffer_can_begin_in_borrowed_room_and_leaves_it_when_it_grows)
+{
+    char room[8];
+    struct buf buf;
+    buf_init_in(&buf, room, sizeof room, 1024);
+    buf_add(&buf, STR("12345678"));
+    check(buf.at == room);
+    buf_add(&buf, STR("9"));
+    check(buf.at != room);
+    check_str(buf_str(&buf), STR("123456789"));
+    buf_done(&buf);
+}
+
 TEST(utf8_is_checked_as_rfc_3629_says)
 {
     static const struct {
