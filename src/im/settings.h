@@ -24,7 +24,7 @@ struct im_domain {
     struct str upload_url; // XEP-0363: below it lie slots and files; empty: not here
     struct str upload_host;
     uint64_t upload_bytes; // of one file
-    int guard_mode; // of senders here: GATE_OFF, GATE_OBSERVE, GATE_ON (im/gate_internal.h)
+    int guard_mode;        // of senders here: GATE_OFF, GATE_OBSERVE, GATE_ON (im/gate_internal.h)
     enum archive_preference archive_default; // for people who chose nothing
 };
 
