@@ -1,6 +1,7 @@
 /*
- * What the guard costs: CPU time of this thread, in blocks of a few thousand
- * messages, since reading the clock costs more than a message.
+ * What the guard costs: CPU time of this thread, in blocks of a few hundred
+ * messages, since reading the clock costs more than a message.  The median of
+ * the blocks is told.
  */
 #ifndef LAB_COST_H
 #define LAB_COST_H

@@ -43,7 +43,7 @@ struct defence {
 static const uint32_t nobody = UINT32_MAX;
 
 static const char *const names[N_DEFENCES] = {"firedoor", "none",    "throttle", "stop5",
-                                              "decoy5",   "decoy20", "url5"};
+                                              "decoy5",   "decoy20", "placed5",  "url5"};
 
 const char *defence_name(enum defence_kind kind)
 {
@@ -63,7 +63,14 @@ bool defence_find(struct str name, enum defence_kind *out)
 
 double defence_decoys(enum defence_kind kind)
 {
-    return kind == DEFENCE_DECOY5 ? 0.05 : kind == DEFENCE_DECOY20 ? 0.2 : 0;
+    if (kind == DEFENCE_DECOY5 || kind == DEFENCE_PLACED5)
+        return 0.05;
+    return kind == DEFENCE_DECOY20 ? 0.2 : 0;
+}
+
+bool defence_places(enum defence_kind kind)
+{
+    return kind == DEFENCE_PLACED5 || kind == DEFENCE_FIREDOOR;
 }
 
 struct defence *defence_new(enum defence_kind kind, uint32_t people)
@@ -223,6 +230,7 @@ struct ruling defence_judge(struct defence *defence, uint32_t from, uint32_t to,
     case DEFENCE_STOP5:
     case DEFENCE_DECOY5:
     case DEFENCE_DECOY20:
+    case DEFENCE_PLACED5:
     case DEFENCE_URL5:
         for (size_t i = 0; i < n_keys; i++)
             judge_link(defence, from, to, to_decoy, &keys[i], &ruling);

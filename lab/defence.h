@@ -7,6 +7,7 @@
  *     stop5      a sender may send one link to five people; nobody else hears of it
  *     decoy5     one person in twenty has a contact that no human talks to; a link sent to such a
  *     decoy20    contact is blocked everywhere (one in five)
+ *     placed5    the same for one in twenty, those whom guard/placement.h chooses
  *     url5       a link that one sender sends to five people is blocked everywhere
  *
  * Links are told apart by their canonical URL, files by their digest; nothing is
@@ -25,6 +26,7 @@ enum defence_kind {
     DEFENCE_STOP5,
     DEFENCE_DECOY5,
     DEFENCE_DECOY20,
+    DEFENCE_PLACED5,
     DEFENCE_URL5,
     N_DEFENCES
 };
@@ -33,6 +35,8 @@ const char *defence_name(enum defence_kind kind);
 bool defence_find(struct str name, enum defence_kind *out);
 /* Share of people who have a decoy among their contacts. */
 double defence_decoys(enum defence_kind kind);
+/* Whether those people are chosen on the graph of contacts; else they are anybody. */
+bool defence_places(enum defence_kind kind);
 
 struct defence;
 

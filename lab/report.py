@@ -153,9 +153,10 @@ lc rgb '#2060a0', '' using 4 title 'target' lc rgb '#e0a030'
 def baselines(lab):
     results, command = lab.run("baselines", "--worm", "P1", "--open", "0.2,0.72", "--seeds",
                                str(lab.options.seeds), "--defence",
-                               "firedoor,none,throttle,stop5,decoy5,decoy20,url5")
+                               "firedoor,none,throttle,stop5,decoy5,decoy20,placed5,url5")
     rows = []
-    for defence in ("none", "throttle", "stop5", "decoy5", "decoy20", "url5", "firedoor"):
+    for defence in ("none", "throttle", "stop5", "decoy5", "decoy20", "placed5", "url5",
+                    "firedoor"):
         low = pick(results, open=0.2, defence=defence)
         high = pick(results, open=0.72, defence=defence)
         rows.append([defence, number(low["infected"]["mean"]), number(high["infected"]["mean"]),

@@ -4,6 +4,7 @@
 #include "lab/sim_internal.h"
 
 #include "base/must.h"
+#include "guard/placement.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +27,36 @@ bool sim_is_decoy(const struct sim *sim, uint32_t person)
     return person >= sim->n_ours + sim->n_remote && person < ROOM;
 }
 
+static void give_decoy(struct sim *sim, uint32_t who, struct prng *luck)
+{
+    sim->people[who].decoy =
+        sim->n_ours + sim->n_remote + (uint32_t)prng_below(luck, sim->n_decoys);
+}
+
+// To anybody, or to those among whom any worm is seen soonest.
+static void give_out_decoys(struct sim *sim, double share)
+{
+    const struct graph *graph = sim->config.graph;
+    bool places = defence_places(sim->config.defence);
+    for (uint32_t i = 0; share > 0 && !places && i < sim->n_ours; i++) {
+        struct prng luck = prng_of(sim->config.seed, i, PURPOSE_DECOY);
+        if (prng_unit(&luck) < share)
+            give_decoy(sim, i, &luck);
+    }
+    if (share <= 0 || !places)
+        return;
+    uint32_t *holders = calloc(sim->n_ours + 1, sizeof *holders);
+    must(holders != NULL);
+    uint32_t n =
+        placement_choose(&(struct placement_graph){graph->n_people, graph->first, graph->contacts},
+                         NULL, (uint32_t)(share * sim->n_ours), holders);
+    for (uint32_t h = 0; h < n; h++) {
+        struct prng luck = prng_of(sim->config.seed, holders[h], PURPOSE_DECOY);
+        give_decoy(sim, holders[h], &luck);
+    }
+    free(holders);
+}
+
 void sim_make_people(struct sim *sim)
 {
     const struct sim_config *config = &sim->config;
@@ -46,11 +77,8 @@ void sim_make_people(struct sim *sim)
         person->types = prng_unit(&prng) < config->habits.composing;
         person->obeys = prng_unit(&prng) < config->habits.obey;
         mind_init(&person->mind, config->seed, i);
-        struct prng luck = prng_of(config->seed, i, PURPOSE_DECOY);
-        if (sim_is_ours(sim, i) && prng_unit(&luck) < decoys)
-            person->decoy =
-                sim->n_ours + sim->n_remote + (uint32_t)prng_below(&luck, sim->n_decoys);
     }
+    give_out_decoys(sim, decoys);
 }
 
 /* Each room is somebody and some of his contacts. */

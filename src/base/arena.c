@@ -7,6 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#ifdef __SANITIZE_ADDRESS__ // as gcc says it
+#define ADDRESS_SANITIZER
+#elif defined(__has_feature) // and clang
+#if __has_feature(address_sanitizer)
+#define ADDRESS_SANITIZER
+#endif
+#endif
+
 enum {
     BLOCK_FIRST = 2048 - 64, // leaves room for malloc's header within one size class
     BLOCK_LARGEST = 16384 - 64,
@@ -44,7 +52,7 @@ static struct arena_block *take_block(size_t size)
 
 static void give_block(struct arena_block *b)
 {
-#ifndef __SANITIZE_ADDRESS__ // which shall see whoever still uses it
+#ifndef ADDRESS_SANITIZER // which shall see whoever still uses it
     if (b->size == BLOCK_FIRST && spares.n < SPARES_MOST) {
         b->older = spares.first;
         spares.first = b;

@@ -17,14 +17,9 @@ bool lure_template_links(const struct lure *lure, bool established)
     return !established || (lure->flags & (LURE_NAMED | LURE_NUMBERED)) == LURE_NAMED;
 }
 
-static uint64_t hash_lure(const struct guard *guard, const struct lure_key *key)
-{
-    return guard_hash(guard, str_make((const char *)key->bytes, sizeof key->bytes));
-}
-
 struct cluster *cluster_find_key(const struct guard *guard, const struct lure_key *key)
 {
-    uint64_t hash = hash_lure(guard, key);
+    uint64_t hash = guard_hash_key(guard, key);
     for (struct map_node *at = map_first(&guard->bindings_map, hash); at != NULL; at = at->next) {
         struct binding *binding = CONTAINER_OF(at, struct binding, node);
         if (at->hash == hash && lure_key_eq(&binding->key, key))
@@ -73,7 +68,7 @@ struct binding *binding_make(struct guard *guard, struct cluster *cluster,
     binding->width = width;
     binding->established = established;
     binding->shown = own_text(shown, SHOWN_MOST);
-    map_put(&guard->bindings_map, &binding->node, hash_lure(guard, key));
+    map_put(&guard->bindings_map, &binding->node, guard_hash_key(guard, key));
     list_add_last(&cluster->bindings, &binding->link);
     cluster->n_bindings++;
     guard->bytes_clusters += sizeof *binding + binding->shown.len + sizeof(void *);

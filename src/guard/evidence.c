@@ -417,6 +417,8 @@ bool member_must_respond(const struct guard *guard, const struct cluster *cluste
     // a warning is no shield: who only warned has no receivers
     if (member->n_receivers == 0 || member->restricted || member->remote || member->user->is_decoy)
         return false;
+    if (member->warned && member->n_machine < 3) // the careful tell all, as fast as a hand can
+        return false;
     double own = member->fan + member->pace + member->silence + member->roster;
     // only where several others stand behind the tree does being part of it count
     if (member->is_relay && cluster->n_relays >= 3)

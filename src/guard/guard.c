@@ -131,6 +131,14 @@ static void say(struct guard_word *word, enum verdict verdict, enum reason reaso
     word->incident = incident;
 }
 
+/* A warning that names what is convicted passes with nothing left to open. */
+static void let_warn(uint64_t incident, struct guard_word *word)
+{
+    word->defang = true;
+    word->reason = REASON_CONVICTED;
+    word->incident = incident;
+}
+
 /* A copy of a convicted lure: it does not pass, but it tells about its sender. */
 static void convicted_again(struct guard *guard, struct user *sender, struct user *receiver,
                             const struct sending *sending, const struct stop *stop,
@@ -138,9 +146,7 @@ static void convicted_again(struct guard *guard, struct user *sender, struct use
 {
     struct cluster *cluster = cluster_by_id(guard, stop->incident);
     if (sending->warns && guard->config.defangs) {
-        word->defang = true;
-        word->reason = REASON_CONVICTED;
-        word->incident = stop->incident;
+        let_warn(stop->incident, word);
     } else {
         say(word, VERDICT_REJECT, REASON_CONVICTED, stop->incident);
     }
@@ -198,9 +204,11 @@ static void judge_lure(struct guard *guard, struct user *sender, struct user *re
 {
     bool established = lure_is_established(guard, lure);
     // Words cost a worm nothing: who warns is believed only while his copy opens nothing.  On
-    // established hosts links stay alive, and honest people's pace convicts nobody there.
+    // established hosts links stay alive, and honest people's pace convicts nobody there.  An
+    // address that he made dead himself can still be typed: his copy counts as any other.
     struct sending heard = *sending;
-    heard.warns = sending->warns && !established;
+    bool speaks = sending->warns && !established, dead = (lure->flags & LURE_DEFANGED) != 0;
+    heard.warns = speaks && !dead;
     sending = &heard;
     word->defang |= heard.warns && guard->config.defangs;
     enum lure_width via = LURE_EXACT;
@@ -231,6 +239,11 @@ static void judge_lure(struct guard *guard, struct user *sender, struct user *re
         say(word, VERDICT_DELIVER, REASON_NONE, 0);
         return;
     }
+    // who only ever warned loses nothing for it, unless he does so like a program
+    if (speaks && dead && member->n_sent == 0)
+        member->warned = true;
+    else if (!speaks)
+        member->warned = false;
     bool machine = evidence_of_sending(guard, cluster, member, sending, via, receiver);
     if (sender->recent[0] != cluster->id) {
         memmove(sender->recent + 1, sender->recent, sizeof sender->recent - sizeof *sender->recent);
@@ -252,9 +265,12 @@ static void judge_lure(struct guard *guard, struct user *sender, struct user *re
         }
         return;
     }
+    bool careful = speaks && member->warned && member->n_machine < 3;
     if (may_convict(guard, cluster)) {
         convict(guard, cluster, word);
-        if (cluster->state == CLUSTER_CONVICTED)
+        if (cluster->state == CLUSTER_CONVICTED && careful && guard->config.defangs)
+            let_warn(cluster->id, word);
+        else if (cluster->state == CLUSTER_CONVICTED)
             reject_convicted(guard, cluster, lure, word);
         return;
     }
@@ -262,7 +278,7 @@ static void judge_lure(struct guard *guard, struct user *sender, struct user *re
         return;
     if (machine && member->n_machine >= 2 && cluster->n_receivers > cluster->window)
         say(word, VERDICT_HOLD, REASON_WINDOW, cluster->id);
-    else if (may_hold(guard, cluster))
+    else if (may_hold(guard, cluster) && !careful)
         say(word, VERDICT_HOLD, REASON_SUSPECTED, cluster->id);
 }
 

@@ -22,7 +22,10 @@
  *   and the full threshold together; one relay at human pace never convicts.
  * - Who warns others by quoting a lure is a reporter, not a relay; in return
  *   his copy opens nothing, convicted or not (guard_word.defang), except on
- *   established hosts, where it counts as any copy.
+ *   established hosts, where it counts as any copy.  So does a warning that
+ *   names an address which its writer made dead himself: it can be typed.  Once
+ *   that is convicted the warning passes without it, and its sender is
+ *   restricted only if he sends like a program.
  */
 #ifndef GUARD_GUARD_H
 #define GUARD_GUARD_H

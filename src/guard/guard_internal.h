@@ -236,6 +236,16 @@ struct guard {
  */
 
 uint64_t guard_hash(const struct guard *guard, struct str text);
+/* Of a key, which is a hash already: what is left is that nobody outside may foretell its place. */
+static inline uint64_t guard_hash_key(const struct guard *guard, const struct lure_key *key)
+{
+    uint64_t halves[2], secret[2];
+    memcpy(halves, key->bytes, sizeof halves);
+    memcpy(secret, guard->hash_key.bytes, sizeof secret);
+    unsigned __int128 product =
+        (unsigned __int128)(halves[0] ^ secret[0]) * (halves[1] ^ secret[1]);
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
 struct str own_text(struct str text, size_t most); // a copy on the heap; str_free gives it back
 void str_free(struct str *text);
 

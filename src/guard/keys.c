@@ -12,25 +12,39 @@
 #include "base/must.h"
 
 #include <sodium.h>
+#include <stdatomic.h>
 
 enum {
     SCRATCH_MOST = 4 * 1024 * 1024,
     SHOWN_MOST = 160,
     NAMES_MOST = 64,
     NAME_LEAST = 3,
+    DRESS_MOST = 256,
     TOKEN_MOST = 64
 };
 
 /* All dresses of all names; lower case, so that one comparison without case serves all. */
 struct dresses {
     struct str names[NAMES_MOST];
+    uint64_t chars[NAMES_MOST]; // which characters each is made of: most tokens lack one of them
     size_t n;
+    size_t longest; // that any link here has room for: what is longer need not be made
 };
+
+static uint64_t chars_of(struct str lower)
+{
+    uint64_t chars = 0;
+    for (size_t i = 0; i < lower.len; i++)
+        chars |= UINT64_C(1) << (lower.at[i] & 63);
+    return chars;
+}
 
 static void add_dress(struct dresses *dresses, struct str name)
 {
-    if (name.len >= NAME_LEAST && name.len <= 256 && dresses->n < NAMES_MOST)
-        dresses->names[dresses->n++] = name;
+    if (name.len < NAME_LEAST || name.len > dresses->longest || dresses->n == NAMES_MOST)
+        return;
+    dresses->chars[dresses->n] = chars_of(name);
+    dresses->names[dresses->n++] = name;
 }
 
 static struct str letters_and_digits(struct arena *scratch, struct str text)
@@ -47,14 +61,20 @@ static void add_coded(struct arena *scratch, struct dresses *dresses, struct str
 {
     if (name.len < NAME_LEAST || name.len > 96)
         return;
-    char *hex = arena_alloc(scratch, 2 * name.len + 1);
-    sodium_bin2hex(hex, 2 * name.len + 1, (const unsigned char *)name.at, name.len);
-    add_dress(dresses, str_of(hex));
+    if (2 * name.len <= dresses->longest) {
+        char *hex = arena_alloc(scratch, 2 * name.len + 1);
+        sodium_bin2hex(hex, 2 * name.len + 1, (const unsigned char *)name.at, name.len);
+        add_dress(dresses, str_make(hex, 2 * name.len));
+    }
     size_t room = sodium_base64_encoded_len(name.len, sodium_base64_VARIANT_URLSAFE_NO_PADDING);
-    char *base64 = arena_alloc(scratch, room);
-    sodium_bin2base64(base64, room, (const unsigned char *)name.at, name.len,
-                      sodium_base64_VARIANT_URLSAFE_NO_PADDING);
-    add_dress(dresses, letters_and_digits(scratch, str_of(base64)));
+    if (room - 1 <= dresses->longest) {
+        char *base64 = arena_alloc(scratch, room);
+        sodium_bin2base64(base64, room, (const unsigned char *)name.at, name.len,
+                          sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+        add_dress(dresses, letters_and_digits(scratch, str_make(base64, room - 1)));
+    }
+    if (name.len > dresses->longest)
+        return;
     char *back = arena_alloc(scratch, name.len);
     for (size_t i = 0; i < name.len; i++)
         back[i] = name.at[name.len - 1 - i];
@@ -63,7 +83,6 @@ static void add_coded(struct arena *scratch, struct dresses *dresses, struct str
 
 static void dress(struct arena *scratch, const struct lure_people *people, struct dresses *dresses)
 {
-    dresses->n = 0;
     for (size_t i = 0; people != NULL && i < people->n; i++) {
         struct str jid = lure_lower(scratch, people->names[i]);
         struct str local = str_first(jid, str_find_char(jid, '@'));
@@ -101,9 +120,29 @@ static void put(struct draft *draft, struct str text)
 static bool is_name(const struct dresses *dresses, struct str token)
 {
     for (size_t i = 0; i < dresses->n; i++)
-        if (str_eq_nocase(token, dresses->names[i]))
+        if (token.len == dresses->names[i].len && str_eq_nocase(token, dresses->names[i]))
             return true;
     return false;
+}
+
+/* Where the first of the names that stands inside the token does; NULL: none of them. */
+static const struct str *name_inside(const struct dresses *dresses, struct str token, size_t *at)
+{
+    char lower[TOKEN_MOST];
+    for (size_t i = 0; i < token.len; i++)
+        lower[i] = ascii_lower(token.at[i]);
+    uint64_t chars = chars_of(str_make(lower, token.len));
+    for (size_t i = 0; i < dresses->n; i++) {
+        const struct str *name = &dresses->names[i];
+        if (name->len < 4 || name->len >= token.len || (dresses->chars[i] & ~chars) != 0)
+            continue;
+        for (size_t k = 0; k + name->len <= token.len; k++)
+            if (lower[k] == name->at[0] && memcmp(lower + k, name->at, name->len) == 0) {
+                *at = k;
+                return name;
+            }
+    }
+    return NULL;
 }
 
 static bool is_vowel(char c)
@@ -151,20 +190,16 @@ static void put_token(struct draft *draft, struct str token)
         return;
     }
     // a name inside: "photosofjuliet", "juliet2024"
-    for (size_t i = 0; i < draft->dresses->n; i++) {
-        struct str name = draft->dresses->names[i];
-        if (name.len < 4 || name.len >= token.len)
-            continue;
-        for (size_t k = 0; k + name.len <= token.len; k++)
-            if (str_eq_nocase(str_make(token.at + k, name.len), name)) {
-                draft->flags |= LURE_NAMED;
-                if (k > 0)
-                    put_token(draft, str_first(token, k));
-                put(draft, STR("{name}"));
-                if (k + name.len < token.len)
-                    put_token(draft, str_skip(token, k + name.len));
-                return;
-            }
+    size_t k = 0;
+    const struct str *name = name_inside(draft->dresses, token, &k);
+    if (name != NULL) {
+        draft->flags |= LURE_NAMED;
+        if (k > 0)
+            put_token(draft, str_first(token, k));
+        put(draft, STR("{name}"));
+        if (k + name->len < token.len)
+            put_token(draft, str_skip(token, k + name->len));
+        return;
     }
     if (is_random(token)) {
         draft->flags |= LURE_NUMBERED;
@@ -177,9 +212,10 @@ static void put_token(struct draft *draft, struct str token)
                 i++;
             draft->flags |= LURE_NUMBERED;
             put(draft, STR("{n}"));
+        } else if (draft->len < draft->room) {
+            draft->at[draft->len++] = ascii_lower(token.at[i++]);
         } else {
-            char lower = ascii_lower(token.at[i++]);
-            put(draft, str_make(&lower, 1));
+            break;
         }
     }
 }
@@ -204,9 +240,17 @@ static void put_tokens(struct draft *draft, struct str text)
     }
 }
 
+static bool is_one_token(struct str segment)
+{
+    for (size_t i = 0; i < segment.len; i++)
+        if (!ascii_is_alnum(segment.at[i]) && (unsigned char)segment.at[i] < 0x80)
+            return false;
+    return true;
+}
+
 static void put_segment(struct draft *draft, struct arena *scratch, struct str segment)
 {
-    if (segment.len >= NAME_LEAST &&
+    if (segment.len >= NAME_LEAST && !is_one_token(segment) &&
         is_name(draft->dresses, letters_and_digits(scratch, segment))) {
         draft->flags |= LURE_NAMED;
         put(draft, STR("{name}"));
@@ -260,14 +304,46 @@ static void put_query(struct draft *draft, struct arena *scratch, struct str que
 static struct lure_key hash(char domain, struct str a, struct str b)
 {
     struct lure_key key;
+    unsigned char whole[512], separator = 0;
+    if (a.len + b.len + 2 <= sizeof whole) { // at once it costs half as much
+        whole[0] = (unsigned char)domain;
+        memcpy(whole + 1, a.at, a.len);
+        whole[1 + a.len] = separator;
+        memcpy(whole + 2 + a.len, b.at, b.len);
+        crypto_generichash(key.bytes, sizeof key.bytes, whole, a.len + b.len + 2, NULL, 0);
+        return key;
+    }
     crypto_generichash_state state;
-    unsigned char separator = 0;
     crypto_generichash_init(&state, NULL, 0, sizeof key.bytes);
     crypto_generichash_update(&state, (const unsigned char *)&domain, 1);
     crypto_generichash_update(&state, (const unsigned char *)a.at, a.len);
     crypto_generichash_update(&state, &separator, 1);
     crypto_generichash_update(&state, (const unsigned char *)b.at, b.len);
     crypto_generichash_final(&state, key.bytes, sizeof key.bytes);
+    return key;
+}
+
+/* Of a host ('H') or a domain ('D'), of which most are seen again and again. */
+static struct lure_key host_key(struct host_cache *cache, char domain, struct str name)
+{
+    uint64_t hash_of_name = hash_keyed(&cache->key, name), halves[2];
+    if (domain == 'D')
+        hash_of_name = ~hash_of_name;
+    size_t slot = hash_of_name % COUNT_OF(cache->keys);
+    uint64_t check = atomic_load_explicit(&cache->keys[slot].check, memory_order_relaxed);
+    halves[0] = atomic_load_explicit(&cache->keys[slot].low, memory_order_relaxed);
+    halves[1] = atomic_load_explicit(&cache->keys[slot].high, memory_order_relaxed);
+    struct lure_key key;
+    if (check == (hash_of_name ^ halves[0] ^ halves[1]) && (halves[0] | halves[1]) != 0) {
+        memcpy(key.bytes, halves, sizeof key.bytes);
+        return key;
+    }
+    key = hash(domain, name, STR_EMPTY);
+    memcpy(halves, key.bytes, sizeof halves);
+    check = hash_of_name ^ halves[0] ^ halves[1];
+    atomic_store_explicit(&cache->keys[slot].check, check, memory_order_relaxed);
+    atomic_store_explicit(&cache->keys[slot].low, halves[0], memory_order_relaxed);
+    atomic_store_explicit(&cache->keys[slot].high, halves[1], memory_order_relaxed);
     return key;
 }
 
@@ -281,6 +357,10 @@ static struct str keep_shown(struct lure_list *list, struct draft *draft, size_t
     size_t n = 0;
     for (size_t i = 0; i < len;) {
         size_t width;
+        if (draft->at[i] >= ' ' && draft->at[i] < 0x7F) {
+            out[n++] = draft->at[i++];
+            continue;
+        }
         uint32_t point = lure_utf8(str_make(draft->at + i, len - i), &width);
         if (point == 0xFFFD || point < ' ' || (point >= 0x7F && point < 0xA0) ||
             lure_is_invisible(point)) {
@@ -299,12 +379,7 @@ static void link_keys(struct lure_list *list, struct arena *scratch, struct lure
                       struct draft *draft)
 {
     struct url url;
-    if (url_parse(list->rules, scratch, lure->url, &url) != OK) {
-        // our own canonical form was cut by its length limit: its host still tells
-        url = (struct url){.scheme = STR("http"), .host = lure->host, .path = lure->url};
-        url.port = url.query = url.fragment = STR_EMPTY;
-        url.hierarchic = lure->host.len > 0;
-    }
+    url_split(lure->url, &url);
     bool web = str_eq(url.scheme, STR("http")) || str_eq(url.scheme, STR("https"));
     if (!web) {
         put(draft, url.scheme);
@@ -342,8 +417,8 @@ static void link_keys(struct lure_list *list, struct arena *scratch, struct lure
         struct str host = lure->host;
         if (str_starts(host, STR("www.")))
             host = str_skip(host, 4);
-        lure->keys[LURE_HOST] = hash('H', host, STR_EMPTY);
-        lure->keys[LURE_DOMAIN] = hash('D', lure->domain, STR_EMPTY);
+        lure->keys[LURE_HOST] = host_key(list->rules->hosts, 'H', host);
+        lure->keys[LURE_DOMAIN] = host_key(list->rules->hosts, 'D', lure->domain);
     }
 }
 
@@ -367,11 +442,32 @@ static void file_keys(struct lure_list *list, struct arena *scratch, struct lure
     }
 }
 
+/* No part of the lure that is compared with a name is longer. */
+static size_t longest_part(const struct lure *lure)
+{
+    if (lure->kind != LURE_LINK || lure->host.len == 0)
+        return lure->url.len;
+    size_t host = (size_t)(lure->host.at - lure->url.at) + lure->host.len, part = 0;
+    size_t longest = lure->host.len - lure->domain.len;
+    for (size_t i = host; i < lure->url.len; i++) {
+        char c = lure->url.at[i];
+        part = c == '/' || c == '?' || c == '&' || c == '=' || c == '#' ? 0 : part + 1;
+        longest = part > longest ? part : longest;
+    }
+    return longest;
+}
+
 void lure_list_keys(struct lure_list *list, const struct lure_people *people)
 {
     struct arena scratch;
     arena_init(&scratch, SCRATCH_MOST);
     struct dresses dresses;
+    dresses.n = dresses.longest = 0;
+    for (size_t i = 0; i < list->n; i++) {
+        size_t part = longest_part(&list->lures[i]);
+        dresses.longest = part > dresses.longest ? part : dresses.longest;
+    }
+    dresses.longest = dresses.longest < DRESS_MOST ? dresses.longest : DRESS_MOST;
     dress(&scratch, people, &dresses);
     struct arena work;
     arena_init(&work, SCRATCH_MOST);

@@ -105,10 +105,16 @@ static struct str keep(struct lure_list *list, struct str text)
     return arena_str(list->arena, text);
 }
 
-static bool has_extension(struct str extension, const char *const *list, size_t n)
+/* Without case; the list's are padded with zeros. */
+static bool has_extension(struct str extension, const char (*list)[8], size_t n)
 {
+    char padded[8] = {0};
+    if (extension.len == 0 || extension.len > sizeof padded)
+        return false;
+    for (size_t i = 0; i < extension.len; i++)
+        padded[i] = ascii_lower(extension.at[i]);
     for (size_t i = 0; i < n; i++)
-        if (str_eq_nocase(extension, str_of(list[i])))
+        if (memcmp(padded, list[i], sizeof padded) == 0)
             return true;
     return false;
 }
@@ -128,7 +134,7 @@ static struct str cut_extension(struct str *name)
     return STR_EMPTY;
 }
 
-static const char *const innocent[] = {
+static const char innocent[][8] = {
     "jpg", "jpeg", "png", "gif", "bmp", "webp", "pdf", "doc", "docx", "xls", "xlsx", "ppt",  "pptx",
     "txt", "rtf",  "csv", "mp3", "mp4", "avi",  "mov", "mkv", "zip",  "rar", "htm",  "html", "eml",
 };
@@ -148,15 +154,14 @@ bool lure_name_is_innocent(struct str name)
 
 unsigned lure_name_flags(struct str name)
 {
-    static const char *const programs[] = {
+    static const char programs[][8] = {
         "exe", "scr",  "pif", "com", "bat", "cmd", "vbs", "vbe", "js",   "jse",  "wsf", "wsh",
         "ps1", "msi",  "msp", "cpl", "hta", "lnk", "jar", "dll", "reg",  "apk",  "app", "dmg",
         "pkg", "appx", "iso", "img", "vhd", "chm", "scf", "url", "docm", "xlsm", "ade", "gadget",
     };
     unsigned flags = 0;
-    for (size_t i = 0; i + 2 < name.len; i++) // U+202E turns "gpj.exe" around
-        if (memcmp(name.at + i, "\xE2\x80\xAE", 3) == 0)
-            flags |= LURE_DISGUISED;
+    if (str_find(name, STR("\xE2\x80\xAE")) < name.len) // U+202E turns "gpj.exe" around
+        flags |= LURE_DISGUISED;
     name = trim_end(name);
     struct str extension = cut_extension(&name);
     if (!has_extension(extension, programs, COUNT_OF(programs)))
@@ -176,25 +181,24 @@ bool lure_host_ends(struct str link)
     return false;
 }
 
-void lure_put_url(struct lure_list *list, const struct url *url, unsigned flags)
+void lure_put_url(struct lure_list *list, struct arena *scratch, const struct url *url,
+                  unsigned flags)
 {
-    struct arena scratch;
-    arena_init(&scratch, SCRATCH_MOST);
-    struct str text = url_format(&scratch, url);
+    struct str text = url_format(scratch, url);
     for (size_t i = 0; i < list->n; i++)
         if (list->lures[i].kind == LURE_LINK && str_eq(list->lures[i].url, text)) {
-            list->lures[i].flags |= flags & ~(unsigned)(LURE_DEFANGED | LURE_BARE);
+            list->lures[i].flags |= flags & ~(unsigned)(LURE_DEFANGED | LURE_SPELLED | LURE_BARE);
             if ((flags & LURE_DEFANGED) == 0) // somewhere it can be clicked
-                list->lures[i].flags &= ~(unsigned)LURE_DEFANGED;
-            arena_done(&scratch);
+                list->lures[i].flags &= ~(unsigned)(LURE_DEFANGED | LURE_SPELLED);
             return;
         }
     struct lure *lure = lure_list_room(list);
     if (lure != NULL) {
         lure->kind = LURE_LINK;
         lure->url = keep(list, text);
-        lure->host = keep(list, url->host);
-        // the part of the host that is the domain needs no second copy
+        // parts of the canonical form need no copies of their own
+        if (url->host.len > 0 && lure->url.len > 0)
+            lure->host = str_make(lure->url.at + url->scheme.len + strlen("://"), url->host.len);
         struct str domain = url_domain(list->rules, lure->host);
         lure->domain = lure->host.len > 0 ? domain : STR_EMPTY;
         struct str scheme = url->scheme;
@@ -209,7 +213,6 @@ void lure_put_url(struct lure_list *list, const struct url *url, unsigned flags)
         lure->flags = flags;
         list->n += list->overflowed ? 0 : 1;
     }
-    arena_done(&scratch);
 }
 
 /* Whether the text that a person sees names a host of another registrable domain. */
@@ -272,7 +275,7 @@ void lure_add_url(struct lure_list *list, struct str text, struct str label)
     if (e == OK) {
         if (label.len > 0 && url.host.len > 0 && label_lies(list->rules, label, url.host))
             flags |= LURE_LABELLED;
-        lure_put_url(list, &url, flags);
+        lure_put_url(list, &scratch, &url, flags);
     }
     arena_done(&scratch);
 }

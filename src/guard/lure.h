@@ -81,8 +81,9 @@ enum lure_flags {
     LURE_EXECUTABLE = 1 << 11, // the file, or the path of the link, ends in a program's extension
     LURE_DISGUISED = 1 << 12,  // …behind an innocent one: photo.jpg.exe
     LURE_LABELLED = 1 << 13,   // a reference whose visible text names another host than its target
-    LURE_SUSPECT = 1 << 14,    // a file of which a rule of the operator's says that it is odd
-    LURE_INFECTED = 1 << 15,   // a file in which the virus scanner found something
+    LURE_SPELLED = 1 << 14,    // also LURE_DEFANGED, and in words: "example dot com"
+    LURE_SUSPECT = 1 << 15,    // a file of which a rule of the operator's says that it is odd
+    LURE_INFECTED = 1 << 16,   // a file in which the virus scanner found something
 };
 
 struct lure {
@@ -155,13 +156,17 @@ size_t lure_list_collect(const struct lure_list *list, struct lure_key *keys, si
 uint64_t lure_text_shape(const struct lure_list *list, struct str text,
                          const struct lure_people *people);
 
-/* Whether the text speaks about a lure instead of offering it: a quotation, a defanged link, words
- * of warning in a handful of languages.  A worm may write so too; see guard.h for what it gains. */
+/* Whether the text speaks about a lure instead of offering it: a quotation, links that are defanged
+ * as analysts do, words of warning in a handful of languages.  An address spelled out in words is
+ * none of these: that is how one tells a person where to go.  A worm may write so too; see guard.h
+ * for what it gains. */
 bool lure_text_warns(const struct lure_list *list, struct str text);
 
 /* The text with every link in it made dead ("http[:]//evil[.]example/x"), for warnings that quote a
- * convicted lure; text itself when there is none.  Lives in arena, which must have room for three
- * times the text: ERR_LIMIT. */
+ * lure.  What its writer made dead himself ("evil dot com", "evil[.]com") cannot be clicked but
+ * typed, so of such a name only the beginning is left ("ev... dot com"): who has seen it knows it
+ * again. The text itself when there is nothing of either.  Lives in arena, which must have room for
+ * three times the text: ERR_LIMIT. */
 enum err lure_defang(const struct lure_rules *rules, struct arena *arena, struct str text,
                      struct str *out) MUST_CHECK;
 

@@ -7,13 +7,36 @@
 #include "guard/lure.h"
 #include "guard/url.h"
 
+#include "base/hash.h"
+
 #include <libpsl.h>
 #include <unicode/uidna.h>
+
+/* Which phrases of words.c may begin with some bytes. */
+struct warning_index {
+    uint8_t first[1024], next[64];
+};
+
+/* What was found out of a host before, since that takes long.  Any thread may read and write it: an
+ * answer of the public suffix list is one word, a hash of the host above eight bits of answer, and
+ * a key counts only while its three words fit together.  Whoever does not know the hashes' key
+ * cannot make one host answer for another; and what is forgotten is found out again. */
+struct host_cache {
+    struct hash_key key;
+    _Atomic uint64_t suffixes[1024];
+    struct {
+        _Atomic uint64_t check, low, high; // check: hash ^ low ^ high
+    } keys[1024];
+};
 
 struct lure_rules {
     UIDNA *idna;
     const psl_ctx_t *psl;
+    struct host_cache *hosts;
+    struct warning_index warnings;
 };
+
+void warnings_index(struct warning_index *index);
 
 /* LURE_WELL_KNOWN and LURE_SHORTENER for a canonical host and its registrable domain. */
 unsigned rules_host_flags(struct str host, struct str domain);
@@ -67,8 +90,13 @@ bool lure_is_invisible(uint32_t point);
  * long as what is read. */
 bool lure_host_ends(struct str link);
 
+/* The length of a dot at `at` that was written so that nothing can be clicked ("[.]", "(dot)",
+ * " dot" before "com"); 0: there is none. */
+size_t lure_dead_dot(struct str text, size_t at);
+
 /* Puts a parsed link into the list, unless it is there. */
-void lure_put_url(struct lure_list *list, const struct url *url, unsigned flags);
+void lure_put_url(struct lure_list *list, struct arena *scratch, const struct url *url,
+                  unsigned flags);
 
 /* A free place in the list, zeroed; NULL when it is full (and overflowed is set). */
 struct lure *lure_list_room(struct lure_list *list);

@@ -155,7 +155,7 @@ struct stop *stop_find_key(const struct guard *guard, const struct lure_key *key
 {
     if (guard->n_stops == 0)
         return NULL;
-    uint64_t hash = guard_hash(guard, str_make((const char *)key->bytes, sizeof key->bytes));
+    uint64_t hash = guard_hash_key(guard, key);
     for (struct map_node *at = map_first(&guard->stops_map, hash); at != NULL; at = at->next) {
         struct stop *stop = CONTAINER_OF(at, struct stop, node);
         if (at->hash == hash && lure_key_eq(&stop->key, key))
@@ -187,8 +187,7 @@ struct stop *stop_make(struct guard *guard, const struct lure_key *key)
     struct stop *stop = calloc(1, sizeof *stop);
     must(stop != NULL);
     stop->key = *key;
-    map_put(&guard->stops_map, &stop->node,
-            guard_hash(guard, str_make((const char *)key->bytes, sizeof key->bytes)));
+    map_put(&guard->stops_map, &stop->node, guard_hash_key(guard, key));
     list_add_last(&guard->stops, &stop->link);
     guard->n_stops++;
     return stop;

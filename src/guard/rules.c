@@ -197,6 +197,10 @@ struct lure_rules *lure_rules_new(void)
     must(U_SUCCESS(code));
     rules->psl = psl_builtin();
     must(rules->psl != NULL);
+    rules->hosts = calloc(1, sizeof *rules->hosts);
+    must(rules->hosts != NULL);
+    rules->hosts->key = hash_key_random();
+    warnings_index(&rules->warnings);
     return rules;
 }
 
@@ -205,6 +209,7 @@ void lure_rules_free(struct lure_rules **rules)
     if (*rules == NULL)
         return;
     uidna_close((*rules)->idna);
+    free((*rules)->hosts);
     free(*rules);
     *rules = NULL;
 }

@@ -8,7 +8,6 @@
  */
 #include "guard/lure_internal.h"
 
-#include <stdio.h>
 #include <unicode/uchar.h>
 
 enum {
@@ -18,7 +17,12 @@ enum {
 };
 
 /* In folded text a defanged dot or colon stands as one of these; XML text cannot hold them. */
-enum { DEAD_DOT = 1, DEAD_COLON = 2 };
+enum { DEAD_DOT = 1, DEAD_COLON = 2, SAID_DOT = 3 }; // the last: "example dot com"
+
+static bool is_dead_dot(char c)
+{
+    return c == DEAD_DOT || c == SAID_DOT;
+}
 
 typedef unsigned char bytes16 __attribute__((vector_size(16)));
 
@@ -40,35 +44,62 @@ static bytes16 hints16(bytes16 a, bytes16 b, bytes16 c)
     return dot | colon | word | wide;
 }
 
-/* Whether there may be a link in the text at all. */
-static bool has_hint(struct str text)
+// What may stand in folded text where a link is.
+static bytes16 joints16(bytes16 a, bytes16 b, bytes16 c)
 {
-    const char *at = text.at;
-    size_t left = text.len;
-    bytes16 a, b, c, hits = {0};
-    while (left >= 18) {
-        memcpy(&a, at, 16);
-        memcpy(&b, at + 1, 16);
-        memcpy(&c, at + 2, 16);
-        hits |= hints16(a, b, c);
-        at += 16;
-        left -= 16;
-    }
-    char tail[18 + 16] = {0};
-    memcpy(tail, at, left);
-    memcpy(&a, tail, 16);
-    memcpy(&b, tail + 1, 16);
-    memcpy(&c, tail + 2, 16);
-    hits |= hints16(a, b, c);
-    if (left > 16) { // at most one more pair
-        memcpy(&a, tail + 16, 16);
-        memcpy(&b, tail + 17, 16);
-        memcpy(&c, tail + 18, 16);
-        hits |= hints16(a, b, c);
-    }
+    (void)c;
+    return ((bytes16)(a == '.') & (bytes16)(b > ' ')) | (bytes16)(a == ':') |
+           ((bytes16)(a >= DEAD_DOT) & (bytes16)(a <= SAID_DOT));
+}
+
+static bytes16 wide16(bytes16 a, bytes16 b, bytes16 c)
+{
+    (void)b, (void)c;
+    return (bytes16)(a >= 0x80);
+}
+
+// What may begin a dot or colon that cannot be clicked.
+static bytes16 defanged16(bytes16 a, bytes16 b, bytes16 c)
+{
+    return (bytes16)(a == '[') | (bytes16)(a == '(') | (bytes16)(a == '{') |
+           ((bytes16)(a == ' ') & (bytes16)((b | 32) == 'd') & (bytes16)((c | 32) == 'o'));
+}
+
+static size_t first_of(bytes16 hits)
+{
     uint64_t halves[2];
     memcpy(halves, &hits, sizeof halves);
-    return (halves[0] | halves[1]) != 0;
+    if ((halves[0] | halves[1]) == 0)
+        return 16;
+    size_t n = 0;
+    while (hits[n] == 0)
+        n++;
+    return n;
+}
+
+/* The first place from `at` on at which a byte and the two after it (0 behind the end) are hits;
+ * text.len when there is none. */
+static inline __attribute__((always_inline)) size_t
+find16(struct str text, size_t at, bytes16 (*hits16)(bytes16 a, bytes16 b, bytes16 c))
+{
+    bytes16 a, b, c;
+    char tail[16 + 2 + 16];
+    while (at < text.len) {
+        const char *from = text.at + at;
+        if (text.len - at < 18) {
+            memset(tail, 0, sizeof tail);
+            memcpy(tail, from, text.len - at);
+            from = tail;
+        }
+        memcpy(&a, from, 16);
+        memcpy(&b, from + 1, 16);
+        memcpy(&c, from + 2, 16);
+        size_t n = first_of(hits16(a, b, c));
+        if (n < 16)
+            return at + n;
+        at += 16;
+    }
+    return text.len;
 }
 
 /* ---- Folding ------------------------------------------------------------------------------- */
@@ -81,9 +112,7 @@ static bool is_joint(char c)
 /* Drops what nobody sees, and turns full-width forms into ASCII. */
 static struct str fold_unicode(struct arena *scratch, struct str text, unsigned *flags)
 {
-    size_t i = 0;
-    while (i < text.len && (unsigned char)text.at[i] < 0x80)
-        i++;
+    size_t i = find16(text, 0, wide16);
     if (i == text.len)
         return text;
     char *out = arena_alloc(scratch, text.len);
@@ -165,15 +194,19 @@ static bool spelled_dot(struct str text, size_t at)
     return false;
 }
 
+size_t lure_dead_dot(struct str text, size_t at)
+{
+    char c = text.at[at], meaning = 0;
+    if (c == ' ' && spelled_dot(text, at))
+        return strlen(" dot");
+    size_t n = c == '[' || c == '(' || c == '{' ? bracketed(text, at, &meaning) : 0;
+    return meaning == DEAD_DOT ? n : 0;
+}
+
 /* Puts markers where a dot or colon was written so that nothing can be clicked. */
 static struct str fold_defanged(struct arena *scratch, struct str text)
 {
-    size_t i = 0;
-    for (; i < text.len; i++) {
-        char c = text.at[i];
-        if (c == '[' || c == '(' || c == '{' || (c == ' ' && word_at(text, i, " dot ")))
-            break;
-    }
+    size_t i = find16(text, 0, defanged16);
     if (i == text.len)
         return text;
     char *out = arena_alloc(scratch, text.len + 2);
@@ -195,7 +228,7 @@ static struct str fold_defanged(struct arena *scratch, struct str text)
             if (meaning == DEAD_DOT)
                 i = skip_spaces(text, i);
         } else if (c == ' ' && spelled_dot(text, i)) {
-            out[len++] = DEAD_DOT;
+            out[len++] = SAID_DOT;
             i += 5;
         } else {
             out[len++] = c;
@@ -214,6 +247,28 @@ struct scan {
     unsigned n_failed;     // what began like a link and was none
 };
 
+// Of folded text: what ends a chunk, and what a host or scheme may be made of.
+enum { CLASS_END = 1, CLASS_NAME = 2 };
+static const unsigned char ascii_class[128] = {
+    [0] = CLASS_END,
+    [DEAD_DOT] = CLASS_NAME,
+    [SAID_DOT] = CLASS_NAME,
+    [SAID_DOT + 1 ... ' '] = CLASS_END,
+    ['"'] = CLASS_END,
+    ['*'] = CLASS_NAME,
+    ['+'] = CLASS_NAME,
+    ['-'] = CLASS_NAME,
+    ['.'] = CLASS_NAME,
+    ['0' ... '9'] = CLASS_NAME,
+    ['<'] = CLASS_END,
+    ['>'] = CLASS_END,
+    ['A' ... 'Z'] = CLASS_NAME,
+    ['_'] = CLASS_NAME,
+    ['`'] = CLASS_END,
+    ['a' ... 'z'] = CLASS_NAME,
+    [0x7F] = CLASS_END,
+};
+
 enum part { PART_NONE, PART_NAME, PART_PICTURE };
 
 /* Whether a host or scheme may be made of the character at `at`; len: its bytes.  Quotation marks,
@@ -221,13 +276,10 @@ enum part { PART_NONE, PART_NAME, PART_PICTURE };
  * but clients also take them for its end. */
 static enum part part_at(struct str chunk, size_t at, size_t *len)
 {
-    char c = chunk.at[at];
+    unsigned char c = (unsigned char)chunk.at[at];
     *len = 1;
-    if ((unsigned char)c < 0x80)
-        return ascii_is_alnum(c) || c == '.' || c == '-' || c == '_' || c == '+' || c == '*' ||
-                       c == DEAD_DOT
-                   ? PART_NAME
-                   : PART_NONE;
+    if (c < 0x80)
+        return (ascii_class[c] & CLASS_NAME) != 0 ? PART_NAME : PART_NONE;
     UChar32 point = (UChar32)lure_utf8(str_skip(chunk, at), len);
     uint32_t type = U_GET_GC_MASK(point);
     if ((type & (U_GC_L_MASK | U_GC_M_MASK | U_GC_N_MASK)) != 0)
@@ -239,6 +291,11 @@ static size_t run_end(struct str chunk, size_t at, bool with_pictures)
 {
     size_t len;
     while (at < chunk.len) {
+        unsigned char c = (unsigned char)chunk.at[at];
+        if (c < 0x80 && (ascii_class[c] & CLASS_NAME) != 0) {
+            at++;
+            continue;
+        }
         enum part part = part_at(chunk, at, &len);
         if (part == PART_NONE || (part == PART_PICTURE && !with_pictures))
             break;
@@ -249,8 +306,7 @@ static size_t run_end(struct str chunk, size_t at, bool with_pictures)
 
 static bool is_end(char c)
 {
-    return is_blank((unsigned char)c) ? c != DEAD_DOT && c != DEAD_COLON
-                                      : c == '<' || c == '>' || c == '"' || c == '`';
+    return (unsigned char)c < 0x80 && (ascii_class[(unsigned char)c] & CLASS_END) != 0;
 }
 
 /* "http://a.example,http://b.example" are two. */
@@ -278,12 +334,19 @@ static size_t link_end(struct str chunk, size_t start)
            !begins_another(chunk, end))
         end++;
     struct str link = str_make(chunk.at + start, end - start);
-    size_t opened[3] = {count_char(link, '('), count_char(link, '['), count_char(link, '{')};
-    size_t closed[3] = {count_char(link, ')'), count_char(link, ']'), count_char(link, '}')};
+    size_t opened[3], closed[3];
+    bool counted = false;
     while (end > start) {
         char last = chunk.at[end - 1];
+        if (ascii_is_alnum(last) || last == '/')
+            break;
         if (last == ')' || last == ']' || last == '}') {
             size_t which = last == ')' ? 0 : last == ']' ? 1 : 2;
+            for (size_t i = 0; i < 3 && !counted; i++) {
+                opened[i] = count_char(link, "([{"[i]);
+                closed[i] = count_char(link, ")]}"[i]);
+            }
+            counted = true;
             if (closed[which] <= opened[which])
                 break;
             closed[which]--;
@@ -345,34 +408,36 @@ static bool is_opaque_scheme(struct str scheme)
     return str_starts(scheme, STR("ms-"));
 }
 
-/* With the markers of defanged text turned back. */
-static struct str undead(struct arena *scratch, struct str text)
+/* Copies with the markers of defanged text turned back.  Returns what they say of the link. */
+static unsigned undead(struct str text, char *out)
 {
-    char *out = arena_alloc(scratch, text.len);
-    for (size_t i = 0; i < text.len; i++)
-        out[i] = text.at[i] == DEAD_DOT ? '.' : text.at[i] == DEAD_COLON ? ':' : text.at[i];
-    return str_make(out, text.len);
+    unsigned flags = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.at[i];
+        if (c <= SAID_DOT && c >= DEAD_DOT) {
+            flags |= c == SAID_DOT ? LURE_DEFANGED | LURE_SPELLED : LURE_DEFANGED;
+            c = c == DEAD_COLON ? ':' : '.';
+        }
+        out[i] = c;
+    }
+    return flags;
 }
 
 /* Parses prefix and rest as one URL and puts it into the list. */
 static bool put(struct scan *scan, const char *prefix, struct str rest, unsigned flags)
 {
-    if (memchr(rest.at, DEAD_DOT, rest.len) != NULL ||
-        memchr(rest.at, DEAD_COLON, rest.len) != NULL)
-        flags |= LURE_DEFANGED;
-    struct str live = undead(scan->scratch, rest);
     size_t n = strlen(prefix);
-    char *text = arena_alloc(scan->scratch, n + live.len);
+    char *text = arena_alloc(scan->scratch, n + rest.len);
     memcpy(text, prefix, n);
-    memcpy(text + n, live.at, live.len);
+    flags |= undead(rest, text + n);
     struct url url;
-    if (url_parse(scan->list->rules, scan->scratch, str_make(text, n + live.len), &url) != OK) {
+    if (url_parse(scan->list->rules, scan->scratch, str_make(text, n + rest.len), &url) != OK) {
         // each failure may have read far ahead: a text full of them would cost its square
         if (++scan->n_failed > FAILURES_MOST)
             scan->list->overflowed = true;
         return false;
     }
-    lure_put_url(scan->list, &url, flags | scan->flags);
+    lure_put_url(scan->list, scan->scratch, &url, flags | scan->flags);
     return true;
 }
 
@@ -387,7 +452,8 @@ static size_t try_scheme(struct scan *scan, struct str chunk, struct str run, si
     char prefix[40];
     if (scheme.len > sizeof prefix - 2)
         return 0;
-    snprintf(prefix, sizeof prefix, "%.*s:", STR_ARGS(scheme));
+    memcpy(prefix, scheme.at, scheme.len);
+    memcpy(prefix + scheme.len, ":", 2);
     size_t after = colon + 1, slashes = 0;
     while (after + slashes < chunk.len &&
            (chunk.at[after + slashes] == '/' || chunk.at[after + slashes] == '\\'))
@@ -447,7 +513,7 @@ static size_t try_bare(struct scan *scan, struct str chunk, size_t from, size_t 
     bool digits = true, wide = false;
     for (size_t i = 0; i < run.len; i++) {
         char c = run.at[i];
-        if (c == '.' || c == DEAD_DOT) {
+        if (c == '.' || is_dead_dot(c)) {
             dots++;
             last = i + 1;
         } else {
@@ -480,7 +546,9 @@ static size_t try_bare(struct scan *scan, struct str chunk, size_t from, size_t 
         if (!path && !www && ((joined && !port) || ends_file(label)))
             return 0;
     } else {
-        struct str host = lure_lower(scan->scratch, undead(scan->scratch, run));
+        char *live = arena_alloc(scan->scratch, run.len);
+        (void)undead(run, live);
+        struct str host = lure_lower(scan->scratch, str_make(live, run.len));
         bool ip = false;
         if (url_host(scan->list->rules, scan->scratch, host, &host, &ip) != OK || ip ||
             !url_has_suffix(scan->list->rules, host))
@@ -496,7 +564,7 @@ static size_t try_bare(struct scan *scan, struct str chunk, size_t from, size_t 
 
 static bool is_dot(char c)
 {
-    return c == '.' || c == DEAD_DOT;
+    return c == '.' || is_dead_dot(c);
 }
 
 /* "*evil.example*", "look..evil.example": hosts without a scheme in a run; the last one's end. */
@@ -550,18 +618,22 @@ static void scan_chunk(struct scan *scan, struct str chunk)
 
 static void __attribute__((noinline)) scan_slowly(struct lure_list *list, struct str text)
 {
-    struct arena folded, scratch;
+    struct arena folded, scratch; // neither costs anything before it is used
     arena_init(&folded, 2 * text.len + 64);
     arena_init(&scratch, SCRATCH_MOST);
     struct scan scan = {.list = list, .scratch = &scratch};
     text = fold_defanged(&folded, fold_unicode(&folded, text, &scan.flags));
     size_t from = 0;
-    while (from < text.len && !list->overflowed) {
-        size_t to = from;
+    while (!list->overflowed) {
+        size_t at = find16(text, from, joints16), to = at;
+        if (at == text.len)
+            break;
+        while (at > from && !is_end(text.at[at - 1]))
+            at--;
         while (to < text.len && !is_end(text.at[to]))
             to++;
-        scan_chunk(&scan, str_make(text.at + from, to - from));
-        from = to + 1;
+        scan_chunk(&scan, str_make(text.at + at, to - at));
+        from = to;
     }
     arena_done(&scratch);
     arena_done(&folded);
@@ -569,6 +641,6 @@ static void __attribute__((noinline)) scan_slowly(struct lure_list *list, struct
 
 void lure_scan_text(struct lure_list *list, struct str text)
 {
-    if (has_hint(text))
+    if (find16(text, 0, hints16) < text.len)
         scan_slowly(list, text);
 }

@@ -13,6 +13,7 @@
 #include "base/must.h"
 
 #include <arpa/inet.h>
+#include <stdatomic.h>
 
 enum { HOST_MOST = 253 };
 
@@ -75,17 +76,8 @@ struct ascii_set {
     uint64_t low, high;
 };
 
-static struct ascii_set set_of(const char *chars)
-{
-    struct ascii_set set = {0, 0};
-    for (; *chars != 0; chars++) {
-        if (*chars < 64)
-            set.low |= UINT64_C(1) << *chars;
-        else
-            set.high |= UINT64_C(1) << (*chars - 64);
-    }
-    return set;
-}
+#define LOW(c) (UINT64_C(1) << (c))
+#define HIGH(c) (UINT64_C(1) << ((c)-64))
 
 static bool in_set(const struct ascii_set *set, unsigned char c)
 {
@@ -108,13 +100,19 @@ static size_t put_byte(char *out, unsigned char c, const struct ascii_set *encod
 
 /* Decodes and encodes again, so that each text has one spelling.  guarded: characters whose
  * encoded form means something else than the plain one, so that neither turns into the other. */
-static struct str normalize(struct arena *arena, struct str text, const char *encode_chars,
-                            const char *guarded_chars)
+static struct str normalize(struct arena *arena, struct str text, const struct ascii_set *encode,
+                            const struct ascii_set *guarded)
 {
-    struct ascii_set encode = set_of(encode_chars), guarded = set_of(guarded_chars);
+    size_t plain = 0; // most links are in their normal form
+    while (plain < text.len && (unsigned char)text.at[plain] > ' ' &&
+           (unsigned char)text.at[plain] < 0x7F && !in_set(encode, (unsigned char)text.at[plain]))
+        plain++;
+    if (plain == text.len)
+        return text;
     char *out = arena_alloc(arena, array_size(text.len + 1, 3));
-    size_t len = 0;
-    for (size_t i = 0; i < text.len; i++) {
+    size_t len = plain;
+    memcpy(out, text.at, plain);
+    for (size_t i = plain; i < text.len; i++) {
         unsigned char c = (unsigned char)text.at[i];
         bool may_be_encoded = c == '%' && i + 2 < text.len;
         int high = may_be_encoded ? ascii_hex(text.at[i + 1]) : -1;
@@ -123,19 +121,25 @@ static struct str normalize(struct arena *arena, struct str text, const char *en
             c = (unsigned char)(high << 4 | low);
             i += 2;
             // an encoded separator stays encoded
-            len += put_byte(out + len, c, in_set(&guarded, c) ? &guarded : &encode);
+            len += put_byte(out + len, c, in_set(guarded, c) ? guarded : encode);
             continue;
         }
-        len += put_byte(out + len, c, &encode);
+        len += put_byte(out + len, c, encode);
     }
     return str_make(out, len);
 }
 
-static const char path_encode[] = "\"#<>?`{}%";
-static const char path_guarded[] = "/\\?#%";
-static const char query_encode[] = "\"#<>'%";
-static const char query_guarded[] = "#&=+%;";
-static const char host_guarded[] = "\"#%/:<>?@[\\]^`{|}"; // what no host may hold
+static const struct ascii_set
+    path_encode = {LOW('"') | LOW('#') | LOW('%') | LOW('<') | LOW('>') | LOW('?'),
+                   HIGH('`') | HIGH('{') | HIGH('}')},
+    path_guarded = {LOW('/') | LOW('?') | LOW('#') | LOW('%'), HIGH('\\')},
+    query_encode = {LOW('"') | LOW('#') | LOW('<') | LOW('>') | LOW('\'') | LOW('%'), 0},
+    query_guarded = {LOW('#') | LOW('&') | LOW('=') | LOW('+') | LOW('%') | LOW(';'), 0},
+    // what no host may hold
+    host_guarded = {LOW('"') | LOW('#') | LOW('%') | LOW('/') | LOW(':') | LOW('<') | LOW('>') |
+                        LOW('?'),
+                    HIGH('@') | HIGH('[') | HIGH('\\') | HIGH(']') | HIGH('^') | HIGH('`') |
+                        HIGH('{') | HIGH('|') | HIGH('}')};
 
 /* Removes "." and ".." and turns a special scheme's backslashes around. */
 static struct str normal_path(struct arena *arena, struct str path, bool special)
@@ -146,7 +150,9 @@ static struct str normal_path(struct arena *arena, struct str path, bool special
             turned[i] = path.at[i] == '\\' ? '/' : path.at[i];
         path.at = turned;
     }
-    path = normalize(arena, path, path_encode, path_guarded);
+    path = normalize(arena, path, &path_encode, &path_guarded);
+    if (path.len > 0 && path.at[0] == '/' && str_find(path, STR("/.")) == path.len)
+        return path;
     char *out = arena_alloc(arena, path.len + 2);
     size_t len = 0;
     if (path.len > 0 && path.at[0] == '/')
@@ -267,7 +273,10 @@ static bool is_plain_ascii(struct str text)
 
 static bool has_ace(struct str host)
 {
-    return str_starts(host, STR("xn--")) || str_find(host, STR(".xn--")) < host.len;
+    for (size_t i = 0; i + 4 <= host.len; i++)
+        if ((i == 0 || host.at[i - 1] == '.') && memcmp(host.at + i, "xn--", 4) == 0)
+            return true;
+    return false;
 }
 
 static enum err to_ascii(const struct lure_rules *rules, struct arena *arena, struct str host,
@@ -329,10 +338,12 @@ enum err url_host(const struct lure_rules *rules, struct arena *arena, struct st
         if (e != OK)
             return e;
     }
+    size_t n_empty = 0;
     for (size_t i = 0; i < host.len; i++) {
         unsigned char c = (unsigned char)host.at[i];
-        if (c <= ' ' || c >= 0x7F || strchr(host_guarded, c) != NULL)
+        if (c <= ' ' || c >= 0x7F || in_set(&host_guarded, c))
             return ERR_MALFORMED;
+        n_empty += c == '.' && i > 0 && host.at[i - 1] == '.'; // labels
     }
     if (ends_in_number(host)) {
         enum err e = ipv4(arena, host, out);
@@ -344,7 +355,7 @@ enum err url_host(const struct lure_rules *rules, struct arena *arena, struct st
         host.len--;
     // a name that DNS cannot hold opens nothing
     if (host.len == 0 || host.len > HOST_MOST || host.at[0] == '.' ||
-        host.at[host.len - 1] == '.' || str_find(host, STR("..")) < host.len)
+        host.at[host.len - 1] == '.' || n_empty > 0)
         return ERR_MALFORMED;
     *out = host;
     *is_ip = false;
@@ -361,9 +372,10 @@ static enum err opaque_host(struct arena *arena, struct str text, struct url *ur
         return ipv6(arena, str_make(text.at + 1, text.len - 2), &url->host);
     }
     for (size_t i = 0; i < text.len; i++)
-        if (text.at[i] != '%' && strchr(host_guarded, text.at[i]) != NULL)
+        if (text.at[i] == 0 ||
+            (text.at[i] != '%' && in_set(&host_guarded, (unsigned char)text.at[i])))
             return ERR_MALFORMED;
-    url->host = lure_lower(arena, normalize(arena, text, host_guarded, host_guarded));
+    url->host = lure_lower(arena, normalize(arena, text, &host_guarded, &host_guarded));
     return OK;
 }
 
@@ -450,21 +462,54 @@ enum err url_parse(const struct lure_rules *rules, struct arena *arena, struct s
     url.hierarchic = special != NULL || authority;
     size_t hash = str_find_char(text, '#');
     if (hash < text.len) {
-        url.fragment = normalize(arena, str_skip(text, hash + 1), path_encode, path_guarded);
+        url.fragment = normalize(arena, str_skip(text, hash + 1), &path_encode, &path_guarded);
         text = str_first(text, hash);
     }
     size_t mark = str_find_char(text, '?');
     if (mark < text.len) {
-        url.query = normalize(arena, str_skip(text, mark + 1), query_encode, query_guarded);
+        url.query = normalize(arena, str_skip(text, mark + 1), &query_encode, &query_guarded);
         text = str_first(text, mark);
     }
     if (special != NULL || authority)
         url.path = text.len == 0 && special == NULL ? STR_EMPTY
                                                     : normal_path(arena, text, special != NULL);
     else
-        url.path = normalize(arena, text, path_encode, path_guarded);
+        url.path = normalize(arena, text, &path_encode, &path_guarded);
     *out = url;
     return OK;
+}
+
+void url_split(struct str text, struct url *out)
+{
+    size_t colon = str_find_char(text, ':');
+    must(colon < text.len);
+    *out = (struct url){.scheme = str_first(text, colon),
+                        .host = STR_EMPTY,
+                        .port = STR_EMPTY,
+                        .query = STR_EMPTY,
+                        .fragment = STR_EMPTY};
+    text = str_skip(text, colon + 1);
+    size_t hash = str_find_char(text, '#');
+    if (hash < text.len)
+        out->fragment = str_skip(text, hash + 1);
+    text = str_first(text, hash);
+    size_t mark = str_find_char(text, '?');
+    if (mark < text.len)
+        out->query = str_skip(text, mark + 1);
+    text = str_first(text, mark);
+    out->hierarchic = str_starts(text, STR("//"));
+    if (out->hierarchic) {
+        text = str_skip(text, 2);
+        size_t end = str_find_char(text, '/');
+        struct str authority = str_first(text, end);
+        text = str_skip(text, end);
+        size_t bracket = str_find_char(authority, ']');
+        size_t port = bracket < authority.len ? bracket + 1 : str_find_char(authority, ':');
+        out->host = str_first(authority, port);
+        if (port < authority.len)
+            out->port = str_skip(authority, port + 1);
+    }
+    out->path = text;
 }
 
 static size_t append(char *out, size_t len, const char *before, struct str text)
@@ -497,26 +542,63 @@ static struct str last_label(struct str host)
     return str_skip(host, at);
 }
 
+/* What was answered before; 0: nothing is known. */
+static size_t recall(const struct host_cache *cache, uint64_t hash)
+{
+    uint64_t word = atomic_load_explicit(&cache->suffixes[hash % COUNT_OF(cache->suffixes)],
+                                         memory_order_relaxed);
+    return (word ^ hash) >> 8 == 0 ? word & 0xFF : 0;
+}
+
+static void learn(struct host_cache *cache, uint64_t hash, size_t answer)
+{
+    atomic_store_explicit(&cache->suffixes[hash % COUNT_OF(cache->suffixes)],
+                          (hash & ~UINT64_C(0xFF)) | answer, memory_order_relaxed);
+}
+
 struct str url_domain(const struct lure_rules *rules, struct str host)
 {
     char z[HOST_MOST + 1];
     if (host.len == 0 || host.at[0] == '[' || ascii_is_digit(host.at[host.len - 1]) ||
         str_to_z(host, z, sizeof z) != OK)
         return host;
-    const char *domain = psl_registrable_domain(rules->psl, z);
-    return domain == NULL ? host : str_skip(host, (size_t)(domain - z));
+    uint64_t hash = hash_keyed(&rules->hosts->key, host);
+    size_t len = recall(rules->hosts, hash);
+    if (len == 0) {
+        const char *domain = psl_registrable_domain(rules->psl, z);
+        len = domain == NULL ? host.len : host.len - (size_t)(domain - z);
+        learn(rules->hosts, hash, len);
+    }
+    return str_skip(host, host.len - len);
 }
 
 bool url_has_suffix(const struct lure_rules *rules, struct str host)
 {
-    static const char *private_use[] = {"example", "test", "local", "internal", "lan",
-                                        "home",    "corp", "onion", "localhost"};
+    static const struct str private_use[] = {
+        {"example",   7},
+        {"test",      4},
+        {"local",     5},
+        {"internal",  8},
+        {"lan",       3},
+        {"home",      4},
+        {"corp",      4},
+        {"onion",     5},
+        {"localhost", 9},
+    };
     struct str label = last_label(host);
     char z[64];
     if (label.len < 2 || str_to_z(label, z, sizeof z) != OK)
         return false;
     for (size_t i = 0; i < COUNT_OF(private_use); i++)
-        if (str_eq(label, str_of(private_use[i])))
+        if (str_eq(label, private_use[i]))
             return true;
-    return psl_is_public_suffix2(rules->psl, z, PSL_TYPE_ICANN | PSL_TYPE_NO_STAR_RULE) == 1;
+    enum { NO = 1, YES };
+    uint64_t hash = ~hash_keyed(&rules->hosts->key, label); // not what its domain is
+    size_t answer = recall(rules->hosts, hash);
+    if (answer == 0) {
+        int type = PSL_TYPE_ICANN | PSL_TYPE_NO_STAR_RULE;
+        answer = psl_is_public_suffix2(rules->psl, z, type) == 1 ? YES : NO;
+        learn(rules->hosts, hash, answer);
+    }
+    return answer == YES;
 }

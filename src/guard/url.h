@@ -25,10 +25,14 @@ struct url {
     bool hierarchic; // has the form //host/path; the host may be empty (file:///x)
 };
 
-/* Reads one URL with its scheme (leading and trailing blanks and all tabs and newlines are ignored,
- * as browsers do).  ERR_MALFORMED where a browser would refuse; ERR_LIMIT beyond URL_MOST bytes. */
+/* Reads one URL, of which the parts may be slices, with its scheme (leading and trailing blanks and
+ * all tabs and newlines are ignored, as browsers do).  ERR_MALFORMED where a browser would refuse;
+ * ERR_LIMIT beyond URL_MOST bytes. */
 enum err url_parse(const struct lure_rules *rules, struct arena *arena, struct str text,
                    struct url *out) MUST_CHECK;
+
+/* Reads the canonical form again, by cutting it.  userinfo, ip and idn are not known any more. */
+void url_split(struct str canonical, struct url *out);
 
 /* The canonical form, without userinfo. */
 struct str url_format(struct arena *arena, const struct url *url);

@@ -14,11 +14,6 @@ uint64_t guard_hash(const struct guard *guard, struct str text)
     return hash_keyed(&guard->hash_key, text);
 }
 
-static uint64_t hash_lure(const struct guard *guard, const struct lure_key *key)
-{
-    return guard_hash(guard, str_make((const char *)key->bytes, sizeof key->bytes));
-}
-
 struct str own_text(struct str text, size_t most)
 {
     size_t len = text.len < most ? text.len : most;
@@ -110,7 +105,7 @@ bool user_may_teach(struct guard *guard, struct user *user)
 
 struct sight *sight_find(const struct guard *guard, const struct lure_key *key)
 {
-    uint64_t hash = hash_lure(guard, key);
+    uint64_t hash = guard_hash_key(guard, key);
     for (struct map_node *at = map_first(&guard->sights_map, hash); at != NULL; at = at->next) {
         struct sight *sight = CONTAINER_OF(at, struct sight, node);
         if (at->hash == hash && lure_key_eq(&sight->key, key))
@@ -140,7 +135,7 @@ struct sight *sight_make(struct guard *guard, const struct lure_key *key)
     must(sight != NULL);
     sight->key = *key;
     sight->first_us = guard->now_us;
-    map_put(&guard->sights_map, &sight->node, hash_lure(guard, key));
+    map_put(&guard->sights_map, &sight->node, guard_hash_key(guard, key));
     list_add_last(&guard->young, &sight->link);
     guard->n_young++;
     guard->bytes_sights += sight_bytes;

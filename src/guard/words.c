@@ -4,6 +4,7 @@
 #include "guard/lure_internal.h"
 
 #include "base/hash.h"
+#include "base/must.h"
 
 enum { TEXT_MOST = 4096 };
 
@@ -109,80 +110,113 @@ static bool is_quotation(const struct lure_list *list, struct str text)
     return all;
 }
 
+/* ---- Words of warning ------------------------------------------------------------------------ */
+
+static const char *const warnings[] = {
+    // English
+    "don't click",
+    "dont click",
+    "do not click",
+    "don't open",
+    "dont open",
+    "do not open",
+    "not click on",
+    "never click",
+    "is a virus",
+    "is a worm",
+    "it's a virus",
+    "its a virus",
+    "it's a worm",
+    "phishing",
+    "malware",
+    "got hacked",
+    "been hacked",
+    "not from me",
+    "wasn't me",
+    "wasnt me",
+    "didn't send",
+    "did not send",
+    // German
+    "nicht klicken",
+    "nicht anklicken",
+    "nicht draufklicken",
+    "nicht \303\266ffnen",
+    "ein virus",
+    "nicht aufmachen",
+    "nicht von mir",
+    // French, Spanish, Portuguese, Italian, Dutch, Polish
+    "ne clique",
+    "ne cliquez",
+    "n'ouvre",
+    "un virus",
+    "no hagas clic",
+    "no abras",
+    "no hagan clic",
+    "n\xC3\xA3o clique",
+    "n\xC3\xA3o abra",
+    "um v\xC3\xADrus",
+    "non cliccare",
+    "non aprire",
+    "niet klikken",
+    "niet openen",
+    "nie klikaj",
+    "nie otwieraj",
+    // Russian
+    "\xD0\xBD\xD0\xB5 \xD0\xBE\xD1\x82\xD0\xBA\xD1\x80\xD1\x8B\xD0\xB2\xD0\xB0",
+    "\xD0\xBD\xD0\xB5 \xD0\xBD\xD0\xB0\xD0\xB6\xD0\xB8\xD0\xBC\xD0\xB0",
+    "\xD0\xB2\xD0\xB8\xD1\x80\xD1\x83\xD1\x81",
+};
+
+enum { BEGINNING = 6 }; // bytes of a phrase that are looked up: few words of honest texts have them
+
+// Whatever their case: most places of most texts begin no phrase.
+static size_t warning_slot(const char *at)
+{
+    uint32_t four;
+    uint16_t two;
+    memcpy(&four, at, sizeof four);
+    memcpy(&two, at + sizeof four, sizeof two);
+    uint64_t bytes = four | (uint64_t)two << 32;
+    return (bytes | UINT64_C(0x2020202020202020)) * UINT64_C(0x9E3779B97F4A7C15) >> 54;
+}
+
+void warnings_index(struct warning_index *index)
+{
+    _Static_assert(COUNT_OF(warnings) < COUNT_OF(index->next), "0 ends a chain");
+    *index = (struct warning_index){0};
+    for (size_t i = 0; i < COUNT_OF(warnings); i++) {
+        must(strlen(warnings[i]) >= BEGINNING);
+        uint8_t *slot = &index->first[warning_slot(warnings[i])];
+        index->next[i + 1] = *slot;
+        *slot = (uint8_t)(i + 1);
+    }
+}
+
+static bool has_words_of_warning(const struct warning_index *index, struct str text)
+{
+    for (size_t at = 0; at + BEGINNING <= text.len; at++)
+        for (size_t i = index->first[warning_slot(text.at + at)]; i != 0; i = index->next[i]) {
+            struct str phrase = str_of(warnings[i - 1]), rest = str_skip(text, at);
+            if (phrase.len <= rest.len && str_eq_nocase(str_first(rest, phrase.len), phrase))
+                return true;
+        }
+    return false;
+}
+
 bool lure_text_warns(const struct lure_list *list, struct str text)
 {
-    static const char *const warnings[] = {
-        // English
-        "don't click",
-        "dont click",
-        "do not click",
-        "don't open",
-        "dont open",
-        "do not open",
-        "not click on",
-        "never click",
-        "is a virus",
-        "is a worm",
-        "it's a virus",
-        "its a virus",
-        "it's a worm",
-        "phishing",
-        "malware",
-        "got hacked",
-        "been hacked",
-        "not from me",
-        "wasn't me",
-        "wasnt me",
-        "didn't send",
-        "did not send",
-        // German
-        "nicht klicken",
-        "nicht anklicken",
-        "nicht draufklicken",
-        "nicht \303\266ffnen",
-        "ein virus",
-        "nicht aufmachen",
-        "nicht von mir",
-        // French, Spanish, Portuguese, Italian, Dutch, Polish
-        "ne clique",
-        "ne cliquez",
-        "n'ouvre",
-        "un virus",
-        "no hagas clic",
-        "no abras",
-        "no hagan clic",
-        "n\xC3\xA3o clique",
-        "n\xC3\xA3o abra",
-        "um v\xC3\xADrus",
-        "non cliccare",
-        "non aprire",
-        "niet klikken",
-        "niet openen",
-        "nie klikaj",
-        "nie otwieraj",
-        // Russian
-        "\xD0\xBD\xD0\xB5 \xD0\xBE\xD1\x82\xD0\xBA\xD1\x80\xD1\x8B\xD0\xB2\xD0\xB0",
-        "\xD0\xBD\xD0\xB5 \xD0\xBD\xD0\xB0\xD0\xB6\xD0\xB8\xD0\xBC\xD0\xB0",
-        "\xD0\xB2\xD0\xB8\xD1\x80\xD1\x83\xD1\x81",
-    };
     if (list->n == 0)
         return false;
     size_t dead = 0;
     for (size_t i = 0; i < list->n; i++)
-        dead += (list->lures[i].flags & LURE_DEFANGED) != 0;
+        dead += (list->lures[i].flags & (LURE_DEFANGED | LURE_SPELLED)) == LURE_DEFANGED;
     if (dead == list->n)
         return true;
     struct str trimmed = str_trim(text);
     if (is_quotation(list, trimmed))
         return true;
-    char folded[TEXT_MOST];
-    size_t len = trimmed.len < TEXT_MOST ? trimmed.len : TEXT_MOST;
-    for (size_t i = 0; i < len; i++)
-        folded[i] = ascii_lower(trimmed.at[i]);
-    for (size_t i = 0; i < COUNT_OF(warnings); i++)
-        if (str_find(str_make(folded, len), str_of(warnings[i])) < len)
-            return true;
-    return false;
+    size_t most = trimmed.len < TEXT_MOST ? trimmed.len : TEXT_MOST;
+    return has_words_of_warning(&list->rules->warnings, str_first(trimmed, most));
 }
 
 /* The dot or colon that the character at `at` is or stands for, before the end of the word. */
@@ -197,17 +231,76 @@ static char joint_at(struct str word, size_t at, size_t *len)
     return point == ':' || point == 0xFF1A ? ':' : 0;
 }
 
+/* Leaves of the name at the end of what was written only its beginning.  Returns the new length. */
+static size_t cut_name(char *out, size_t len)
+{
+    size_t end = len;
+    while (end > 0 && is_blank((unsigned char)out[end - 1]))
+        end--;
+    size_t from = end;
+    while (from > 0 && (ascii_is_alnum(out[from - 1]) || out[from - 1] == '-' ||
+                        (unsigned char)out[from - 1] >= 0x80))
+        from--;
+    size_t keep = from, n;
+    for (int i = 0; i < 2 && keep < end; i++, keep += n)
+        (void)lure_utf8(str_make(out + keep, end - keep), &n);
+    if (keep >= end)
+        return len;
+    static const char cut[] = "\xE2\x80\xA6";
+    memmove(out + keep + strlen(cut), out + end, len - end); // the blanks
+    memcpy(out + keep, cut, strlen(cut));
+    return keep + strlen(cut) + len - end;
+}
+
+/* The text without the names that its writer made dead himself; the text itself if none is there.
+ */
+static struct str cut_dead_names(const struct lure_rules *rules, struct arena *scratch,
+                                 struct str text)
+{
+    struct lure_list list;
+    lure_list_init(&list, rules, scratch);
+    lure_scan_text(&list, text);
+    if (list.n == 0 && !list.overflowed)
+        return text;
+    char *out = arena_alloc(scratch, 2 * text.len + 64);
+    size_t len = 0;
+    bool any = false;
+    for (size_t i = 0; i < text.len;) {
+        size_t n = lure_dead_dot(text, i);
+        any |= n > 0;
+        if (n > 0)
+            len = cut_name(out, len);
+        else
+            n = 1;
+        memcpy(out + len, text.at + i, n);
+        len += n;
+        i += n;
+    }
+    return any ? str_make(out, len) : text;
+}
+
+static bool all_are_dead(const struct lure_list *list)
+{
+    for (size_t i = 0; i < list->n; i++)
+        if ((list->lures[i].flags & LURE_DEFANGED) == 0)
+            return false;
+    return !list->overflowed;
+}
+
 enum err lure_defang(const struct lure_rules *rules, struct arena *arena, struct str text,
                      struct str *out)
 {
     size_t most = 3 * text.len + 64;
     if (!arena_fits(arena, most))
         return ERR_LIMIT;
-    struct arena scratch;
+    struct arena cut, scratch;
+    arena_init(&cut, 64 * 1024 * 1024);
     arena_init(&scratch, 64 * 1024 * 1024);
     char *copy = arena_alloc(arena, most);
     size_t len = 0, i = 0;
-    bool changed = false;
+    struct str whole = text;
+    text = cut_dead_names(rules, &cut, whole);
+    bool changed = text.at != whole.at;
     while (i < text.len) {
         size_t from = i;
         while (i < text.len && is_blank((unsigned char)text.at[i]))
@@ -222,6 +315,7 @@ enum err lure_defang(const struct lure_rules *rules, struct arena *arena, struct
         lure_list_init(&list, rules, &scratch);
         lure_scan_text(&list, word);
         bool dead = list.n > 0 || list.overflowed;
+        bool by_hand = dead && all_are_dead(&list); // "hxxp://evil.example/"
         changed |= dead;
         for (size_t k = 0, n; k < word.len; k += n) {
             char joint = dead ? joint_at(word, k, &n) : 0;
@@ -230,6 +324,8 @@ enum err lure_defang(const struct lure_rules *rules, struct arena *arena, struct
                 n = 1;
                 continue;
             }
+            if (by_hand && joint == '.')
+                len = cut_name(copy, len);
             copy[len++] = '[';
             copy[len++] = joint;
             copy[len++] = ']';
@@ -237,6 +333,7 @@ enum err lure_defang(const struct lure_rules *rules, struct arena *arena, struct
         arena_reset(&scratch);
     }
     arena_done(&scratch);
-    *out = changed ? str_make(copy, len) : text;
+    arena_done(&cut);
+    *out = changed ? str_make(copy, len) : whole;
     return OK;
 }

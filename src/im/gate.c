@@ -355,7 +355,7 @@ static void drop_dead(struct lure_list *list)
 {
     size_t n = 0;
     for (size_t i = 0; i < list->n; i++)
-        if ((list->lures[i].flags & LURE_DEFANGED) == 0)
+        if ((list->lures[i].flags & (LURE_DEFANGED | LURE_SPELLED)) != LURE_DEFANGED)
             list->lures[n++] = list->lures[i];
     list->n = n;
 }

@@ -148,8 +148,19 @@ static void forget_removed(struct roster *roster, const struct jid *jid)
     }
 }
 
+static void push_since(struct session *session, int64_t since);
+
+// What others changed in the store: operators.  RFC 6121 2.1.6: whoever asked for the roster hears.
+static void tell_sessions(struct account *account, int64_t known)
+{
+    LIST_EACH(&account->sessions, struct session, in_account, session)
+    if (session->wants_roster)
+        push_since(session, known);
+}
+
 static void account_loaded(struct account *account, const struct store_account_load *loaded)
 {
+    int64_t known = account->roster != NULL ? account->roster->version : INT64_MAX;
     // read anew while a change of our own was committed: what we have is the newer
     if (account->roster != NULL && account->roster->version > loaded->roster_version)
         return;
@@ -170,11 +181,14 @@ static void account_loaded(struct account *account, const struct store_account_l
     }
     for (uint32_t i = 0; i < loaded->n_removed; i++) {
         struct roster_item *item = item_new(loaded->removed[i].jid);
+        item->subscription = STORE_SUB_REMOVED;
         item->version = loaded->removed[i].version;
         keep_removed(roster, item);
     }
     for (uint32_t i = 0; i < loaded->n_pending; i++)
         roster_remember_request(account, loaded->pending[i].from, loaded->pending[i].stanza);
+    if (known < roster->version)
+        tell_sessions(account, known);
 }
 
 static void account_forgotten(struct account *account)

@@ -392,7 +392,8 @@ static enum err commit_changes(struct store *store, struct queue *changes, size_
     if (e != OK)
         return e;
     for (struct store_request *r = changes->first; r != NULL; r = request_of(r->mail.next)) {
-        struct why own = {{0}};
+        struct why own;
+        own.text[0] = '\0'; // no more of it: this is done for each message
         r->result = backend->change(store->writer, r->call->op, r, &own);
         if (r->result != OK && backend->spoils(store->writer)) {
             backend->rollback(store->writer);
@@ -415,9 +416,12 @@ static void finish_changes(struct store *store, struct queue *changes, enum err 
                            const struct why *why)
 {
     for (struct store_request *r; (r = queue_take(changes)) != NULL;) {
-        struct why own = {{0}};
-        if (e == OK && r->result != OK && r->why.len < sizeof own.text)
-            memcpy(own.text, r->why.at, r->why.len);
+        struct why own;
+        if (e == OK && r->result != OK) {
+            memset(own.text, 0, sizeof own.text);
+            if (r->why.len < sizeof own.text)
+                memcpy(own.text, r->why.at, r->why.len);
+        }
         complete(r, e != OK ? e : r->result, e != OK ? why : &own);
     }
 }

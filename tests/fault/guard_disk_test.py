@@ -51,7 +51,7 @@ def test_what_waits_is_taken_back_as_soon_as_there_is_room(own_server):
 
 def test_a_held_message_waits_for_room_when_its_time_has_come(own_server):
     # semantics, holding: a held message is durable, so it is acknowledged
-    server, flag = full_disk(own_server, {"guard.hold": "3 s", "guard.mode": "on"})
+    server, flag = full_disk(own_server, {"guard.hold": "12 s", "guard.mode": "on"})
     romeo, *readers = server.fresh_users(8)
     link = f"http://{secrets.token_hex(6)}.example/a"
     sender = server.connect(romeo, sm=True)

@@ -190,6 +190,17 @@ def test_a_roster_can_be_set_by_the_operator(server, people):
     assert status_of(server, "roster", "remove", me, contact) == MISSING
 
 
+def test_who_is_online_sees_what_the_operator_changes_in_his_roster(server, online, people):
+    romeo, = online()
+    me, contact = romeo.jid.split("/")[0], f"{people(1)[0]}@{server.domain}"
+    server.ctl("roster", "add", me, contact, "--name", "Juliet", "--subscription", "none")
+    item = romeo.wait_for(lambda stanza: stanza.get("type") == "set")[0][0]
+    assert (item.get("jid"), item.get("name")) == (contact, "Juliet")
+    server.ctl("roster", "remove", me, contact)
+    item = romeo.wait_for(lambda stanza: stanza.get("type") == "set")[0][0]
+    assert (item.get("jid"), item.get("subscription")) == (contact, "remove")
+
+
 def test_a_contact_is_a_bare_address(server, people):
     romeo, juliet = people(2)
     me, contact = f"{romeo}@{server.domain}", f"{juliet}@{server.domain}/phone"
@@ -257,6 +268,41 @@ def test_a_decoy_is_an_account_that_exists(server, people):
     server.ctl("decoy", "remove", name)
     assert name not in server.ctl("decoy", "list")
     assert status_of(server, "decoy", "remove", name) == MISSING
+
+
+def test_a_decoy_is_placed_where_a_worm_would_come_by(own_server):
+    server = own_server()
+    decoy = f"anna.lang@{server.domain}"
+    star = [f"star{i}@{server.domain}" for i in range(7)]
+    for jid in [decoy, *star]:
+        server.ctl("user", "add", jid, "--password-stdin", input="secret\n")
+    for jid in star[1:]:
+        server.ctl("roster", "add", star[0], jid)
+        server.ctl("roster", "add", jid, star[0])
+    server.ctl("roster", "add", star[3], decoy)  # by hand, long ago
+
+    assert status_of(server, "decoy", "place", decoy) == MISSING  # it is none yet
+    server.ctl("decoy", "add", decoy)
+    would = server.ctl_json("decoy", "place", decoy, "--holders", "1", "--try")
+    assert would["would_hold"] == [star[0]] and would["near_share"] == pytest.approx(7 / 8)
+
+    holder = server.connect("star0", password="secret")
+    holder.online()
+    done = server.ctl_json("decoy", "place", decoy, "--holders", "1", "--name", "Anna Lang")
+    assert (done["holders"], done["added"], done["removed"]) == (1, 1, 1)
+    push = holder.wait_for(lambda stanza: stanza.get("type") == "set" and
+                           stanza[0][0].get("jid") == decoy)
+    assert push[0][0].get("name") == "Anna Lang"
+    holder.close()
+
+    def contacts(jid):
+        return [c["contact"] for c in server.ctl_json("roster", "list", jid)["contacts"]]
+    assert decoy in contacts(star[0]) and decoy not in contacts(star[3])
+    assert contacts(decoy) == [star[0]]
+    again = server.ctl_json("decoy", "place", decoy, "--holders", "1")
+    assert (again["added"], again["removed"]) == (0, 0)
+    assert server.ctl_json("decoy", "place", decoy, "--holders", "0")["removed"] == 1
+    assert contacts(decoy) == [] and decoy not in contacts(star[0])
 
 
 def test_every_command_is_in_the_manual(server):

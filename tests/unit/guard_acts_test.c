@@ -203,6 +203,60 @@ TEST(words_of_warning_hide_no_worm)
     guard_free(&guard);
 }
 
+TEST(a_worm_in_plain_words_is_a_worm)
+{
+    static const char *const texts[] = {"omg go to evilplace dot com and sign in",
+                                        // no words of warning help who sends like a program
+                                        "not from me! do not open evilplace dot com",
+                                        "> go to evilplace dot com\nis this you?",
+                                        "evilplace[.]com is bad"};
+    for (size_t i = 0; i < COUNT_OF(texts); i++) {
+        struct guard *guard = new_guard();
+        unsigned rejected = 0;
+        int64_t now = burst(guard, t0, "zero@a.example", texts[i], 0, 10, &rejected);
+        now = burst(guard, now + 3 * second, "p1@a.example", texts[i], 20, 10, &rejected);
+        struct guard_state state;
+        guard_state(guard, &state);
+        check(state.n_convicted == 1);
+        check(send(guard, now, "zero@a.example", "p99@a.example", "http://fine.example/") ==
+              VERDICT_REJECT);
+        check(word.reason == REASON_RESTRICTED);
+        // the instruction is refused, a warning arrives with nothing to type
+        check(send(guard, now, "c@a.example", "d@a.example", texts[0]) == VERDICT_REJECT);
+        check(send(guard, now, "c@a.example", "d@a.example", "do not open evilplace dot com") ==
+              VERDICT_DELIVER);
+        check(word.defang);
+        guard_free(&guard);
+    }
+}
+
+TEST(who_warns_of_an_address_by_hand_is_not_restricted)
+{
+    struct guard *guard = new_guard();
+    const char *warning = "do not open evilplace dot com, it's a virus";
+    unsigned rejected = 0;
+    int64_t now =
+        burst(guard, t0, "zero@a.example", "go to evilplace dot com", 0, 3, &rejected) + second;
+    for (unsigned i = 0; i < 3; i++) {
+        char from[32];
+        snprintf(from, sizeof from, "p%u@a.example", i);
+        for (unsigned k = 0; k < 12; k++) {
+            char to[32];
+            snprintf(to, sizeof to, "q%u@a.example", 12 * i + k);
+            check(send(guard, now += 20 * second, from, to, warning) == VERDICT_DELIVER);
+        }
+        check(send(guard, now, from, "p99@a.example", "http://fine.example/") == VERDICT_DELIVER);
+    }
+    // what is convicted meanwhile is the address: it arrives no more
+    struct guard_state state;
+    guard_state(guard, &state);
+    check(state.n_convicted == 1);
+    check(word.defang == false);
+    check(send(guard, now, "p0@a.example", "q99@a.example", warning) == VERDICT_DELIVER);
+    check(word.defang);
+    guard_free(&guard);
+}
+
 TEST(a_conviction_expires_by_itself)
 {
     struct guard *guard = new_guard();

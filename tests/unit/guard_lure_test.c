@@ -271,6 +271,7 @@ TEST(a_hint_is_seen_at_every_place_of_a_text)
             memcpy(text + at, "ok dot com ", 11);
             list = scan(text);
             check(list.n == 1 && (list.lures[0].flags & LURE_DEFANGED));
+            check(list.lures[0].flags & LURE_SPELLED);
         }
 }
 
@@ -479,6 +480,10 @@ TEST(warnings_are_told_from_offers)
         {"> hi\nlook at this http://evil.example/x",             false},
         {"> http://evil.example/x\nhttp://evil.example/x",       false},
         {"no link, do not open",                                 false},
+        {"go to evilplace dot com and sign in",                  false},
+        {"do not open evilplace dot com",                        true },
+        {"> go to evilplace dot com\nwas this you?",             true },
+        {"go to evilplace[.]com and sign in",                    true }, // gains nothing: guard.c
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         struct lure_list list = scan(rows[i].text);
@@ -492,10 +497,15 @@ TEST(links_of_a_warning_are_made_dead)
         const char *text, *wanted;
     } rows[] = {
         {"don't click http://evil.example/x.php ok?",
-         "don't click http[:]//evil[.]example/x[.]php ok?"                      },
-        {"evil.com/x and foo.txt",                    "evil[.]com/x and foo.txt"},
-        {"nothing. here",                             "nothing. here"           },
-        {"don't click evil[.]com/x",                  "don't click evil[.]com/x"},
+         "don't click http[:]//evil[.]example/x[.]php ok?"                                          },
+        {"evil.com/x and foo.txt",                    "evil[.]com/x and foo.txt"                    },
+        {"nothing. here",                             "nothing. here"                               },
+ // what can be typed is only named
+        {"don't click evil[.]com/x",                  "don't click ev…[.]com/x"                   },
+        {"it is evil dot com, not http://evil.com",   "it is ev… dot com, not http[:]//evil[.]com"},
+        {"not me: hxxps://evil.example/a",            "not me: hxxps[:]//ev…[.]example/a"         },
+        {"www (dot) evil ( dot ) com was not me",     "ww… (dot) ev… ( dot ) com was not me"    },
+        {"so a[.]b[.]example is bad",                 "so a[.]b[.]example is bad"                   },
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         struct str dead;

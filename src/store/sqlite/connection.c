@@ -9,6 +9,7 @@
 #include "store/sqlite/sqlite_internal.h"
 
 #include "base/clock.h"
+#include "base/list.h"
 #include "base/log.h"
 #include "base/must.h"
 #include "base/random.h"
@@ -79,7 +80,7 @@ static enum err db_error(sqlite3 *db, int rc, const char *doing, struct why *why
                    db != NULL ? sqlite3_errmsg(db) : sqlite3_errstr(rc), rc);
 }
 
-static void fail(struct connection *c, int rc)
+void sql_fail(struct connection *c, int rc)
 {
     if (c->failed == SQLITE_OK)
         c->failed = rc;
@@ -118,7 +119,7 @@ sqlite3_stmt *sql_prepare(struct connection *c, const char *sql)
     sqlite3_stmt *prepared = NULL;
     int rc = sqlite3_prepare_v3(c->db, sql, -1, SQLITE_PREPARE_PERSISTENT, &prepared, NULL);
     if (rc != SQLITE_OK) {
-        fail(c, rc);
+        sql_fail(c, rc);
         return NULL;
     }
     c->statements[i] = (struct statement_slot){sql, prepared};
@@ -157,7 +158,7 @@ static sqlite3_stmt *start(struct connection *c, const char *sql, const char *ty
         }
     }
     if (rc != SQLITE_OK) {
-        fail(c, rc);
+        sql_fail(c, rc);
         return NULL;
     }
     return s;
@@ -181,7 +182,7 @@ bool sql_next(struct connection *c, sqlite3_stmt *s)
         if (rc == SQLITE_ROW)
             return true;
         if (rc != SQLITE_DONE)
-            fail(c, rc);
+            sql_fail(c, rc);
     }
     sqlite3_reset(s);
     return false;
@@ -243,6 +244,24 @@ void *sql_room(struct connection *c, size_t n, size_t size)
         return NULL;
     }
     return arena_zalloc(c->arena, bytes > 0 ? bytes : 1);
+}
+
+int sql_table_connect(sqlite3 *db, void *connection, const char *declaration, sqlite3_vtab **out)
+{
+    int rc = sqlite3_declare_vtab(db, declaration);
+    if (rc != SQLITE_OK)
+        return rc;
+    struct sql_table *table = calloc(1, sizeof *table);
+    must(table != NULL);
+    table->connection = connection;
+    *out = &table->base;
+    return SQLITE_OK;
+}
+
+int sql_table_disconnect(sqlite3_vtab *base)
+{
+    free(CONTAINER_OF(base, struct sql_table, base));
+    return SQLITE_OK;
 }
 
 /* ---- Lists: 4 bytes of length (little end first), then the text, for each ------------------- */
@@ -359,6 +378,7 @@ static void begin_operation(struct connection *c, struct arena *arena)
     c->failed = SQLITE_OK;
     c->refused = OK;
     c->arena = arena;
+    c->recent.known = false;
 }
 
 // Runs a statement regardless of an earlier failure.
@@ -375,23 +395,36 @@ static int run_plain(struct connection *c, const char *sql)
     return rc;
 }
 
+static void sqlite_rollback(struct connection *c)
+{
+    c->recent.stale = true;
+    c->arriving.n = 0;
+    if (sqlite3_get_autocommit(c->db) == 0)
+        run_plain(c, "ROLLBACK");
+}
+
 static enum err sqlite_begin(struct connection *c, struct why *why)
 {
     c->spoilt = false;
     begin_operation(c, NULL);
     int rc = run_plain(c, "BEGIN IMMEDIATE");
-    return rc == SQLITE_OK ? OK : db_error(c->db, rc, "beginning", why);
-}
-
-static void sqlite_rollback(struct connection *c)
-{
-    if (sqlite3_get_autocommit(c->db) == 0)
-        run_plain(c, "ROLLBACK");
+    if (rc != SQLITE_OK)
+        return db_error(c->db, rc, "beginning", why);
+    if (!c->recent.stale)
+        return OK;
+    recent_load(c);
+    enum err e = sql_result(c, OK, why);
+    if (e != OK)
+        sqlite_rollback(c);
+    return e;
 }
 
 static enum err sqlite_commit(struct connection *c, struct why *why)
 {
-    int rc = run_plain(c, "COMMIT");
+    begin_operation(c, NULL);
+    arriving_write(c);
+    recent_write(c);
+    int rc = c->failed != SQLITE_OK ? c->failed : run_plain(c, "COMMIT");
     if (rc == SQLITE_OK)
         return OK;
     enum err e = db_error(c->db, rc, "committing", why);
@@ -404,15 +437,32 @@ static bool sqlite_spoils(const struct connection *c)
     return c->spoilt || sqlite3_get_autocommit(c->db) != 0;
 }
 
+static int undo_operation(struct connection *c, struct recent_mark mark)
+{
+    int rc = run_plain(c, "ROLLBACK TO operation");
+    if (rc != SQLITE_OK)
+        return rc;
+    begin_operation(c, NULL);
+    c->arriving.n = 0; // what came before the operation is written
+    recent_return(c, mark);
+    return c->failed;
+}
+
 static enum err sqlite_change(struct connection *c, enum store_op op, struct store_request *request,
                               struct why *why)
 {
     begin_operation(c, &request->arena);
+    struct recent_mark mark = recent_mark(c);
+    if (op != OP_APPEND && op != OP_SPOOL_CLEAR)
+        arriving_write(c); // all others may look at messages
     if (operations[op].several)
         sql_run(c, "SAVEPOINT operation", "");
-    enum err e = sql_result(c, operations[op].run(c, request), why);
+    enum err e = operations[op].run(c, request);
+    if (operations[op].several && e == OK)
+        arriving_write(c);
+    e = sql_result(c, e, why);
     if (operations[op].several && !sqlite_spoils(c)) {
-        int rc = e == OK ? SQLITE_OK : run_plain(c, "ROLLBACK TO operation");
+        int rc = e == OK ? SQLITE_OK : undo_operation(c, mark);
         if (rc == SQLITE_OK)
             rc = run_plain(c, "RELEASE operation");
         if (rc != SQLITE_OK) {
@@ -677,7 +727,7 @@ static enum err settle(struct connection *c, const struct store_options *options
     sql_run(c, "INSERT OR IGNORE INTO meta VALUES ('peer', ?)", "b",
             str_make((const char *)fresh.bytes, sizeof fresh.bytes));
     c->any_doomed = sql_number(c, 0, "SELECT count(*) FROM doomed", "") > 0;
-    c->n_recent = sql_number(c, 0, "SELECT count(*) FROM recent", "");
+    recent_load(c);
     ledger_count(c);
     sqlite3_wal_hook(c->db, note_log, c);
     return sql_result(c, OK, why);
@@ -710,6 +760,7 @@ static void sqlite_close(struct connection **at)
         sqlite3_finalize(c->statements[i].prepared);
     if (c->db != NULL)
         sqlite3_close(c->db);
+    recent_done(c);
     fault_vfs_free(&c->faults);
     if (c->lock_fd >= 0)
         close(c->lock_fd);
@@ -783,6 +834,11 @@ static enum err sqlite_open(const struct store_options *options, bool writer,
         e = start_keeper(c, options, why);
     if (e == OK && !writer)
         e = exec(c->db, "PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY", "opening", why);
+    int rc = e == OK ? recent_init(c) : SQLITE_OK; // after migrations, which may know such a table
+    if (rc == SQLITE_OK && e == OK && writer)
+        rc = arriving_init(c);
+    if (rc != SQLITE_OK)
+        e = db_error(c->db, rc, "opening", why);
     if (e == OK)
         e = read_peer_key(c, why);
     if (e == OK && writer) {

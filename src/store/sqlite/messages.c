@@ -5,9 +5,9 @@
  * is a log that only grows at its end.  `archive` and `spool` hold (owner, id):
  * an archive page is one walk along `archive`, filtered without reading a
  * message.  But every owner has a page of his own there; so a new message's
- * entry is first written to `recent`, also a log, in which most messages are
- * delivered and taken out of the spool again.  Some thousand entries later they
- * move to `archive` and `spool`, sorted by owner.  Readers look at both.
+ * entry first stands in `recent` (recent.c), where most messages are delivered
+ * and taken out of the spool again.  Some thousand entries later they move to
+ * `archive` and `spool`, sorted by owner.  Readers look at both.
  */
 #include "store/sqlite/sqlite_internal.h"
 
@@ -23,20 +23,25 @@ enum {
     BACKDATE_TRIES = 1 << 20, // beside crowds, only the first meets so many
     CLEAR_STEP = 256,         // rows taken out of a spool at a time
     ERASE_STEP = 200,         // rows of a deleted account erased in one commit
-    RECENT_MOST = 8192, // entries from which on they are moved: bounds a reader's walk and one
-                        // commit's length (15 ms with 400 owners)
-    RECENT_LEFT = 512,  // the newest, which may soon leave the spool, stay
+    RECENT_MOST = 12288,      // entries from which on they are moved, all but those left: bounds a
+                              // reader's walk and one commit's length (10 ms with 400 owners)
+    RECENT_LEFT = 4096,       // the newest stay: what is in hand soon leaves the spool
+    LOGGED_MOST = 4 * RECENT_MOST, // changes to these, after which they are moved as well
 };
 
 /* ---- Writing ------------------------------------------------------------------------------- */
 
+int64_t message_flags(const struct store_append *op)
+{
+    return (op->flags & FLAGS_ON_DISK) | (int64_t)op->type << TYPE_SHIFT;
+}
+
 static bool insert_message(struct connection *c, const struct store_append *op, int64_t id,
                            struct str stanza)
 {
-    int64_t flags = (op->flags & FLAGS_ON_DISK) | (int64_t)op->type << TYPE_SHIFT;
     return sql_run(c, "INSERT OR IGNORE INTO message VALUES (?, ?, ?, ?, ?, ?, ?, ?)", "iiittttb",
-                   id, op->account, flags, op->peer, op->resource, op->message_id, op->origin_id,
-                   stanza) > 0;
+                   id, op->account, message_flags(op), op->peer, op->resource, op->message_id,
+                   op->origin_id, stanza) > 0;
 }
 
 // Where the row is found: in the archive, in the spool, by its lures.
@@ -48,9 +53,8 @@ static void insert_entry(struct connection *c, const struct store_append *op, bo
     int64_t kept = archived ? KEPT_ALL : lures ? KEPT_LEDGER : KEPT_NOTHING;
     int64_t peer = peer_hash(c, op->peer);
     if (!op->backdate) {
-        sql_run(c, "INSERT INTO recent VALUES (?, ?, ?, ?, ?)", spooled ? "iiiii" : "iiiin", op->id,
-                op->account, peer, visible, kept);
-        c->n_recent++;
+        recent_add(c, &(struct recent_entry){op->id, op->account, peer, (uint8_t)visible,
+                                             spooled ? (int16_t)kept : -1});
         return;
     }
     if (archived || lures)
@@ -64,6 +68,7 @@ static void insert_entry(struct connection *c, const struct store_append *op, bo
 // seconds.  Their ids follow each other, and who comes last does not ask past all the others.
 static bool insert_backdated(struct connection *c, struct store_append *op, struct str stanza)
 {
+    arriving_write(c);
     int64_t at = op->id >> STORE_ID_SHIFT;
     struct crowd *crowd = &c->crowds[(uint64_t)at * 0x9E3779B97F4A7C15U >> 56];
     if (crowd->at == at && op->id < crowd->next)
@@ -72,11 +77,21 @@ static bool insert_backdated(struct connection *c, struct store_append *op, stru
     for (int i = 0; i < BACKDATE_TRIES && !done && c->failed == SQLITE_OK; i++, op->id++)
         done = insert_message(c, op, op->id, stanza);
     op->id -= done;
+    if (op->id > c->arriving.newest_backdated)
+        c->arriving.newest_backdated = op->id;
     // the greatest crowds are worth remembering
     if (done && (crowd->at == at ||
                  op->id - (at << STORE_ID_SHIFT) >= crowd->next - (crowd->at << STORE_ID_SHIFT)))
         *crowd = (struct crowd){at, op->id + 1};
     return done;
+}
+
+// False: its id is taken.
+static bool write_message(struct connection *c, struct store_append *op, struct str stanza)
+{
+    if (op->backdate)
+        return insert_backdated(c, op, stanza);
+    return arriving_add(c, op, stanza) || insert_message(c, op, op->id, stanza);
 }
 
 enum err message_append(struct connection *c, struct store_request *request)
@@ -89,10 +104,7 @@ enum err message_append(struct connection *c, struct store_request *request)
     bool lures = op->n_lures > 0;
     if (!archived && !spooled && !lures)
         return OK; // delivered before it was written
-    struct str stanza = archived || spooled ? op->stanza : STR_EMPTY;
-    bool done =
-        op->backdate ? insert_backdated(c, op, stanza) : insert_message(c, op, op->id, stanza);
-    if (!done)
+    if (!write_message(c, op, archived || spooled ? op->stanza : STR_EMPTY))
         return ERR_EXISTS;
     insert_entry(c, op, archived, spooled);
     if (lures)
@@ -104,7 +116,7 @@ enum err message_append(struct connection *c, struct store_request *request)
 
 bool messages_want_moving(const struct connection *c)
 {
-    return c->n_recent > RECENT_MOST;
+    return c->recent.n > RECENT_MOST || c->recent.n_logged > LOGGED_MOST;
 }
 
 // Sorted, so that neighbours share a page's cost.
@@ -115,17 +127,16 @@ static void move_up_to(struct connection *c, int64_t id)
             "WHERE id <= ? AND visible < 8 ORDER BY owner, id",
             "i", id);
     sql_run(c,
-            "INSERT INTO spool SELECT owner, id, kept FROM recent INDEXED BY recent_spool "
+            "INSERT INTO spool SELECT owner, id, kept FROM recent "
             "WHERE id <= ? AND kept >= 0 ORDER BY owner, id",
             "i", id);
-    sql_run(c, "DELETE FROM recent WHERE id <= ?", "i", id);
+    recent_forget_up_to(c, id);
 }
 
 void messages_move_some(struct connection *c)
 {
-    move_up_to(c, sql_number(c, 0, "SELECT id FROM recent ORDER BY id DESC LIMIT 1 OFFSET ?", "i",
-                             (int64_t)RECENT_LEFT));
-    c->n_recent = sql_number(c, 0, "SELECT count(*) FROM recent", "");
+    const struct recent *r = &c->recent;
+    move_up_to(c, r->n > RECENT_LEFT ? r->entries[r->n - RECENT_LEFT - 1].id : 0);
 }
 
 /* ---- Reading rows -------------------------------------------------------------------------- */
@@ -173,7 +184,7 @@ static int64_t spool_length(struct connection *c, int64_t account)
 {
     return sql_number(c, 0,
                       "SELECT (SELECT count(*) FROM spool WHERE owner = ?1 AND kept < 4) + "
-                      "(SELECT count(*) FROM recent INDEXED BY recent_spool "
+                      "(SELECT count(*) FROM recent "
                       "WHERE owner = ?1 AND kept >= 0 AND kept < 4)",
                       "i", account);
 }
@@ -188,7 +199,7 @@ void spool_measure(struct connection *c, struct store_account_load *op)
     op->spooled_bytes = (uint64_t)sql_number(
         c, 0,
         "SELECT coalesce(sum(length(m.stanza)), 0) FROM (SELECT id FROM spool WHERE owner = ?1 "
-        "AND kept < 4 UNION ALL SELECT id FROM recent INDEXED BY recent_spool WHERE owner = ?1 "
+        "AND kept < 4 UNION ALL SELECT id FROM recent WHERE owner = ?1 "
         "AND kept >= 0 AND kept < 4) w CROSS JOIN message m ON m.id = w.id",
         "i", account);
 }
@@ -208,16 +219,15 @@ enum err spool_list(struct connection *c, struct store_request *request)
     op->messages = sql_room(c, op->most, sizeof *op->messages);
     if (op->messages == NULL)
         return OK;
-    sqlite3_stmt *s =
-        sql_start(c,
-                  "SELECT s.id, " MESSAGE_COLUMNS " FROM spool s "
-                  "CROSS JOIN message m ON m.id = s.id "
-                  "WHERE s.owner = ?1 AND s.id > ?2 AND s.kept < 4 "
-                  "UNION ALL SELECT s.id, " MESSAGE_COLUMNS
-                  " FROM recent s INDEXED BY recent_spool CROSS JOIN message m ON m.id = s.id "
-                  "WHERE s.owner = ?1 AND s.id > ?2 AND s.kept >= 0 AND s.kept < 4 "
-                  "ORDER BY 1 LIMIT ?3",
-                  "iii", op->account, op->after_id, (int64_t)op->most + 1);
+    sqlite3_stmt *s = sql_start(c,
+                                "SELECT s.id, " MESSAGE_COLUMNS " FROM spool s "
+                                "CROSS JOIN message m ON m.id = s.id "
+                                "WHERE s.owner = ?1 AND s.id > ?2 AND s.kept < 4 "
+                                "UNION ALL SELECT s.id, " MESSAGE_COLUMNS
+                                " FROM recent s CROSS JOIN message m ON m.id = s.id "
+                                "WHERE s.owner = ?1 AND s.id > ?2 AND s.kept >= 0 AND s.kept < 4 "
+                                "ORDER BY 1 LIMIT ?3",
+                                "iii", op->account, op->after_id, (int64_t)op->most + 1);
     while (sql_next(c, s)) {
         struct store_message m = {0};
         if (op->n < op->most)
@@ -236,34 +246,37 @@ enum err spool_list(struct connection *c, struct store_request *request)
 // What delivery, expiry or withdrawal leaves of a message that has left the spool.
 static void leave_spool(struct connection *c, int64_t id, int64_t kept)
 {
+    if ((kept & KEPT_MASK) != KEPT_ALL)
+        arriving_write(c); // it may be among these
     if ((kept & KEPT_MASK) == KEPT_NOTHING)
         sql_run(c, "DELETE FROM message WHERE id = ?", "i", id);
     else if ((kept & KEPT_MASK) == KEPT_LEDGER)
         sql_run(c, "UPDATE message SET stanza = x'' WHERE id = ?", "i", id);
 }
 
-static bool clear_recent(struct connection *c, int64_t account, int64_t id)
+static bool clear_recent(struct connection *c, struct recent_entry *entry)
 {
-    if (sql_run(c, "UPDATE recent SET kept = NULL WHERE id = ? AND owner = ? AND (kept & 3) = 1",
-                "ii", id, account) > 0)
-        return true;
-    int64_t kept =
-        sql_number(c, -1, "SELECT kept FROM recent WHERE id = ? AND owner = ? AND kept >= 0", "ii",
-                   id, account);
+    int64_t id = entry->id, kept = entry->kept;
     if (kept < 0)
         return false;
-    if ((kept & KEPT_MASK) == KEPT_NOTHING)
-        sql_run(c, "DELETE FROM recent WHERE id = ?", "i", id);
-    else
-        sql_run(c, "UPDATE recent SET kept = NULL WHERE id = ?", "i", id);
+    bool ends = (kept & KEPT_MASK) == KEPT_NOTHING;
+    recent_set(c, entry, ends ? VISIBLE_LEDGER | VISIBLE_NOWHERE : entry->visible, -1);
     leave_spool(c, id, kept);
     return true;
 }
 
+// An owner's entry; NULL when it is not there, or not his.
+static struct recent_entry *find_recent(struct connection *c, int64_t account, int64_t id)
+{
+    struct recent_entry *entry = recent_find(c, id);
+    return entry != NULL && entry->owner == account && !recent_is_nowhere(entry) ? entry : NULL;
+}
+
 static bool clear_one(struct connection *c, int64_t account, int64_t id)
 {
-    if (clear_recent(c, account, id))
-        return true;
+    struct recent_entry *entry = find_recent(c, account, id);
+    if (entry != NULL)
+        return clear_recent(c, entry);
     int64_t kept =
         sql_number(c, -1, "SELECT kept FROM spool WHERE owner = ? AND id = ?", "ii", account, id);
     if (kept < 0)
@@ -275,19 +288,13 @@ static bool clear_one(struct connection *c, int64_t account, int64_t id)
 
 static uint32_t clear_recent_up_to(struct connection *c, int64_t account, int64_t up_to)
 {
-    uint32_t n_cleared = (uint32_t)sql_run(c,
-                                           "UPDATE recent INDEXED BY recent_spool SET kept = NULL "
-                                           "WHERE owner = ? AND id <= ? AND kept >= 0 AND kept = 1",
-                                           "ii", account, up_to);
-    for (;;) { // those of which delivery leaves less
-        int64_t id = sql_number(c, 0,
-                                "SELECT id FROM recent INDEXED BY recent_spool WHERE owner = ? "
-                                "AND id <= ? AND kept >= 0 AND kept < 4 ORDER BY id LIMIT 1",
-                                "ii", account, up_to);
-        if (id == 0 || !clear_recent(c, account, id))
-            return n_cleared;
-        n_cleared++;
+    uint32_t n_cleared = 0;
+    for (size_t i = 0; i < c->recent.n && c->recent.entries[i].id <= up_to; i++) {
+        struct recent_entry *entry = &c->recent.entries[i];
+        if (entry->owner == account && entry->kept < KEPT_WITHDRAWN)
+            n_cleared += clear_recent(c, entry);
     }
+    return n_cleared;
 }
 
 static uint32_t clear_up_to(struct connection *c, int64_t account, int64_t up_to)
@@ -595,30 +602,32 @@ enum err archive_span(struct connection *c, struct store_request *request)
 
 static bool set_visible(struct connection *c, const struct store_row *row, int64_t bits)
 {
-    int n = sql_run(c,
-                    "UPDATE recent SET visible = (visible & 12) | ?3 WHERE owner = ?1 "
-                    "AND id = ?2 AND (visible & 3) <> ?3",
-                    "iii", row->account, row->id, bits);
-    n += sql_run(c,
-                 "UPDATE archive SET visible = (visible & 12) | ?3 WHERE owner = ?1 "
-                 "AND id = ?2 AND (visible & 3) <> ?3",
-                 "iii", row->account, row->id, bits);
-    return n > 0;
+    struct recent_entry *entry = find_recent(c, row->account, row->id);
+    if (entry == NULL)
+        return sql_run(c,
+                       "UPDATE archive SET visible = (visible & 12) | ?3 WHERE owner = ?1 "
+                       "AND id = ?2 AND (visible & 3) <> ?3",
+                       "iii", row->account, row->id, bits) > 0;
+    if ((entry->visible & VISIBLE_WITHDRAWN) == bits)
+        return false;
+    recent_set(c, entry, (entry->visible & ~VISIBLE_WITHDRAWN) | bits, entry->kept);
+    return true;
 }
 
 // A withdrawn message stays in the spool without being seen there.
 static bool set_waiting(struct connection *c, const struct store_row *row, bool waits)
 {
     int64_t bit = waits ? 0 : KEPT_WITHDRAWN;
-    int n = sql_run(c,
-                    "UPDATE recent SET kept = (kept & 3) | ?3 WHERE owner = ?1 AND id = ?2 "
-                    "AND kept >= 0 AND (kept & 4) <> ?3",
-                    "iii", row->account, row->id, bit);
-    n += sql_run(c,
-                 "UPDATE spool SET kept = (kept & 3) | ?3 WHERE owner = ?1 AND id = ?2 "
-                 "AND (kept & 4) <> ?3",
-                 "iii", row->account, row->id, bit);
-    return n > 0;
+    struct recent_entry *entry = find_recent(c, row->account, row->id);
+    if (entry == NULL)
+        return sql_run(c,
+                       "UPDATE spool SET kept = (kept & 3) | ?3 WHERE owner = ?1 AND id = ?2 "
+                       "AND (kept & 4) <> ?3",
+                       "iii", row->account, row->id, bit) > 0;
+    if (entry->kept < 0 || (entry->kept & KEPT_WITHDRAWN) == bit)
+        return false;
+    recent_set(c, entry, entry->visible, (entry->kept & KEPT_MASK) | bit);
+    return true;
 }
 
 enum err archive_withdraw(struct connection *c, struct store_request *request)
@@ -789,7 +798,9 @@ static uint32_t erase_some(struct connection *c, int64_t owner)
     for (uint32_t i = 0; i < n; i++) {
         sql_run(c, "DELETE FROM archive WHERE owner = ? AND id = ?", "ii", owner, rows[i].id);
         sql_run(c, "DELETE FROM spool WHERE owner = ? AND id = ?", "ii", owner, rows[i].id);
-        sql_run(c, "DELETE FROM recent WHERE id = ?", "i", rows[i].id);
+        struct recent_entry *entry = recent_find(c, rows[i].id);
+        if (entry != NULL)
+            recent_set(c, entry, VISIBLE_LEDGER | VISIBLE_NOWHERE, -1);
         ledger_forget(c, rows[i].id);
         sql_run(c, "DELETE FROM message WHERE id = ?", "i", rows[i].id);
     }

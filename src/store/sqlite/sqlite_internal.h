@@ -9,6 +9,7 @@
 #ifndef STORE_SQLITE_SQLITE_INTERNAL_H
 #define STORE_SQLITE_SQLITE_INTERNAL_H
 
+#include "base/buf.h"
 #include "base/hash.h"
 #include "store/store_internal.h"
 
@@ -32,6 +33,42 @@ struct statement_slot {
     sqlite3_stmt *prepared;
 };
 
+/* A message's place in its owner's archive and spool: see recent.c. */
+struct recent_entry {
+    int64_t id, owner, peer;
+    uint8_t visible;
+    int16_t kept; // -1: not in the spool
+};
+
+struct recent {
+    struct recent_entry *entries; // in order of ids
+    size_t n, room;
+    size_t n_logged;             // entries packed in the log since it began anew
+    int64_t first_row, last_row; // of recent_log: from where to where entries are made; 0: none
+    bool known;                  // a reader's: they are those of this operation's snapshot
+    // writer only
+    bool stale;      // to be read again from the log: a transaction was rolled back
+    struct buf news; // of this transaction, packed, not yet in recent_log
+    int64_t news_id; // the last one there
+};
+
+struct recent_mark {
+    size_t len;
+    int64_t id;
+};
+
+struct arriving_message {
+    const struct store_append *op;
+    struct str stanza;
+};
+
+/* Messages of the transaction that are not rows yet: see arriving.c. */
+struct arriving {
+    int64_t newest_backdated; // ids from there on cannot be taken
+    size_t n;
+    struct arriving_message messages[256];
+};
+
 /* Of the microseconds that imported messages share, as many are remembered. */
 enum { CROWDS_MOST = 256 }; // eight bits of a hash
 
@@ -48,23 +85,27 @@ struct connection {
     enum err refused;
     struct arena *arena;
 
+    struct recent recent;
+
     // writer only
     bool spoilt;           // the transaction is lost
     bool any_deleted;      // an account was deleted since the start: appends must look
     bool any_doomed;       // messages of deleted accounts wait to be erased
     bool mark_clean;       // at closing
-    int64_t n_recent;      // rows of the table recent, nearly
-    int64_t n_lure_recent; // and of lure_recent
+    int64_t n_lure_recent; // rows of lure_recent, nearly
     int n_log_pages;       // in the write-ahead log
     int n_log_pages_given; // of these, when the keeper was last woken
     bool keeper_was_woken; // and the rest it leaves is still to be moved
     struct keeper *keeper;
+    struct arriving arriving;
     struct crowd { // imports: a microsecond that many messages have, and the next id that is free
         int64_t at, next;
     } crowds[CROWDS_MOST];
     struct fault_vfs *faults;
 };
 
+/* Remembers a failure; everything but a statement's own spoils the transaction. */
+void sql_fail(struct connection *c, int rc);
 /* The prepared statement of a literal; NULL after a failure. */
 sqlite3_stmt *sql_prepare(struct connection *c, const char *sql);
 
@@ -79,6 +120,15 @@ int sql_run(struct connection *c, const char *sql, const char *types, ...);
 /* The single integer that a query answers, or otherwise. */
 int64_t sql_number(struct connection *c, int64_t otherwise, const char *sql, const char *types,
                    ...);
+
+/* A table that a connection has in memory, known by its name alone. */
+struct sql_table {
+    sqlite3_vtab base;
+    struct connection *connection;
+};
+
+int sql_table_connect(sqlite3 *db, void *connection, const char *declaration, sqlite3_vtab **out);
+int sql_table_disconnect(sqlite3_vtab *base);
 
 /* Copies of columns in the operation's arena; beyond its ceiling the operation fails with
  * ERR_LIMIT. */
@@ -103,6 +153,12 @@ enum {
 };
 /* spool.kept: what delivery leaves, and whether the message was withdrawn while it waits. */
 enum { KEPT_NOTHING = 0, KEPT_ALL = 1, KEPT_LEDGER = 2, KEPT_MASK = 3, KEPT_WITHDRAWN = 4 };
+
+/* Neither in the archive nor the spool, nor kept for its lures: no more than a place to skip. */
+static inline bool recent_is_nowhere(const struct recent_entry *entry)
+{
+    return (entry->visible & VISIBLE_NOWHERE) != 0 && entry->kept < 0;
+}
 
 int64_t peer_hash(const struct connection *c, struct str bare);
 
@@ -148,6 +204,34 @@ bool messages_erase_doomed(struct connection *c);
 /* Whether entries should move from recent to archive and spool; moves them. */
 bool messages_want_moving(const struct connection *c);
 void messages_move_some(struct connection *c);
+
+/* As the table message has them. */
+int64_t message_flags(const struct store_append *op);
+
+/* The table arriving; an SQLite code. */
+int arriving_init(struct connection *c);
+/* Keeps a message for arriving_write; false: its id may be taken, and it must be written alone. */
+bool arriving_add(struct connection *c, const struct store_append *op, struct str stanza);
+/* Makes rows of them.  A failure spoils the transaction. */
+void arriving_write(struct connection *c);
+
+/* The table recent of a connection; an SQLite code. */
+int recent_init(struct connection *c);
+void recent_done(struct connection *c);
+/* All below: the writer only.  Reads the whole log anew; a failure leaves it stale. */
+void recent_load(struct connection *c);
+/* The entry of a message, until the next is added; NULL when there is none. */
+struct recent_entry *recent_find(struct connection *c, int64_t id);
+void recent_add(struct connection *c, const struct recent_entry *entry);
+/* kept -1: not in the spool; with VISIBLE_NOWHERE that is the end of it. */
+void recent_set(struct connection *c, struct recent_entry *entry, int64_t visible, int64_t kept);
+/* Drops the entries up to this one, which the caller has put elsewhere. */
+void recent_forget_up_to(struct connection *c, int64_t id);
+/* Writes this transaction's news into the log, before it is committed. */
+void recent_write(struct connection *c);
+/* Where this transaction's news stand; and back to there. */
+struct recent_mark recent_mark(const struct connection *c);
+void recent_return(struct connection *c, struct recent_mark mark);
 
 /* A message's keys come; whether it has any; they go. */
 void ledger_add(struct connection *c, const struct str *keys, uint32_t n, int64_t id);
