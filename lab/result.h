@@ -16,6 +16,7 @@ struct run {
     struct outcome outcome;
     bool has_guard;
     struct guard_state state; // of the guard, at the end
+    double person_weeks;      // that it lasted
     struct cost cost;
 };
 
@@ -39,7 +40,9 @@ struct result {
     unsigned n_seeds;
     struct series infected, exposed, copies, seconds;
     struct tally honest; // sums; the longest hold of all
-    uint64_t restricted, rightly, honest_convictions, questions, rejected_of_infected;
+    uint64_t restricted, rightly, honest_convictions, rejected_of_infected;
+    uint64_t questions, answers_yes, answers_no;
+    double person_weeks;
     bool has_guard;
     double message_ns, lure_ns, bytes_users, n_users, bytes_clusters, n_clusters;
 };

@@ -10,7 +10,8 @@
  *     dead link  a warning arrives, but what it quotes cannot be opened
  *     retract    copies vanish from clients that obey
  *     restrict   the guard itself refuses the account's lures
- *     ask        the sender is asked; some answer, truly
+ *     ask        the sender is asked; some answer, truly, on a device that is theirs alone; a worm
+ *                says "yes" at once, on the device that it owns
  *
  * The model (docs/containment.md): everybody is online; a copy is in the client at
  * once; a person decides once whether he opens this lure and opens it after a
@@ -49,9 +50,12 @@ void sim_config_default(struct sim_config *config);
 /* What became of honest messages. */
 struct tally {
     uint64_t messages, lost, rejected, held, held_over_2s;
-    uint64_t withdrawn; // warnings that were taken back with the lure they quote
-    uint64_t dead;      // warnings delivered with a dead link
-    int64_t longest_hold_us;
+    uint64_t for_answer;     // of those held over 2 s: they waited for the sender's answer
+    uint64_t asked;          // questions to people whose client no worm owns
+    uint64_t returned;       // …and came back to him for want of one; not counted as rejected
+    uint64_t withdrawn;      // warnings that were taken back with the lure they quote
+    uint64_t dead;           // warnings delivered with a dead link
+    int64_t longest_hold_us; // without a question
 };
 
 struct outcome {
@@ -62,7 +66,8 @@ struct outcome {
     uint64_t rejected_of_infected; // honest links of restricted people whose clients the worm owns
     uint32_t restricted_rightly, restricted_wrongly;
     uint32_t honest_convictions; // of keys that no copy of the worm has
-    uint32_t questions;
+    uint32_t questions;          // in all
+    uint32_t answers_yes, answers_no;
 };
 
 struct sim *sim_new(const struct sim_config *config);

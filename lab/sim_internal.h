@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "lab/sim.h"
 
-enum what { SAY, WORM_STEP, WORM_ANSWER, OPEN, LET_GO, OVERTAKE, ANSWER, REPORT };
+enum what { SAY, WORM_STEP, WORM_ANSWER, OPEN, LET_GO, OVERTAKE, ANSWER, WORM_LIES, REPORT };
 
 enum {
     PURPOSE_PERSON = 20,
@@ -36,9 +36,11 @@ enum {
 struct person {
     struct mind mind;
     struct infection infection;
-    int64_t sent_us; // his last message to anybody; 0: none
-    uint32_t decoy;  // a contact of his that no human talks to; 0: none
-    uint32_t n_held; // messages of his that wait
+    int64_t sent_us;  // his last message to anybody; 0: none
+    uint32_t decoy;   // a contact of his that no human talks to; 0: none
+    uint32_t n_held;  // messages of his that wait
+    uint32_t n_asked; // questions put to him
+    bool is_traps;    // he sent something of a trap
     bool types, has_typed, obeys, infected, exposed, restricted, remote;
     char jid[JID_SIZE];
 };

@@ -111,6 +111,7 @@ struct cluster *cluster_new(struct guard *guard, uint64_t id, struct user *zero)
     cluster->id = id;
     list_init(&cluster->bindings);
     list_init(&cluster->members);
+    list_init(&cluster->questions);
     cluster->first_us = cluster->last_us = guard->now_us;
     cluster->window = guard->config.window_first;
     cluster->shown = own_text(STR_EMPTY, 0);
@@ -240,6 +241,7 @@ void cluster_touch(struct guard *guard, struct cluster *cluster)
 void cluster_forget(struct guard *guard, struct cluster *cluster)
 {
     must(cluster->n_waiting == 0);
+    questions_free(guard, cluster);
     cluster_share(cluster);
     LIST_EACH(&cluster->bindings, struct binding, link, binding)
     binding_free(guard, binding);
@@ -281,7 +283,8 @@ void cluster_close(struct guard *guard, struct cluster *cluster)
 
 static bool can_forget(const struct cluster *cluster, const struct cluster *keep)
 {
-    return cluster != keep && cluster->n_waiting == 0 && cluster->state != CLUSTER_CONVICTED;
+    return cluster != keep && cluster->n_waiting == 0 && cluster->n_asking == 0 &&
+           cluster->state != CLUSTER_CONVICTED;
 }
 
 void clusters_trim(struct guard *guard, struct cluster *keep)

@@ -162,6 +162,24 @@ uint64_t lure_text_shape(const struct lure_list *list, struct str text,
  * for what it gains. */
 bool lure_text_warns(const struct lure_list *list, struct str text);
 
+/* What a link is to be replaced by, or at == NULL: it stays. */
+typedef struct str lure_instead_fn(void *context, const struct lure *lure);
+/* One place of a text that was changed, in characters (not bytes) of the text as it was. */
+struct lure_edit {
+    size_t from, to; // what stood there
+    size_t len;      // of what stands there now
+};
+struct lure_edits {
+    struct lure_edit *at; // in the order of the text
+    size_t n;
+};
+/* The text with links replaced by what instead says of each; text itself where none was.  A link
+ * so oddly written that it cannot be cut out of its word takes the word's place with the others of
+ * it.  Dead ones are left alone.  edits may be NULL.  ERR_LIMIT: arena is full. */
+enum err lure_rewrite(const struct lure_rules *rules, struct arena *arena, struct str text,
+                      lure_instead_fn *instead, void *context, struct str *out,
+                      struct lure_edits *edits) MUST_CHECK;
+
 /* The text with every link in it made dead ("http[:]//evil[.]example/x"), for warnings that quote a
  * lure.  What its writer made dead himself ("evil dot com", "evil[.]com") cannot be clicked but
  * typed, so of such a name only the beginning is left ("ev... dot com"): who has seen it knows it

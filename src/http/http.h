@@ -5,9 +5,9 @@
  * request at a time on a connection; a worker serves it from the first byte
  * to the last and must never wait in it.
  *
- * How another room serves something: a file of src/http/ (rooms below may be
- * used there; what im does comes as functions that the daemon hands over) adds
- * a route before the service starts:
+ * How another room serves something: a file of src/http/, which may use the
+ * rooms below, or one of src/daemon/, where it needs im as well, adds a route
+ * before the workers start (daemon/server.c calls it):
  *
  *     http_add_route(http, &(struct http_route){
  *         .prefix = STR("/upload/"), .methods = HTTP_BIT(HTTP_PUT) | HTTP_BIT(HTTP_GET),
