@@ -8,10 +8,12 @@
 #include "daemon/guard_report.h"
 #include "daemon/incident_story.h"
 #include "daemon/server.h"
+#include "files/uploads.h"
 #include "guard/seal.h"
 #include "im/desk.h"
 #include "im/gate_errand.h"
 #include "im/links.h"
+#include "im/upload.h"
 
 #include <inttypes.h>
 
@@ -300,6 +302,20 @@ static struct lure_list *lure_of(struct command_call *call, const struct gate *g
     return list->n == 1 ? list : NULL;
 }
 
+// A link to an upload of ours stands for the file, wherever else it is.
+static bool becomes_upload(struct command_call *call, struct lure_list *list)
+{
+    const struct daemon *daemon = call->context;
+    struct uploads *uploads =
+        daemon->server != NULL ? server_service(daemon->server)->uploads : NULL;
+    struct upload upload;
+    if (uploads == NULL || !uploads_find_in_path(uploads, list->lures[0].url, &upload))
+        return false;
+    list->n = 0;
+    upload_add_file(list, &upload);
+    return true;
+}
+
 static void run_link_show(struct command_call *call)
 {
     const struct daemon *daemon = call->context;
@@ -346,11 +362,13 @@ static void run_incident_convict(struct command_call *call)
                      STR_ARGS(argument_text(call, "link")));
         return;
     }
-    lure_list_keys(list, NULL);
     enum lure_width width = LURE_TEMPLATE;
     for (size_t i = 0; i < COUNT_OF(widths); i++)
         if (str_eq(argument_text(call, "width"), str_of(widths[i].word)))
             width = widths[i].width;
+    if (becomes_upload(call, list))
+        width = LURE_EXACT;
+    lure_list_keys(list, NULL);
     int64_t for_us = argument_number(call, "for");
     errand->gate.event.kind = EVENT_CONVICT;
     errand->gate.event.conviction = (struct conviction){

@@ -6,6 +6,7 @@
 #include "daemon/metrics.h"
 
 #include "base/clock.h"
+#include "files/uploads.h"
 #include "guard/guard.h"
 #include "http/http.h"
 #include "im/desk.h"
@@ -15,6 +16,7 @@
 
 #include <inttypes.h>
 #include <stddef.h>
+#include <stdio.h>
 
 struct sum {
     struct desk_counters counters;
@@ -176,6 +178,38 @@ static void say_http(struct buf *out, const struct http *http)
                    stats.n_answers[i]);
 }
 
+static void say_uploads(struct buf *out, struct uploads *uploads)
+{
+    struct upload_stats stats;
+    uploads_stats(uploads, &stats);
+    say(out, "upload_files", "gauge", "Files that people put here.", stats.n_files);
+    say(out, "upload_bytes", "gauge", "Their size.", stats.bytes);
+    say(out, "upload_slots", "gauge", "Files promised and not put yet.", stats.n_slots);
+    say(out, "upload_unscanned", "gauge", "Files that wait for the scanner.", stats.n_unscanned);
+    say(out, "upload_slots_granted", "counter", "Slots given.", stats.n_granted);
+    say(out, "upload_slots_refused", "counter", "Slots refused for a limit.", stats.n_refused);
+    for (int end = 0; end <= END_FAILED; end++) {
+        char name[64];
+        snprintf(name, sizeof name, end == END_STORED ? "upload_%s" : "upload_refused_%s",
+                 upload_end_name((enum upload_end)end));
+        for (char *c = name; *c != '\0'; c++)
+            *c = *c == '-' ? '_' : *c;
+        say(out, name, "counter", "Files put, by what came of it.", stats.n_ends[end]);
+    }
+    say(out, "upload_served", "counter", "Files given out, whole or in part.", stats.n_served);
+    say(out, "upload_served_bytes", "counter", "Bytes of these.", stats.bytes_served);
+    say(out, "upload_withheld", "counter", "Convicted files that were not given out.",
+        stats.n_withheld);
+    say(out, "upload_removed", "counter", "Files deleted, most by their age.", stats.n_removed);
+    say(out, "upload_scans", "counter", "Words of the scanner.", stats.n_scans);
+    say(out, "upload_scanner_silent", "counter", "Files on which the scanner said nothing.",
+        stats.n_away);
+    say_us(out, "upload_longest_scan_seconds", "gauge", "Longest wait for the scanner.",
+           stats.longest_scan_us);
+    say(out, "upload_waiting", "gauge", "Work that waits for disk or scanner.",
+        stats.kitchen.n_waiting);
+}
+
 void metrics_write(struct buf *out, const struct service *service, const struct http *http)
 {
     struct sum sum = {0};
@@ -201,4 +235,6 @@ void metrics_write(struct buf *out, const struct service *service, const struct 
         say_guard(out, service->gate);
     if (http != NULL)
         say_http(out, http);
+    if (service->uploads != NULL)
+        say_uploads(out, service->uploads);
 }

@@ -14,7 +14,7 @@ static const double fan_most = 6.5, pace_most = 6.0, silence_most = 2.4, roster_
                     novelty_most = 3.5, relay_most = 3.9, sender_most = 16.0, machine_most = 6.5,
                     decoy_nats = 5.0, dormant_most = 1.5, live_most = -2.0, reports_most = 4.0,
                     absence_most = -3.0, mimicry_nats = -0.69, origin_nats = -0.7,
-                    origins_most = -7.0;
+                    origins_most = -7.0, infected_nats = 10.0;
 
 /* The priors weigh as much as this many observations. */
 static const double prior_weight = 50, lessons_most = 20000;
@@ -121,6 +121,21 @@ void evidence_of_novelty(struct guard *guard, struct cluster *cluster)
     evidence_add(guard, cluster, EVIDENCE_NOVELTY, cluster->novelty, NULL);
 }
 
+void evidence_of_content(struct guard *guard, struct cluster *cluster, const struct lure *lure,
+                         struct user *sender)
+{
+    double content = (lure->flags & LURE_DISGUISED) ? 3 : (lure->flags & LURE_EXECUTABLE) ? 1 : 0;
+    content += (lure->flags & LURE_IP_HOST) ? 0.5 : 0;
+    content += (lure->flags & (LURE_LABELLED | LURE_USERINFO)) ? 2 : 0;
+    content += (lure->flags & LURE_ODD_SCHEME) ? 1 : 0;
+    content += (lure->flags & LURE_SUSPECT) ? 2 : 0;
+    content += (lure->flags & LURE_INFECTED) ? infected_nats : 0;
+    if (content <= cluster->content)
+        return; // known already
+    evidence_add(guard, cluster, EVIDENCE_CONTENT, content - cluster->content, sender);
+    cluster->content = content;
+}
+
 void evidence_of_birth(struct guard *guard, struct cluster *cluster, const struct lure *lure,
                        struct user *sender)
 {
@@ -129,16 +144,8 @@ void evidence_of_birth(struct guard *guard, struct cluster *cluster, const struc
     cluster->fresh = cluster->novel || (lure->flags & LURE_SHORTENER) != 0;
     if (cluster->novel)
         evidence_of_novelty(guard, cluster);
-    if (!cluster->established) {
-        double content = (lure->flags & LURE_DISGUISED)    ? 3
-                         : (lure->flags & LURE_EXECUTABLE) ? 1
-                                                           : 0;
-        content += (lure->flags & LURE_IP_HOST) ? 0.5 : 0;
-        content += (lure->flags & (LURE_LABELLED | LURE_USERINFO)) ? 2 : 0;
-        content += (lure->flags & LURE_ODD_SCHEME) ? 1 : 0;
-        cluster->content = content;
-        evidence_add(guard, cluster, EVIDENCE_CONTENT, content, sender);
-    }
+    if (!cluster->established)
+        evidence_of_content(guard, cluster, lure, sender);
     cluster_sum(cluster);
 }
 

@@ -534,6 +534,10 @@ static void take_conviction(struct guard *guard, const struct conviction *convic
     cluster_is_convicted(guard, cluster, key, conviction->width, shown, expires_us);
     cluster->operators = true;
     cluster->cleared = false;
+    if ((lure->flags & LURE_INFECTED) != 0) {
+        evidence_of_content(guard, cluster, lure, NULL);
+        cluster_sum(cluster);
+    }
     questions_withdraw(guard, cluster, word);
     str_free(&cluster->actor);
     str_free(&cluster->why);

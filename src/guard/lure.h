@@ -82,6 +82,8 @@ enum lure_flags {
     LURE_DISGUISED = 1 << 12,  // …behind an innocent one: photo.jpg.exe
     LURE_LABELLED = 1 << 13,   // a reference whose visible text names another host than its target
     LURE_SPELLED = 1 << 14,    // also LURE_DEFANGED, and in words: "example dot com"
+    LURE_SUSPECT = 1 << 15,    // a file of which a rule of the operator's says that it is odd
+    LURE_INFECTED = 1 << 16,   // a file in which the virus scanner found something
 };
 
 struct lure {
@@ -129,6 +131,10 @@ struct lure_file {
 /* A file that is offered or announced (XEP-0096, 0234, 0385, 0446, 0447).  Of several digests give
  * the one that lure_digest_rank ranks highest. */
 void lure_add_file(struct lure_list *list, const struct lure_file *file);
+/* LURE_EXECUTABLE and LURE_DISGUISED by the end of a file name or path. */
+unsigned lure_name_flags(struct str name);
+/* Whether the name promises a picture, a document, a sound: nothing that runs. */
+bool lure_name_is_innocent(struct str name);
 /* 0: unknown algorithm. */
 int lure_digest_rank(struct str digest_name);
 

@@ -103,7 +103,4 @@ void lure_put_url(struct lure_list *list, struct arena *scratch, const struct ur
 /* A free place in the list, zeroed; NULL when it is full (and overflowed is set). */
 struct lure *lure_list_room(struct lure_list *list);
 
-/* LURE_EXECUTABLE and LURE_DISGUISED by the end of a file name or path. */
-unsigned lure_name_flags(struct str name);
-
 #endif

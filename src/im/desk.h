@@ -15,6 +15,7 @@ struct login_slowdown;
 struct gate;
 struct in_hand;
 struct notices;
+struct uploads;
 
 /* Set up by the daemon before the workers start; constant afterwards, or safe for any thread. */
 struct service {
@@ -28,6 +29,7 @@ struct service {
     struct login_slowdown *slowdown; // any thread
     struct gate *gate;               // the guard's thread; NULL: there is none
     struct notices *notices;         // any thread
+    struct uploads *uploads;         // any thread; NULL: there are none
     int64_t started_us;              // wall time
     /* On the home of an account that was deleted from within; may be NULL. */
     void (*account_deleted)(void *context, struct str bare);

@@ -14,6 +14,7 @@
 #include "im/pace.h"
 #include "im/questions.h"
 #include "im/send.h"
+#include "im/upload.h"
 #include "route/in_hand.h"
 
 #include <stdlib.h>
@@ -89,6 +90,7 @@ static void describe(struct judging *judging, const struct pace *pace, uint32_t 
     people->names[0] = sender;
     people->names[1] = receiver;
     people->n = 2;
+    upload_add_files(desk_of(judging->home), &judging->lures);
     lure_list_keys(&judging->lures, people);
     stamp_keys(judging);
     struct str body = body_of(stanza);
@@ -382,6 +384,7 @@ bool gate_bring_out(const struct account *account, struct stanza *stanza)
     arena_init(&judging.arena, JUDGING_MOST);
     lure_list_init(&judging.lures, gate->rules, &judging.arena);
     lures_of_stanza(&judging.lures, stanza->root);
+    upload_add_files(desk_of(account->home), &judging.lures);
     drop_dead(&judging.lures);
     struct lure_people people = {
         .names = {jid_bare(&stanza->from), jid_bare(&stanza->to)},

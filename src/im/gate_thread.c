@@ -250,6 +250,50 @@ void gate_note_report(struct mail *mail)
     free(reporting);
 }
 
+struct finding {
+    struct mail mail;
+    struct gate *gate;
+    struct arena arena; // of all below
+    struct lure_list list;
+    struct str reason;
+};
+
+static void note_finding(struct mail *mail)
+{
+    struct finding *finding = CONTAINER_OF(mail, struct finding, mail);
+    struct arena arena;
+    struct guard_word word;
+    struct guard_event event = {
+        .kind = EVENT_CONVICT,
+        .conviction = {.lure = &finding->list.lures[0],
+                       .width = LURE_EXACT,
+                       .actor = STR("scanner"),
+                       .reason = finding->reason},
+    };
+    arena_init(&arena, WORD_MOST);
+    guard_word_init(&word, &arena);
+    gate_take(finding->gate, &event, &word, false);
+    arena_done(&arena);
+    arena_done(&finding->arena);
+    free(finding);
+}
+
+void gate_convict_file(struct gate *gate, const struct lure_file *file, struct str found)
+{
+    struct finding *finding = calloc(1, sizeof *finding);
+    must(finding != NULL);
+    finding->gate = gate;
+    finding->mail.run = note_finding;
+    arena_init(&finding->arena, 1 << 16);
+    lure_list_init(&finding->list, gate->rules, &finding->arena);
+    lure_add_file(&finding->list, file);
+    must(finding->list.n == 1);
+    finding->list.lures[0].flags |= LURE_INFECTED;
+    lure_list_keys(&finding->list, NULL);
+    finding->reason = arena_str(&finding->arena, found);
+    loop_post(gate->loop, &finding->mail);
+}
+
 /* ---- The thread's life ---- */
 
 static void *run(void *context)

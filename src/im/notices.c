@@ -71,6 +71,9 @@ static const char *const english[N_NOTICES] = {
     [NOTICE_UNRESTRICTED] = "Your account may send links and files again. Thank you for waiting.",
     [NOTICE_OPERATOR] =
         "Firedoor incident {incident}: {link}. See: firedoorctl incident show {incident}",
+    [NOTICE_FILE_WITHHELD] =
+        "This file is not given out: it is part of an attack that is being stopped. If you have "
+        "opened it before, please call your help desk now.",
     [NOTICE_ASK] =
         "Did you mean to send {link} to {people} people? It looks like what a malicious program "
         "sends in people's names, so it may be waiting. Please answer here until {until}: "

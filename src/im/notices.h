@@ -23,6 +23,7 @@ enum notice {
     NOTICE_RELEASED,           // to a receiver: what was withdrawn is delivered again
     NOTICE_UNRESTRICTED,       // to who was restricted: you may send links again
     NOTICE_OPERATOR,           // to administrators: an incident began
+    NOTICE_FILE_WITHHELD,      // in the place of a convicted file, to who wants to fetch it
     NOTICE_ASK,                // to a sender: did you mean to send this to so many?
     NOTICE_PUZZLE,             // after it, where only the device that sent is there
     NOTICE_PUZZLE_WORDS,       // the words that the puzzle asks for,

@@ -70,6 +70,7 @@
     X(markers, "urn:xmpp:chat-markers:0")                                                          \
     X(mam_extended, "urn:xmpp:mam:2#extended")                                                     \
     X(reporting_spam, "urn:xmpp:reporting:spam")                                                   \
+    X(question, "urn:firedoor:question:0")                                                         \
     X(blocking_errors, "urn:xmpp:blocking:errors")                                                 \
     X(file_metadata, "urn:xmpp:file:metadata:0")                                                   \
     X(reporting_abuse, "urn:xmpp:reporting:abuse")                                                 \
@@ -121,7 +122,6 @@
     X(pubsub_owner, "http://jabber.org/protocol/pubsub#owner")                                     \
     X(pubsub_errors, "http://jabber.org/protocol/pubsub#errors")                                   \
     X(data_validate, "http://jabber.org/protocol/xdata-validate")                                  \
-    X(question, "urn:firedoor:question:0")                                                         \
     X(si_file, "http://jabber.org/protocol/si/profile/file-transfer")
 
 #define NAMESPACES_ROW(id, text) char of_##id[sizeof text];

@@ -365,8 +365,12 @@ static const struct {
     [OP_EVENT_APPEND] = {event_append,     true},
     [OP_EVENT_READ] = {event_read      },
     [OP_EVENT_TRIM] = {event_trim    },
-    [OP_AUDIT_APPEND] = {audit_append     },
-    [OP_AUDIT_LIST] = {audit_list                },
+    [OP_UPLOAD_PUT] = {upload_put     },
+    [OP_UPLOAD_MARK] = {upload_mark                },
+    [OP_UPLOAD_REMOVE] = {upload_remove,           true},
+    [OP_UPLOAD_LIST] = {upload_list            },
+    [OP_AUDIT_APPEND] = {audit_append           },
+    [OP_AUDIT_LIST] = {audit_list},
 };
 
 static void begin_operation(struct connection *c, struct arena *arena)

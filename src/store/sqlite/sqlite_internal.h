@@ -285,6 +285,10 @@ enum err record_expire(struct connection *c, struct store_request *request);
 enum err event_append(struct connection *c, struct store_request *request);
 enum err event_read(struct connection *c, struct store_request *request);
 enum err event_trim(struct connection *c, struct store_request *request);
+enum err upload_put(struct connection *c, struct store_request *request);
+enum err upload_mark(struct connection *c, struct store_request *request);
+enum err upload_remove(struct connection *c, struct store_request *request);
+enum err upload_list(struct connection *c, struct store_request *request);
 enum err audit_append(struct connection *c, struct store_request *request);
 enum err audit_list(struct connection *c, struct store_request *request);
 
