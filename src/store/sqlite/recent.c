@@ -19,7 +19,8 @@
 #include <stdlib.h>
 
 enum {
-    ROOM_KEPT = 65536, // entries whose memory is kept when few are left
+    ROOM_KEPT = 65536,   // entries whose memory is kept when few are left
+    NEWS_KEPT = 1 << 20, // bytes
 };
 
 static const size_t NEWS_MOST = 512U << 20; // bytes of one transaction
@@ -156,6 +157,8 @@ void recent_write(struct connection *c)
     if (r->first_row == 0)
         r->first_row = r->last_row;
     buf_clear(&r->news);
+    if (r->news.room > NEWS_KEPT)
+        buf_release(&r->news);
     r->news_id = 0;
 }
 
