@@ -177,8 +177,8 @@ static void text_of_figures(struct buf *out, const json_t *story)
     line(out, "expires", text_in(story, "expires"));
     line(out, "by", text_in(story, "actor"));
     line(out, "why", text_in(story, "why"));
-    static const char *const counts[] = {"sendings", "receivers", "exposed", "relays",
-                                         "rejected", "held",      "reports"};
+    static const char *const counts[] = {"lures",  "sendings", "receivers", "exposed",
+                                         "relays", "rejected", "held",      "reports"};
     for (size_t i = 0; i < COUNT_OF(counts); i++)
         buf_printf(out, "%-22s %lld\n", counts[i], number_in(story, counts[i]));
 }

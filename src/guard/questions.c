@@ -335,6 +335,9 @@ static void take_back_his(struct guard *guard, struct cluster *cluster, struct u
                           struct guard_word *word)
 {
     int width = conviction_width(cluster);
+    LIST_EACH(&cluster->lures, struct cluster, in_campaign, lure)
+    if (lure->zero == user)
+        take_back_his(guard, lure, user, word);
     LIST_EACH(&cluster->bindings, struct binding, link, binding)
     {
         if ((int)binding->width != width)
