@@ -690,7 +690,7 @@ static const struct command rows[] = {
     {
      .name = "incident release",
      .doc = "Undoes an incident: held messages are delivered, restrictions lifted, copies "
-               "restored.", .role = ROLE_OPERATOR,
+               "restored.",   .role = ROLE_OPERATOR,
      .flags = COMMAND_AUDITED,
      .run = run_incident_release,
      .arguments = {NUMBER,
