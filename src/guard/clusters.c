@@ -111,6 +111,7 @@ struct cluster *cluster_new(struct guard *guard, uint64_t id, struct user *zero)
     cluster->id = id;
     list_init(&cluster->bindings);
     list_init(&cluster->members);
+    list_init(&cluster->lures);
     list_init(&cluster->questions);
     cluster->first_us = cluster->last_us = guard->now_us;
     cluster->window = guard->config.window_first;
@@ -143,6 +144,8 @@ struct cluster *cluster_make(struct guard *guard, const struct lure *lure, bool 
 const struct binding *cluster_narrowest(const struct cluster *cluster)
 {
     const struct binding *narrowest = NULL;
+    if (cluster->is_campaign && !list_empty(&cluster->lures))
+        cluster = CONTAINER_OF(LIST_LINK(cluster->lures.head.prev), struct cluster, in_campaign);
     LIST_EACH((struct list *)&cluster->bindings, struct binding, link, binding)
     if (narrowest == NULL || binding->width <= narrowest->width)
         narrowest = binding;
@@ -241,8 +244,9 @@ void cluster_touch(struct guard *guard, struct cluster *cluster)
 void cluster_forget(struct guard *guard, struct cluster *cluster)
 {
     must(cluster->n_waiting == 0);
-    questions_free(guard, cluster);
+    questions_forget(guard, cluster);
     cluster_share(cluster);
+    campaign_leave(guard, cluster);
     LIST_EACH(&cluster->bindings, struct binding, link, binding)
     binding_free(guard, binding);
     LIST_EACH(&cluster->members, struct member, link, member)
@@ -277,6 +281,7 @@ void cluster_close(struct guard *guard, struct cluster *cluster)
     LIST_EACH(&cluster->bindings, struct binding, link, binding)
     binding_free(guard, binding);
     cluster_share(cluster);
+    campaign_leave(guard, cluster);
     cluster->state = CLUSTER_EXPIRED;
     cluster->ended_us = guard->now_us;
 }

@@ -121,6 +121,7 @@
     X(pubsub_owner, "http://jabber.org/protocol/pubsub#owner")                                     \
     X(pubsub_errors, "http://jabber.org/protocol/pubsub#errors")                                   \
     X(data_validate, "http://jabber.org/protocol/xdata-validate")                                  \
+    X(question, "urn:firedoor:question:0")                                                         \
     X(si_file, "http://jabber.org/protocol/si/profile/file-transfer")
 
 #define NAMESPACES_ROW(id, text) char of_##id[sizeof text];
@@ -183,6 +184,7 @@ extern const struct namespaces {
 #define NS_ADMIN NS_OF(admin)
 #define NS_DATA NS_OF(data)
 #define NS_DATA_VALIDATE NS_OF(data_validate)
+#define NS_QUESTION NS_OF(question)
 #define NS_REPORTING NS_OF(reporting)
 #define NS_REPORTING_0 NS_OF(reporting_0)
 #define NS_REPORTING_SPAM NS_OF(reporting_spam)
