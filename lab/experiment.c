@@ -97,6 +97,7 @@ static void run_seed(const struct experiment *experiment, const struct lure_rule
                                 .open = experiment->open,
                                 .defence = defence,
                                 .decoys = experiment->decoys,
+                                .protect_nats = experiment->protect_nats,
                                 .guard_config = experiment->guard_config,
                                 .seed = seed};
     struct sim *sim = sim_new(&config);

@@ -68,6 +68,8 @@ void result_add(struct result *result, const struct run *run)
         series_add(&result->copies, outcome->copies_until_conviction);
         series_add(&result->seconds, outcome->conviction_s);
     }
+    result->infectors += outcome->infectors;
+    result->offspring += outcome->offspring;
     add_tally(&result->honest, &outcome->trap);
     if (!result->counts_trap)
         add_tally(&result->honest, &outcome->honest);
@@ -163,14 +165,16 @@ json_t *result_json(const struct result *result)
                              number(ns_per(result, result->lure_ns)), "bytes_per_user",
                              number(per(result->bytes_users, result->n_users)), "bytes_per_cluster",
                              number(per(result->bytes_clusters, result->n_clusters)));
-    json_t *all = json_pack(
-        "{s:s, s:f, s:s, s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:f, s:o}",
-        result->is_trap ? "trap" : "worm", result->name, "open", result->open, "defence",
-        defence_name(result->defence), "people", (int)result->people, "seeds", (int)result->n_seeds,
-        "infected", spread(&result->infected), "exposed", spread(&result->exposed),
-        "copies_until_conviction", spread(&result->copies), "seconds_until_conviction",
-        spread(&result->seconds), "honest", of_honest, "cost", cost, "questions_per_million",
-        per_million(result, result->honest.asked), "questions", questions_json(result));
+    json_t *all =
+        json_pack("{s:s, s:f, s:s, s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:f, s:o}",
+                  result->is_trap ? "trap" : "worm", result->name, "open", result->open, "defence",
+                  defence_name(result->defence), "people", (int)result->people, "seeds",
+                  (int)result->n_seeds, "infected", spread(&result->infected), "reproduction",
+                  number(per((double)result->offspring, (double)result->infectors)), "exposed",
+                  spread(&result->exposed), "copies_until_conviction", spread(&result->copies),
+                  "seconds_until_conviction", spread(&result->seconds), "honest", of_honest, "cost",
+                  cost, "questions_per_million", per_million(result, result->honest.asked),
+                  "questions", questions_json(result));
     must(all != NULL);
     return all;
 }

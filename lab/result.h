@@ -39,7 +39,8 @@ struct result {
     uint32_t people;
     unsigned n_seeds;
     struct series infected, exposed, copies, seconds;
-    struct tally honest; // sums; the longest hold of all
+    uint64_t infectors, offspring; // of the first generations: how many each infects
+    struct tally honest;           // sums; the longest hold of all
     uint64_t restricted, rightly, honest_convictions, rejected_of_infected;
     uint64_t questions, answers_yes, answers_no;
     double person_weeks;

@@ -40,6 +40,9 @@ struct sim_config {
     double open; // probability that a person opens the worm's lure
     enum defence_kind defence;
     double decoys; // share of people who have a decoy of the guard among their contacts
+    // Evidence from which the page of link protection warns (im/links.h); 0: links are not
+    // protected.
+    double protect_nats;
     struct guard_config guard_config;
     uint64_t seed;
 };
@@ -60,7 +63,9 @@ struct tally {
 
 struct outcome {
     uint32_t infected, exposed, worm_copies; // infected counts patient zero; ours only
-    double conviction_s;                     // after the first copy; -1: none
+    // Those infected in the first generations, before people grow scarce, and whom they infected.
+    uint32_t infectors, offspring;
+    double conviction_s; // after the first copy; -1: none
     uint32_t copies_until_conviction;
     struct tally honest, trap;     // everyday's, and what sim_trap marked
     uint64_t rejected_of_infected; // honest links of restricted people whose clients the worm owns

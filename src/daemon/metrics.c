@@ -208,7 +208,7 @@ void metrics_write(struct buf *out, const struct service *service, const struct 
         add_desk(&sum, desk_of(service->homes.at[i]));
         add_worker(&sum, service->homes.at[i]->worker);
     }
-    say(out, "connections", "gauge", "Connections of clients.", sum.connections);
+    say(out, "connections", "gauge", "Connections, those for HTTP included.", sum.connections);
     say(out, "sessions", "gauge", "Bound sessions, those waiting for resumption included.",
         sum.sessions);
     say(out, "accounts_in_memory", "gauge", "Accounts in memory.", sum.accounts);

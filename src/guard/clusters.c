@@ -47,6 +47,69 @@ struct cluster *cluster_find(const struct guard *guard, const struct lure *lure,
     return NULL;
 }
 
+/* ---- Words -----------------------------------------------------------------------------------
+ *
+ * Who changes host and link with every copy is still known by his words.  Shapes are alike when
+ * three of their four lanes are equal, so a cluster is bound by each three of them.  Only people of
+ * the outbreak itself are tied so until it is convicted, only by words that this site does not
+ * know, and only for a lure that nobody has seen: what tells their copies from honest ones is not
+ * the words alone.
+ */
+
+enum { LANES = 4 };
+
+/* All lanes but one; without < 0: all of them. */
+static struct lure_key words_key(uint64_t shape, int without)
+{
+    struct lure_key key = {
+        {'W', (uint8_t)(without + 1)}
+    };
+    if (without >= 0)
+        shape &= ~(UINT64_C(0xFFFF) << 16 * without);
+    memcpy(key.bytes + 8, &shape, sizeof shape);
+    return key;
+}
+
+struct cluster *cluster_find_words(const struct guard *guard, const struct user *sender,
+                                   uint64_t shape)
+{
+    for (int lane = 0; shape != 0 && lane < LANES; lane++) {
+        struct lure_key key = words_key(shape, lane);
+        struct cluster *cluster = cluster_find_key(guard, &key);
+        if (cluster != NULL &&
+            (cluster->state == CLUSTER_CONVICTED || member_find(guard, cluster, sender) != NULL))
+            return cluster;
+    }
+    return NULL;
+}
+
+void cluster_bind_words(struct guard *guard, struct cluster *cluster, uint64_t shape)
+{
+    size_t n = 0;
+    LIST_EACH(&cluster->bindings, struct binding, link, binding)
+    n += binding->width == LURE_SHAPE;
+    for (int lane = 0; shape != 0 && lane < LANES && n < LANES * SHAPES_MOST; lane++) {
+        struct lure_key key = words_key(shape, lane);
+        if (cluster->n_bindings >= BINDINGS_MOST || cluster_find_key(guard, &key) != NULL)
+            continue;
+        binding_make(guard, cluster, &key, LURE_SHAPE, false, STR("(words)"));
+        n++;
+    }
+}
+
+bool words_are_novel(const struct guard *guard, uint64_t shape)
+{
+    struct lure_key key = words_key(shape, -1);
+    const struct sight *sight = sight_find(guard, &key);
+    return sight == NULL || guard->now_us - sight->first_us <= guard->config.novel_us;
+}
+
+void words_count(struct guard *guard, uint64_t shape, const struct user *by)
+{
+    struct lure_key key = words_key(shape, -1);
+    sight_count(guard, &key, by, false);
+}
+
 struct cluster *cluster_by_id(const struct guard *guard, uint64_t id)
 {
     for (struct map_node *at = map_first(&guard->by_id, id); at != NULL; at = at->next) {

@@ -178,7 +178,7 @@ static bool becomes_relay(struct guard *guard, struct cluster *cluster, struct m
         member->from != NULL ? member_find(guard, cluster, member->from) : NULL;
     if (from == NULL || from->shape == 0 || sending->shape == 0)
         return true;
-    double words = from->shape == sending->shape ? 1.2 : -1.0;
+    double words = lure_shapes_alike(from->shape, sending->shape) ? 1.2 : -1.0;
     double sum = clamp(-3, cluster->words + words, 2.4);
     evidence_add(guard, cluster, EVIDENCE_WORDS, sum - cluster->words, member->user);
     cluster->words = sum;
@@ -426,7 +426,8 @@ bool member_must_respond(const struct guard *guard, const struct cluster *cluste
     // a warning is no shield: who only warned has no receivers
     if (member->n_receivers == 0 || member->restricted || member->remote || member->user->is_decoy)
         return false;
-    if (member->warned && member->n_machine < 3) // the careful tell all, as fast as a hand can
+    if (member->warned &&
+        member->n_machine < MACHINE_GAPS) // the careful tell all, as fast as a hand can
         return false;
     double own = member->fan + member->pace + member->silence + member->roster;
     // only where several others stand behind the tree does being part of it count

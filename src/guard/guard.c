@@ -237,6 +237,11 @@ static void judge_lure(struct guard *guard, struct user *sender, struct user *re
     word->defang |= heard.warns && guard->config.defangs;
     enum lure_width via = LURE_EXACT;
     struct cluster *cluster = cluster_find(guard, lure, established, &via);
+    bool says_new = !established && sending->shape != 0 && words_are_novel(guard, sending->shape);
+    if (cluster == NULL && says_new && sight_find(guard, lure_home_key(lure)) == NULL) {
+        cluster = cluster_find_words(guard, sender, sending->shape);
+        via = LURE_SHAPE;
+    }
     if (cluster != NULL && cluster->n_waiting == 0 && cluster->n_asking == 0 &&
         guard->now_us - cluster->first_us > guard->config.novel_us) {
         // ordinary traffic: what is old must not add up for ever
@@ -253,11 +258,16 @@ static void judge_lure(struct guard *guard, struct user *sender, struct user *re
         cluster = cluster_make(guard, lure, established, sender);
         evidence_of_birth(guard, cluster, lure, sender);
     } else {
-        cluster_bind(guard, cluster, lure, established);
+        // what only the words tie is refused below when it is convicted: there is no end of its
+        // links
+        if (via != LURE_SHAPE || cluster->state != CLUSTER_CONVICTED)
+            cluster_bind(guard, cluster, lure, established);
         if (cluster->zero != sender)
             cluster_share(cluster);
         cluster->established |= established;
     }
+    if (says_new && cluster->novel && !cluster->established)
+        cluster_bind_words(guard, cluster, sending->shape);
     struct member *member = member_get(guard, cluster, sender);
     if (member == NULL) { // more people than one cluster can hold: it is long past doubt
         say(word, VERDICT_DELIVER, REASON_NONE, 0);
@@ -286,10 +296,15 @@ static void judge_lure(struct guard *guard, struct user *sender, struct user *re
         if (conviction_follows(guard, cluster, member, lure, word)) {
             reject_convicted(guard, cluster, lure, word);
             restrict_members(guard, cluster, word);
+            if (via == LURE_SHAPE)
+                holds_end(guard, cluster, sender, false, REASON_CONVICTED, word);
+        } else if (via == LURE_SHAPE && guard->n_holds < HOLDS_MOST) {
+            // the worm's words, and a link that nobody knows: his next copy may tell
+            say(word, VERDICT_HOLD, REASON_SUSPECTED, cluster->id);
         }
         return;
     }
-    bool careful = speaks && member->warned && member->n_machine < 3;
+    bool careful = speaks && member->warned && member->n_machine < MACHINE_GAPS;
     enum asking asking = ASK_NO_MORE;
     if (may_convict(guard, cluster))
         asking = questions_first(guard, cluster, member, sending, word);
@@ -362,6 +377,8 @@ static void take_sending(struct guard *guard, const struct sending *sending,
         else if (stopped == 0)
             for (size_t i = 0; i < sending->n_lures; i++)
                 judge_lure(guard, sender, receiver, sending, &sending->lures[i], word);
+        if (sending->shape != 0)
+            words_count(guard, sending->shape, sender);
     }
     if (word->verdict == VERDICT_HOLD) {
         struct cluster *cluster = cluster_by_id(guard, word->incident);

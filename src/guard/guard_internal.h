@@ -30,6 +30,7 @@ enum {
     EVIDENCE_MOST = 32,    // kept of one cluster
     CLUSTER_ORDERS = 64,   // kept of one cluster
     BINDINGS_MOST = 48,    // keys of one cluster
+    SHAPES_MOST = 3,       // different words of one cluster
     MEMBERS_MOST = 8192,   // people of one cluster
     RECEIVERS_MOST = 64,   // receivers told apart, of one member
     HOLDS_MOST = 4096,     // messages that wait in all; beyond, they pass
@@ -302,6 +303,15 @@ bool lure_is_established(const struct guard *guard, const struct lure *lure);
 /* The cluster that shares a linking key with the lure; NULL when there is none. */
 struct cluster *cluster_find(const struct guard *guard, const struct lure *lure, bool established,
                              enum lure_width *via);
+/* The cluster of a never-seen lure with nearly these words, among whose people the sender is; NULL.
+ */
+struct cluster *cluster_find_words(const struct guard *guard, const struct user *sender,
+                                   uint64_t shape);
+/* Ties further lures with nearly these words to the cluster: the first few different ones. */
+void cluster_bind_words(struct guard *guard, struct cluster *cluster, uint64_t shape);
+/* Whether nobody said so before of late; words that people are used to tie nothing together. */
+bool words_are_novel(const struct guard *guard, uint64_t shape);
+void words_count(struct guard *guard, uint64_t shape, const struct user *by);
 struct cluster *cluster_find_key(const struct guard *guard, const struct lure_key *key);
 struct cluster *cluster_by_id(const struct guard *guard, uint64_t id);
 /* established: only the exact link is bound. */

@@ -263,7 +263,7 @@ void cluster_is_convicted(struct guard *guard, struct cluster *cluster, const st
 
 int conviction_width(const struct cluster *cluster)
 {
-    size_t n[LURE_WIDTHS] = {0};
+    size_t n[LURE_WIDTHS + 1] = {0}; // words do not convict
     LIST_EACH((struct list *)&cluster->bindings, struct binding, link, binding)
     n[binding->width]++;
     // the narrowest width that one key covers; else the narrowest that a few do

@@ -10,7 +10,7 @@
 
 // 2: what orders did; when a cluster was first held, and convicted by evidence; what would have
 // been
-// 3: questions
+// 3: questions; clusters are also bound by words
 enum { SNAPSHOT_VERSION = 3 };
 
 static const char magic[] = "firedoor guard\n";
@@ -345,7 +345,7 @@ static void load_cluster(struct reader *in, uint64_t version, struct guard *guar
     uint32_t n = get_u32(in, BINDINGS_MOST);
     for (uint32_t i = 0; i < n && !in->bad; i++) {
         struct lure_key key = get_key(in);
-        enum lure_width width = get_u32(in, LURE_WIDTHS - 1);
+        enum lure_width width = get_u32(in, LURE_SHAPE);
         bool established = get_bool(in);
         struct str shown = get_str(in);
         if (!in->bad && cluster_find_key(guard, &key) == NULL)
