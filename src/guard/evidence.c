@@ -419,9 +419,13 @@ static bool may_convict_campaign(const struct guard *guard, const struct cluster
 {
     if (campaign->n_denied >= 2 || (campaign->n_denied >= 1 && campaign->n_machine_senders >= 1))
         return true;
-    return human_pace && campaign_is_taught(guard) && campaign->n_confirmed <= campaign->n_denied &&
-           campaign->nats >= guard->config.campaign_nats &&
-           (campaign->n_grown >= 1 || campaign->n_relays >= 3);
+    // whoever sends like a program could have shown his lures to people who send their own
+    bool is_tree = campaign->n_machine_senders > 0
+                       ? campaign->n_grown >= 2
+                       : campaign->n_grown >= 1 || campaign->n_relays >= 3;
+    return human_pace && is_tree && campaign_is_taught(guard) &&
+           campaign->n_confirmed <= campaign->n_denied &&
+           campaign->nats >= guard->config.campaign_nats;
 }
 
 bool may_hold(const struct guard *guard, const struct cluster *cluster)
