@@ -11,9 +11,10 @@ set -eu
 build=(gcc libc6-dev meson ninja-build pkg-config python3 openssl gettext
     libuv1-dev libssl-dev libicu-dev libpsl-dev libsqlite3-dev libsodium-dev libxxhash-dev
     libconfig-dev libjansson-dev libseccomp-dev libcap-ng-dev libmicrohttpd-dev
-    libcmocka-dev libexpat1-dev)
+    libmagic-dev libarchive-dev libyara-dev libcmocka-dev libexpat1-dev)
 test=(clang clang-format clang-tidy libclang-rt-14-dev llvm git groff-base man-db bash-completion
-    python3-pytest python3-slixmpp python3-aioxmpp python3-openssl profanity tmux)
+    python3-pytest python3-slixmpp python3-aioxmpp python3-openssl profanity tmux clamav-daemon
+    python3-aiohttp)
 
 wanted=("${build[@]}")
 if [ "${1:-}" = test ]; then

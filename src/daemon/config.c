@@ -4,6 +4,7 @@
 #include "base/list.h"
 #include "base/must.h"
 #include "daemon/config_internal.h"
+#include "files/clamd.h"
 #include "net/tls.h"
 
 #include <arpa/inet.h>
@@ -662,6 +663,15 @@ static void check_whole(struct loading *loading)
                        config->http.certificate, false);
     if (config->http.key.len > 0)
         check_readable(loading, ORIGIN(http, key), "http.key", config->http.key, false);
+    if (config->upload.scanner.len > 0 &&
+        (config->upload.scanner.len > 100 || !clamd_is_place(config->upload.scanner)))
+        trouble(loading, ORIGIN(upload, scanner),
+                "upload.scanner: \"%.*s\" is neither an absolute path nor a numeric address with a "
+                "port, such as 127.0.0.1:3310",
+                STR_ARGS(config->upload.scanner));
+    if (config->upload.enabled && config->http.port == 0)
+        trouble(loading, ORIGIN(upload, enabled),
+                "upload.enabled: files are put and fetched over HTTP; set http.port");
     for (size_t d = 0; d < loading->n_domains; d++) {
         const struct config_domain *domain = &loading->domains[d];
         if (domain->links && config->http.port == 0)

@@ -29,6 +29,7 @@ enum { CONFIG_TLS_1_2, CONFIG_TLS_1_3 };                                     // 
 enum { CONFIG_GUARD_OFF, CONFIG_GUARD_OBSERVE, CONFIG_GUARD_ON };            // guard.mode
 enum { CONFIG_ARCHIVE_NEVER, CONFIG_ARCHIVE_ROSTER, CONFIG_ARCHIVE_ALWAYS }; // archive.preference
 enum { CONFIG_CHECK_OFF, CONFIG_CHECK_QUICK, CONFIG_CHECK_FULL };            // store.check
+enum { CONFIG_AWAY_REFUSE, CONFIG_AWAY_PASS };                               // upload.scanner_away
 enum { CONFIG_UNSURE_OPEN, CONFIG_UNSURE_CLOSED };                           // links.unsure
 enum { CONFIG_LOG_FIRST = 3 }; // log.level: enum log_level less this
 

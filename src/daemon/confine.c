@@ -143,6 +143,8 @@ static enum err allow_all(const struct fence *fence, const struct config *config
         e = allow(fence, config->notices.catalogues.at, RIGHTS_READ);
     if (e == OK)
         e = allow_input(fence, config->http.certificate);
+    if (e == OK && config->upload.enabled)
+        e = allow(fence, config->upload.directory.at, RIGHTS_WRITE);
     if (e == OK)
         e = allow_input(fence, config->http.key);
     for (size_t d = 0; d < config->n_domains && e == OK; d++) {
@@ -302,6 +304,7 @@ static const char *const calls[] = {
     "futex",
     "futex_time64",
     "futex_waitv",
+    "wait4", // for the process that inspects files, at the end
     "set_robust_list",
     "get_robust_list",
     "rseq",
@@ -393,19 +396,19 @@ static int add_for_sanitizers(scmp_filter_ctx filter)
     return failed;
 }
 
-enum err confine_calls(struct why *why)
+static int add_all(scmp_filter_ctx filter, const char *const *names, size_t n)
 {
-    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
-    if (filter == NULL)
-        return why_say(why, ERR_UNSUPPORTED, "this system has no system-call filters");
     int failed = 0;
-    for (size_t i = 0; i < COUNT_OF(calls) && failed == 0; i++) {
-        int number = seccomp_syscall_resolve_name(calls[i]);
+    for (size_t i = 0; i < n && failed == 0; i++) {
+        int number = seccomp_syscall_resolve_name(names[i]);
         if (number != __NR_SCMP_ERROR)
             failed = seccomp_rule_add(filter, SCMP_ACT_ALLOW, number, 0);
     }
-    if (failed == 0)
-        failed = add_conditional(filter);
+    return failed;
+}
+
+static enum err load(scmp_filter_ctx filter, int failed, struct why *why)
+{
     if (failed == 0 && SANITIZED)
         failed = add_for_sanitizers(filter);
     if (failed == 0)
@@ -417,6 +420,105 @@ enum err confine_calls(struct why *why)
     if (failed != 0)
         return why_say(why, ERR_UNSUPPORTED, "system-call filter: %s", strerror(-failed));
     return OK;
+}
+
+enum err confine_calls(struct why *why)
+{
+    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
+    if (filter == NULL)
+        return why_say(why, ERR_UNSUPPORTED, "this system has no system-call filters");
+    int failed = add_all(filter, calls, COUNT_OF(calls));
+    if (failed == 0)
+        failed = add_conditional(filter);
+    return load(filter, failed, why);
+}
+
+/* ---- the process that inspects files ---- */
+
+// What reading an open file and computing needs.
+static const char *const inspecting[] = {
+    "read",
+    "readv",
+    "pread64",
+    "preadv",
+    "lseek",
+    "write",
+    "fstat",
+    "fstat64",
+    "close",
+    "munmap",
+    "mremap",
+    "madvise",
+    "brk",
+    "futex",
+    "exit",
+    "exit_group",
+    "getpid",
+    "gettid",
+    "getrandom",
+    "clock_gettime",
+    "clock_getres",
+    "gettimeofday",
+    "time",
+    "rt_sigprocmask",
+    "rt_sigaction",
+    "rt_sigreturn",
+    "sigaltstack",
+    "sched_yield",
+    "sysinfo",
+    "uname",
+    "getrusage",
+    "membarrier",
+    "rseq",
+    "sched_getaffinity",
+    "restart_syscall",
+    "fadvise64",
+    "poll",
+};
+
+// What making such processes needs besides.
+static const char *const making[] = {
+    "recvmsg",   "sendto",    "clone", "wait4",   "waitid",          "kill", "ppoll",
+    "setrlimit", "prlimit64", "prctl", "seccomp", "set_robust_list", "dup2", "close_range",
+};
+
+static enum err confine_from_all_files(struct why *why)
+{
+    long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+    if (abi < 1)
+        return OK; // the filter of calls knows no way to open a file either
+    struct fence fence = {.handled = rights_of_abi((int)abi), .why = why};
+    struct landlock_ruleset_attr attr = {.handled_access_fs = fence.handled};
+    fence.ruleset = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof attr, 0);
+    enum err e = OK;
+    if (fence.ruleset < 0 || syscall(SYS_landlock_restrict_self, fence.ruleset, 0) != 0)
+        e = why_say(why, ERR_UNSUPPORTED, "Landlock: %s", strerror(errno));
+    if (fence.ruleset >= 0)
+        close(fence.ruleset);
+    return e;
+}
+
+enum err confine_inspector(bool one_file, struct why *why)
+{
+    enum err e = one_file ? OK : confine_from_all_files(why);
+    if (e != OK)
+        return e;
+    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
+    if (filter == NULL)
+        return why_say(why, ERR_UNSUPPORTED, "this system has no system-call filters");
+    int failed = add_all(filter, inspecting, COUNT_OF(inspecting));
+    failed |= allow_if(filter, "mmap", SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+    failed |= allow_if(filter, "mprotect", SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+    failed |= allow_if(filter, "tgkill", SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
+    // of an open file only: glibc's fstat()
+    failed |= allow_if(filter, "newfstatat", SCMP_A3(SCMP_CMP_EQ, AT_EMPTY_PATH));
+    failed |= allow_if(filter, "prlimit64", SCMP_A2(SCMP_CMP_EQ, 0));
+    if (!one_file && failed == 0)
+        failed = add_all(filter, making, COUNT_OF(making));
+    // glibc then uses clone
+    if (failed == 0)
+        failed = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
+    return load(filter, failed, why);
 }
 
 /* ---- the proof ---- */

@@ -25,6 +25,11 @@ enum err confine_files(const struct config *config, const char *config_file,
 /* ERR_UNSUPPORTED where the kernel has no filters. */
 enum err confine_calls(struct why *why) MUST_CHECK;
 
+/* The process that inspects uploaded files (files/inspector.h).  one_file false: it reaches no file
+ * any more, and makes processes only; true: each of these reads, computes and answers, nothing
+ * else.  ERR_UNSUPPORTED as above, but for a kernel without Landlock, which is let pass. */
+enum err confine_inspector(bool one_file, struct why *why) MUST_CHECK;
+
 /* What confined code finds when it tries to break out: errno of each attempt, 0 where it
  * succeeded.  For the test that proves the fences. */
 struct confine_probe {

@@ -17,6 +17,7 @@
 #include "net/loop.h"
 #include "store/store.h"
 
+struct inspector;
 struct scram_crypto;
 struct server;
 
@@ -49,6 +50,7 @@ struct daemon {
     struct notify notify;
     struct loop *loop;
     struct server *server;
+    struct inspector *inspector;       // NULL: files are not taken
     struct kitchen *kitchen;           // the server's
     struct store *store;               // the server's
     const struct scram_crypto *crypto; // the server's
@@ -76,6 +78,7 @@ void commands_add_guard(struct daemon *daemon);    // incident, suspend, decoy, 
 void commands_add_replay(struct daemon *daemon);   // incident replay
 void commands_add_sessions(struct daemon *daemon); // session …
 void commands_add_aside(struct daemon *daemon);    // aside …
+void commands_add_uploads(struct daemon *daemon);  // upload …
 void commands_add_decoys(struct daemon *daemon);   // decoy place
 
 /* Reads who is an administrator; waits for the store, so only at start. */

@@ -14,6 +14,8 @@
 #include "daemon/confine.h"
 #include "daemon/server.h"
 #include "daemon/server_settings.h"
+#include "files/inspector.h"
+#include "files/uploads.h"
 #include "im/desk.h"
 #include "im/sessions.h"
 #include "net/process.h"
@@ -187,6 +189,8 @@ static enum err prepare_directories(const struct config *config, const struct id
     for (size_t i = 0; i < COUNT_OF(files) && e == OK; i++)
         if (files[i].len > 0)
             e = directory_prepare_for(files[i], identity, why);
+    if (e == OK && config->upload.enabled)
+        e = directory_prepare(config->upload.directory, true, identity, why);
     return e;
 }
 
@@ -211,6 +215,33 @@ static enum err bound_memory(const struct config *config, struct why *why)
     return OK;
 }
 
+// The process that looks into files: what it may, it may not when it has begun.
+static enum err confine_helper(void *context, bool one_file, struct why *why)
+{
+    const struct daemon *daemon = context;
+    if (!one_file) {
+        enum err e = privileges_drop(&daemon->identity, why);
+        if (e != OK)
+            return e;
+    }
+    return daemon->config->server.confine == CONFIG_OFF ? OK : confine_inspector(one_file, why);
+}
+
+static struct inspector_options inspector_options(struct daemon *daemon)
+{
+    const struct config *config = daemon->config;
+    return (struct inspector_options){
+        .rules = config->upload.rules.len > 0 ? config->upload.rules.at : NULL,
+        .time_us = config->upload.inspection_time_us,
+        .memory = config->upload.inspection_memory,
+        .unpacked_most = config->upload.unpacked,
+        .entries_most = (uint32_t)config->upload.entries,
+        .at_once = (unsigned)config->upload.threads,
+        .confine = confine_helper,
+        .context = daemon,
+    };
+}
+
 // While we may still be root.
 static enum err prepare(struct daemon *daemon, struct why *why)
 {
@@ -226,6 +257,11 @@ static enum err prepare(struct daemon *daemon, struct why *why)
                          &daemon->control, why);
     if (e == OK)
         e = write_pid(config, &daemon->identity, why);
+    if (e == OK && config->upload.enabled) {
+        // before there are threads, and before anything that it need not know is in memory
+        struct inspector_options options = inspector_options(daemon);
+        e = inspector_start(&options, &daemon->inspector, why);
+    }
     if (e == OK)
         e = bound_memory(config, why);
     if (e != OK)
@@ -275,12 +311,21 @@ static void name_administrators(struct daemon *daemon)
     free(at);
 }
 
+static void remove_uploads(struct daemon *daemon, struct str bare)
+{
+    struct uploads *uploads = server_service(daemon->server)->uploads;
+    if (uploads != NULL)
+        uploads_remove_owner(uploads, bare);
+}
+
 static void tell_sessions(void *context, struct str bare, int64_t number, enum account_change what)
 {
     struct daemon *daemon = context;
     (void)number;
     if (what == ACCOUNT_ADMIN || what == ACCOUNT_DELETED)
         name_administrators(daemon);
+    if (what == ACCOUNT_DELETED)
+        remove_uploads(daemon, bare);
     if (what == ACCOUNT_CREATED || what == ACCOUNT_PASSWORD || what == ACCOUNT_ADMIN)
         return;
     sessions_tell(server_service(daemon->server), bare,
@@ -300,6 +345,7 @@ static void hear_of_deletion(struct mail *mail)
     struct deletion *deletion = CONTAINER_OF(mail, struct deletion, mail);
     if (json_object_del(deletion->daemon->administrators, deletion->bare) == 0)
         name_administrators(deletion->daemon);
+    remove_uploads(deletion->daemon, str_of(deletion->bare));
     free(deletion);
 }
 
@@ -317,7 +363,7 @@ static void account_deleted(void *context, struct str bare)
 // Threads begin here.
 static enum err open_service(struct daemon *daemon, struct why *why)
 {
-    enum err e = server_open(daemon->server, why);
+    enum err e = server_open(daemon->server, daemon->inspector, why);
     if (e != OK)
         return e;
     struct service *service = server_service(daemon->server);
@@ -343,6 +389,7 @@ static enum err open_service(struct daemon *daemon, struct why *why)
     commands_add_replay(daemon);
     commands_add_sessions(daemon);
     commands_add_aside(daemon);
+    commands_add_uploads(daemon);
     commands_add_decoys(daemon);
     return control_serve(daemon->control, daemon->loop, daemon->commands, why);
 }
@@ -361,6 +408,7 @@ static void close_service(struct daemon *daemon)
     control_free(&daemon->control);
     await_commands(daemon, daemon->config->server.stop_time_us);
     server_stop(&daemon->server);
+    inspector_stop(&daemon->inspector);
     daemon->store = NULL;
     daemon->kitchen = NULL;
     await_commands(daemon, 5 * SECOND_US); // each fails at its next step: there is no store
@@ -470,6 +518,19 @@ static enum err check_certificates(const struct config *config, struct why *why)
     return e;
 }
 
+// That the rules for files can be compiled.
+static enum err check_rules(struct daemon *daemon, struct why *why)
+{
+    if (!daemon->config->upload.enabled)
+        return OK;
+    struct inspector_options options = inspector_options(daemon);
+    struct inspector *inspector = NULL;
+    options.confine = NULL;
+    enum err e = inspector_start(&options, &inspector, why);
+    inspector_stop(&inspector);
+    return e;
+}
+
 int main(int argc, char **argv)
 {
     struct line line;
@@ -519,6 +580,9 @@ int main(int argc, char **argv)
         status = EXIT_CONFIG;
     } else if (line.act == ACT_CHECK && check_certificates(daemon.config, &why) != OK) {
         fprintf(stderr, "%s\n", why.text);
+        status = EXIT_CONFIG;
+    } else if (line.act == ACT_CHECK && check_rules(&daemon, &why) != OK) {
+        fprintf(stderr, "upload.rules: %s\n", why.text);
         status = EXIT_CONFIG;
     } else if (line.act == ACT_CHECK) {
         puts("the configuration is good");

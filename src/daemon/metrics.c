@@ -6,6 +6,7 @@
 #include "daemon/metrics.h"
 
 #include "base/clock.h"
+#include "files/uploads.h"
 #include "guard/guard.h"
 #include "http/http.h"
 #include "im/desk.h"
@@ -15,6 +16,7 @@
 
 #include <inttypes.h>
 #include <stddef.h>
+#include <stdio.h>
 
 struct sum {
     struct desk_counters counters;
@@ -145,6 +147,15 @@ static void say_guard(struct buf *out, struct gate *gate)
     say(out, "guard_would_reject", "counter",
         "Messages that would have been rejected where the guard only observes.",
         state.n_would_reject);
+    say(out, "guard_questions", "counter", "Questions put to senders.", state.n_asked);
+    say(out, "guard_questions_yes", "counter", "… who meant it.", state.n_said_yes);
+    say(out, "guard_questions_no", "counter", "… who did not.", state.n_said_no);
+    say(out, "guard_questions_expired", "counter", "… who did not answer in time.",
+        state.n_unanswered);
+    say(out, "guard_questions_withdrawn", "counter", "… that nobody needed to know any more.",
+        state.n_withdrawn);
+    say(out, "guard_questions_waiting", "gauge", "Questions that wait for an answer.",
+        state.n_asking);
     say(out, "guard_exposures", "counter", "Copies that reached a client.", state.n_exposures);
     say(out, "guard_incidents", "gauge", "Incidents remembered.", state.n_incidents);
     say(out, "guard_convicted", "gauge", "Convictions in force.", state.n_convicted);
@@ -167,6 +178,38 @@ static void say_http(struct buf *out, const struct http *http)
                    stats.n_answers[i]);
 }
 
+static void say_uploads(struct buf *out, struct uploads *uploads)
+{
+    struct upload_stats stats;
+    uploads_stats(uploads, &stats);
+    say(out, "upload_files", "gauge", "Files that people put here.", stats.n_files);
+    say(out, "upload_bytes", "gauge", "Their size.", stats.bytes);
+    say(out, "upload_slots", "gauge", "Files promised and not put yet.", stats.n_slots);
+    say(out, "upload_unscanned", "gauge", "Files that wait for the scanner.", stats.n_unscanned);
+    say(out, "upload_slots_granted", "counter", "Slots given.", stats.n_granted);
+    say(out, "upload_slots_refused", "counter", "Slots refused for a limit.", stats.n_refused);
+    for (int end = 0; end <= END_FAILED; end++) {
+        char name[64];
+        snprintf(name, sizeof name, end == END_STORED ? "upload_%s" : "upload_refused_%s",
+                 upload_end_name((enum upload_end)end));
+        for (char *c = name; *c != '\0'; c++)
+            *c = *c == '-' ? '_' : *c;
+        say(out, name, "counter", "Files put, by what came of it.", stats.n_ends[end]);
+    }
+    say(out, "upload_served", "counter", "Files given out, whole or in part.", stats.n_served);
+    say(out, "upload_served_bytes", "counter", "Bytes of these.", stats.bytes_served);
+    say(out, "upload_withheld", "counter", "Convicted files that were not given out.",
+        stats.n_withheld);
+    say(out, "upload_removed", "counter", "Files deleted, most by their age.", stats.n_removed);
+    say(out, "upload_scans", "counter", "Words of the scanner.", stats.n_scans);
+    say(out, "upload_scanner_silent", "counter", "Files on which the scanner said nothing.",
+        stats.n_away);
+    say_us(out, "upload_longest_scan_seconds", "gauge", "Longest wait for the scanner.",
+           stats.longest_scan_us);
+    say(out, "upload_waiting", "gauge", "Work that waits for disk or scanner.",
+        stats.kitchen.n_waiting);
+}
+
 void metrics_write(struct buf *out, const struct service *service, const struct http *http)
 {
     struct sum sum = {0};
@@ -174,7 +217,7 @@ void metrics_write(struct buf *out, const struct service *service, const struct 
         add_desk(&sum, desk_of(service->homes.at[i]));
         add_worker(&sum, service->homes.at[i]->worker);
     }
-    say(out, "connections", "gauge", "Connections of clients.", sum.connections);
+    say(out, "connections", "gauge", "Connections, those for HTTP included.", sum.connections);
     say(out, "sessions", "gauge", "Bound sessions, those waiting for resumption included.",
         sum.sessions);
     say(out, "accounts_in_memory", "gauge", "Accounts in memory.", sum.accounts);
@@ -192,4 +235,6 @@ void metrics_write(struct buf *out, const struct service *service, const struct 
         say_guard(out, service->gate);
     if (http != NULL)
         say_http(out, http);
+    if (service->uploads != NULL)
+        say_uploads(out, service->uploads);
 }

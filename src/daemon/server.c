@@ -1,5 +1,6 @@
 #include "daemon/server.h"
 
+#include "base/base64.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/must.h"
@@ -9,8 +10,10 @@
 #include "daemon/metrics.h"
 #include "daemon/open_page.h"
 #include "daemon/server_settings.h"
+#include "files/uploads.h"
 #include "guard/guard.h"
 #include "http/http.h"
+#include "http/upload.h"
 #include "im/activity.h"
 #include "im/client.h"
 #include "im/desk.h"
@@ -18,6 +21,7 @@
 #include "im/notices.h"
 #include "im/slowdown.h"
 #include "im/sm_store.h"
+#include "im/upload.h"
 #include "net/listener.h"
 #include "net/metrics_http.h"
 #include "net/process.h"
@@ -35,6 +39,9 @@ enum {
     INHERITED_MOST = N_DOORS * ADDRESSES_MOST,
 };
 
+// What upload.size may be at most: a reload may raise it, a route is made once.
+static const uint64_t upload_body_most = UINT64_C(16) << 30;
+
 struct server {
     const struct config *config;
     struct loop *loop;
@@ -45,6 +52,7 @@ struct server {
     size_t n_doors;
     struct metrics_http *metrics;
     struct http *http; // NULL where nothing is served
+    struct upload_door *upload_door;
     struct seal_keys seals;
     struct timer seals_timer;
     struct housekeeping *housekeeping;
@@ -336,7 +344,82 @@ static enum err note_what_is_in_hand(struct server *server, struct why *why)
     return e;
 }
 
-enum err server_open(struct server *server, struct why *why)
+/* ---- Uploads ---- */
+
+static bool is_file_convicted(void *context, const struct lure_key *key)
+{
+    const struct service *service = context;
+    return gate_convicts(service->gate, str_make((const char *)key->bytes, sizeof key->bytes));
+}
+
+static void file_was_found(void *context, const struct upload *upload)
+{
+    const struct service *service = context;
+    struct arena arena;
+    arena_init(&arena, 4096);
+    struct lure_file file = {
+        .name = str_of(upload->name),
+        .media_type = str_of(upload->type),
+        .size = upload->size,
+        .digest_name = STR("sha-256"),
+        .digest =
+            base64_encode(&arena, str_make((const char *)upload->digest, sizeof upload->digest)),
+    };
+    gate_convict_file(service->gate, &file,
+                      arena_printf(&arena, "%s in a file of %s", upload->finding, upload->jid));
+    arena_done(&arena);
+}
+
+// The first language that the reader names; browsers put the one they like best there.
+static struct str say_withheld(void *context, struct arena *arena, struct str languages,
+                               struct str *lang)
+{
+    const struct server *server = context;
+    const struct notices *notices = server->service.notices;
+    struct str wanted = str_trim(str_cut(&languages, ','));
+    wanted = str_first(wanted, str_find_char(wanted, ';'));
+    *lang = notice_lang(notices, wanted, STR("en"));
+    return notice_text(notices, arena, wanted, STR("en"), NOTICE_FILE_WITHHELD,
+                       &(struct notice_args){
+                           .link = STR_EMPTY,
+                           .person = STR_EMPTY,
+                           .incident = STR_EMPTY,
+                           .until = STR_EMPTY,
+                       });
+}
+
+static enum err open_uploads(struct server *server, struct inspector *inspector, struct why *why)
+{
+    const struct config *config = server->config;
+    struct service *service = &server->service;
+    if (!config->upload.enabled || server->http == NULL)
+        return OK;
+    struct upload_settings settings;
+    server_upload_settings(config, &settings);
+    const struct uploads_options options = {
+        .directory = config->upload.directory.at,
+        .store = service->store,
+        .inspector = inspector,
+        .loop = server->loop,
+        .threads = (unsigned)config->upload.threads,
+        .is_convicted = is_file_convicted,
+        .context = service,
+    };
+    enum err e = uploads_open(&options, &settings, &service->uploads, why);
+    if (e != OK)
+        return e;
+    uploads_on_found(service->uploads, file_was_found, service);
+    server->upload_door = upload_door_new(server->http, STR(UPLOAD_PATH),
+                                          &(struct upload_door_options){
+                                              .uploads = service->uploads,
+                                              .body_most = upload_body_most,
+                                              .sorry = say_withheld,
+                                              .context = server,
+                                          });
+    return OK;
+}
+
+enum err server_open(struct server *server, struct inspector *inspector, struct why *why)
 {
     const struct config *config = server->config;
     struct service *service = &server->service;
@@ -386,6 +469,8 @@ enum err server_open(struct server *server, struct why *why)
     for (size_t i = 0; i < n; i++)
         service->homes.at[i]->in_hand = in_hand_slot(service->in_hand, i);
     e = open_gate(server, why);
+    if (e == OK)
+        e = open_uploads(server, inspector, why);
     return e == OK ? sm_bring_back(service, why) : e;
 }
 
@@ -445,6 +530,11 @@ enum err server_reload(struct server *server, const struct config *config, struc
     listener_set_limits(server->listener, &limits);
     im_settings_unref(&server->settings);
     server->settings = settings;
+    if (server->service.uploads != NULL) {
+        struct upload_settings uploads;
+        server_upload_settings(config, &uploads);
+        uploads_set_settings(server->service.uploads, &uploads);
+    }
     const struct config *old = server->config;
     server->config = config_ref(config);
     config_unref(&old);
@@ -539,6 +629,8 @@ void server_stop(struct server **server)
         http_close_doors(s->http);
     if (s->workers != NULL)
         workers_stop(s->workers);
+    if (s->service.uploads != NULL)
+        uploads_stop(s->service.uploads);
     if (s->service.kitchen != NULL)
         kitchen_free(&s->service.kitchen);
     if (s->service.gate != NULL)
@@ -549,6 +641,8 @@ void server_stop(struct server **server)
     if (s->service.store != NULL)
         store_close(&s->service.store);
     http_free(&s->http);
+    upload_door_free(&s->upload_door);
+    uploads_free(&s->service.uploads);
     listener_free(&s->listener);
     for (size_t i = 0; s->desks != NULL && i < s->service.homes.n; i++)
         desk_free(&s->desks[i]);

@@ -12,6 +12,7 @@
 #include "daemon/config.h"
 #include "net/loop.h"
 
+struct inspector;
 struct server;
 struct service;
 
@@ -19,8 +20,10 @@ struct service;
  * is referenced. */
 enum err server_prepare(const struct config *config, struct loop *loop, struct server **out,
                         struct why *why) MUST_CHECK;
-/* Opens the store and whatever else needs the state directory. */
-enum err server_open(struct server *server, struct why *why) MUST_CHECK;
+/* Opens the store and whatever else needs the state directory.  inspector: for what people upload,
+ * where they may; outlives the server. */
+enum err server_open(struct server *server, struct inspector *inspector,
+                     struct why *why) MUST_CHECK;
 /* Starts the threads; from now on clients are served. */
 enum err server_start(struct server *server, struct why *why) MUST_CHECK;
 

@@ -1,7 +1,9 @@
 #include "daemon/server_settings.h"
 
 #include "base/must.h"
+#include "files/uploads.h"
 #include "im/disco.h"
+#include "im/upload.h"
 #include "xmpp/jid.h"
 
 static struct str keep(struct im_settings *settings, struct str text)
@@ -31,23 +33,27 @@ static enum archive_preference archive_of(int choice)
     }
 }
 
+struct str server_http_url(struct arena *arena, const struct config *config, struct str domain)
+{
+    struct str url = config->http.url;
+    if (config->http.port == 0)
+        return STR_EMPTY;
+    if (url.len > 0) { // as URLs are compared: without the port that goes without saying
+        if (str_ends(url, STR(":443")))
+            url.len -= STR(":443").len;
+        return arena_str(arena, url);
+    }
+    if (config->http.port == 443)
+        return arena_printf(arena, "https://%.*s", STR_ARGS(domain));
+    return arena_printf(arena, "https://%.*s:%d", STR_ARGS(domain), (int)config->http.port);
+}
+
 // Where its people's protected links lead; empty: nothing is served.
 static struct str links_base(struct im_settings *settings, const struct config *config,
                              struct str domain)
 {
-    if (config->http.port == 0)
-        return STR_EMPTY;
-    if (config->http.url.len >
-        0) { // as URLs are compared: without the port that goes without saying
-        struct str url = config->http.url;
-        if (str_ends(url, STR(":443")))
-            url.len -= STR(":443").len;
-        return arena_printf(&settings->arena, "%.*s/open/", STR_ARGS(url));
-    }
-    if (config->http.port == 443)
-        return arena_printf(&settings->arena, "https://%.*s/open/", STR_ARGS(domain));
-    return arena_printf(&settings->arena, "https://%.*s:%d/open/", STR_ARGS(domain),
-                        (int)config->http.port);
+    struct str url = server_http_url(&settings->arena, config, domain);
+    return url.len > 0 ? arena_printf(&settings->arena, "%.*s/open/", STR_ARGS(url)) : STR_EMPTY;
 }
 
 static void read_links(struct im_settings *settings, const struct config *config,
@@ -111,7 +117,35 @@ static void read_domain(struct im_settings *settings, const struct config *confi
     to->links = from->links;
     to->links_base = links_base(settings, config, from->name);
     to->archive_default = archive_of(from->archive);
+    if (config->upload.enabled) {
+        struct str url = server_http_url(&settings->arena, config, from->name);
+        to->upload_url = arena_printf(&settings->arena, "%.*s" UPLOAD_PATH, STR_ARGS(url));
+        to->upload_host = config_url_host(url);
+        to->upload_bytes = config->upload.size;
+    }
     disco_announce(&settings->arena, to);
+}
+
+void server_upload_settings(const struct config *config, struct upload_settings *out)
+{
+    *out = (struct upload_settings){
+        .file_bytes = config->upload.size,
+        .quota_bytes = config->upload.quota,
+        .daily_bytes = config->upload.daily,
+        .daily_files = (uint32_t)config->upload.daily_files,
+        .slots = (uint32_t)config->upload.slots,
+        .storage_bytes = config->upload.storage,
+        .files = (uint64_t)config->upload.files,
+        .keep_us = config->upload.keep_us,
+        .slot_us = config->upload.slot_time_us,
+        .scanner_us = config->upload.scanner_time_us,
+        .unscanned_passes = config->upload.scanner_away == CONFIG_AWAY_PASS,
+        // the choices stand in the order of the enum
+        .programs = (enum upload_policy)config->upload.programs,
+        .disguised = (enum upload_policy)config->upload.disguised,
+        .uninspected = (enum upload_policy)config->upload.uninspected,
+    };
+    must(str_to_z(config->upload.scanner, out->scanner, sizeof out->scanner) == OK);
 }
 
 static struct tokenizer_limits stream_limits(const struct config *config, size_t bytes)
@@ -205,7 +239,12 @@ void server_guard_config(const struct config *config, struct guard_config *out)
         .window_first = (uint32_t)config->guard.window_first,
         .window_growth = config->guard.window_growth,
         .hold_us = config->guard.hold_us,
-        .ask_us = 0, // there is no way yet to answer
+        .ask_us = config->guard.ask_us,
+        .ask_nats = config->guard.ask_nats,
+        .ask_relays = (uint32_t)config->guard.ask_relays,
+        .ask_most = (uint32_t)config->guard.ask_most,
+        .ask_a_day = (uint32_t)config->guard.ask_a_day,
+        .ask_denials = (uint32_t)config->guard.ask_denials,
         .novel_us = config->guard.novel_us,
         .established_us = config->guard.established_us,
         .established_by = (uint32_t)config->guard.established_by,

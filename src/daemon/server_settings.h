@@ -21,4 +21,10 @@ struct tls_policy server_tls_policy(const struct config *config);
 /* The section guard, as the guard wants it. */
 void server_guard_config(const struct config *config, struct guard_config *out);
 
+/* How people reach this server over HTTPS under the domain's name, without a slash at the end;
+ * empty: they do not. */
+struct str server_http_url(struct arena *arena, const struct config *config, struct str domain);
+struct upload_settings;
+void server_upload_settings(const struct config *config, struct upload_settings *out);
+
 #endif

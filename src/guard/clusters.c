@@ -244,7 +244,7 @@ void cluster_touch(struct guard *guard, struct cluster *cluster)
 void cluster_forget(struct guard *guard, struct cluster *cluster)
 {
     must(cluster->n_waiting == 0);
-    questions_free(guard, cluster);
+    questions_forget(guard, cluster);
     cluster_share(cluster);
     campaign_leave(guard, cluster);
     LIST_EACH(&cluster->bindings, struct binding, link, binding)

@@ -14,7 +14,7 @@ static const double fan_most = 6.5, pace_most = 6.0, silence_most = 2.4, roster_
                     novelty_most = 3.5, relay_most = 3.9, sender_most = 16.0, machine_most = 6.5,
                     decoy_nats = 5.0, dormant_most = 1.5, live_most = -2.0, reports_most = 4.0,
                     absence_most = -3.0, mimicry_nats = -0.69, origin_nats = -0.7,
-                    origins_most = -7.0;
+                    origins_most = -7.0, infected_nats = 10.0;
 
 /* The priors weigh as much as this many observations. */
 static const double prior_weight = 50, lessons_most = 20000;
@@ -121,6 +121,21 @@ void evidence_of_novelty(struct guard *guard, struct cluster *cluster)
     evidence_add(guard, cluster, EVIDENCE_NOVELTY, cluster->novelty, NULL);
 }
 
+void evidence_of_content(struct guard *guard, struct cluster *cluster, const struct lure *lure,
+                         struct user *sender)
+{
+    double content = (lure->flags & LURE_DISGUISED) ? 3 : (lure->flags & LURE_EXECUTABLE) ? 1 : 0;
+    content += (lure->flags & LURE_IP_HOST) ? 0.5 : 0;
+    content += (lure->flags & (LURE_LABELLED | LURE_USERINFO)) ? 2 : 0;
+    content += (lure->flags & LURE_ODD_SCHEME) ? 1 : 0;
+    content += (lure->flags & LURE_SUSPECT) ? 2 : 0;
+    content += (lure->flags & LURE_INFECTED) ? infected_nats : 0;
+    if (content <= cluster->content)
+        return; // known already
+    evidence_add(guard, cluster, EVIDENCE_CONTENT, content - cluster->content, sender);
+    cluster->content = content;
+}
+
 void evidence_of_birth(struct guard *guard, struct cluster *cluster, const struct lure *lure,
                        struct user *sender)
 {
@@ -129,16 +144,8 @@ void evidence_of_birth(struct guard *guard, struct cluster *cluster, const struc
     cluster->fresh = cluster->novel || (lure->flags & LURE_SHORTENER) != 0;
     if (cluster->novel)
         evidence_of_novelty(guard, cluster);
-    if (!cluster->established) {
-        double content = (lure->flags & LURE_DISGUISED)    ? 3
-                         : (lure->flags & LURE_EXECUTABLE) ? 1
-                                                           : 0;
-        content += (lure->flags & LURE_IP_HOST) ? 0.5 : 0;
-        content += (lure->flags & (LURE_LABELLED | LURE_USERINFO)) ? 2 : 0;
-        content += (lure->flags & LURE_ODD_SCHEME) ? 1 : 0;
-        cluster->content = content;
-        evidence_add(guard, cluster, EVIDENCE_CONTENT, content, sender);
-    }
+    if (!cluster->established)
+        evidence_of_content(guard, cluster, lure, sender);
     cluster_sum(cluster);
 }
 
@@ -184,7 +191,7 @@ static bool becomes_relay(struct guard *guard, struct cluster *cluster, struct m
         member->from != NULL ? member_find(guard, cluster, member->from) : NULL;
     if (from == NULL || from->shape == 0 || sending->shape == 0)
         return true;
-    double words = from->shape == sending->shape ? 1.2 : -1.0;
+    double words = lure_shapes_alike(from->shape, sending->shape) ? 1.2 : -1.0;
     double sum = clamp(-3, cluster->words + words, 2.4);
     evidence_add(guard, cluster, EVIDENCE_WORDS, sum - cluster->words, member->user);
     cluster->words = sum;
@@ -471,7 +478,8 @@ bool member_must_respond(const struct guard *guard, const struct cluster *cluste
     // a warning is no shield: who only warned has no receivers
     if (member->n_receivers == 0 || member->restricted || member->remote || member->user->is_decoy)
         return false;
-    if (member->warned && member->n_machine < 3) // the careful tell all, as fast as a hand can
+    if (member->warned &&
+        member->n_machine < MACHINE_GAPS) // the careful tell all, as fast as a hand can
         return false;
     double own = member->fan + member->streak + member->pace + member->silence + member->roster;
     // only where several others stand behind the tree does being part of it count

@@ -143,19 +143,19 @@ static void say(struct guard_word *word, enum verdict verdict, enum reason reaso
     word->incident = incident;
 }
 
+/* A star on trial has become a tree: nobody's answer is waited for any more. */
+static void convict_for_good(struct guard *guard, struct cluster *cluster, struct guard_word *word)
+{
+    questions_withdraw(guard, cluster, word);
+    holds_end(guard, cluster, NULL, false, REASON_CONVICTED, word);
+}
+
 /* A warning that names what is convicted passes with nothing left to open. */
 static void let_warn(uint64_t incident, struct guard_word *word)
 {
     word->defang = true;
     word->reason = REASON_CONVICTED;
     word->incident = incident;
-}
-
-/* A star on trial has become a tree: nobody's answer is waited for any more. */
-static void convict_for_good(struct guard *guard, struct cluster *cluster, struct guard_word *word)
-{
-    questions_withdraw(guard, cluster, word);
-    holds_end(guard, cluster, NULL, false, REASON_CONVICTED, word);
 }
 
 /* A copy of a convicted lure: it does not pass, but it tells about its sender. */
@@ -359,7 +359,7 @@ static void judge_lure(struct guard *guard, struct user *sender, struct user *re
         }
         return;
     }
-    bool careful = speaks && member->warned && member->n_machine < 3;
+    bool careful = speaks && member->warned && member->n_machine < MACHINE_GAPS;
     if (is_convicted_now(guard, cluster, member, sending, lure, careful, word))
         return;
     if (is_born && cluster->fresh)
@@ -534,6 +534,10 @@ static void take_conviction(struct guard *guard, const struct conviction *convic
     cluster_is_convicted(guard, cluster, key, conviction->width, shown, expires_us);
     cluster->operators = true;
     cluster->cleared = false;
+    if ((lure->flags & LURE_INFECTED) != 0) {
+        evidence_of_content(guard, cluster, lure, NULL);
+        cluster_sum(cluster);
+    }
     questions_withdraw(guard, cluster, word);
     str_free(&cluster->actor);
     str_free(&cluster->why);

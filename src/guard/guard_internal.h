@@ -384,6 +384,9 @@ bool member_is_new_receiver(struct member *member, const struct user *receiver);
 void evidence_of_novelty(struct guard *guard, struct cluster *cluster);
 void evidence_of_birth(struct guard *guard, struct cluster *cluster, const struct lure *lure,
                        struct user *sender);
+/* What the lure is by itself; the most that was ever said of it counts. */
+void evidence_of_content(struct guard *guard, struct cluster *cluster, const struct lure *lure,
+                         struct user *sender);
 void evidence_of_absence(struct guard *guard, struct cluster *cluster);
 void evidence_of_report(struct guard *guard, struct cluster *cluster, struct user *reporter,
                         double nats);
@@ -499,7 +502,7 @@ struct question *question_make(struct guard *guard, struct cluster *cluster, str
 /* Puts an open question where it is due. */
 void question_queue(struct guard *guard, struct question *question);
 /* The cluster is about to be forgotten. */
-void questions_free(struct guard *guard, struct cluster *cluster);
+void questions_forget(struct guard *guard, struct cluster *cluster);
 
 /* ---- policy.c
  * ---------------------------------------------------------------------------------------- */

@@ -134,6 +134,24 @@ static struct str cut_extension(struct str *name)
     return STR_EMPTY;
 }
 
+static const char innocent[][8] = {
+    "jpg", "jpeg", "png", "gif", "bmp", "webp", "pdf", "doc", "docx", "xls", "xlsx", "ppt",  "pptx",
+    "txt", "rtf",  "csv", "mp3", "mp4", "avi",  "mov", "mkv", "zip",  "rar", "htm",  "html", "eml",
+};
+
+static struct str trim_end(struct str name)
+{
+    while (name.len > 0 && (name.at[name.len - 1] == ' ' || name.at[name.len - 1] == '.'))
+        name.len--; // Windows drops them
+    return name;
+}
+
+bool lure_name_is_innocent(struct str name)
+{
+    name = trim_end(name);
+    return has_extension(cut_extension(&name), innocent, COUNT_OF(innocent));
+}
+
 unsigned lure_name_flags(struct str name)
 {
     static const char programs[][8] = {
@@ -141,16 +159,10 @@ unsigned lure_name_flags(struct str name)
         "ps1", "msi",  "msp", "cpl", "hta", "lnk", "jar", "dll", "reg",  "apk",  "app", "dmg",
         "pkg", "appx", "iso", "img", "vhd", "chm", "scf", "url", "docm", "xlsm", "ade", "gadget",
     };
-    static const char innocent[][8] = {
-        "jpg", "jpeg", "png", "gif",  "bmp", "webp", "pdf",  "doc", "docx",
-        "xls", "xlsx", "ppt", "pptx", "txt", "rtf",  "csv",  "mp3", "mp4",
-        "avi", "mov",  "mkv", "zip",  "rar", "htm",  "html", "eml",
-    };
     unsigned flags = 0;
     if (str_find(name, STR("\xE2\x80\xAE")) < name.len) // U+202E turns "gpj.exe" around
         flags |= LURE_DISGUISED;
-    while (name.len > 0 && (name.at[name.len - 1] == ' ' || name.at[name.len - 1] == '.'))
-        name.len--; // Windows drops them
+    name = trim_end(name);
     struct str extension = cut_extension(&name);
     if (!has_extension(extension, programs, COUNT_OF(programs)))
         return flags;

@@ -82,6 +82,8 @@ enum lure_flags {
     LURE_DISGUISED = 1 << 12,  // …behind an innocent one: photo.jpg.exe
     LURE_LABELLED = 1 << 13,   // a reference whose visible text names another host than its target
     LURE_SPELLED = 1 << 14,    // also LURE_DEFANGED, and in words: "example dot com"
+    LURE_SUSPECT = 1 << 15,    // a file of which a rule of the operator's says that it is odd
+    LURE_INFECTED = 1 << 16,   // a file in which the virus scanner found something
 };
 
 struct lure {
@@ -129,6 +131,10 @@ struct lure_file {
 /* A file that is offered or announced (XEP-0096, 0234, 0385, 0446, 0447).  Of several digests give
  * the one that lure_digest_rank ranks highest. */
 void lure_add_file(struct lure_list *list, const struct lure_file *file);
+/* LURE_EXECUTABLE and LURE_DISGUISED by the end of a file name or path. */
+unsigned lure_name_flags(struct str name);
+/* Whether the name promises a picture, a document, a sound: nothing that runs. */
+bool lure_name_is_innocent(struct str name);
 /* 0: unknown algorithm. */
 int lure_digest_rank(struct str digest_name);
 
@@ -145,10 +151,22 @@ void lure_list_keys(struct lure_list *list, const struct lure_people *people);
  * the store's index of deliveries.  Returns how many. */
 size_t lure_list_collect(const struct lure_list *list, struct lure_key *keys, size_t room);
 
-/* The text around the lures, folded (case, punctuation, digits, links and names left out), hashed:
- * equal where a program sends the same words.  0: no words. */
+/* The text around the lures, folded (links, names, numbers, case, spacing, invisible characters,
+ * letters that look alike and digits for letters make no difference), as four lanes of sixteen bits
+ * (MinHash): for texts from eight letters on, equal where a program sends the same words, and with
+ * most lanes equal where it changes some of them.  0: no words. */
 uint64_t lure_text_shape(const struct lure_list *list, struct str text,
                          const struct lure_people *people);
+
+/* Whether two texts of these shapes are nearly the same words; never of one that has none. */
+static inline bool lure_shapes_alike(uint64_t a, uint64_t b)
+{
+    uint64_t other = a ^ b;
+    int n = 0;
+    for (int lane = 0; lane < 4; lane++)
+        n += (other >> 16 * lane & 0xFFFF) == 0;
+    return a != 0 && b != 0 && n >= 3;
+}
 
 /* Whether the text speaks about a lure instead of offering it: a quotation, links that are defanged
  * as analysts do, words of warning in a handful of languages.  An address spelled out in words is

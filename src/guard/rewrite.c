@@ -14,8 +14,8 @@
 enum {
     SCRATCH_MOST = 16 * 1024 * 1024,
     // what is longer, or has more, is replaced whole: each narrowing costs its length again
-    WORD_MOST = 2048,
-    LINKS_MOST = 4,
+    WORD_MOST = 1024,
+    LINKS_MOST = 2,
     EDITS_MOST = 4096,
     COLONS_MOST = 4,
 };
@@ -193,7 +193,7 @@ static void rewrite_word(struct rewrite *rewrite, struct str word)
     }
     rewrite->changed = true;
     size_t began = rewrite->out.len, n_edits = rewrite->n_edits, from = 0, to = 0, done = 0;
-    struct str instead;
+    struct str instead = STR_EMPTY;
     bool narrows = word.len <= WORD_MOST && list.n <= LINKS_MOST;
     for (size_t i = 0; narrows && i < (size_t)2 * LINKS_MOST &&
                        find_first(rewrite, str_skip(word, done), &from, &to, &instead);

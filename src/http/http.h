@@ -85,7 +85,7 @@ struct http_answer {
 /* The listener uses loop (the main thread's) and spreads over workers, whose certificates it
  * shows. */
 struct http *http_new(struct loop *loop, struct workers *workers, const struct http_limits *limits);
-/* After the workers have been stopped and http_is_quiet. */
+/* After the workers have been stopped.  Unless http_is_quiet, its memory is left to who is late. */
 void http_free(struct http **p);
 /* Before the workers run; prefix is borrowed for as long as the service lives. */
 void http_add_route(struct http *http, const struct http_route *route);

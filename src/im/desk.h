@@ -15,6 +15,7 @@ struct login_slowdown;
 struct gate;
 struct in_hand;
 struct notices;
+struct uploads;
 
 /* Set up by the daemon before the workers start; constant afterwards, or safe for any thread. */
 struct service {
@@ -28,6 +29,7 @@ struct service {
     struct login_slowdown *slowdown; // any thread
     struct gate *gate;               // the guard's thread; NULL: there is none
     struct notices *notices;         // any thread
+    struct uploads *uploads;         // any thread; NULL: there are none
     int64_t started_us;              // wall time
     /* On the home of an account that was deleted from within; may be NULL. */
     void (*account_deleted)(void *context, struct str bare);
@@ -43,6 +45,7 @@ struct desk {
     int64_t guard_alarm_us;       // loop time of the last line about an overloaded guard; 0: none
     struct caps_cache *caps;      // im/caps.h; NULL until the first
     struct adhoc_book *adhoc;     // im/adhoc.h; NULL until the first
+    struct list questions;        // im/questions.h: put to people whose home this is
     struct list activities;       // im/activity.c
     struct timer activity_timer;
     struct desk_counters {

@@ -3,6 +3,7 @@
 #include "base/must.h"
 #include "im/adhoc.h"
 #include "im/caps_text.h"
+#include "im/upload.h"
 
 #include <stdlib.h>
 
@@ -83,6 +84,7 @@ static struct element *describe_domain(struct arena *arena, const struct im_doma
         element_set(arena, feature, STR("var"), NS_REGISTER);
     }
     add_contacts(arena, query, domain);
+    upload_describe(arena, query, domain);
     return query;
 }
 

@@ -22,6 +22,7 @@
 #include "im/registration.h"
 #include "im/roster.h"
 #include "im/session_request.h"
+#include "im/upload.h"
 #include "im/vcard.h"
 #include "im/version.h"
 
@@ -42,6 +43,7 @@ const struct feature *const features[] = {
     &feature_time,
     &feature_private,
     &feature_vcard,
+    &feature_upload,
     &feature_registration,
     &feature_session_request,
     &feature_adhoc,

@@ -12,7 +12,9 @@
 #include "im/lures.h"
 #include "im/message.h"
 #include "im/pace.h"
+#include "im/questions.h"
 #include "im/send.h"
+#include "im/upload.h"
 #include "route/in_hand.h"
 
 #include <stdlib.h>
@@ -88,6 +90,7 @@ static void describe(struct judging *judging, const struct pace *pace, uint32_t 
     people->names[0] = sender;
     people->names[1] = receiver;
     people->n = 2;
+    upload_add_files(desk_of(judging->home), &judging->lures);
     lure_list_keys(&judging->lures, people);
     stamp_keys(judging);
     struct str body = body_of(stanza);
@@ -102,6 +105,7 @@ static void describe(struct judging *judging, const struct pace *pace, uint32_t 
         .overflowed = judging->lures.overflowed,
         .observed = judging->observes,
         .shape = lure_text_shape(&judging->lures, body, people),
+        .device = questions_device(stanza->from.resource),
         .lures = judging->lures.lures,
         .n_lures = judging->lures.n,
         .pace = *pace,
@@ -380,6 +384,7 @@ bool gate_bring_out(const struct account *account, struct stanza *stanza)
     arena_init(&judging.arena, JUDGING_MOST);
     lure_list_init(&judging.lures, gate->rules, &judging.arena);
     lures_of_stanza(&judging.lures, stanza->root);
+    upload_add_files(desk_of(account->home), &judging.lures);
     drop_dead(&judging.lures);
     struct lure_people people = {
         .names = {jid_bare(&stanza->from), jid_bare(&stanza->to)},

@@ -17,6 +17,7 @@
 #include "im/feature.h"
 
 struct guard_config;
+struct lure_file;
 
 /* The guard, with its state brought back from the store (snapshot, then the events since).
  * clock_rate: tests only, else 1. */
@@ -78,6 +79,10 @@ void gate_received(struct account *account, const struct jid *peer);
 
 /* A copy of a message with lures reached a client of this account: an exposure. */
 void gate_exposed(struct account *account, const struct stanza *stanza);
+
+/* The virus scanner found something in a file: it is convicted by its digest, in the scanner's
+ * name, whatever guard.mode is; any thread. */
+void gate_convict_file(struct gate *gate, const struct lure_file *file, struct str finding);
 
 /* The account reports whatever this person (bare) has sent to it of late. */
 void gate_reported(struct account *account, struct str sender);

@@ -107,11 +107,21 @@ static void set_tick(struct gate *gate)
     loop_timer_set(gate->loop, &gate->tick, wait_us > 0 ? wait_us : 1, on_tick);
 }
 
+static void copy_state(struct gate *gate);
+
+static void copy_state_later(struct timer *timer)
+{
+    copy_state(CONTAINER_OF(timer, struct gate, state_timer));
+}
+
 static void copy_state(struct gate *gate)
 {
-    int64_t now_us = loop_now_us(gate->loop);
-    if (gate->state_us != 0 && now_us - gate->state_us < SECOND_US)
+    int64_t now_us = loop_now_us(gate->loop), age_us = now_us - gate->state_us;
+    if (gate->state_us != 0 && age_us < SECOND_US) {
+        if (!timer_is_set(&gate->state_timer)) // perhaps nothing happens for long after this
+            loop_timer_set(gate->loop, &gate->state_timer, SECOND_US - age_us, copy_state_later);
         return;
+    }
     gate->state_us = now_us;
     pthread_mutex_lock(&gate->state_lock);
     guard_state(gate->guard, &gate->state);
@@ -240,6 +250,50 @@ void gate_note_report(struct mail *mail)
     free(reporting);
 }
 
+struct finding {
+    struct mail mail;
+    struct gate *gate;
+    struct arena arena; // of all below
+    struct lure_list list;
+    struct str reason;
+};
+
+static void note_finding(struct mail *mail)
+{
+    struct finding *finding = CONTAINER_OF(mail, struct finding, mail);
+    struct arena arena;
+    struct guard_word word;
+    struct guard_event event = {
+        .kind = EVENT_CONVICT,
+        .conviction = {.lure = &finding->list.lures[0],
+                       .width = LURE_EXACT,
+                       .actor = STR("scanner"),
+                       .reason = finding->reason},
+    };
+    arena_init(&arena, WORD_MOST);
+    guard_word_init(&word, &arena);
+    gate_take(finding->gate, &event, &word, false);
+    arena_done(&arena);
+    arena_done(&finding->arena);
+    free(finding);
+}
+
+void gate_convict_file(struct gate *gate, const struct lure_file *file, struct str found)
+{
+    struct finding *finding = calloc(1, sizeof *finding);
+    must(finding != NULL);
+    finding->gate = gate;
+    finding->mail.run = note_finding;
+    arena_init(&finding->arena, 1 << 16);
+    lure_list_init(&finding->list, gate->rules, &finding->arena);
+    lure_add_file(&finding->list, file);
+    must(finding->list.n == 1);
+    finding->list.lures[0].flags |= LURE_INFECTED;
+    lure_list_keys(&finding->list, NULL);
+    finding->reason = arena_str(&finding->arena, found);
+    loop_post(gate->loop, &finding->mail);
+}
+
 /* ---- The thread's life ---- */
 
 static void *run(void *context)
@@ -349,6 +403,7 @@ void gate_free(struct gate **gate)
         gate_last_snapshot(g);
     containment_close(g);
     loop_timer_cancel(&g->tick);
+    loop_timer_cancel(&g->state_timer);
     guard_free(&g->guard);
     lure_rules_free(&g->rules);
     im_settings_unref(&g->settings);

@@ -39,3 +39,13 @@ const struct im_domain *im_settings_domain(const struct im_settings *settings, s
             return &settings->domains[i];
     return NULL;
 }
+
+const struct im_domain *im_settings_of_upload_host(const struct im_settings *settings,
+                                                   struct str host)
+{
+    for (size_t i = 0; i < settings->n_domains; i++)
+        if (settings->domains[i].upload_url.len > 0 &&
+            str_eq(settings->domains[i].upload_host, host))
+            return &settings->domains[i];
+    return NULL;
+}

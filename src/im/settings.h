@@ -21,7 +21,10 @@ struct im_domain {
     size_t n_admins, n_configured;              // the first of them are named in the configuration
     bool registration, change_password, cancel; // XEP-0077
     bool archive;                               // XEP-0313 at all
-    int guard_mode; // of senders here: GATE_OFF, GATE_OBSERVE, GATE_ON (im/gate_internal.h)
+    struct str upload_url; // XEP-0363: below it lie slots and files; empty: not here
+    struct str upload_host;
+    uint64_t upload_bytes; // of one file
+    int guard_mode;        // of senders here: GATE_OFF, GATE_OBSERVE, GATE_ON (im/gate_internal.h)
     enum archive_preference archive_default; // for people who chose nothing
     bool links;                              // what its people read is protected: im/links.h
     struct str links_base; // "https://example.org:5281/open/"; empty: there is no such page
@@ -71,5 +74,9 @@ void im_settings_unref(struct im_settings **settings);
 
 /* The served domain of this prepared name, or NULL. */
 const struct im_domain *im_settings_domain(const struct im_settings *settings, struct str name);
+
+/* The first domain whose uploads are fetched from this host, or NULL. */
+const struct im_domain *im_settings_of_upload_host(const struct im_settings *settings,
+                                                   struct str host);
 
 #endif

@@ -671,6 +671,61 @@ struct store_event_trim {
 };
 void store_event_trim(struct store *store, struct store_event_trim *op);
 
+/* ---- Uploads: what is known of files that people uploaded; the bytes are kept elsewhere ---------
+ */
+
+enum { STORE_DIGEST_SIZE = 32 };
+
+struct store_upload {
+    struct str id;     // of its URL
+    int64_t owner;     // account number
+    struct str jid;    // the owner's bare JID
+    struct str name;   // as the owner gave it
+    struct str type;   // media type by content
+    uint64_t size;     // bytes
+    struct str digest; // SHA-256, STORE_DIGEST_SIZE bytes
+    uint32_t flags;    // the caller's
+    struct str finding;
+    int64_t created_us, expires_us;
+};
+
+/* A new one.  ERR_EXISTS. */
+struct store_upload_put {
+    struct store_request request;
+    struct store_upload upload;
+};
+void store_upload_put(struct store *store, struct store_upload_put *op);
+
+/* Other flags and finding for one that is there.  ERR_MISSING. */
+struct store_upload_mark {
+    struct store_request request;
+    struct str id;
+    uint32_t flags;
+    struct str finding;
+};
+void store_upload_mark(struct store *store, struct store_upload_mark *op);
+
+/* Forgets them in one change; what is gone already is no error. */
+struct store_upload_remove {
+    struct store_request request;
+    uint32_t n;
+    const struct str *ids;
+    uint32_t n_removed; // out
+};
+void store_upload_remove(struct store *store, struct store_upload_remove *op);
+
+/* In order of ids. */
+struct store_upload_list {
+    struct store_request request;
+    int64_t owner; // 0: all
+    struct str after_id;
+    uint32_t most;
+    uint32_t n; // out
+    struct store_upload *uploads;
+    bool more;
+};
+void store_upload_list(struct store *store, struct store_upload_list *op);
+
 /* ---- The audit record ----------------------------------------------------------------------- */
 
 struct store_audit {

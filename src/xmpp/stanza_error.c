@@ -74,6 +74,9 @@ struct element *stanza_error_element(struct arena *arena, const struct stanza_er
     }
     if (error->specific.len > 0)
         element_child_new(arena, made, error->specific_ns, error->specific);
+    struct element *whole;
+    if (error->specific_whole != NULL && element_copy(arena, error->specific_whole, &whole) == OK)
+        element_add(made, whole);
     return made;
 }
 

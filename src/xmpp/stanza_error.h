@@ -52,9 +52,9 @@ struct stanza_error {
     struct str by;         // JID of who found the error; empty: left out
     struct str text, lang; // for a person; empty: left out
     struct str address;    // the new address: STANZA_GONE and STANZA_REDIRECT only
-    /* Application-specific condition: an empty element of this name; empty: left out.  One with
-     * content is added to stanza_error_element's answer by the caller. */
+    /* Application-specific condition: an empty element of this name; empty: left out. */
     struct str specific, specific_ns;
+    const struct element *specific_whole; // one with content instead; copied; NULL: none
 };
 
 /* The type that usually goes with it (RFC 6120 8.3.3). */

@@ -152,7 +152,7 @@ static void start(void)
     const struct config *config = make_config();
     must(loop_new("main", &all.loop, &why) == OK);
     if (server_prepare(config, all.loop, &all.server, &why) != OK ||
-        server_open(all.server, &why) != OK || server_start(all.server, &why) != OK) {
+        server_open(all.server, NULL, &why) != OK || server_start(all.server, &why) != OK) {
         fprintf(stderr, "%s\n", why.text);
         abort();
     }

@@ -234,6 +234,7 @@ def test_archive_carbons_offline_and_corrections_show_the_protected_link(guarded
         client.close()
 
 
+@pytest.mark.threads
 def test_a_convicted_link_is_blocked_however_it_was_reached(guarded):
     one = guarded()
     a, b, c = online(one, 3)

@@ -2,10 +2,16 @@
 resumption, blocking."""
 
 import asyncio
+import io
+import socket
+import ssl
 
+import aiohttp
 import pytest
+from slixmpp.plugins.xep_0363 import FileTooBig
 
-from strangers import IqError, Stranger
+import uploads
+from strangers import PLUGINS, IqError, Stranger
 
 
 @pytest.mark.parametrize("mechanism", ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-1",
@@ -205,5 +211,57 @@ def test_small_questions(server, people, run):
         with pytest.raises(IqError):
             await client["xep_0092"].get_version("nobody-at-all@" + server.domain)
         await client.leave()
+
+    run(story())
+
+
+def test_a_file_is_uploaded_and_fetched(own_server, run, monkeypatch):
+    server = uploads.with_uploads(own_server)
+    # slixmpp makes its HTTP session by itself: it is to believe our certificate and find our host
+    context = ssl.create_default_context(cafile=server.certificate)
+
+    class Resolver(aiohttp.abc.AbstractResolver):
+        async def resolve(self, host, port=0, family=socket.AF_INET):
+            return [{"hostname": host, "host": "127.0.0.1", "port": port, "family": family,
+                     "proto": 0, "flags": 0}]
+
+        async def close(self):
+            pass
+
+    def session(**options):
+        connector = aiohttp.TCPConnector(ssl=context, resolver=Resolver())
+        return aiohttp.ClientSession(connector=connector, **options)
+
+    monkeypatch.setattr("slixmpp.plugins.xep_0363.http_upload.ClientSession", session)
+
+    async def story():
+        names = server.fresh_users(2)
+        romeo, juliet = [await Stranger(server, n, plugins=[*PLUGINS, "xep_0363"]).enter()
+                         for n in names]
+        # its own search passes coroutines to asyncio.wait(), which Python 3.11 refuses: what the
+        # search would have read is read here
+        info = await romeo["xep_0030"].get_info(jid=server.domain)
+        assert "urn:xmpp:http:upload:0" in set(info["disco_info"]["features"])
+        assert ("store", "file") in {i[:2] for i in info["disco_info"]["identities"]}
+        form, = [f for f in info["disco_info"].iterables
+                 if f["values"].get("FORM_TYPE") == ["urn:xmpp:http:upload:0"]]
+        romeo["xep_0363"].upload_service = info["from"]
+        romeo["xep_0363"].max_file_size = int(form["values"]["max-file-size"])
+        content = b"wherefore art thou " * 10000
+        url = await romeo["xep_0363"].upload_file("play.txt", size=len(content),
+                                                  input_file=io.BytesIO(content))
+        message = romeo.make_message(mto=juliet.boundjid.bare, mbody=url, mtype="chat")
+        message["oob"]["url"] = url
+        message.send()
+        got = await juliet.next()
+        async with session() as http:
+            async with http.get(got["oob"]["url"]) as answer:
+                assert answer.status == 200 and await answer.read() == content
+                assert answer.headers["Content-Disposition"].startswith("attachment")
+        with pytest.raises(FileTooBig):
+            await romeo["xep_0363"].upload_file("play.txt", size=1 << 40,
+                                                input_file=io.BytesIO(b""))
+        await romeo.leave()
+        await juliet.leave()
 
     run(story())

@@ -57,6 +57,7 @@ static enum verdict send(struct guard *guard, int64_t now, const char *from, con
         .audience = 1,
         .warns = lure_text_warns(&list, str_of(text)),
         .observed = observes,
+        .shape = lure_text_shape(&list, str_of(text), NULL),
         .device = device,
         .lures = list.lures,
         .n_lures = list.n,
@@ -212,6 +213,41 @@ TEST(words_of_warning_hide_no_worm)
     check(send(guard, now, "c@a.example", "d@a.example",
                "> https://www.youtube.com/watch?v=1\nnice") == VERDICT_DELIVER);
     check(!word.defang);
+    guard_free(&guard);
+}
+
+TEST(a_worm_that_never_sends_the_same_link_is_known_by_who_sends)
+{
+    struct guard *guard = silent_guard();
+    struct guard_state state;
+    unsigned rejected = 0;
+    int64_t now = t0;
+    for (unsigned i = 0; i < 20; i++) {
+        char text[100], to[32];
+        snprintf(text, sizeof text, "%s you have to see th%cs http://evil%u.example/%u",
+                 i % 3 == 0 ? "OMG" : "omg", i % 2 == 0 ? 'i' : '1', i, i);
+        snprintf(to, sizeof to, "p%u@a.example", i);
+        enum verdict verdict = send(guard, now, "zero@a.example", to, text);
+        if (verdict == VERDICT_DELIVER)
+            expose(guard, now, "zero@a.example", to, text);
+        // who was shown one sends another: the worm has him
+        for (unsigned k = 0; k < 4 && i == 1; k++) {
+            snprintf(text, sizeof text, "omg you have to see this http://other%u.example/", k);
+            snprintf(to, sizeof to, "q%u@a.example", k);
+            rejected += send(guard, now += second / 10, "p0@a.example", to, text) == VERDICT_REJECT;
+        }
+        now += second / 10;
+        rejected += verdict == VERDICT_REJECT;
+    }
+    guard_state(guard, &state);
+    check(state.n_convicted == 1);
+    check(rejected > 10);
+    // somebody else's own words, and his link
+    check(send(guard, now, "c@a.example", "d@a.example",
+               "the minutes are here http://fine.example/") == VERDICT_DELIVER);
+    // the same words about a place that everybody knows
+    check(send(guard, now, "c@a.example", "d@a.example",
+               "omg you have to see this https://www.youtube.com/watch?v=1") == VERDICT_DELIVER);
     guard_free(&guard);
 }
 

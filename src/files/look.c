@@ -1,0 +1,389 @@
+/*
+ * Looking into one file: its type, what an archive holds, what rules say.
+ *
+ * Runs in a process of its own (helper.c): everything here may be broken by the
+ * file it reads.  An archive is listed; of each entry only its first bytes are
+ * unpacked, to see whether it is a program, and never an archive inside it.
+ */
+#include "files/inspector_internal.h"
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "guard/lure.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <dirent.h>
+#include <errno.h>
+#include <magic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <yara.h>
+
+enum {
+    RULES_MOST = 64 << 20, // bytes of one file of rules
+    HEAD = 64,             // bytes by which a program is known
+    BLOCK = 64 << 10,
+};
+
+struct lookers {
+    magic_t magic;
+    YR_RULES *rules; // NULL: none
+    int rule_seconds;
+    uint64_t unpacked_most;
+    uint32_t entries_most;
+};
+
+/* ---- Ready: rules and the database of types ---- */
+
+struct compiling {
+    const char *file;
+    struct why *why;
+};
+
+static void note_error(int level, const char *file, int line, const YR_RULE *rule,
+                       const char *message, void *context)
+{
+    struct compiling *compiling = context;
+    (void)file;
+    (void)rule;
+    if (level == YARA_ERROR_LEVEL_ERROR && compiling->why->text[0] == '\0')
+        (void)!why_say(compiling->why, ERR_MALFORMED, "rules: %s:%d: %s", compiling->file, line,
+                       message);
+}
+
+static enum err add_rules(YR_COMPILER *compiler, struct compiling *compiling)
+{
+    struct why *why = compiling->why;
+    FILE *file = fopen(compiling->file, "rbe");
+    if (file == NULL)
+        return why_say(why, ERR_IO, "rules: %s: %s", compiling->file, strerror(errno));
+    struct buf text;
+    buf_init(&text, RULES_MOST);
+    for (char *room; (room = buf_reserve(&text, BLOCK)) != NULL;) {
+        size_t n = fread(room, 1, BLOCK, file);
+        text.len += n;
+        if (n == 0)
+            break;
+    }
+    buf_add_char(&text, '\0');
+    enum err e = OK;
+    if (ferror(file) != 0 || text.overflowed)
+        e = why_say(why, ERR_IO, "rules: %s cannot be read, or is too large", compiling->file);
+    else if (yr_compiler_add_string(compiler, text.at, NULL) != 0)
+        e = why->text[0] != '\0' ? ERR_MALFORMED
+                                 : why_say(why, ERR_MALFORMED, "rules: %s", compiling->file);
+    buf_done(&text);
+    (void)!fclose(file);
+    return e;
+}
+
+static int is_rules(const struct dirent *entry)
+{
+    struct str name = str_of(entry->d_name);
+    return str_ends(name, STR(".yar")) || str_ends(name, STR(".yara"));
+}
+
+static enum err add_directory(YR_COMPILER *compiler, const char *path, struct why *why)
+{
+    struct dirent **entries;
+    int n = scandir(path, &entries, is_rules, alphasort);
+    if (n < 0)
+        return why_say(why, ERR_IO, "rules: %s: %s", path, strerror(errno));
+    enum err e = OK;
+    for (int i = 0; i < n; i++) {
+        char file[4096];
+        int len = snprintf(file, sizeof file, "%s/%s", path, entries[i]->d_name);
+        struct compiling compiling = {file, why};
+        yr_compiler_set_callback(compiler, note_error, &compiling);
+        if (e == OK)
+            e = len < 0 || (size_t)len >= sizeof file ? ERR_LIMIT : add_rules(compiler, &compiling);
+        free(entries[i]);
+    }
+    free(entries);
+    return e;
+}
+
+static enum err compile(struct lookers *lookers, const char *path, struct why *why)
+{
+    YR_COMPILER *compiler;
+    struct stat stat_of;
+    if (yr_initialize() != ERROR_SUCCESS || yr_compiler_create(&compiler) != ERROR_SUCCESS)
+        return why_say(why, ERR_IO, "rules: YARA does not start");
+    yr_compiler_set_include_callback(compiler, NULL, NULL, NULL); // one reads what one names
+    yr_compiler_define_string_variable(compiler, "filename", "");
+    enum err e;
+    if (stat(path, &stat_of) == 0 && S_ISDIR(stat_of.st_mode)) {
+        e = add_directory(compiler, path, why);
+    } else {
+        struct compiling compiling = {path, why};
+        yr_compiler_set_callback(compiler, note_error, &compiling);
+        e = add_rules(compiler, &compiling);
+    }
+    if (e == OK && yr_compiler_get_rules(compiler, &lookers->rules) != ERROR_SUCCESS)
+        e = why_say(why, ERR_MALFORMED, "rules: they do not compile together");
+    yr_compiler_destroy(compiler);
+    return e;
+}
+
+enum err lookers_new(const struct inspector_options *options, struct lookers **out, struct why *why)
+{
+    struct lookers *lookers = calloc(1, sizeof *lookers);
+    if (lookers == NULL)
+        return ERR_IO;
+    lookers->rule_seconds = (int)(options->time_us / 1000000) + 1;
+    lookers->unpacked_most = options->unpacked_most;
+    lookers->entries_most = options->entries_most;
+    // what is compressed is looked into by the archive's rules, and nothing is ever unpacked here
+    lookers->magic = magic_open(MAGIC_MIME_TYPE | MAGIC_NO_CHECK_COMPRESS);
+    enum err e = OK;
+    if (lookers->magic == NULL || magic_load(lookers->magic, NULL) != 0)
+        e = why_say(why, ERR_IO, "the database of file types: %s",
+                    lookers->magic != NULL ? magic_error(lookers->magic) : "no memory");
+    if (e == OK)
+        (void)!magic_buffer(lookers->magic, "warm", 4); // what it reads late it reads now
+    if (e == OK && options->rules != NULL)
+        e = compile(lookers, options->rules, why);
+    *out = lookers; // for the rest of the process's life
+    return e;
+}
+
+/* ---- Types ---- */
+
+static bool is_one_of(const char *type, const char *const *types, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(type, types[i]) == 0)
+            return true;
+    return false;
+}
+
+static bool type_is_program(const char *type)
+{
+    static const char *const types[] = {
+        "application/x-dosexec",
+        "application/vnd.microsoft.portable-executable",
+        "application/x-msdownload",
+        "application/x-executable",
+        "application/x-pie-executable",
+        "application/x-sharedlib",
+        "application/x-mach-binary",
+        "application/x-ms-shortcut",
+        "application/x-msi",
+        "application/x-java-applet",
+        "application/java-archive",
+        "application/vnd.android.package-archive",
+        "application/vnd.ms-htmlhelp",
+        "text/x-msdos-batch",
+        "text/x-shellscript",
+        "text/x-powershell",
+        "application/hta",
+    };
+    return is_one_of(type, types, COUNT_OF(types));
+}
+
+// What a kernel or a shell would run, by its first bytes.
+static bool head_is_program(const unsigned char *head, size_t n)
+{
+    static const struct {
+        size_t len;
+        const char *bytes;
+    } heads[] = {
+        {2, "MZ"                   },
+        {4, "\x7F"
+            "ELF"       },
+        {4, "\xCF\xFA\xED\xFE"     },
+        {4, "\xCE\xFA\xED\xFE"     },
+        {4, "\xCA\xFE\xBA\xBE"     },
+        {8, "L\0\0\0\x01\x14\x02\0"}, // a Windows shortcut
+    };
+    for (size_t i = 0; i < COUNT_OF(heads); i++)
+        if (n >= heads[i].len && memcmp(head, heads[i].bytes, heads[i].len) == 0)
+            return true;
+    return false;
+}
+
+static void find(struct inspection *out, unsigned flags, const char *what)
+{
+    // the first finding of the worst kind is told
+    bool worse = (flags & ~out->flags & (INSPECTED_DISGUISED | INSPECTED_MATCHED)) != 0;
+    if (worse || out->finding[0] == '\0')
+        snprintf(out->finding, sizeof out->finding, "%.*s", (int)sizeof out->finding - 1,
+                 what != NULL ? what : "");
+    out->flags |= flags;
+}
+
+enum content { HARMLESS, SCRIPT, PROGRAM };
+
+static void look_at_name(struct inspection *out, struct str name, enum content content,
+                         unsigned inner)
+{
+    unsigned named = lure_name_flags(name), flags = 0;
+    if (content != HARMLESS || (named & LURE_EXECUTABLE) != 0)
+        flags |= INSPECTED_PROGRAM;
+    // a script that is named as a text is opened as one
+    if ((named & LURE_DISGUISED) != 0 || (content == PROGRAM && lure_name_is_innocent(name)))
+        flags |= INSPECTED_DISGUISED;
+    char shown[NAME_MOST + 1];
+    if (flags != 0 && str_to_z(name.len <= NAME_MOST ? name : str_first(name, NAME_MOST), shown,
+                               sizeof shown) == OK)
+        find(out, flags | inner, shown);
+    else
+        out->flags |= flags != 0 ? flags | inner : 0;
+}
+
+static void look_at_type(struct lookers *lookers, int fd, struct str name, struct inspection *out)
+{
+    unsigned char head[HEAD];
+    const char *type = lseek(fd, 0, SEEK_SET) == 0 ? magic_descriptor(lookers->magic, fd) : NULL;
+    if (type == NULL || type[0] == '\0')
+        type = "application/octet-stream";
+    snprintf(out->type, sizeof out->type, "%s", type);
+    ssize_t n = pread(fd, head, sizeof head, 0);
+    bool program = type_is_program(out->type);
+    bool script = program && strncmp(out->type, "text/", 5) == 0;
+    if (n > 0 && head_is_program(head, (size_t)n))
+        program = true;
+    look_at_name(out, name, script ? SCRIPT : program ? PROGRAM : HARMLESS, 0);
+}
+
+/* ---- Archives ---- */
+
+static const char *entry_name(struct archive_entry *entry)
+{
+    const char *name = archive_entry_pathname_utf8(entry);
+    return name != NULL ? name : archive_entry_pathname(entry);
+}
+
+static bool is_nested(struct str name)
+{
+    static const char *const ends[] = {".zip", ".rar", ".7z",  ".tar", ".gz",  ".bz2", ".xz",
+                                       ".zst", ".cab", ".iso", ".img", ".arj", ".lzh"};
+    for (size_t i = 0; i < COUNT_OF(ends); i++) {
+        struct str end = str_of(ends[i]);
+        if (name.len > end.len && str_eq_nocase(str_skip(name, name.len - end.len), end))
+            return true;
+    }
+    return false;
+}
+
+static void look_at_entry(struct archive *archive, struct archive_entry *entry,
+                          struct inspection *out)
+{
+    const char *named = entry_name(entry);
+    struct str name = str_of(named);
+    unsigned char head[HEAD];
+    if (archive_entry_is_encrypted(entry) == 1)
+        find(out, INSPECTED_ENCRYPTED, named);
+    if (archive_entry_filetype(entry) != AE_IFREG && archive_entry_filetype(entry) != 0)
+        return;
+    ssize_t n =
+        archive_entry_is_encrypted(entry) == 1 ? 0 : archive_read_data(archive, head, sizeof head);
+    if (is_nested(name))
+        out->flags |= INSPECTED_NESTED;
+    // the macros of an office document are a program behind the name of a text
+    bool macros = str_ends(name, STR("vbaProject.bin"));
+    if (macros)
+        find(out, INSPECTED_PROGRAM | INSPECTED_INNER, named);
+    bool program = n > 0 && head_is_program(head, (size_t)n);
+    look_at_name(out, name, program ? PROGRAM : HARMLESS, INSPECTED_INNER);
+}
+
+static struct archive *archive_of(int fd)
+{
+    struct archive *archive = archive_read_new();
+    if (archive == NULL)
+        return NULL;
+    // named one by one: not those that read anything as an archive, and no filter that would start
+    // a program
+    archive_read_support_format_zip(archive);
+    archive_read_support_format_tar(archive);
+    archive_read_support_format_7zip(archive);
+    archive_read_support_format_rar(archive);
+    archive_read_support_format_rar5(archive);
+    archive_read_support_format_cab(archive);
+    archive_read_support_format_iso9660(archive);
+    archive_read_support_format_lha(archive);
+    archive_read_support_format_xar(archive);
+    archive_read_support_format_ar(archive);
+    archive_read_support_format_cpio(archive);
+    archive_read_support_filter_gzip(archive);
+    archive_read_support_filter_bzip2(archive);
+    archive_read_support_filter_xz(archive);
+    archive_read_support_filter_lzma(archive);
+    archive_read_support_filter_zstd(archive);
+    if (lseek(fd, 0, SEEK_SET) == 0 && archive_read_open_fd(archive, fd, BLOCK) == ARCHIVE_OK)
+        return archive;
+    archive_read_free(archive);
+    return NULL;
+}
+
+static void look_at_archive(struct lookers *lookers, int fd, struct inspection *out)
+{
+    struct archive *archive = archive_of(fd);
+    struct archive_entry *entry;
+    while (archive != NULL) {
+        int got = archive_read_next_header(archive, &entry);
+        if (got == ARCHIVE_EOF)
+            break;
+        if (got != ARCHIVE_OK && got != ARCHIVE_WARN) {
+            // no archive at all, or one that ends too early
+            out->flags |= out->n_entries > 0 ? INSPECTED_UNFINISHED : 0;
+            break;
+        }
+        out->flags |= INSPECTED_ARCHIVE;
+        out->n_entries++;
+        look_at_entry(archive, entry, out);
+        if (archive_filter_bytes(archive, 0) > (int64_t)lookers->unpacked_most ||
+            out->n_entries >= lookers->entries_most) {
+            out->flags |= INSPECTED_UNFINISHED;
+            break;
+        }
+    }
+    if (archive != NULL && archive_read_has_encrypted_entries(archive) == 1)
+        out->flags |= INSPECTED_ENCRYPTED;
+    archive_read_free(archive);
+}
+
+/* ---- Rules ---- */
+
+static int on_rule(YR_SCAN_CONTEXT *scan, int message, void *data, void *context)
+{
+    struct inspection *out = context;
+    YR_RULE *rule = data;
+    (void)scan;
+    if (message != CALLBACK_MSG_RULE_MATCHING)
+        return CALLBACK_CONTINUE;
+    const char *tag;
+    bool suspect = false;
+    yr_rule_tags_foreach(rule, tag) suspect |= strcmp(tag, "suspect") == 0;
+    find(out, suspect ? INSPECTED_SUSPECTED : INSPECTED_MATCHED, rule->identifier);
+    return CALLBACK_CONTINUE;
+}
+
+static bool look_with_rules(struct lookers *lookers, int fd, struct str name,
+                            struct inspection *out)
+{
+    YR_SCANNER *scanner;
+    char named[NAME_MOST + 1];
+    if (yr_scanner_create(lookers->rules, &scanner) != ERROR_SUCCESS)
+        return false;
+    if (str_to_z(name, named, sizeof named) == OK)
+        yr_scanner_define_string_variable(scanner, "filename", named);
+    yr_scanner_set_callback(scanner, on_rule, out);
+    yr_scanner_set_timeout(scanner, lookers->rule_seconds);
+    int got = yr_scanner_scan_fd(scanner, fd);
+    yr_scanner_destroy(scanner);
+    return got == ERROR_SUCCESS;
+}
+
+bool lookers_look(struct lookers *lookers, int fd, struct str name, struct inspection *out)
+{
+    struct stat stat_of;
+    look_at_type(lookers, fd, name, out);
+    look_at_archive(lookers, fd, out);
+    bool empty = fstat(fd, &stat_of) == 0 && stat_of.st_size == 0;
+    return lookers->rules == NULL || empty || look_with_rules(lookers, fd, name, out);
+}

@@ -1,0 +1,173 @@
+"""Uploads: hostile bytes, hostile requests, and nobody else notices (advisories.md, "uploads")."""
+
+import os
+import secrets
+import struct
+import threading
+import zlib
+
+import pytest
+
+import server as servers
+from uploads import (ask_slot, get, id_of, path, put, slot, upload, with_uploads)
+
+
+@pytest.fixture(scope="module")
+def shop():
+    one = with_uploads(lambda settings: servers.make(settings).start(),
+                       {"upload.daily_files": 100000, "upload.daily": "10 GiB",
+                        "upload.quota": "1 GiB", "upload.slots": 1000,
+                        "upload.inspection_time": "2 s"})
+    yield one
+    one.check_healthy()
+    assert one.stop() == 0
+    one.remove()
+
+
+@pytest.fixture
+def client(shop):
+    one = shop.connect(shop.fresh_users(1)[0])
+    one.server_of = shop
+    yield one
+    one.fence()
+    one.close()
+    shop.check_healthy()
+
+
+def zip_entry(name, size, compressed, crc=0, method=8):
+    """One local header as its maker likes it."""
+    return struct.pack("<IHHHHHIIIHH", 0x04034b50, 20, 0, method, 0, 0, crc, len(compressed), size,
+                       len(name), 0) + name + compressed
+
+
+def deflated(n):
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    return packer.compress(b"\0" * n) + packer.flush()
+
+
+HOSTILE = {
+    "zip that lies about sizes": zip_entry(b"a.txt", 5, deflated(1 << 20)),
+    "zip with a name of 64 KiB": zip_entry(b"a" * 65535, 1, deflated(1)),
+    "zip that leads out": zip_entry(b"../../../../etc/passwd", 1, deflated(1)),
+    "zip with an absolute name": zip_entry(b"/etc/cron.d/x", 1, deflated(1)),
+    "zip with a name that is none": zip_entry(b"\0\xff\xfe\n\r", 1, deflated(1)),
+    "zip of many entries": b"".join(zip_entry(b"%d" % i, 0, b"", method=0) for i in range(20000)),
+    "zip bomb": zip_entry(b"a", 1 << 30, deflated(64 << 20)) * 8,
+    "gzip bomb": zlib.compress(b"\0" * (64 << 20), 9, 31),
+    "tar that goes on": b"a" * 100 + b"0000644\0" * 3 + b"77777777777\0" + b"0" * 500,
+    "rar5 of nothing": b"Rar!\x1a\x07\x01\0" + b"\xff" * 3000,
+    "7z of nothing": b"7z\xbc\xaf\x27\x1c\0\4" + b"\xff" * 3000,
+    "cab of nothing": b"MSCF\0\0\0\0" + b"\xff" * 3000,
+    "iso of nothing": b"\0" * 32769 + b"CD001\1" + b"\xff" * 3000,
+    "office document of nothing": b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\xff" * 3000,
+    "elf of nothing": b"\x7fELF" + b"\xff" * 3000,
+    "png of nothing": b"\x89PNG\r\n\x1a\n" + b"\xff" * 3000,
+    "pdf of nothing": b"%PDF-1.4\n" + b"[" * 100000,
+    "xml of entities": b"<?xml version='1.0'?><!DOCTYPE a [<!ENTITY b '" + b"c" * 1000 + b"'>]><a>"
+                       + b"&b;" * 10000,
+    "noise": secrets.token_bytes(300000),
+    "zeros": b"\0" * 300000,
+}
+
+
+@pytest.mark.parametrize("what", HOSTILE, ids=lambda w: w.replace(" ", "-"))
+def test_uploads_of_hostile_files_break_nothing(shop, client, what):
+    content = HOSTILE[what]
+    to, url = slot(client, "a.bin", len(content))
+    status = put(shop, to, content)
+    assert status in (201, 403, 415)
+    got = get(shop, url)
+    if status == 201:
+        assert got[::2] == (200, content)
+        assert got[1]["Content-Type"] in ("application/octet-stream", "text/plain; charset=utf-8",
+                                          "image/png")
+    else:
+        assert got[0] == 404
+    assert shop.rss_kib() < 1500000
+    upload(shop, client, "b.txt", b"an honest file")
+
+
+@pytest.mark.parametrize("name", [
+    "../../etc/passwd", "a\0b", "a\"; filename=\"evil.exe", "a%2f..%2fb", "\u202egpj.exe", ".",
+    "a" * 255, "ä" * 127, "a" * 256, "con", "a;b", "a\\b", "'--", "<script>", "%s%n", " ",
+], ids=lambda n: ascii(n)[:20])
+def test_uploads_names_go_nowhere_but_into_their_header(shop, client, name):
+    if "\0" in name:
+        return  # no XML
+    answer = ask_slot(client, name, 5)
+    if answer.get("type") == "error":
+        return
+    url = answer[0][1].get("url")
+    wanted = 403 if "\u202e" in name else 201  # one that turns its end around is a disguise
+    assert put(shop, answer[0][0].get("url"), b"hello") == wanted
+    if wanted == 403:
+        return
+    status, headers, body = get(shop, url)
+    assert (status, body) == (200, b"hello")
+    said = headers["Content-Disposition"]
+    assert said.startswith('attachment; filename="') and said.count('"') == 2
+    assert "\n" not in said and "/" not in said.split("filename*")[0]
+    assert os.path.isfile(os.path.join(shop.state, "uploads", id_of(url)))
+
+
+@pytest.mark.parametrize("request_bytes", [
+    b"PUT {p} HTTP/1.1\r\nHost: {h}\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello",
+    b"PUT {p} HTTP/1.1\r\nHost: {h}\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\nhello",
+    b"PUT {p} HTTP/1.1\r\nHost: {h}\r\nContent-Length: -5\r\n\r\nhello",
+    b"PUT {p} HTTP/1.1\r\nHost: {h}\r\nContent-Length: 0x5\r\n\r\nhello",
+    b"PUT {p} HTTP/1.1\r\nHost: {h}\r\nContent-Length: 99999999999999999999\r\n\r\nhello",
+    b"PUT {p} HTTP/1.1\r\nHost: elsewhere\r\nContent-Length: 5\r\n\r\nhello",
+    b"POST {p} HTTP/1.1\r\nHost: {h}\r\nContent-Length: 5\r\n\r\nhello",
+    b"DELETE {p} HTTP/1.1\r\nHost: {h}\r\n\r\n",
+], ids=range(8))
+def test_uploads_requests_in_two_meanings_put_nothing(shop, client, request_bytes):
+    to, url = slot(client, "a.txt", 5)
+    request = request_bytes.replace(b"{p}", path(to).encode()).replace(b"{h}", shop.domain.encode())
+    assert all(400 <= s < 600 for s in shop.https.statuses(request))
+    assert get(shop, url)[0] == 404
+    assert put(shop, to, b"hello") == 201  # the slot was not used up by nonsense
+
+
+def test_uploads_many_at_once_and_many_broken_off(shop, client):
+    """Fifteen connections put, half of them leave in the middle; all that stay are served."""
+    wrong = []
+
+    def work(number):
+        try:
+            one = shop.connect(client.user)
+            one.server_of = shop
+            for i in range(5):
+                content = os.urandom(100000 + number)
+                to, url = slot(one, "a.bin", len(content))
+                if (number + i) % 2:
+                    with shop.https.dial() as secure:
+                        secure.sendall(f"PUT {path(to)} HTTP/1.1\r\nHost: {shop.domain}\r\n"
+                                       f"Content-Length: {len(content)}\r\n\r\n".encode()
+                                       + content[:50000])
+                    continue
+                if put(shop, to, content) != 201 or get(shop, url)[2] != content:
+                    wrong.append((number, i))
+            one.close()
+        except Exception as trouble:  # noqa: B902  (a thread's trouble is the test's)
+            wrong.append(trouble)
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(15)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong, wrong[:3]
+
+
+def test_uploads_one_slot_is_for_one_of_many(shop, client):
+    to, url = slot(client, "a.bin", 1000)
+    said = []
+    threads = [threading.Thread(target=lambda i=i: said.append(
+        (put(shop, to, bytes([i]) * 1000), i))) for i in range(10)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    (_, winner), = [s for s in said if s[0] == 201]
+    assert all(status in (201, 404) for status, _ in said)
+    assert get(shop, url)[2] == bytes([winner]) * 1000
