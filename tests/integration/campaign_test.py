@@ -53,7 +53,7 @@ def test_copies_that_share_nothing_are_one_campaign_and_all_of_them_taken_back(o
     assert {"novelty", "fan-out", "pace"} <= kinds
     assert f"{'lures':22} {told['lures']}" in server.ctl("incident", "show", incident)
     stopped = [o for o in told["orders"] if o["order"] == "stop"]
-    assert len(stopped) == told["lures"]
+    assert len(reached) <= len(stopped) <= told["lures"]  # later ones wait for an answer
 
     # the hosts are nobody's: a friend's other link there arrives
     other = links[0].rsplit("/", 1)[0] + "/other"
