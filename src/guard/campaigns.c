@@ -252,11 +252,20 @@ static struct cluster *campaign_make(struct guard *guard, struct cluster *first)
     return campaign;
 }
 
+bool campaign_covers(const struct guard *guard, const struct cluster *campaign,
+                     const struct user *sender)
+{
+    const struct member *member = sender != NULL ? member_find(guard, campaign, sender) : NULL;
+    if (member == NULL || member->n_receivers == 0)
+        return false;
+    return member->n_machine > 1 || may_convict_tree(guard, campaign, true);
+}
+
 bool campaign_follows(const struct guard *guard, const struct cluster *campaign,
                       const struct user *sender)
 {
     const struct member *member = member_find(guard, campaign, sender);
-    return campaign->state == CLUSTER_CONVICTED && member != NULL && member->n_receivers > 0 &&
+    return campaign->state == CLUSTER_CONVICTED && campaign_covers(guard, campaign, sender) &&
            guard->now_us - member->last_sent_us < guard->config.restriction_us;
 }
 

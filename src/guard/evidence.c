@@ -160,6 +160,11 @@ bool member_is_new_receiver(struct member *member, const struct user *receiver)
     return true;
 }
 
+/* P(one more receiver | k reached) of an honest person who passes on what he was shown: to one, two
+ * or three. */
+static const double passed_on[FAN_BINS] = {1,   0.6,  0.45, 0.2,  0.3, 0.4,
+                                           0.5, 0.55, 0.6,  0.65, 0.7, 0.75};
+
 /* The first copy of somebody who had been shown the lure before.  False: he is one of the many who
  * come by it anyway. */
 static bool becomes_relay(struct guard *guard, struct cluster *cluster, struct member *member,
@@ -335,6 +340,8 @@ bool evidence_of_sending(struct guard *guard, struct cluster *cluster, struct me
     } else {
         size_t k = member->n_receivers - 1 < FAN_BINS ? member->n_receivers - 1 : FAN_BINS - 1;
         double honest = lessons->went_on[k] / (lessons->went_on[k] + lessons->stopped[k]);
+        if (member->is_relay && honest < passed_on[k]) // that he passes it on is counted already
+            honest = passed_on[k];
         // who often writes to many says less when he does so again
         double nats = clamp(0, log(0.97 / honest), 4) / (1 + 0.5 * member->user->n_fans);
         member->fan = clamp(0, member->fan + nats, fan_most);
@@ -419,9 +426,13 @@ static bool may_convict_campaign(const struct guard *guard, const struct cluster
 {
     if (campaign->n_denied >= 2 || (campaign->n_denied >= 1 && campaign->n_machine_senders >= 1))
         return true;
-    return human_pace && campaign_is_taught(guard) && campaign->n_confirmed <= campaign->n_denied &&
-           campaign->nats >= guard->config.campaign_nats &&
-           (campaign->n_grown >= 1 || campaign->n_relays >= 3);
+    // whoever sends like a program could have shown his lures to people who send their own
+    bool is_tree = campaign->n_machine_senders > 0
+                       ? campaign->n_grown >= 2
+                       : campaign->n_grown >= 1 || campaign->n_relays >= 3;
+    return human_pace && is_tree && campaign_is_taught(guard) &&
+           campaign->n_confirmed <= campaign->n_denied &&
+           campaign->nats >= guard->config.campaign_nats;
 }
 
 bool may_hold(const struct guard *guard, const struct cluster *cluster)

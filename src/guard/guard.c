@@ -19,7 +19,7 @@ void guard_config_default(struct guard_config *config)
         .respond_nats = 7,
         .star_convicts = true,
         .campaigns = true,
-        .campaign_nats = 18,
+        .campaign_nats = 20,
         .campaign_lessons = 200,
         .fresh_share = 0.25,
         .relay_share = 0.05,

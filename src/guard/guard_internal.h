@@ -415,6 +415,10 @@ void campaign_shown(struct guard *guard, struct cluster *cluster, struct user *s
 bool trail_is_full(const struct guard *guard, const struct user *user);
 /* Whether the site has taught what pauses are ordinary here: priors fit no site in particular. */
 bool campaign_is_taught(const struct guard *guard);
+/* Whether a conviction is of somebody's lures too: a star's is of nobody else's, else whoever shows
+ * a lure to honest people could have theirs taken back. */
+bool campaign_covers(const struct guard *guard, const struct cluster *campaign,
+                     const struct user *sender);
 /* Whether somebody's never-seen lures are still refused after his campaign's conviction. */
 bool campaign_follows(const struct guard *guard, const struct cluster *campaign,
                       const struct user *sender);

@@ -289,9 +289,15 @@ static void convict_binding(struct guard *guard, struct cluster *cluster,
 /* The lures that its people sent, each by itself: no host is theirs alone. */
 static void convict_lures(struct guard *guard, struct cluster *campaign, struct guard_word *word)
 {
+    LIST_EACH(&campaign->members, struct member, link, member)
+    if (campaign->is_campaign && member->n_receivers > 0 &&
+        !campaign_covers(guard, campaign, member->user))
+        holds_end(guard, campaign, member->user, true, REASON_CLEARED, word);
     LIST_EACH(&campaign->lures, struct cluster, in_campaign, lure)
     {
         const struct binding *binding = cluster_narrowest(lure);
+        if (!campaign_covers(guard, campaign, lure->zero))
+            continue;
         if (binding != NULL)
             convict_binding(guard, campaign, binding, word);
         holds_end(guard, lure, NULL, false, REASON_CONVICTED, word);

@@ -1291,6 +1291,38 @@ TEST(a_mimic_is_known_by_who_was_shown_what_before_he_sent)
     guard_free(&guard);
 }
 
+TEST(nobody_s_link_is_convicted_for_what_he_was_shown)
+{
+    struct guard *guard = campaign_guard();
+    int64_t now = t0;
+    // a hostile account shows people lures, they send links of their own, and it goes on like a
+    // worm
+    send_all_new(guard, &now, second / 10, "hostile@a.example", "http://bad%u.example/", 2);
+    now += 60 * second;
+    static const char *const own[] = {"https://bit.ly/mine", "http://my-own.example/"};
+    for (size_t i = 0; i < COUNT_OF(own); i++) {
+        char from[48];
+        snprintf(from, sizeof from, "to%zu-hostile@a.example", i);
+        check(send(guard, now, from, "friend@a.example", own[i]) != VERDICT_REJECT);
+    }
+    send_all_new(guard, &now, second / 10, "hostile@a.example", "http://worse%u.example/", 20);
+    struct guard_state state;
+    guard_state(guard, &state);
+    check(state.n_convicted == 1 && state.n_waiting == 0);
+    uint64_t at = 0, id = guard_incident_next(guard, &at);
+    struct incident shown;
+    check(guard_incident(guard, id, test_arena(), &shown) == OK);
+    uint32_t delivered = 0; // of those that had to wait: the honest one, and nothing else
+    for (size_t i = 0; i < shown.n_orders; i++)
+        delivered += shown.orders[i].order.kind == ORDER_DELIVER_HELD ? shown.orders[i].count : 0;
+    check(delivered == 1);
+    for (size_t i = 0; i < COUNT_OF(own); i++)
+        check(send(guard, now, "friend@a.example", "other@a.example", own[i]) == VERDICT_DELIVER);
+    check(send(guard, now + hour, "to0-hostile@a.example", "other@a.example",
+               "http://another-of-mine.example/") == VERDICT_DELIVER);
+    guard_free(&guard);
+}
+
 TEST(a_campaign_survives_a_snapshot)
 {
     struct guard *guard = campaign_guard();

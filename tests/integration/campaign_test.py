@@ -1,0 +1,78 @@
+"""A worm whose copies share nothing: another host and other words each, or a shortener's link."""
+
+import secrets
+
+import pytest
+
+from ctl_test import wait_until
+from doors_test import is_message, online, settle
+
+WORDS = ["look at this", "haha", "is that you?", "from friday", "the plan", "what anna meant",
+         "for you", "as promised", "no hurry", "you will laugh", "the map", "tell me later"]
+
+
+def new_host():
+    return f"http://www.pics-{secrets.token_hex(5)}.com/v"
+
+
+def short_link():
+    return f"https://bit.ly/{secrets.token_hex(4)}"
+
+
+def say(client, to, words, link):
+    client.send(f"<message type='chat' to='{to}'><body>{words} {link}</body></message>")
+
+
+
+def got(client, link):
+    return any(is_message(e) and link in (e.findtext("{jabber:client}body") or "")
+               for e in client.drain())
+
+
+@pytest.mark.parametrize("make", [new_host, short_link])
+def test_copies_that_share_nothing_are_one_campaign_and_all_of_them_taken_back(own_server, make):
+    server = own_server({"guard.mode": "on"})
+    zero, friend, *crowd = online(server, 14)
+    links = [make() for _ in crowd]
+    for target, words, link in zip(crowd, WORDS, links):
+        say(zero, target.bare, words, link)
+    settle(zero, *crowd)
+    convicted = server.ctl_json("incident", "list", "--state", "convicted")["incidents"]
+    assert len(convicted) == 1
+    incident = str(convicted[0]["id"])
+
+    # whoever got a copy sees it taken back, though each had his own link
+    def story():
+        return server.ctl_json("incident", "show", incident)
+    wait_until(lambda: story()["effects"]["taken_back"] >= 3)
+    told = story()
+    assert told["lures"] >= 3 and told["width"] == "link"
+    reached = [link for target, link in zip(crowd, links) if got(target, link)]
+    assert reached == links[:len(reached)] and 3 <= len(reached) < told["lures"] + told["held"]
+    kinds = {e["kind"] for e in told["evidence"]}
+    assert {"novelty", "fan-out", "pace"} <= kinds
+    assert f"{'lures':22} {told['lures']}" in server.ctl("incident", "show", incident)
+    stopped = [o for o in told["orders"] if o["order"] == "stop"]
+    assert len(reached) <= len(stopped) <= told["lures"]  # later ones wait for an answer
+
+    # the hosts are nobody's: a friend's other link there arrives
+    other = links[0].rsplit("/", 1)[0] + "/other"
+    crowd[5].drain()
+    say(friend, crowd[5].bare, "mine", other)
+    settle(friend, crowd[5])
+    assert got(crowd[5], other)
+
+    # and the sender's next new one goes nowhere, after a restart either
+    server.stop()
+    server.start()
+    sender, receiver = server.connect(zero.bare.split("@")[0]), server.connect(
+        crowd[11].bare.split("@")[0])
+    for client in (sender, receiver):
+        client.online()
+        client.fence()
+        client.drain()
+    late = make()
+    say(sender, receiver.bare, "one more", late)
+    settle(sender, receiver)
+    assert not got(receiver, late)
+    server.check_healthy()
