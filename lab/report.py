@@ -106,11 +106,13 @@ def honest_row(name, result):
     h = result["honest"]
     return [name, f"{h['messages']:,}", str(h["lost"]), number(h["rejected_per_million"]),
             number(h["held_over_2s_per_million"]), number(h["longest_hold_s"]),
-            str(h["accounts_restricted"])]
+            str(h["accounts_restricted"]), number(result["questions_per_million"]),
+            number(result["questions"]["returned_unanswered_per_million"])]
 
 
 HONEST_HEAD = ["", "messages", "lost", "rejected per million", "held over 2 s per million",
-               "longest hold, s", "accounts restricted"]
+               "longest hold without a question, s", "accounts restricted",
+               "questions per million", "returned unanswered per million"]
 
 
 def profiles(lab):

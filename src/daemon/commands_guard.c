@@ -503,6 +503,32 @@ static void run_entitle_list(struct command_call *call)
     list_rules(call, RULE_ENTITLE);
 }
 
+static void add_question(void *context, const struct guard_question *question)
+{
+    json_array_append_new(
+        context, json_pack("{s:I, s:o, s:I, s:o, s:o, s:o, s:I, s:I}", "question",
+                           (json_int_t)question->number, "account", json_of(question->who),
+                           "incident", (json_int_t)question->incident, "lure",
+                           json_of(question->shown), "asked", json_of_time(question->asked_us),
+                           "until", json_of_time(question->due_us), "receivers",
+                           (json_int_t)question->receivers, "held", (json_int_t)question->n_held));
+}
+
+static void look_at_questions(struct gate_errand *gate, const struct guard *guard)
+{
+    struct errand *errand = CONTAINER_OF(gate, struct errand, gate);
+    json_t *list = json_array();
+    guard_questions(guard, add_question, list);
+    errand->result = json_pack("{s:o}", "questions", list);
+}
+
+static void run_questions(struct command_call *call)
+{
+    struct errand *errand = errand_new(call);
+    errand->gate.look = look_at_questions;
+    send_off(errand);
+}
+
 static struct errand *decoy_new(struct command_call *call, bool removed)
 {
     struct errand *errand = errand_new(call);
@@ -585,13 +611,16 @@ static void look_at_state(struct gate_errand *gate, const struct guard *guard)
     struct guard_state s;
     guard_state(guard, &s);
     errand->result = json_pack(
-        "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "events",
-        (json_int_t)s.n_events, "sendings", (json_int_t)s.n_sendings, "delivered",
+        "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
+        "s:I}",
+        "events", (json_int_t)s.n_events, "sendings", (json_int_t)s.n_sendings, "delivered",
         (json_int_t)s.n_delivered, "held", (json_int_t)s.n_held, "rejected",
         (json_int_t)s.n_rejected, "exposures", (json_int_t)s.n_exposures, "users",
         (json_int_t)s.n_users, "clusters", (json_int_t)s.n_clusters, "hosts", (json_int_t)s.n_hosts,
-        "incidents", (json_int_t)s.n_incidents, "convicted", (json_int_t)s.n_convicted, "bytes",
-        (json_int_t)s.bytes, "memory", (json_int_t)s.memory);
+        "incidents", (json_int_t)s.n_incidents, "convicted", (json_int_t)s.n_convicted, "asked",
+        (json_int_t)s.n_asked, "answered_yes", (json_int_t)s.n_said_yes, "answered_no",
+        (json_int_t)s.n_said_no, "unanswered", (json_int_t)s.n_unanswered, "asking",
+        (json_int_t)s.n_asking, "bytes", (json_int_t)s.bytes, "memory", (json_int_t)s.memory);
 }
 
 static void run_guard_state(struct command_call *call)
@@ -661,7 +690,7 @@ static const struct command rows[] = {
     {
      .name = "incident release",
      .doc = "Undoes an incident: held messages are delivered, restrictions lifted, copies "
-               "restored.", .role = ROLE_OPERATOR,
+               "restored.",   .role = ROLE_OPERATOR,
      .flags = COMMAND_AUDITED,
      .run = run_incident_release,
      .arguments = {NUMBER,
@@ -776,6 +805,12 @@ static const struct command rows[] = {
      .arguments = {{"domain", ARGUMENT_DOMAIN, 0, NULL, "Of this domain; of all if not said."},
                       {"since", ARGUMENT_TIME, 0, NULL,
                        "How far back; all that is kept if not said."}},
+     },
+    {
+     .name = "guard questions",
+     .doc = "Lists the questions to senders that wait for an answer.",
+     .role = ROLE_OPERATOR,
+     .run = run_questions,
      },
     {
      .name = "guard rules",

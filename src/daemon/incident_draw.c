@@ -177,8 +177,8 @@ static void text_of_figures(struct buf *out, const json_t *story)
     line(out, "expires", text_in(story, "expires"));
     line(out, "by", text_in(story, "actor"));
     line(out, "why", text_in(story, "why"));
-    static const char *const counts[] = {"sendings", "receivers", "exposed", "relays",
-                                         "rejected", "held",      "reports"};
+    static const char *const counts[] = {"lures",  "sendings", "receivers", "exposed",
+                                         "relays", "rejected", "held",      "reports"};
     for (size_t i = 0; i < COUNT_OF(counts); i++)
         buf_printf(out, "%-22s %lld\n", counts[i], number_in(story, counts[i]));
 }
@@ -277,12 +277,39 @@ static void text_of_orders(struct buf *out, const json_t *story)
                number_in(effects, "held_delivered"), number_in(effects, "held_returned"));
 }
 
+static void text_of_questions(struct buf *out, const json_t *story)
+{
+    static const struct {
+        const char *name, *words;
+    } devices[] = {
+        {"other",  ", on another device"              },
+        {"puzzle", ", by a puzzle"                    },
+        {"same",   ", on the device that it came from"}
+    };
+    size_t i;
+    const json_t *question, *questions = json_object_get(story, "questions");
+    if (json_array_size(questions) == 0)
+        return;
+    heading(out, "questions");
+    json_array_foreach(questions, i, question)
+    {
+        buf_printf(out, "  %s  %s (%lld receivers): %s", text_in(question, "asked"),
+                   text_in(question, "who"), number_in(question, "receivers"),
+                   text_in(question, "answer"));
+        for (size_t d = 0; d < COUNT_OF(devices); d++)
+            if (strcmp(text_in(question, "device"), devices[d].name) == 0)
+                buf_add(out, str_of(devices[d].words));
+        buf_add_char(out, '\n');
+    }
+}
+
 void incident_draw_text(struct buf *out, const json_t *story)
 {
     text_of_figures(out, story);
     text_of_tree(out, story);
     text_of_timeline(out, story);
     text_of_evidence(out, story);
+    text_of_questions(out, story);
     text_of_orders(out, story);
 }
 

@@ -64,8 +64,8 @@ bool incident_concerns(const struct incident *incident, struct str domain)
 
 json_t *incident_summary(const struct incident *incident)
 {
-    return json_pack("{s:I, s:s, s:s, s:s, s:o, s:f, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I}", "id",
-                     (json_int_t)incident->id, "state", incident_state_name(incident->state),
+    return json_pack("{s:I, s:s, s:s, s:s, s:o, s:f, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+                     "id", (json_int_t)incident->id, "state", incident_state_name(incident->state),
                      "kind", incident->kind == LURE_LINK ? "link" : "file", "width",
                      lure_width_name(incident->width), "lure", json_of(incident->shown), "nats",
                      incident->nats, "first", json_of_time(incident->first_us), "convicted",
@@ -73,7 +73,8 @@ json_t *incident_summary(const struct incident *incident)
                      (json_int_t)incident->n_sendings, "receivers",
                      (json_int_t)incident->n_receivers, "exposed", (json_int_t)incident->n_exposed,
                      "relays", (json_int_t)incident->n_relays, "rejected",
-                     (json_int_t)incident->n_rejected, "held", (json_int_t)incident->n_held);
+                     (json_int_t)incident->n_rejected, "held", (json_int_t)incident->n_held,
+                     "lures", (json_int_t)(incident->n_lures > 0 ? incident->n_lures : 1));
 }
 
 static json_t *evidence_of(const struct incident *incident, const struct reader *reader)
@@ -163,6 +164,25 @@ static json_t *orders_of(const struct incident *incident, const struct reader *r
     return list;
 }
 
+static json_t *questions_of(const struct incident *incident, const struct reader *reader)
+{
+    static const char *const devices[] = {
+        [ANSWER_SAME_DEVICE] = "same", [ANSWER_PUZZLE] = "puzzle", [ANSWER_OTHER_DEVICE] = "other"};
+    json_t *list = json_array();
+    for (size_t i = 0; i < incident->n_questions; i++) {
+        const struct guard_question *q = &incident->questions[i];
+        bool answered = q->state == QUESTION_YES || q->state == QUESTION_NO;
+        json_array_append_new(
+            list,
+            json_pack("{s:I, s:o, s:I, s:o, s:o, s:s, s:o, s:s}", "question", (json_int_t)q->number,
+                      "who", person(reader, q->who), "receivers", (json_int_t)q->receivers, "asked",
+                      json_of_time(q->asked_us), "until", json_of_time(q->due_us), "answer",
+                      question_state_name(q->state), "ended", json_of_time(q->ended_us), "device",
+                      answered ? devices[q->trust] : ""));
+    }
+    return list;
+}
+
 /* ---- in the order of time ---- */
 
 struct moment {
@@ -208,7 +228,8 @@ static json_t *what_of(const struct incident_order *order)
 static json_t *timeline_of(const struct incident *incident, const struct reader *reader,
                            json_t *actor)
 {
-    size_t most = incident->n_nodes + incident->n_evidence + incident->n_orders + 8;
+    size_t most =
+        incident->n_nodes + incident->n_evidence + incident->n_orders + incident->n_questions + 8;
     struct timeline timeline = {.moments = calloc(most, sizeof(struct moment))};
     must(timeline.moments != NULL);
     struct str zero = STR_EMPTY;
@@ -226,6 +247,12 @@ static json_t *timeline_of(const struct incident *incident, const struct reader 
         if (incident->evidence[i].kind == EVIDENCE_REPORT)
             add(&timeline, incident->evidence[i].at_us, "report",
                 person(reader, incident->evidence[i].who), json_string(""));
+    for (size_t i = 0; i < incident->n_questions; i++) {
+        const struct guard_question *question = &incident->questions[i];
+        if (question->state == QUESTION_YES || question->state == QUESTION_NO)
+            add(&timeline, question->ended_us, "answer", person(reader, question->who),
+                json_string(question_state_name(question->state)));
+    }
     if (incident->held_us != 0)
         add(&timeline, incident->held_us, "first held", json_string(""), json_string(""));
     if (incident->by_itself_us != 0)
@@ -276,6 +303,7 @@ json_t *incident_story(const struct incident *incident, struct str domain)
     json_object_set_new(story, "sum", sum_of(&incident->sum));
     json_object_set_new(story, "evidence", evidence_of(incident, &reader));
     json_object_set_new(story, "tree", tree_of(incident, &reader));
+    json_object_set_new(story, "questions", questions_of(incident, &reader));
     json_object_set_new(story, "orders", orders_of(incident, &reader));
     json_decref(actor);
     table_done(&reader.strangers);

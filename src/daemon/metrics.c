@@ -147,6 +147,15 @@ static void say_guard(struct buf *out, struct gate *gate)
     say(out, "guard_would_reject", "counter",
         "Messages that would have been rejected where the guard only observes.",
         state.n_would_reject);
+    say(out, "guard_questions", "counter", "Questions put to senders.", state.n_asked);
+    say(out, "guard_questions_yes", "counter", "… who meant it.", state.n_said_yes);
+    say(out, "guard_questions_no", "counter", "… who did not.", state.n_said_no);
+    say(out, "guard_questions_expired", "counter", "… who did not answer in time.",
+        state.n_unanswered);
+    say(out, "guard_questions_withdrawn", "counter", "… that nobody needed to know any more.",
+        state.n_withdrawn);
+    say(out, "guard_questions_waiting", "gauge", "Questions that wait for an answer.",
+        state.n_asking);
     say(out, "guard_exposures", "counter", "Copies that reached a client.", state.n_exposures);
     say(out, "guard_incidents", "gauge", "Incidents remembered.", state.n_incidents);
     say(out, "guard_convicted", "gauge", "Convictions in force.", state.n_convicted);

@@ -47,69 +47,6 @@ struct cluster *cluster_find(const struct guard *guard, const struct lure *lure,
     return NULL;
 }
 
-/* ---- Words -----------------------------------------------------------------------------------
- *
- * Who changes host and link with every copy is still known by his words.  Shapes are alike when
- * three of their four lanes are equal, so a cluster is bound by each three of them.  Only people of
- * the outbreak itself are tied so until it is convicted, only by words that this site does not
- * know, and only for a lure that nobody has seen: what tells their copies from honest ones is not
- * the words alone.
- */
-
-enum { LANES = 4 };
-
-/* All lanes but one; without < 0: all of them. */
-static struct lure_key words_key(uint64_t shape, int without)
-{
-    struct lure_key key = {
-        {'W', (uint8_t)(without + 1)}
-    };
-    if (without >= 0)
-        shape &= ~(UINT64_C(0xFFFF) << 16 * without);
-    memcpy(key.bytes + 8, &shape, sizeof shape);
-    return key;
-}
-
-struct cluster *cluster_find_words(const struct guard *guard, const struct user *sender,
-                                   uint64_t shape)
-{
-    for (int lane = 0; shape != 0 && lane < LANES; lane++) {
-        struct lure_key key = words_key(shape, lane);
-        struct cluster *cluster = cluster_find_key(guard, &key);
-        if (cluster != NULL &&
-            (cluster->state == CLUSTER_CONVICTED || member_find(guard, cluster, sender) != NULL))
-            return cluster;
-    }
-    return NULL;
-}
-
-void cluster_bind_words(struct guard *guard, struct cluster *cluster, uint64_t shape)
-{
-    size_t n = 0;
-    LIST_EACH(&cluster->bindings, struct binding, link, binding)
-    n += binding->width == LURE_SHAPE;
-    for (int lane = 0; shape != 0 && lane < LANES && n < LANES * SHAPES_MOST; lane++) {
-        struct lure_key key = words_key(shape, lane);
-        if (cluster->n_bindings >= BINDINGS_MOST || cluster_find_key(guard, &key) != NULL)
-            continue;
-        binding_make(guard, cluster, &key, LURE_SHAPE, false, STR("(words)"));
-        n++;
-    }
-}
-
-bool words_are_novel(const struct guard *guard, uint64_t shape)
-{
-    struct lure_key key = words_key(shape, -1);
-    const struct sight *sight = sight_find(guard, &key);
-    return sight == NULL || guard->now_us - sight->first_us <= guard->config.novel_us;
-}
-
-void words_count(struct guard *guard, uint64_t shape, const struct user *by)
-{
-    struct lure_key key = words_key(shape, -1);
-    sight_count(guard, &key, by, false);
-}
-
 struct cluster *cluster_by_id(const struct guard *guard, uint64_t id)
 {
     for (struct map_node *at = map_first(&guard->by_id, id); at != NULL; at = at->next) {
@@ -174,6 +111,7 @@ struct cluster *cluster_new(struct guard *guard, uint64_t id, struct user *zero)
     cluster->id = id;
     list_init(&cluster->bindings);
     list_init(&cluster->members);
+    list_init(&cluster->lures);
     list_init(&cluster->questions);
     cluster->first_us = cluster->last_us = guard->now_us;
     cluster->window = guard->config.window_first;
@@ -206,6 +144,8 @@ struct cluster *cluster_make(struct guard *guard, const struct lure *lure, bool 
 const struct binding *cluster_narrowest(const struct cluster *cluster)
 {
     const struct binding *narrowest = NULL;
+    if (cluster->is_campaign && !list_empty(&cluster->lures))
+        cluster = CONTAINER_OF(LIST_LINK(cluster->lures.head.prev), struct cluster, in_campaign);
     LIST_EACH((struct list *)&cluster->bindings, struct binding, link, binding)
     if (narrowest == NULL || binding->width <= narrowest->width)
         narrowest = binding;
@@ -304,8 +244,9 @@ void cluster_touch(struct guard *guard, struct cluster *cluster)
 void cluster_forget(struct guard *guard, struct cluster *cluster)
 {
     must(cluster->n_waiting == 0);
-    questions_free(guard, cluster);
+    questions_forget(guard, cluster);
     cluster_share(cluster);
+    campaign_leave(guard, cluster);
     LIST_EACH(&cluster->bindings, struct binding, link, binding)
     binding_free(guard, binding);
     LIST_EACH(&cluster->members, struct member, link, member)
@@ -340,6 +281,7 @@ void cluster_close(struct guard *guard, struct cluster *cluster)
     LIST_EACH(&cluster->bindings, struct binding, link, binding)
     binding_free(guard, binding);
     cluster_share(cluster);
+    campaign_leave(guard, cluster);
     cluster->state = CLUSTER_EXPIRED;
     cluster->ended_us = guard->now_us;
 }

@@ -31,6 +31,7 @@ void lessons_default(struct lessons *lessons)
     static const double gaps[GAP_BINS] = {0.002, 0.002, 0.003, 0.005, 0.02, 0.08, 0.15,
                                           0.20,  0.20,  0.14,  0.09,  0.05, 0.03, 0.028};
     *lessons = (struct lessons){.novel = 5, .sendings = 10, .relayed = 2, .exposed = 100};
+    campaign_lessons_default(lessons);
     for (size_t i = 0; i < FAN_BINS; i++) {
         lessons->went_on[i] = went_on[i] * prior_weight;
         lessons->stopped[i] = (1 - went_on[i]) * prior_weight;
@@ -107,8 +108,17 @@ double member_nats(const struct member *member)
 {
     // a program that writes to all walks the roster in order: one thing, not two
     double machine = clamp(0, member->pace + member->roster, machine_most);
-    return clamp(-3, member->fan + machine + member->silence + member->dormant + member->decoy,
+    return clamp(-3,
+                 member->fan + member->streak + machine + member->silence + member->dormant +
+                     member->decoy,
                  sender_most);
+}
+
+void evidence_of_novelty(struct guard *guard, struct cluster *cluster)
+{
+    double honest = guard->lessons.novel / guard->lessons.sendings;
+    cluster->novelty = clamp(0, log(0.9 / honest), novelty_most);
+    evidence_add(guard, cluster, EVIDENCE_NOVELTY, cluster->novelty, NULL);
 }
 
 void evidence_of_content(struct guard *guard, struct cluster *cluster, const struct lure *lure,
@@ -129,19 +139,17 @@ void evidence_of_content(struct guard *guard, struct cluster *cluster, const str
 void evidence_of_birth(struct guard *guard, struct cluster *cluster, const struct lure *lure,
                        struct user *sender)
 {
-    struct lessons *lessons = &guard->lessons;
     cluster->novel = !cluster->established && sight_find(guard, lure_home_key(lure)) == NULL;
-    if (cluster->novel) {
-        double honest = lessons->novel / lessons->sendings;
-        cluster->novelty = clamp(0, log(0.9 / honest), novelty_most);
-        evidence_add(guard, cluster, EVIDENCE_NOVELTY, cluster->novelty, NULL);
-    }
+    // another link of a shortener says as little about where it leads as a new host does
+    cluster->fresh = cluster->novel || (lure->flags & LURE_SHORTENER) != 0;
+    if (cluster->novel)
+        evidence_of_novelty(guard, cluster);
     if (!cluster->established)
         evidence_of_content(guard, cluster, lure, sender);
     cluster_sum(cluster);
 }
 
-static bool is_new_receiver(struct member *member, const struct user *receiver)
+bool member_is_new_receiver(struct member *member, const struct user *receiver)
 {
     uint32_t hash = (uint32_t)(receiver->node.hash >> 32);
     size_t n = member->n_receivers < RECEIVERS_MOST ? member->n_receivers : RECEIVERS_MOST;
@@ -257,6 +265,36 @@ static void judge_pace(struct guard *guard, struct cluster *cluster, struct memb
         clamp(live_most, 0.4 * member->n_dormant - 0.7 * member->n_live, dormant_most);
 }
 
+bool evidence_of_manner(struct guard *guard, struct cluster *cluster, struct member *member,
+                        const struct sending *sending, const struct user *receiver)
+{
+    bool machine = false;
+    judge_pace(guard, cluster, member, sending, &machine);
+    if (receiver->is_decoy && !cluster->established && member->decoy == 0) {
+        cluster->n_decoy_senders++;
+        // the third hit says nothing that two did not: whoever wants to poison knows decoys too
+        member->decoy = cluster->n_decoy_senders <= 2 ? decoy_nats : 0.1;
+    }
+    member->last_sent_us = guard->now_us;
+    return machine;
+}
+
+void evidence_of_member(struct guard *guard, struct cluster *cluster, struct member *member,
+                        const struct member *was)
+{
+    struct user *who = member->user;
+    evidence_add(guard, cluster, EVIDENCE_FANOUT, member->fan - was->fan, who);
+    evidence_add(guard, cluster, EVIDENCE_STREAK, member->streak - was->streak, who);
+    evidence_add(guard, cluster, EVIDENCE_PACE, member->pace - was->pace, who);
+    evidence_add(guard, cluster, EVIDENCE_SILENCE, member->silence - was->silence, who);
+    evidence_add(guard, cluster, EVIDENCE_ROSTER, member->roster - was->roster, who);
+    evidence_add(guard, cluster, EVIDENCE_DORMANT, member->dormant - was->dormant, who);
+    evidence_add(guard, cluster, EVIDENCE_DECOY, member->decoy - was->decoy, who);
+    sum_sender(cluster, member, member_nats(was));
+    evidence_of_absence(guard, cluster);
+    cluster_sum(cluster);
+}
+
 bool evidence_of_sending(struct guard *guard, struct cluster *cluster, struct member *member,
                          const struct sending *sending, enum lure_width via, struct user *receiver)
 {
@@ -269,7 +307,7 @@ bool evidence_of_sending(struct guard *guard, struct cluster *cluster, struct me
             member->device == 0 || member->device == sending->device ? sending->device : UINT64_MAX;
     if (user_may_teach(guard, member->user) && lessons->sendings < lessons_most) {
         lessons->sendings++;
-        lessons->novel += cluster->novel && cluster->n_sendings == 1;
+        lessons->novel += cluster->fresh && cluster->n_sendings == 1;
     }
     if (sending->warns) {
         member->warned = true;
@@ -280,10 +318,9 @@ bool evidence_of_sending(struct guard *guard, struct cluster *cluster, struct me
         return false;
     }
     // talking about it with the one who showed it is neither passing on nor fanning out
-    if (receiver == member->from || !is_new_receiver(member, receiver))
+    if (receiver == member->from || !member_is_new_receiver(member, receiver))
         return false;
 
-    double before = member_nats(member);
     struct member was = *member;
     cluster->n_receivers += sending->audience > 0 ? sending->audience : 1;
     member->n_receivers++;
@@ -302,25 +339,8 @@ bool evidence_of_sending(struct guard *guard, struct cluster *cluster, struct me
         double nats = clamp(0, log(0.97 / honest), 4) / (1 + 0.5 * member->user->n_fans);
         member->fan = clamp(0, member->fan + nats, fan_most);
     }
-    bool machine = false;
-    judge_pace(guard, cluster, member, sending, &machine);
-    if (receiver->is_decoy && !cluster->established && member->decoy == 0) {
-        cluster->n_decoy_senders++;
-        // the third hit says nothing that two did not: whoever wants to poison knows decoys too
-        member->decoy = cluster->n_decoy_senders <= 2 ? decoy_nats : 0.1;
-    }
-    member->last_sent_us = guard->now_us;
-
-    struct user *who = member->user;
-    evidence_add(guard, cluster, EVIDENCE_FANOUT, member->fan - was.fan, who);
-    evidence_add(guard, cluster, EVIDENCE_PACE, member->pace - was.pace, who);
-    evidence_add(guard, cluster, EVIDENCE_SILENCE, member->silence - was.silence, who);
-    evidence_add(guard, cluster, EVIDENCE_ROSTER, member->roster - was.roster, who);
-    evidence_add(guard, cluster, EVIDENCE_DORMANT, member->dormant - was.dormant, who);
-    evidence_add(guard, cluster, EVIDENCE_DECOY, member->decoy - was.decoy, who);
-    sum_sender(cluster, member, before);
-    evidence_of_absence(guard, cluster);
-    cluster_sum(cluster);
+    bool machine = evidence_of_manner(guard, cluster, member, sending, receiver);
+    evidence_of_member(guard, cluster, member, &was);
     return machine;
 }
 
@@ -356,6 +376,11 @@ void lessons_of(struct guard *guard, struct cluster *cluster)
     struct lessons *lessons = &guard->lessons;
     LIST_EACH(&cluster->members, struct member, link, member)
     {
+        if (cluster->is_campaign) { // its pauses taught at once; this is its senders' habit
+            if (member->n_receivers >= 4 && member->user->n_fans < 20)
+                member->user->n_fans++;
+            continue;
+        }
         if (member->warned || !user_may_teach(guard, member->user))
             continue;
         if (member->exposed_us != 0 && lessons->exposed < lessons_most) {
@@ -387,9 +412,23 @@ bool cluster_is_tree(const struct cluster *cluster)
     return cluster->n_relays > 2 * cluster->n_independent;
 }
 
+/* What people did with lures that share nothing: pauses of a few people resemble each other more
+ * than the sum knows, so that a human pace takes more of it. */
+static bool may_convict_campaign(const struct guard *guard, const struct cluster *campaign,
+                                 bool human_pace)
+{
+    if (campaign->n_denied >= 2 || (campaign->n_denied >= 1 && campaign->n_machine_senders >= 1))
+        return true;
+    return human_pace && campaign_is_taught(guard) && campaign->n_confirmed <= campaign->n_denied &&
+           campaign->nats >= guard->config.campaign_nats &&
+           (campaign->n_grown >= 1 || campaign->n_relays >= 3);
+}
+
 bool may_hold(const struct guard *guard, const struct cluster *cluster)
 {
-    return cluster->nats >= guard->config.hold_nats &&
+    const struct guard_config *config = &guard->config;
+    double more = cluster->is_campaign ? config->campaign_nats - config->convict_nats : 0;
+    return cluster->nats >= config->hold_nats + more &&
            ((cluster->n_relays > 0 && cluster_is_tree(cluster)) || cluster->n_machine_senders > 0);
 }
 
@@ -398,6 +437,8 @@ bool may_convict_tree(const struct guard *guard, const struct cluster *cluster, 
     const struct guard_config *config = &guard->config;
     if (cluster->cleared || cluster->nats < config->convict_nats)
         return false;
+    if (cluster->is_campaign)
+        return may_convict_campaign(guard, cluster, human_pace);
     if (cluster->established) // so many accounts no single attacker owns
         return cluster->n_fast_relays + cluster->n_denied >= config->fast_relays_established;
     if (human_pace && cluster->n_relays >= 3 && cluster_is_tree(cluster))
@@ -429,7 +470,7 @@ bool member_must_respond(const struct guard *guard, const struct cluster *cluste
     if (member->warned &&
         member->n_machine < MACHINE_GAPS) // the careful tell all, as fast as a hand can
         return false;
-    double own = member->fan + member->pace + member->silence + member->roster;
+    double own = member->fan + member->streak + member->pace + member->silence + member->roster;
     // only where several others stand behind the tree does being part of it count
     if (member->is_relay && cluster->n_relays >= 3)
         own += member->relay;

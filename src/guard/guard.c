@@ -18,6 +18,12 @@ void guard_config_default(struct guard_config *config)
         .hold_nats = 12,
         .respond_nats = 7,
         .star_convicts = true,
+        .campaigns = true,
+        .campaign_nats = 18,
+        .campaign_lessons = 200,
+        .fresh_share = 0.25,
+        .relay_share = 0.05,
+        .fresh_most = 10,
         .defangs = false,
         .window_first = 3,
         .window_growth = 2,
@@ -137,19 +143,19 @@ static void say(struct guard_word *word, enum verdict verdict, enum reason reaso
     word->incident = incident;
 }
 
+/* A star on trial has become a tree: nobody's answer is waited for any more. */
+static void convict_for_good(struct guard *guard, struct cluster *cluster, struct guard_word *word)
+{
+    questions_withdraw(guard, cluster, word);
+    holds_end(guard, cluster, NULL, false, REASON_CONVICTED, word);
+}
+
 /* A warning that names what is convicted passes with nothing left to open. */
 static void let_warn(uint64_t incident, struct guard_word *word)
 {
     word->defang = true;
     word->reason = REASON_CONVICTED;
     word->incident = incident;
-}
-
-/* A star on trial has become a tree: nobody's answer is waited for any more. */
-static void convict_for_good(struct guard *guard, struct cluster *cluster, struct guard_word *word)
-{
-    questions_withdraw(guard, cluster, word);
-    holds_end(guard, cluster, NULL, false, REASON_CONVICTED, word);
 }
 
 /* A copy of a convicted lure: it does not pass, but it tells about its sender. */
@@ -222,6 +228,69 @@ static void reject_convicted(struct guard *guard, struct cluster *cluster, const
     say(word, VERDICT_REJECT, REASON_CONVICTED, cluster->id);
 }
 
+/* Whether that was enough to convict: then this copy goes no further, or its sender is asked. */
+static bool is_convicted_now(struct guard *guard, struct cluster *cluster, struct member *member,
+                             const struct sending *sending, const struct lure *lure, bool careful,
+                             struct guard_word *word)
+{
+    enum asking asking = ASK_NO_MORE;
+    // a campaign at human pace has more against it than one answer could take back
+    if (cluster->is_campaign && may_convict_tree(guard, cluster, true))
+        asking = ASK_NOBODY;
+    else if (may_convict(guard, cluster))
+        asking = questions_first(guard, cluster, member, sending, word);
+    if (asking == ASK_NO_MORE)
+        return false;
+    convict(guard, cluster, word);
+    if (cluster->state == CLUSTER_CONVICTED && careful && guard->config.defangs)
+        let_warn(cluster->id, word);
+    else if (cluster->state == CLUSTER_CONVICTED && asking == ASK_SENDER &&
+             guard->n_holds < HOLDS_MOST)
+        say(word, VERDICT_HOLD, REASON_ASKED, cluster->id);
+    else if (cluster->state == CLUSTER_CONVICTED)
+        reject_convicted(guard, cluster, lure, word);
+    return true;
+}
+
+/* A never-seen lure, by what its sender and others do with such. */
+static void judge_campaign(struct guard *guard, struct cluster *cluster, struct user *sender,
+                           struct user *receiver, const struct sending *sending,
+                           const struct lure *lure, struct guard_word *word)
+{
+    bool machine = false;
+    struct cluster *campaign = campaign_takes(guard, cluster, sender, receiver, sending, &machine);
+    if (campaign == NULL || campaign->cleared)
+        return;
+    struct member *member = member_find(guard, campaign, sender);
+    if (campaign->state == CLUSTER_CONVICTED) {
+        if (!campaign_follows(guard, campaign, sender))
+            return;
+        if (question_is_open(campaign, sender) && guard->n_holds < HOLDS_MOST) {
+            say(word, VERDICT_HOLD, REASON_ASKED, campaign->id);
+            return;
+        }
+        reject_convicted(guard, campaign, lure, word);
+        restrict_members(guard, campaign, word);
+        return;
+    }
+    if (is_convicted_now(guard, campaign, member, sending, lure, false, word))
+        return;
+    enum reason reason = REASON_NONE;
+    enum verdict verdict = questions_of_tree(guard, campaign, member, sending, &reason, word);
+    if (verdict != VERDICT_DELIVER) {
+        say(word, verdict, reason, campaign->id);
+        return;
+    }
+    if (question_confirmed(campaign, sender) || campaign->n_confirmed > campaign->n_denied ||
+        guard->n_holds >= HOLDS_MOST)
+        return;
+    if ((machine && member->n_machine >= 2 && campaign->n_receivers > campaign->window) ||
+        trail_is_full(guard, sender))
+        say(word, VERDICT_HOLD, REASON_WINDOW, campaign->id);
+    else if (may_hold(guard, campaign))
+        say(word, VERDICT_HOLD, REASON_SUSPECTED, campaign->id);
+}
+
 static void judge_lure(struct guard *guard, struct user *sender, struct user *receiver,
                        const struct sending *sending, const struct lure *lure,
                        struct guard_word *word)
@@ -237,11 +306,6 @@ static void judge_lure(struct guard *guard, struct user *sender, struct user *re
     word->defang |= heard.warns && guard->config.defangs;
     enum lure_width via = LURE_EXACT;
     struct cluster *cluster = cluster_find(guard, lure, established, &via);
-    bool says_new = !established && sending->shape != 0 && words_are_novel(guard, sending->shape);
-    if (cluster == NULL && says_new && sight_find(guard, lure_home_key(lure)) == NULL) {
-        cluster = cluster_find_words(guard, sender, sending->shape);
-        via = LURE_SHAPE;
-    }
     if (cluster != NULL && cluster->n_waiting == 0 && cluster->n_asking == 0 &&
         guard->now_us - cluster->first_us > guard->config.novel_us) {
         // ordinary traffic: what is old must not add up for ever
@@ -254,20 +318,16 @@ static void judge_lure(struct guard *guard, struct user *sender, struct user *re
             cluster = NULL;
         }
     }
-    if (cluster == NULL) {
+    bool is_born = cluster == NULL;
+    if (is_born) {
         cluster = cluster_make(guard, lure, established, sender);
         evidence_of_birth(guard, cluster, lure, sender);
     } else {
-        // what only the words tie is refused below when it is convicted: there is no end of its
-        // links
-        if (via != LURE_SHAPE || cluster->state != CLUSTER_CONVICTED)
-            cluster_bind(guard, cluster, lure, established);
+        cluster_bind(guard, cluster, lure, established);
         if (cluster->zero != sender)
             cluster_share(cluster);
         cluster->established |= established;
     }
-    if (says_new && cluster->novel && !cluster->established)
-        cluster_bind_words(guard, cluster, sending->shape);
     struct member *member = member_get(guard, cluster, sender);
     if (member == NULL) { // more people than one cluster can hold: it is long past doubt
         say(word, VERDICT_DELIVER, REASON_NONE, 0);
@@ -296,33 +356,14 @@ static void judge_lure(struct guard *guard, struct user *sender, struct user *re
         if (conviction_follows(guard, cluster, member, lure, word)) {
             reject_convicted(guard, cluster, lure, word);
             restrict_members(guard, cluster, word);
-            if (via == LURE_SHAPE)
-                holds_end(guard, cluster, sender, false, REASON_CONVICTED, word);
-        } else if (via == LURE_SHAPE && guard->n_holds < HOLDS_MOST) {
-            // the worm's words, and a link that nobody knows: his next copy may tell
-            say(word, VERDICT_HOLD, REASON_SUSPECTED, cluster->id);
         }
         return;
     }
     bool careful = speaks && member->warned && member->n_machine < MACHINE_GAPS;
-    enum asking asking = ASK_NO_MORE;
-    if (may_convict(guard, cluster))
-        asking = questions_first(guard, cluster, member, sending, word);
-    switch (asking) {
-    case ASK_NOBODY:
-    case ASK_SENDER:
-        convict(guard, cluster, word);
-        if (cluster->state == CLUSTER_CONVICTED && careful && guard->config.defangs)
-            let_warn(cluster->id, word);
-        else if (cluster->state == CLUSTER_CONVICTED && asking == ASK_SENDER &&
-                 guard->n_holds < HOLDS_MOST)
-            say(word, VERDICT_HOLD, REASON_ASKED, cluster->id);
-        else if (cluster->state == CLUSTER_CONVICTED)
-            reject_convicted(guard, cluster, lure, word);
+    if (is_convicted_now(guard, cluster, member, sending, lure, careful, word))
         return;
-    case ASK_NO_MORE:
-        break;
-    }
+    if (is_born && cluster->fresh)
+        judge_campaign(guard, cluster, sender, receiver, sending, lure, word);
     enum reason reason = REASON_NONE;
     enum verdict verdict = questions_of_tree(guard, cluster, member, sending, &reason, word);
     if (verdict != VERDICT_DELIVER && !careful) {
@@ -377,8 +418,6 @@ static void take_sending(struct guard *guard, const struct sending *sending,
         else if (stopped == 0)
             for (size_t i = 0; i < sending->n_lures; i++)
                 judge_lure(guard, sender, receiver, sending, &sending->lures[i], word);
-        if (sending->shape != 0)
-            words_count(guard, sending->shape, sender);
     }
     if (word->verdict == VERDICT_HOLD) {
         struct cluster *cluster = cluster_by_id(guard, word->incident);
@@ -423,6 +462,8 @@ static void take_exposure(struct guard *guard, const struct exposure *exposure)
         sender->n_refs++;
         cluster->n_exposed++;
         cluster_share(cluster);
+        if (cluster->fresh && cluster->zero == sender)
+            campaign_shown(guard, cluster, sender, receiver);
     }
     users_trim(guard);
 }

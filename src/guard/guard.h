@@ -38,10 +38,17 @@ struct guard;
 
 /* Every constant of the guard.  guard_config_default() fills in and explains. */
 struct guard_config {
-    double convict_nats; // evidence that convicts
-    double hold_nats;    // evidence that holds further copies, at human pace too
-    double respond_nats; // evidence of an account's own acts for which it loses links and files
-    bool star_convicts;  // whether a star at machine pace may; otherwise it is only held
+    double convict_nats;     // evidence that convicts
+    double hold_nats;        // evidence that holds further copies, at human pace too
+    double respond_nats;     // evidence of an account's own acts for which it loses links and files
+    bool campaigns;          // whether never-seen lures that share no key may be one campaign
+    double campaign_lessons; // never-seen lures from which a site learns its pace before that
+    double campaign_nats;    // evidence that convicts one at human pace
+    double fresh_share; // share of one person's never-seen lures that follow each other within what
+                        // the site then calls a window
+    double relay_share; // share of the people shown one within whose time another explains a relay
+    double fresh_most;  // never-seen lures in a window that need no good evidence
+    bool star_convicts; // whether a star at machine pace may; otherwise it is only held
     bool defangs; // the caller obeys guard_word.defang; if not, warnings that quote a convicted
                   // lure are rejected, since words of warning cost a worm nothing
 
@@ -377,6 +384,7 @@ enum evidence_kind {
     EVIDENCE_ANSWER,  // the sender's own word
     EVIDENCE_ORIGIN,  // (negative) several people brought it independently
     EVIDENCE_ABSENCE, // (negative) exposed people who did not pass it on
+    EVIDENCE_STREAK,  // never-seen lures to one after the other, and nothing said between
     EVIDENCE_KINDS
 };
 const char *evidence_kind_name(enum evidence_kind kind);
@@ -455,6 +463,7 @@ struct incident {
     int64_t held_us;                                      // the first hold
     int64_t by_itself_us; // convicted by evidence, whatever operators did later
     uint32_t n_sendings, n_receivers, n_exposed, n_relays, n_rejected, n_held, n_reports;
+    uint32_t n_lures; // of a campaign: never-seen ones that share no key; 0: it is none
     struct incident_sum sum;
     struct incident_effects effects;
     const struct incident_evidence *evidence; // oldest first; the strongest are kept

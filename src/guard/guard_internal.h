@@ -4,6 +4,8 @@
  *     sight    a key that was seen: how long ago, brought by how many people
  *     user     an account that sent or received a lure, its habits
  *     cluster  lures that share keys; its members are users, with their part in it
+ *     campaign a cluster whose lures share no key: never-seen ones, tied by people
+ *     trail    never-seen lures that an account sent, or was shown, of late
  *     binding  one key of a cluster
  *     stop     a convicted key
  *     hold     a message that waits
@@ -30,7 +32,6 @@ enum {
     EVIDENCE_MOST = 32,    // kept of one cluster
     CLUSTER_ORDERS = 64,   // kept of one cluster
     BINDINGS_MOST = 48,    // keys of one cluster
-    SHAPES_MOST = 3,       // different words of one cluster
     MEMBERS_MOST = 8192,   // people of one cluster
     RECEIVERS_MOST = 64,   // receivers told apart, of one member
     HOLDS_MOST = 4096,     // messages that wait in all; beyond, they pass
@@ -41,6 +42,19 @@ enum {
     MACHINE_GAPS = 3,      // of one sender at machine pace: then it is no accident
     QUESTIONS_MOST = 4096, // open ones in all
     QUESTIONS_OF_ONE = 64, // kept of one cluster
+    SPAN_BINS = 24, // of pauses: below a second, then doubling, the last: longer, or none before
+    SHOWN_KEPT = 4, // never-seen lures that reached one person last
+};
+
+/* What is known of an account's never-seen lures; most accounts have none. */
+struct trail {
+    uint64_t campaign;          // that he took part in last; 0: none
+    uint64_t sent;              // cluster of the last one he sent; 0: none
+    int64_t sent_us;            // when
+    uint32_t receiver;          // hash of whom
+    double level;               // how many of late: each counts less as the site's window passes
+    uint64_t shown[SHOWN_KEPT]; // clusters, the newest first
+    int64_t shown_us[SHOWN_KEPT];
 };
 
 struct user {
@@ -58,6 +72,7 @@ struct user {
     uint32_t n_lessons; // that he taught this day
     int64_t restricted_until_us;
     uint64_t restricted_by; // incident
+    struct trail *trail;    // owned; NULL: none
     int64_t question_day;   // day of the questions counted
     uint32_t n_questions;   // that he was asked this day
     bool is_decoy;
@@ -107,7 +122,7 @@ struct member {
     uint8_t gaps[GAP_BINS];
     uint64_t shape;  // of the words of his first copy
     uint64_t device; // that he sends it with; 0: unknown, UINT64_MAX: several
-    double fan, pace, silence, roster, dormant, decoy;
+    double fan, pace, silence, roster, dormant, decoy, streak;
     double relay; // weight of his being a relay
     bool is_relay, independent, composed, warned, reported, restricted, remote;
 };
@@ -145,6 +160,13 @@ struct cluster {
     bool novel;       // never seen before its first copy
     bool established; // on an established host: only its exact links are in it
     bool is_incident, operators, composed, cleared;
+    bool is_campaign;
+    bool fresh;        // nobody had seen its lure, which he who began it sent: it may be of a…
+    uint64_t campaign; // …or 0
+    struct link in_campaign; // in the campaign's lures
+    struct list lures;       // of a campaign: clusters, oldest first
+    uint32_t n_lures;
+    uint32_t n_grown; // of a campaign: relays that reached several people
     struct user *zero;
     int64_t first_us, last_us, convicted_us, ended_us, expires_us;
     int64_t held_us, by_itself_us; // as in struct incident
@@ -236,6 +258,11 @@ struct lessons {
     double relayed, exposed;                     // settled exposures that were passed on, of all
     double gaps[GAP_BINS];                       // between copies of one lure to different people
     double went_on[FAN_BINS], stopped[FAN_BINS]; // after k receivers
+    // of never-seen lures: the pause since the sender's one before, to somebody else
+    double spans[SPAN_BINS];
+    double shown, lags[SPAN_BINS]; // people shown one; the pause until they sent another
+    double taught;                 // never-seen lures that were counted below
+    double led, streaks; // never-seen lures after one to somebody else; with nothing said between
 };
 
 struct guard {
@@ -303,15 +330,6 @@ bool lure_is_established(const struct guard *guard, const struct lure *lure);
 /* The cluster that shares a linking key with the lure; NULL when there is none. */
 struct cluster *cluster_find(const struct guard *guard, const struct lure *lure, bool established,
                              enum lure_width *via);
-/* The cluster of a never-seen lure with nearly these words, among whose people the sender is; NULL.
- */
-struct cluster *cluster_find_words(const struct guard *guard, const struct user *sender,
-                                   uint64_t shape);
-/* Ties further lures with nearly these words to the cluster: the first few different ones. */
-void cluster_bind_words(struct guard *guard, struct cluster *cluster, uint64_t shape);
-/* Whether nobody said so before of late; words that people are used to tie nothing together. */
-bool words_are_novel(const struct guard *guard, uint64_t shape);
-void words_count(struct guard *guard, uint64_t shape, const struct user *by);
 struct cluster *cluster_find_key(const struct guard *guard, const struct lure_key *key);
 struct cluster *cluster_by_id(const struct guard *guard, uint64_t id);
 /* established: only the exact link is bound. */
@@ -355,6 +373,15 @@ double member_nats(const struct member *member);
 /* A copy is sent; member is the sender's.  Returns whether it came at machine pace. */
 bool evidence_of_sending(struct guard *guard, struct cluster *cluster, struct member *member,
                          const struct sending *sending, enum lure_width via, struct user *receiver);
+/* How a copy was sent: pace, silence, roster, to whom.  Returns whether it came at machine pace. */
+bool evidence_of_manner(struct guard *guard, struct cluster *cluster, struct member *member,
+                        const struct sending *sending, const struct user *receiver);
+/* The member's parts have changed from what they were: notes it and adds up. */
+void evidence_of_member(struct guard *guard, struct cluster *cluster, struct member *member,
+                        const struct member *was);
+/* False where the member has sent to this receiver before; remembers him. */
+bool member_is_new_receiver(struct member *member, const struct user *receiver);
+void evidence_of_novelty(struct guard *guard, struct cluster *cluster);
 void evidence_of_birth(struct guard *guard, struct cluster *cluster, const struct lure *lure,
                        struct user *sender);
 /* What the lure is by itself; the most that was ever said of it counts. */
@@ -372,6 +399,33 @@ bool may_convict_tree(const struct guard *guard, const struct cluster *cluster, 
 bool cluster_is_tree(const struct cluster *cluster);
 bool member_must_respond(const struct guard *guard, const struct cluster *cluster,
                          const struct member *member);
+
+/* ---- campaigns.c
+ * ----------------------------------------------------------------------------------- */
+
+/* A never-seen lure was sent, and belongs to this cluster, which the sending made: what its sender
+ * and whoever showed him such a lure have done of late is weighed, whatever the hosts.  The
+ * campaign that it is of, or NULL. */
+struct cluster *campaign_takes(struct guard *guard, struct cluster *cluster, struct user *sender,
+                               struct user *receiver, const struct sending *sending, bool *machine);
+/* A never-seen lure reached him. */
+void campaign_shown(struct guard *guard, struct cluster *cluster, struct user *sender,
+                    struct user *receiver);
+/* Whether the account has sent so many never-seen lures of late that the next one must wait. */
+bool trail_is_full(const struct guard *guard, const struct user *user);
+/* Whether the site has taught what pauses are ordinary here: priors fit no site in particular. */
+bool campaign_is_taught(const struct guard *guard);
+/* Whether somebody's never-seen lures are still refused after his campaign's conviction. */
+bool campaign_follows(const struct guard *guard, const struct cluster *campaign,
+                      const struct user *sender);
+struct trail *trail_get(struct guard *guard, struct user *user);
+void trail_free(struct guard *guard, struct user *user);
+void campaign_add(struct cluster *campaign, struct cluster *cluster);
+void campaign_leave(struct guard *guard, struct cluster *cluster);
+void campaign_lessons_default(struct lessons *lessons);
+/* The pause by which most never-seen lures of one person are apart here: config.fresh_share of
+ * them follow sooner. */
+int64_t fresh_window_us(const struct guard *guard);
 
 /* ---- orders.c
  * --------------------------------------------------------------------------------------- */
@@ -444,7 +498,7 @@ struct question *question_make(struct guard *guard, struct cluster *cluster, str
 /* Puts an open question where it is due. */
 void question_queue(struct guard *guard, struct question *question);
 /* The cluster is about to be forgotten. */
-void questions_free(struct guard *guard, struct cluster *cluster);
+void questions_forget(struct guard *guard, struct cluster *cluster);
 
 /* ---- policy.c
  * ---------------------------------------------------------------------------------------- */

@@ -14,7 +14,7 @@ const char *evidence_kind_name(enum evidence_kind kind)
 {
     static const char *const names[] = {"novelty", "fan-out", "pace",   "silence", "roster",
                                         "dormant", "relay",   "words",  "decoy",   "content",
-                                        "report",  "answer",  "origin", "absence"};
+                                        "report",  "answer",  "origin", "absence", "streak"};
     must((size_t)kind < COUNT_OF(names));
     return names[kind];
 }
@@ -107,6 +107,7 @@ static void fill(const struct cluster *cluster, struct arena *arena, struct inci
         .n_rejected = cluster->n_rejected,
         .n_held = cluster->n_held,
         .n_reports = cluster->n_reports,
+        .n_lures = cluster->n_lures,
         .held_us = cluster->held_us,
         .by_itself_us = cluster->by_itself_us,
         .sum = {.novelty = cluster->novelty,

@@ -46,11 +46,10 @@ enum lure_width {
     LURE_TEMPLATE, // a link without what changes from victim to victim; a file: type and name shape
     LURE_HOST,     // links only
     LURE_DOMAIN,   // links only: registrable domain by the public suffix list
-    LURE_WIDTHS,
-    LURE_SHAPE = LURE_WIDTHS // of the words around it: ties copies together, never convicts
+    LURE_WIDTHS
 };
 
-const char *lure_width_name(enum lure_width width); // "link", "template", "host", "domain", "words"
+const char *lure_width_name(enum lure_width width); // "link", "template", "host", "domain"
 
 struct lure_key {
     uint8_t bytes[16]; // all zero: no key of this width

@@ -263,7 +263,7 @@ void cluster_is_convicted(struct guard *guard, struct cluster *cluster, const st
 
 int conviction_width(const struct cluster *cluster)
 {
-    size_t n[LURE_WIDTHS + 1] = {0}; // words do not convict
+    size_t n[LURE_WIDTHS] = {0};
     LIST_EACH((struct list *)&cluster->bindings, struct binding, link, binding)
     n[binding->width]++;
     // the narrowest width that one key covers; else the narrowest that a few do
@@ -275,26 +275,40 @@ int conviction_width(const struct cluster *cluster)
     return width;
 }
 
+static void convict_binding(struct guard *guard, struct cluster *cluster,
+                            const struct binding *binding, struct guard_word *word)
+{
+    int64_t expires_us = guard->now_us + guard->config.conviction_us;
+    if (cluster->state != CLUSTER_CONVICTED)
+        cluster_is_convicted(guard, cluster, &binding->key, binding->width, binding->shown,
+                             expires_us);
+    convict_key(guard, cluster, &binding->key, binding->width, binding->shown, expires_us,
+                REASON_CONVICTED, word);
+}
+
+/* The lures that its people sent, each by itself: no host is theirs alone. */
+static void convict_lures(struct guard *guard, struct cluster *campaign, struct guard_word *word)
+{
+    LIST_EACH(&campaign->lures, struct cluster, in_campaign, lure)
+    {
+        const struct binding *binding = cluster_narrowest(lure);
+        if (binding != NULL)
+            convict_binding(guard, campaign, binding, word);
+        holds_end(guard, lure, NULL, false, REASON_CONVICTED, word);
+    }
+}
+
 void convict(struct guard *guard, struct cluster *cluster, struct guard_word *word)
 {
     int width = conviction_width(cluster);
-    if (width < 0)
+    if (width < 0 && cluster->n_lures == 0)
         return; // nothing that may be convicted
     if (!cluster->on_trial)
         questions_withdraw(guard, cluster, word);
-    int64_t expires_us = guard->now_us + guard->config.conviction_us;
-    bool first = true;
+    convict_lures(guard, cluster, word);
     LIST_EACH(&cluster->bindings, struct binding, link, binding)
-    {
-        if ((int)binding->width != width)
-            continue;
-        if (first)
-            cluster_is_convicted(guard, cluster, &binding->key, binding->width, binding->shown,
-                                 expires_us);
-        first = false;
-        convict_key(guard, cluster, &binding->key, binding->width, binding->shown, expires_us,
-                    REASON_CONVICTED, word);
-    }
+    if ((int)binding->width == width)
+        convict_binding(guard, cluster, binding, word);
     if (cluster->by_itself_us == 0)
         cluster->by_itself_us = guard->now_us;
     holds_end(guard, cluster, NULL, false, REASON_CONVICTED, word);

@@ -88,7 +88,7 @@ static void question_free(struct guard *guard, struct question *question)
     free(question);
 }
 
-void questions_free(struct guard *guard, struct cluster *cluster)
+void questions_forget(struct guard *guard, struct cluster *cluster)
 {
     LIST_EACH(&cluster->questions, struct question, in_cluster, question)
     question_free(guard, question);
@@ -147,8 +147,8 @@ static bool may_be_asked(const struct guard *guard, struct member *member)
         user->n_questions = 0;
     }
     return user->n_questions < guard->config.ask_a_day && !member->remote && !user->is_decoy &&
-           member->n_receivers > 0 && user->restricted_until_us <= guard->now_us &&
-           guard->n_questions < QUESTIONS_MOST;
+           member->n_receivers > 0 && !member->warned &&
+           user->restricted_until_us <= guard->now_us && guard->n_questions < QUESTIONS_MOST;
 }
 
 /* False: he is not asked, or was before. */
@@ -335,6 +335,9 @@ static void take_back_his(struct guard *guard, struct cluster *cluster, struct u
                           struct guard_word *word)
 {
     int width = conviction_width(cluster);
+    LIST_EACH(&cluster->lures, struct cluster, in_campaign, lure)
+    if (lure->zero == user)
+        take_back_his(guard, lure, user, word);
     LIST_EACH(&cluster->bindings, struct binding, link, binding)
     {
         if ((int)binding->width != width)

@@ -10,8 +10,9 @@
 
 // 2: what orders did; when a cluster was first held, and convicted by evidence; what would have
 // been
-// 3: questions; clusters are also bound by words
-enum { SNAPSHOT_VERSION = 3 };
+// 3: questions
+// 4: trails of never-seen lures, campaigns
+enum { SNAPSHOT_VERSION = 4 };
 
 static const char magic[] = "firedoor guard\n";
 
@@ -19,6 +20,38 @@ static const char magic[] = "firedoor guard\n";
 static uint64_t id_of(const struct user *user)
 {
     return user != NULL ? user->save_id : 0;
+}
+
+static void save_trail(const struct trail *trail, struct buf *out)
+{
+    put_u64(out, trail != NULL);
+    if (trail == NULL)
+        return;
+    put_u64(out, trail->campaign);
+    put_u64(out, trail->sent);
+    put_i64(out, trail->sent_us);
+    put_u64(out, trail->receiver);
+    put_real(out, trail->level);
+    for (size_t i = 0; i < SHOWN_KEPT; i++) {
+        put_u64(out, trail->shown[i]);
+        put_i64(out, trail->shown_us[i]);
+    }
+}
+
+static void load_trail(struct reader *in, struct guard *guard, struct user *user)
+{
+    if (!get_bool(in) || in->bad)
+        return;
+    struct trail *trail = trail_get(guard, user);
+    trail->campaign = get_u64(in);
+    trail->sent = get_u64(in);
+    trail->sent_us = get_i64(in);
+    trail->receiver = get_u32(in, UINT32_MAX);
+    trail->level = get_real(in);
+    for (size_t i = 0; i < SHOWN_KEPT; i++) {
+        trail->shown[i] = get_u64(in);
+        trail->shown_us[i] = get_i64(in);
+    }
 }
 
 static void save_users(const struct guard *guard, struct buf *out)
@@ -41,6 +74,7 @@ static void save_users(const struct guard *guard, struct buf *out)
         put_i64(out, user->question_day);
         put_u64(out, user->n_questions);
         put_u64(out, user->is_decoy);
+        save_trail(user->trail, out);
     }
 }
 
@@ -81,7 +115,7 @@ static void save_member(const struct member *member, struct buf *out)
     put_u64(out, member->shape);
     put_u64(out, member->device);
     const double reals[] = {member->fan,     member->pace,  member->silence, member->roster,
-                            member->dormant, member->decoy, member->relay};
+                            member->dormant, member->decoy, member->relay,   member->streak};
     for (size_t i = 0; i < COUNT_OF(reals); i++)
         put_real(out, reals[i]);
     put_u64(out, (unsigned)member->is_relay | (unsigned)member->composed << 1 |
@@ -89,6 +123,8 @@ static void save_member(const struct member *member, struct buf *out)
                      (unsigned)member->restricted << 4 | (unsigned)member->remote << 5 |
                      (unsigned)member->independent << 6);
 }
+
+enum { MEMBER_REALS_3 = 7 };
 
 static void load_member(struct reader *in, uint64_t version, struct guard *guard,
                         struct cluster *cluster, struct user **users, uint32_t n_users)
@@ -119,8 +155,8 @@ static void load_member(struct reader *in, uint64_t version, struct guard *guard
     member->shape = get_u64(in);
     member->device = version >= 3 ? get_u64(in) : 0;
     double *reals[] = {&member->fan,     &member->pace,  &member->silence, &member->roster,
-                       &member->dormant, &member->decoy, &member->relay};
-    for (size_t i = 0; i < COUNT_OF(reals); i++)
+                       &member->dormant, &member->decoy, &member->relay,   &member->streak};
+    for (size_t i = 0; i < (version >= 4 ? COUNT_OF(reals) : MEMBER_REALS_3); i++)
         *reals[i] = get_real(in);
     uint32_t bits = get_u32(in, 127);
     member->is_relay = bits & 1;
@@ -164,7 +200,9 @@ static void save_cluster(struct cluster *cluster, struct buf *out)
     put_u64(out, (unsigned)cluster->novel | (unsigned)cluster->established << 1 |
                      (unsigned)cluster->is_incident << 2 | (unsigned)cluster->operators << 3 |
                      (unsigned)cluster->composed << 4 | (unsigned)cluster->cleared << 5 |
-                     (unsigned)list_is_member(&cluster->by_zero) << 6);
+                     (unsigned)list_is_member(&cluster->by_zero) << 6 |
+                     (unsigned)cluster->is_campaign << 7 | (unsigned)cluster->fresh << 8);
+    put_u64(out, cluster->n_grown);
     put_u64(out, id_of(cluster->zero));
     put_u64(out, id_of(cluster->root));
     put_i64(out, cluster->first_us);
@@ -297,7 +335,8 @@ static void load_cluster(struct reader *in, uint64_t version, struct guard *guar
 {
     uint64_t id = get_u64(in);
     uint32_t rank = get_u32(in, 3), state = get_u32(in, CLUSTER_EXPIRED),
-             kind = get_u32(in, LURE_FILE), bits = get_u32(in, 127), zero = get_u32(in, n_users);
+             kind = get_u32(in, LURE_FILE), bits = get_u32(in, version >= 3 ? 511 : 127),
+             n_grown = version >= 3 ? get_u32(in, UINT32_MAX) : 0, zero = get_u32(in, n_users);
     uint32_t root = get_u32(in, n_users);
     if (in->bad || cluster_by_id(guard, id) != NULL) {
         in->bad = true;
@@ -321,6 +360,9 @@ static void load_cluster(struct reader *in, uint64_t version, struct guard *guar
     cluster->operators = bits & 8;
     cluster->composed = bits & 16;
     cluster->cleared = bits & 32;
+    cluster->is_campaign = bits & 128;
+    cluster->fresh = bits & 256;
+    cluster->n_grown = n_grown;
     cluster->first_us = get_i64(in);
     cluster->last_us = get_i64(in);
     cluster->convicted_us = get_i64(in);
@@ -345,7 +387,7 @@ static void load_cluster(struct reader *in, uint64_t version, struct guard *guar
     uint32_t n = get_u32(in, BINDINGS_MOST);
     for (uint32_t i = 0; i < n && !in->bad; i++) {
         struct lure_key key = get_key(in);
-        enum lure_width width = get_u32(in, LURE_SHAPE);
+        enum lure_width width = get_u32(in, LURE_WIDTHS - 1);
         bool established = get_bool(in);
         struct str shown = get_str(in);
         if (!in->bad && cluster_find_key(guard, &key) == NULL)
@@ -568,6 +610,42 @@ static void guard_counts(struct guard *guard, uint64_t **counts)
     memcpy(counts, all, sizeof all);
 }
 
+enum {
+    LESSON_REALS = sizeof(struct lessons) / sizeof(double),
+    LESSON_REALS_3 = offsetof(struct lessons, spans) / sizeof(double),
+};
+
+/* Which clusters are of which campaign, in its order. */
+static void save_campaigns(const struct guard *guard, struct buf *out)
+{
+    for (size_t rank = 0; rank < COUNT_OF(guard->clusters); rank++)
+        LIST_EACH((struct list *)&guard->clusters[rank], struct cluster, link, campaign)
+        {
+            if (!campaign->is_campaign)
+                continue;
+            put_u64(out, campaign->n_lures);
+            LIST_EACH(&campaign->lures, struct cluster, in_campaign, cluster)
+            put_u64(out, cluster->id);
+        }
+}
+
+static void load_campaigns(struct reader *in, struct guard *guard)
+{
+    for (size_t rank = 0; rank < COUNT_OF(guard->clusters); rank++)
+        LIST_EACH(&guard->clusters[rank], struct cluster, link, campaign)
+        {
+            uint64_t n = campaign->is_campaign ? get_u64(in) : 0;
+            for (uint64_t i = 0; i < n && !in->bad; i++) {
+                struct cluster *cluster = cluster_by_id(guard, get_u64(in));
+                if (cluster == NULL || cluster->is_campaign || cluster->campaign != 0) {
+                    in->bad = true;
+                    return;
+                }
+                campaign_add(campaign, cluster);
+            }
+        }
+}
+
 /* Of questions, for both ways. */
 enum { GUARD_ANSWERS = 5 };
 
@@ -577,8 +655,6 @@ static void guard_answers(struct guard *guard, uint64_t **counts)
                                     &guard->n_unanswered, &guard->n_withdrawn};
     memcpy(counts, all, sizeof all);
 }
-
-enum { LESSON_REALS = sizeof(struct lessons) / sizeof(double) };
 
 void guard_save(const struct guard *saved, struct buf *out)
 {
@@ -606,6 +682,7 @@ void guard_save(const struct guard *saved, struct buf *out)
     LIST_EACH(&guard->users, struct user, link, user)
     LIST_EACH(&user->brought, struct cluster, by_zero, cluster)
     put_u64(out, cluster->id);
+    save_campaigns(guard, out);
     save_rules(guard, out);
     save_tallies(guard, out);
     uint64_t *answers[GUARD_ANSWERS];
@@ -639,6 +716,8 @@ static void load_users(struct reader *in, uint64_t version, struct guard *guard,
         }
         user->is_decoy = get_bool(in);
         guard->n_decoys += user->is_decoy;
+        if (version >= 4)
+            load_trail(in, guard, user);
     }
 }
 
@@ -700,7 +779,7 @@ enum err guard_load(const struct guard_config *config, struct str bytes, struct 
     for (size_t i = 0; i < GUARD_COUNTS; i++)
         *counts[i] = get_u64(&in);
     double *lessons = (double *)&guard->lessons;
-    for (size_t i = 0; i < LESSON_REALS; i++)
+    for (size_t i = 0; i < (version >= 4 ? LESSON_REALS : LESSON_REALS_3); i++)
         lessons[i] = get_real(&in);
     uint64_t forgotten = guard->n_forgotten;
     uint32_t n_users = get_u32(&in, UINT32_MAX);
@@ -716,6 +795,8 @@ enum err guard_load(const struct guard_config *config, struct str bytes, struct 
     for (uint64_t i = 0; i < n_clusters && !in.bad; i++)
         load_cluster(&in, version, guard, users, n_users);
     load_brought(&in, guard);
+    if (version >= 4)
+        load_campaigns(&in, guard);
     load_rules(&in, guard, users, n_users);
     if (version >= 2)
         load_tallies(&in, guard);

@@ -69,6 +69,7 @@ void user_free(struct guard *guard, struct user *user)
     list_leave(&user->link);
     guard->n_users--;
     guard->bytes_users -= sizeof *user + user->jid.len + sizeof(void *);
+    trail_free(guard, user);
     str_free(&user->jid);
     free(user);
 }

@@ -4,7 +4,8 @@
  *     STOP, RESTRICT               the guard keeps them itself; they are recorded
  *     RETRACT                      containment_retract.c
  *     DELIVER_HELD, REJECT_HELD    containment_held.c
- *     NOTIFY, ASK                  containment_tell.c
+ *     NOTIFY                       containment_tell.c
+ *     ASK                          questions.c
  */
 #include "im/containment_internal.h"
 
@@ -12,6 +13,7 @@
 #include "base/log.h"
 #include "base/must.h"
 #include "im/notices.h"
+#include "im/questions.h"
 #include "im/send.h"
 
 #include <inttypes.h>
@@ -89,6 +91,10 @@ static enum notice refusal_of(enum reason reason)
         return NOTICE_REFUSED_TOO_MANY;
     case REASON_EXPIRED:
         return NOTICE_REFUSED_HELD;
+    case REASON_UNANSWERED:
+        return NOTICE_REFUSED_UNANSWERED;
+    case REASON_DENIED:
+        return NOTICE_REFUSED_DENIED;
     default:
         return NOTICE_REFUSED_LURE;
     }
@@ -104,8 +110,6 @@ void containment_refuse(struct home *home, const struct stanza *stanza, struct t
     const struct notice_args args = {
         .person = jid_bare(&stanza->to),
         .incident = arena_printf(&arena, "%" PRIu64, incident),
-        .link = STR_EMPTY,
-        .until = STR_EMPTY,
     };
     struct stanza_error error = {
         .condition = STANZA_POLICY_VIOLATION,
@@ -137,8 +141,11 @@ void containment_carry_out(struct gate *gate, const struct order *order)
                   "account=%.*s incident=%" PRIu64, STR_ARGS(order->who), order->incident);
         break;
     case ORDER_NOTIFY:
-    case ORDER_ASK:
         tell_order(gate, order);
+        break;
+    case ORDER_ASK:
+        record(gate, order);
+        questions_order(gate, order);
         break;
     case ORDER_DELIVER_HELD:
     case ORDER_REJECT_HELD:
@@ -176,6 +183,7 @@ enum err containment_open(struct gate *gate, struct why *why)
     list_init(&gate->containment->waiting);
     list_init(&gate->containment->untold);
     list_init(&gate->containment->retracting);
+    questions_open(gate);
     enum err e = tell_open(gate, why);
     if (e == OK)
         e = retraction_open(gate, why);

@@ -86,7 +86,8 @@ static struct stanza *retraction(const struct taking_back *back, struct account 
         element_set(arena, fallback, STR("for"), NS_RETRACT);
         stanza->takes_back = true;
     }
-    const struct notice_args args = {back->link, jid_bare(&back->peer), back->incident, STR_EMPTY};
+    const struct notice_args args = {
+        .link = back->link, .person = jid_bare(&back->peer), .incident = back->incident};
     struct str fallback_lang = tell_domain_lang(account->home, account->jid.domain);
     struct str lang = tell_lang(account);
     tell_set_lang(stanza, notices, lang, fallback_lang);
@@ -133,7 +134,8 @@ static void give_again(struct account *account, const struct taking_back *back)
     struct stanza *stanza = back->outgoing ? NULL : stanza_parse(back->stanza);
     if (stanza == NULL)
         return;
-    const struct notice_args args = {back->link, jid_bare(&back->peer), back->incident, STR_EMPTY};
+    const struct notice_args args = {
+        .link = back->link, .person = jid_bare(&back->peer), .incident = back->incident};
     tell_say(back->gate, account, NOTICE_RELEASED, &args, NULL);
     char id[RANDOM_ID_SIZE + 1];
     random_id_z(id);
@@ -268,7 +270,7 @@ static void finish(struct retracting *retracting)
 
 static void next_page(struct retracting *retracting);
 
-// As kept: "stage incident key-in-hex shown".
+// As kept: "stage incident key-in-hex[/whose] shown".
 enum { KEPT_RETRACT, KEPT_UNDO, KEPT_TOLD };
 
 static void keep(struct retracting *retracting, int stage, void (*done)(struct store_request *))
@@ -278,8 +280,9 @@ static void keep(struct retracting *retracting, int stage, void (*done)(struct s
     sodium_bin2hex(hex, sizeof hex, order->key.bytes, sizeof order->key.bytes);
     retracting->put.kind = STORE_ORDER;
     retracting->put.record.key = str_of(retracting->key);
-    retracting->put.record.value = arena_printf(&retracting->arena, "%d %" PRIu64 " %s %.*s", stage,
-                                                order->incident, hex, STR_ARGS(order->shown));
+    retracting->put.record.value = arena_printf(
+        &retracting->arena, "%d %" PRIu64 " %s%s%.*s %.*s", stage, order->incident, hex,
+        order->who.len > 0 ? "/" : "", STR_ARGS(order->who), STR_ARGS(order->shown));
     retracting->put.request.home = loop_mailbox(retracting->gate->loop);
     retracting->put.request.done = done;
     store_record_put(retracting->gate->service->store, &retracting->put);
@@ -357,6 +360,16 @@ static void withdrawn(struct store_request *request)
         keep(retracting, KEPT_TOLD, is_told);
 }
 
+// Whether that person (bare) sent it; whose: empty, anybody.
+static bool is_by(const struct store_delivery *delivery, struct str whose)
+{
+    const struct store_message *message = &delivery->message;
+    if (whose.len == 0 || (message->flags & STORE_OUTGOING) == 0)
+        return whose.len == 0 || str_eq(message->peer, whose);
+    struct jid jid = jid_of_prepared(whose);
+    return str_eq(delivery->local, jid.local) && str_eq(delivery->domain, jid.domain);
+}
+
 static void page_is_there(struct store_request *request)
 {
     struct retracting *retracting = CONTAINER_OF(request, struct retracting, page.request);
@@ -369,7 +382,8 @@ static void page_is_there(struct store_request *request)
             retracting->after_id = delivery->message.id;
             // withdrawn before the stop, but perhaps its reader was not told any more: once again
             bool tell = is_gone && retracting->tells_again && !retracting->again;
-            if (is_gone != retracting->order.undo && !tell)
+            if ((is_gone != retracting->order.undo && !tell) ||
+                !is_by(delivery, retracting->order.who))
                 continue;
             retracting->rows[n++] =
                 (struct store_row){.account = delivery->account, .id = delivery->message.id};
@@ -425,7 +439,7 @@ static struct retracting *retracting_new(struct gate *gate, const struct order *
     struct str shown = order->shown.len > ORDER_TEXT_MOST ? str_first(order->shown, ORDER_TEXT_MOST)
                                                           : order->shown;
     retracting->order.shown = arena_str(&retracting->arena, shown);
-    retracting->order.who = STR_EMPTY;
+    retracting->order.who = arena_str(&retracting->arena, order->who);
     snprintf(retracting->key, sizeof retracting->key, "%" PRIu64, order->number);
     return retracting;
 }
@@ -440,8 +454,10 @@ static bool read_kept(const struct store_record *record, struct order *order, bo
 {
     struct str rest = record->value;
     struct str stage = str_cut(&rest, ' '), incident = str_cut(&rest, ' ');
-    struct str hex = str_cut(&rest, ' ');
-    *order = (struct order){.kind = ORDER_RETRACT, .shown = rest.at != NULL ? rest : STR_EMPTY};
+    struct str whose = str_cut(&rest, ' '), hex = str_cut(&whose, '/');
+    *order = (struct order){.kind = ORDER_RETRACT,
+                            .shown = rest.at != NULL ? rest : STR_EMPTY,
+                            .who = whose.at != NULL ? whose : STR_EMPTY};
     order->undo = str_eq(stage, STR("1"));
     *told = str_eq(stage, STR("2"));
     return str_to_u64(record->key, 0, UINT64_MAX, &order->number) == OK &&
@@ -468,7 +484,8 @@ static void dim(struct mail *mail)
 
 void retraction_dim_presence(struct gate *gate, const struct order *order)
 {
-    for (unsigned i = 0; !order->undo && i < gate->service->homes.n; i++) {
+    // of one sender's copies: his status goes with his next presence, which is judged
+    for (unsigned i = 0; !order->undo && order->who.len == 0 && i < gate->service->homes.n; i++) {
         struct dimming *dimming = calloc(1, sizeof *dimming);
         must(dimming != NULL);
         *dimming = (struct dimming){

@@ -169,8 +169,10 @@ static void is_told(struct ticket *ticket)
 static void tell_account(struct account_waiter *waiter, struct account *account)
 {
     struct telling *telling = CONTAINER_OF(waiter, struct telling, waiter);
-    const struct notice_args args = {telling->link, telling->person, telling->incident,
-                                     telling->until};
+    const struct notice_args args = {.link = telling->link,
+                                     .person = telling->person,
+                                     .incident = telling->incident,
+                                     .until = telling->until};
     struct ticket *ticket = ticket_new_for(telling->home, is_told, telling);
     telling->failed = account->state == ACCOUNT_BROKEN;
     if (account->state == ACCOUNT_READY)
@@ -220,9 +222,7 @@ static void tell_operator(struct gate *gate, const struct order *order)
 
 void tell_order(struct gate *gate, const struct order *order)
 {
-    if (order->kind == ORDER_ASK)
-        tell(gate, order, order->who, NOTICE_ASK);
-    else if (order->audience == TO_VICTIM)
+    if (order->audience == TO_VICTIM)
         tell(gate, order, order->who, order->undo ? NOTICE_UNRESTRICTED : NOTICE_VICTIM);
     else if (order->audience == TO_OPERATOR)
         tell_operator(gate, order);

@@ -10,6 +10,7 @@
 #include "im/iq.h"
 #include "im/message.h"
 #include "im/presence.h"
+#include "im/questions.h"
 #include "im/send.h"
 #include "im/session_life.h"
 #include "im/sm_store.h"
@@ -81,7 +82,7 @@ static void for_domain(struct home *home, struct routed *routed)
     else if (stanza->kind == STANZA_IQ) {
         iq_for_domain(home, routed);
         return;
-    } else if (stanza->kind == STANZA_MESSAGE)
+    } else if (stanza->kind == STANZA_MESSAGE && !questions_answered(home, routed))
         refuse(home, routed, STANZA_SERVICE_UNAVAILABLE);
     routed_free(&routed);
 }
@@ -138,6 +139,7 @@ struct desk *desk_new(struct service *service, struct worker *worker, struct im_
     desk->service = service;
     desk->settings = im_settings_ref(settings);
     list_init(&desk->clients);
+    list_init(&desk->questions);
     list_init(&desk->activities);
     const struct home_limits limits = {
         .accounts = 100000,
@@ -186,6 +188,7 @@ void desk_free(struct desk **desk)
     struct desk *d = TAKE(*desk);
     if (d == NULL)
         return;
+    questions_free(&d->questions);
     home_free(&d->home);
     caps_cache_free(&d->caps);
     adhoc_book_free(&d->adhoc);

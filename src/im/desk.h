@@ -45,6 +45,7 @@ struct desk {
     int64_t guard_alarm_us;       // loop time of the last line about an overloaded guard; 0: none
     struct caps_cache *caps;      // im/caps.h; NULL until the first
     struct adhoc_book *adhoc;     // im/adhoc.h; NULL until the first
+    struct list questions;        // im/questions.h: put to people whose home this is
     struct list activities;       // im/activity.c
     struct timer activity_timer;
     struct desk_counters {

@@ -12,6 +12,7 @@
 #include "im/lures.h"
 #include "im/message.h"
 #include "im/pace.h"
+#include "im/questions.h"
 #include "im/send.h"
 #include "im/upload.h"
 #include "route/in_hand.h"
@@ -104,6 +105,7 @@ static void describe(struct judging *judging, const struct pace *pace, uint32_t 
         .overflowed = judging->lures.overflowed,
         .observed = judging->observes,
         .shape = lure_text_shape(&judging->lures, body, people),
+        .device = questions_device(stanza->from.resource),
         .lures = judging->lures.lures,
         .n_lures = judging->lures.n,
         .pace = *pace,

@@ -46,6 +46,7 @@ struct gate {
     pthread_mutex_t state_lock;        // "guard-state": taken once a second, and by metrics
     struct guard_state state;          // a copy
     int64_t state_us;                  // loop time of it
+    struct timer state_timer;          // it is to be renewed
     struct list replayed;              // orders of events since the last snapshot, at the start
     atomic_uint_fast64_t next_message; // numbers of judged messages; any thread
 };

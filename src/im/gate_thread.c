@@ -107,11 +107,21 @@ static void set_tick(struct gate *gate)
     loop_timer_set(gate->loop, &gate->tick, wait_us > 0 ? wait_us : 1, on_tick);
 }
 
+static void copy_state(struct gate *gate);
+
+static void copy_state_later(struct timer *timer)
+{
+    copy_state(CONTAINER_OF(timer, struct gate, state_timer));
+}
+
 static void copy_state(struct gate *gate)
 {
-    int64_t now_us = loop_now_us(gate->loop);
-    if (gate->state_us != 0 && now_us - gate->state_us < SECOND_US)
+    int64_t now_us = loop_now_us(gate->loop), age_us = now_us - gate->state_us;
+    if (gate->state_us != 0 && age_us < SECOND_US) {
+        if (!timer_is_set(&gate->state_timer)) // perhaps nothing happens for long after this
+            loop_timer_set(gate->loop, &gate->state_timer, SECOND_US - age_us, copy_state_later);
         return;
+    }
     gate->state_us = now_us;
     pthread_mutex_lock(&gate->state_lock);
     guard_state(gate->guard, &gate->state);
@@ -393,6 +403,7 @@ void gate_free(struct gate **gate)
         gate_last_snapshot(g);
     containment_close(g);
     loop_timer_cancel(&g->tick);
+    loop_timer_cancel(&g->state_timer);
     guard_free(&g->guard);
     lure_rules_free(&g->rules);
     im_settings_unref(&g->settings);

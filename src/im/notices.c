@@ -75,8 +75,40 @@ static const char *const english[N_NOTICES] = {
         "This file is not given out: it is part of an attack that is being stopped. If you have "
         "opened it before, please call your help desk now.",
     [NOTICE_ASK] =
-        "Your message with the link {link} to several people is waiting, because it looks like "
-        "what a malicious program would send. If you did not send it, please call your help desk.",
+        "Did you mean to send {link} to {people} people? It looks like what a malicious program "
+        "sends in people's names, so it may be waiting. Please answer here until {until}: "
+        "\"yes {number}\" if you sent it yourself, \"no {number}\" if you did not. (Question "
+        "{number} of this server.)",
+    [NOTICE_PUZZLE] =
+        "Since a program on your device could answer for you, add the two of these words that name "
+        "animals: {words}. Or answer on another of your devices.",
+    [NOTICE_PUZZLE_WORDS] = "dog cat horse cow sheep goat duck mouse lion bear",
+    [NOTICE_PUZZLE_OTHERS] = "red chair seven river bread green window stone yellow spoon",
+    [NOTICE_YES] = "yes",
+    [NOTICE_NO] = "no",
+    [NOTICE_ASK_TITLE] = "Did you send this?",
+    [NOTICE_ASK_FIELD] = "I meant to send it",
+    [NOTICE_PUZZLE_FIELD] = "The two animals",
+    [NOTICE_ANSWER_UNCLEAR] =
+        "This was not understood. Please answer \"yes {number}\" or \"no {number}\".",
+    [NOTICE_ANSWER_ELSEWHERE] = "This came from the device that sent the link, where a program "
+                                "could answer for you. Please "
+                                "answer on another of your devices, which has been asked.",
+    [NOTICE_ANSWER_WRONG] =
+        "These were not the two words. Please answer on another of your devices, or call your help "
+        "desk.",
+    [NOTICE_ANSWER_YES] = "Thank you. What was waiting is on its way.",
+    [NOTICE_ANSWER_NO] =
+        "Thank you. What a program sent in your name is being taken back. Please call your help "
+        "desk to have your device cleaned, and change your password.",
+    [NOTICE_ASK_OVER] = "Question {number} needs no answer any more.",
+    [NOTICE_REFUSED_UNANSWERED] =
+        "This message was not delivered: you were asked whether you meant to send its link to so "
+        "many people, and there was no answer in time. If you meant to, please send it again and "
+        "answer the question.",
+    [NOTICE_REFUSED_DENIED] =
+        "This message was not delivered: you said that you did not send it. Please call your help "
+        "desk to have your device cleaned.",
     [NOTICE_PAGE_WARN_TITLE] = "Be careful with this link",
     [NOTICE_PAGE_WARN] =
         "It has the look of something that a malicious program sends in people's names, though "
@@ -301,6 +333,9 @@ static void fill_in(struct buf *out, struct str text, const struct notice_args *
         {STR("{person}"),   args->person  },
         {STR("{incident}"), args->incident},
         {STR("{until}"),    args->until   },
+        {STR("{people}"),   args->people  },
+        {STR("{number}"),   args->number  },
+        {STR("{words}"),    args->words   },
     };
     while (text.len > 0) {
         size_t plain = str_find_char(text, '{');
@@ -313,7 +348,8 @@ static void fill_in(struct buf *out, struct str text, const struct notice_args *
                 piece = words[i].value;
                 used = words[i].name.len;
             }
-        buf_add(out, piece);
+        if (piece.len > 0)
+            buf_add(out, piece);
         text = str_skip(text, used);
     }
 }

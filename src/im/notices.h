@@ -3,8 +3,8 @@
  *
  * Sentences come from message catalogues (gettext): those an operator put into
  * notices.catalogues first, then those shipped, then the English of the source.
- * A catalogue's msgid is the English sentence; {link}, {person}, {incident} and
- * {until} are replaced.
+ * A catalogue's msgid is the English sentence; {link}, {person}, {incident}, {until},
+ * {people}, {number} and {words} are replaced.
  */
 #ifndef IM_NOTICES_H
 #define IM_NOTICES_H
@@ -25,6 +25,22 @@ enum notice {
     NOTICE_OPERATOR,           // to administrators: an incident began
     NOTICE_FILE_WITHHELD,      // in the place of a convicted file, to who wants to fetch it
     NOTICE_ASK,                // to a sender: did you mean to send this to so many?
+    NOTICE_PUZZLE,             // after it, where only the device that sent is there
+    NOTICE_PUZZLE_WORDS,       // the words that the puzzle asks for,
+    NOTICE_PUZZLE_OTHERS,      // and the others
+    NOTICE_YES,                // the words that answer
+    NOTICE_NO,
+    NOTICE_ASK_TITLE, // of the question as a form,
+    NOTICE_ASK_FIELD, // and its fields' labels
+    NOTICE_PUZZLE_FIELD,
+    NOTICE_ANSWER_UNCLEAR,   // to who answered: it was not understood
+    NOTICE_ANSWER_ELSEWHERE, // it was said on the device that sent: another must say it
+    NOTICE_ANSWER_WRONG,     // the puzzle was not solved
+    NOTICE_ANSWER_YES,       // thank you
+    NOTICE_ANSWER_NO,
+    NOTICE_ASK_OVER,           // the question needs no answer any more
+    NOTICE_REFUSED_UNANSWERED, // to a sender: held, and nobody answered
+    NOTICE_REFUSED_DENIED,     // to a sender: he said that it was not he
     // what the page that opens protected links says; {link} is the host
     NOTICE_PAGE_WARN_TITLE,
     NOTICE_PAGE_WARN,
@@ -45,6 +61,9 @@ struct notice_args {
     struct str person;   // bare JID
     struct str incident; // number
     struct str until;    // a time
+    struct str people;   // how many
+    struct str number;   // of a question
+    struct str words;    // to choose from
 };
 
 struct notices;

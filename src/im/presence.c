@@ -12,6 +12,7 @@
 #include "im/blocking.h"
 #include "im/gate.h"
 #include "im/offline.h"
+#include "im/questions.h"
 #include "im/roster.h"
 #include "im/roster_subscription.h"
 #include "im/send.h"
@@ -170,6 +171,8 @@ static void available(struct session *session, struct stanza *stanza, struct tic
     broadcast(session->account, stanza, ticket);
     if (is_initial)
         welcome(session);
+    if (is_initial)
+        questions_for(session);
     if (priority >= 0 && (is_initial || was_negative))
         offline_deliver(session);
 }

@@ -70,6 +70,7 @@
     X(markers, "urn:xmpp:chat-markers:0")                                                          \
     X(mam_extended, "urn:xmpp:mam:2#extended")                                                     \
     X(reporting_spam, "urn:xmpp:reporting:spam")                                                   \
+    X(question, "urn:firedoor:question:0")                                                         \
     X(blocking_errors, "urn:xmpp:blocking:errors")                                                 \
     X(file_metadata, "urn:xmpp:file:metadata:0")                                                   \
     X(reporting_abuse, "urn:xmpp:reporting:abuse")                                                 \
@@ -183,6 +184,7 @@ extern const struct namespaces {
 #define NS_ADMIN NS_OF(admin)
 #define NS_DATA NS_OF(data)
 #define NS_DATA_VALIDATE NS_OF(data_validate)
+#define NS_QUESTION NS_OF(question)
 #define NS_REPORTING NS_OF(reporting)
 #define NS_REPORTING_0 NS_OF(reporting_0)
 #define NS_REPORTING_SPAM NS_OF(reporting_spam)

@@ -26,7 +26,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { IN_FLIGHT = 24, PAGE = 1000, MOST = 2000000 };
+enum { IN_FLIGHT = 24, PAGE = 1000, MOST = 2000000, PURGE_EVERY = 60 };
 
 enum done { DONE_ARCHIVED, DONE_SPOOLED, DONE_CLEARED };
 
@@ -56,6 +56,8 @@ static struct {
     int pipe;
     uint64_t n;
     struct slot slots[IN_FLIGHT];
+    struct store_archive_purge purge;
+    bool purging;
 } writer; // one in a process: completions find it here
 
 static void wake(void *context)
@@ -106,8 +108,28 @@ static void appended(struct store_request *request)
     store_spool_clear(writer.store, &slot->clear);
 }
 
+static void purged(struct store_request *request)
+{
+    store_release(request);
+    writer.purging = false;
+}
+
+// Erases nothing, but moves all places to where they stay: deaths shall fall into that too.
+static void purge_nothing(void)
+{
+    writer.purging = true;
+    writer.purge = (struct store_archive_purge){
+        .request = {.home = &writer.mailbox, .done = purged},
+        .before_us = 1,
+        .most = 1,
+    };
+    store_archive_purge(writer.store, &writer.purge);
+}
+
 static void append_next(struct slot *slot)
 {
+    if (writer.n % PURGE_EVERY == PURGE_EVERY - 1 && !writer.purging)
+        purge_nothing();
     slot->archived = writer.n++ % 4 != 0;
     slot->append = (struct store_append){
         .request = {.home = &writer.mailbox, .done = appended},

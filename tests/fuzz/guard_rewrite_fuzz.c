@@ -11,7 +11,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static struct str instead(void *context, const struct lure *lure)
 {
     (void)context;
-    if (lure->kind != LURE_LINK || (lure->flags & LURE_DEFANGED) != 0 ||
+    // as im/links.c: of other schemes a word alone may be passed over for want of a hint
+    if (lure->kind != LURE_LINK || (lure->flags & (LURE_DEFANGED | LURE_ODD_SCHEME)) != 0 ||
         str_ends(lure->host, STR("allowed.example")))
         return (struct str){NULL, 0};
     return STR("https://allowed.example/open/TOKEN");
@@ -48,6 +49,15 @@ static void check_text(const struct lure_rules *rules, struct str text)
     arena_done(&arena);
 }
 
+// Text of a stanza: XML holds no other control characters.
+static bool is_xml_text(struct str text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if ((unsigned char)text.at[i] < ' ' && strchr("\t\n\r", text.at[i]) == NULL)
+            return false;
+    return memchr(text.at, '\0', text.len) == NULL && str_is_utf8(text);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct lure_rules *rules;
@@ -61,7 +71,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     must(seal_open(&arena, &keys, text, &link) == ERR_MALFORMED);
     must(!seal_permits(&keys, STR("token"), text, 0));
     arena_done(&arena);
-    if (str_is_utf8(text) && size < 16384)
+    if (size < 16384 && is_xml_text(text))
         check_text(rules, text);
     return 0;
 }

@@ -37,7 +37,8 @@ def store(server):
 
 @pytest.mark.parametrize("lost", [False, True], ids=["told", "not told"])
 def test_a_notice_that_a_kill_may_have_lost_is_told_again(own_server, lost):
-    server = own_server({"guard.mode": "on"})
+    # a question to zero would be another notice: questions_test.py
+    server = own_server({"guard.mode": "on", "guard.ask": "0 s"})
     people, _ = outbreak(server)
     zero = people[0]
     assert "convicted" in server.ctl("incident", "list")
@@ -74,7 +75,7 @@ def test_who_only_watches_takes_nothing_back_after_a_kill_either(own_server):
 
 
 def test_a_notice_waits_for_a_store_that_fails(own_server):
-    server = own_server({"guard.mode": "on"}, start=False)
+    server = own_server({"guard.mode": "on", "guard.ask": "0 s"}, start=False)
     flag = os.path.join(server.folder, "state", "disk-is-full")
     server.settings["test.faults"] = f"full?{flag}"
     server.start()

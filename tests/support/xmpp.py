@@ -338,7 +338,8 @@ class Client(Stream):
     """
 
     def __init__(self, server, user, password, resource=None, mechanism="SCRAM-SHA-256",
-                 direct=True, sm=False, acks=True, bind=True, source=None, domain=None, **scram):
+                 direct=True, sm=False, acks=True, bind=True, source=None, domain=None, lang=None,
+                 **scram):
         address = server.tls_address if direct else server.address
         super().__init__(address, domain or server.domain, source=source)
         self.user, self.password, self.acks = user, password, acks
@@ -355,7 +356,7 @@ class Client(Stream):
             self.starttls()
         self.open()
         authenticate(self, user, password, mechanism, **scram)
-        self.open()
+        self.open(attributes=f"xml:lang={quoteattr(lang)}" if lang else "")
         if bind:
             self.bind(resource)
             if sm:

@@ -71,6 +71,12 @@ TEST(the_guard_has_the_same_defaults_by_itself)
     SAME(hold_nats);
     SAME(respond_nats);
     SAME(star_convicts);
+    SAME(campaigns);
+    SAME(campaign_nats);
+    SAME(campaign_lessons);
+    SAME(fresh_share);
+    SAME(relay_share);
+    SAME(fresh_most);
     SAME(window_first);
     SAME(window_growth);
     SAME(hold_us);

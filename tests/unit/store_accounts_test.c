@@ -466,10 +466,10 @@ TEST(damage_is_found_at_start)
     int fd = open(f.path, O_RDWR | O_CLOEXEC);
     struct stat st;
     must(fd >= 0 && fstat(fd, &st) == 0);
-    char junk[4096];
+    char junk[8192];
     memset(junk, 0xA5, sizeof junk);
-    for (off_t page = 1; page < st.st_size / 4096; page++) // all but the first
-        must(pwrite(fd, junk, sizeof junk, page * 4096) == (ssize_t)sizeof junk);
+    for (off_t page = 1; page < st.st_size / 8192; page++) // all but the first
+        must(pwrite(fd, junk, sizeof junk, page * 8192) == (ssize_t)sizeof junk);
     close(fd);
     struct why why = {{0}};
     check(store_open(&(struct store_options){.path = f.path}, &f.store, &why) == ERR_CORRUPT);

@@ -573,7 +573,7 @@ TEST(a_page_that_grows_too_large_ends_early)
 TEST(thousands_of_rows_move_and_stay_whole)
 {
     struct fixture f CLEANUP(fixture_done) = fixture_new();
-    enum { ACCOUNTS = 20, ROWS = 20000 };
+    enum { ACCOUNTS = 20, ROWS = 30000 };
     int64_t accounts[ACCOUNTS];
     for (int i = 0; i < ACCOUNTS; i++) {
         char name[8];

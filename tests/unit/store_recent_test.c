@@ -222,6 +222,130 @@ TEST(a_commit_that_fails_leaves_no_place)
     check(n > 0 && n_failed > 0);
 }
 
+/* ---- Blocks ---------------------------------------------------------------------------------- */
+
+static int64_t number_in(const struct fixture *f, const char *sql)
+{
+    sqlite3 *db;
+    sqlite3_stmt *s = NULL;
+    must(sqlite3_open(f->path, &db) == SQLITE_OK);
+    must(sqlite3_prepare_v2(db, sql, -1, &s, NULL) == SQLITE_OK && sqlite3_step(s) == SQLITE_ROW);
+    int64_t n = sqlite3_column_int64(s, 0);
+    sqlite3_finalize(s);
+    sqlite3_close(db);
+    return n;
+}
+
+static void move_all(struct fixture *f)
+{
+    DO(f->store, move, archive_purge, .before_us = 1, .most = 1);
+    check(move_e == OK);
+}
+
+enum { PACKED_ROWS = 150 };
+
+// Every tenth carries a lure, every fiftieth waits; all of the same peer.
+static void put_packed_rows(struct fixture *f, int64_t account, int64_t *ids)
+{
+    static const struct str lures[] = {STR("a lure's key"), STR("another")};
+    for (int i = 0; i < PACKED_ROWS; i++) {
+        DO(f->store, a, append, .account = account, .peer = STR("p@x"), .stanza = STR("<m/>"),
+           .message_id = i < 20 ? STR("same") : STR(""),
+           .flags = STORE_ARCHIVED | (i % 50 == 0 ? STORE_SPOOLED : 0), .lures = lures,
+           .n_lures = i % 10 == 0 ? 2 : 0);
+        check(a_e == OK);
+        ids[i] = a.id;
+        usleep(1); // retention tells them apart
+    }
+    move_all(f);
+}
+
+TEST(packed_rows_are_found_by_their_lures_and_change_one_by_one)
+{
+    struct fixture f CLEANUP(fixture_done) = fixture_new();
+    int64_t account = make_account(f.store, "romeo"), ids[PACKED_ROWS];
+    put_packed_rows(&f, account, ids);
+    DO(f.store, found, deliveries, .key = STR("another"), .most = 99);
+    check(found.n == 15 && !found.more);
+    for (uint32_t i = 0; i < found.n; i++) {
+        check(found.deliveries[i].message.id == ids[10 * i]);
+        check(found.deliveries[i].id_repeats == (i < 2));
+        check(((found.deliveries[i].message.flags & STORE_SPOOLED) != 0) == (i % 5 == 0));
+    }
+    struct store_row rows[] = {
+        {account, ids[10], false},
+        {account, ids[50], false}
+    };
+    DO(f.store, hide, archive_withdraw, .rows = rows, .n = 2, .visibility = STORE_TOMBSTONE);
+    check(hide.n_changed == 2);
+    DO(f.store, again, archive_withdraw, .rows = rows, .n = 2, .visibility = STORE_TOMBSTONE);
+    check(again.n_changed == 0);
+    DO(f.store, page, archive_query, .account = account, .ids = &ids[9], .n_ids = 3, .most = 9);
+    check(page.n == 3 && page.messages[1].flags == (STORE_ARCHIVED | STORE_TOMBSTONE));
+    check(page.messages[1].stanza.len == 0 && page.messages[2].stanza.len > 0);
+    DO(f.store, newest, archive_query, .account = account, .before_id = ids[70], .backwards = true,
+       .most = 10, .count = true);
+    check(newest.n == 10 && newest.messages[0].id == ids[60] && newest.index == 60);
+    check(!newest.complete && newest.total == PACKED_ROWS);
+    DO(f.store, waits, spool_count, .account = account);
+    check(waits.n == 2); // but the tombstone
+    store_close(&f.store);
+    check(number_in(&f, "SELECT count(*) FROM packed") == 3);
+    check(number_in(&f, "SELECT count(*) FROM archive") == 0);
+}
+
+TEST(packed_rows_are_erased_one_by_one)
+{
+    struct fixture f CLEANUP(fixture_done) = fixture_new();
+    int64_t account = make_account(f.store, "romeo"), ids[PACKED_ROWS];
+    int64_t other = make_account(f.store, "juliet");
+    put_packed_rows(&f, account, ids);
+    int64_t kept = put_message(f.store, other, "p@x", "<m/>", STORE_ARCHIVED);
+    DO(f.store, purge, archive_purge, .before_us = store_id_time_us(ids[100]), .most = 1000);
+    check(purge.n >= 99 && purge.n <= 100); // two may share a microsecond
+    uint32_t left = PACKED_ROWS - purge.n;
+    DO(f.store, page, archive_query, .account = account, .most = 999, .count = true);
+    check(page.n == left && page.total == left && page.messages[left - 1].id == ids[149]);
+    DO(f.store, gone, archive_query, .account = account, .after_id = ids[55]);
+    check(gone_e == ERR_MISSING);
+    DO(f.store, found, deliveries, .key = STR("another"), .most = 99);
+    check(found.n == 15); // a purged one is still known by its lures
+    DO(f.store, expire, deliveries_expire, .before_us = INT64_MAX, .most = 99);
+    check(expire.n == 15);
+    DO(f.store, end, account_delete, .local = STR("romeo"), .domain = STR("example.org"));
+    check(end_e == OK);
+    uint64_t n_left = 1;
+    for (int i = 0; i < 100 && n_left > 0; i++) {
+        DO(f.store, touch, account_seen, .account = other, .login_us = i + 1);
+        DO(f.store, old, archive_query, .account = account, .count = true);
+        n_left = old.total;
+    }
+    check(n_left == 0);
+    DO(f.store, hers, archive_query, .account = other, .most = 9);
+    check(hers.n == 1 && hers.messages[0].id == kept);
+    store_close(&f.store);
+    check(number_in(&f, "SELECT count(*) FROM packed") == 0);
+    check(number_in(&f, "SELECT count(*) FROM message") == 1);
+}
+
+TEST(a_late_row_stands_between_packed_ones)
+{
+    struct fixture f CLEANUP(fixture_done) = fixture_new();
+    int64_t account = make_account(f.store, "romeo"), ids[PACKED_ROWS];
+    put_packed_rows(&f, account, ids);
+    int64_t between_us = store_id_time_us(ids[75]);
+    DO(f.store, late, append, .account = account, .wall_us = between_us, .backdate = true,
+       .flags = STORE_ARCHIVED);
+    check(late_e == OK && late.id < ids[149]);
+    put_packed_rows(&f, account, ids); // and more blocks after it
+    for (int backwards = 0; backwards < 2; backwards++) {
+        DO(f.store, page, archive_query, .account = account, .most = 999, .backwards = backwards);
+        check(page.n == 2 * PACKED_ROWS + 1);
+        for (uint32_t i = 1; i < page.n; i++)
+            check(page.messages[i].id > page.messages[i - 1].id);
+    }
+}
+
 /* ---- What was on the disk before ------------------------------------------------------------- */
 
 static void exec_in(const struct fixture *f, const char *sql)
@@ -295,4 +419,35 @@ TEST(damaged_places_are_refused_or_read_but_never_trusted)
         store_close(&f.store);
     }
     check(n_refused >= 20);
+}
+
+TEST(damaged_blocks_are_reported_or_read_but_never_trusted)
+{
+    struct fixture f CLEANUP(fixture_done) = fixture_new();
+    int64_t account = make_account(f.store, "romeo"), ids[PACKED_ROWS];
+    put_packed_rows(&f, account, ids);
+    store_close(&f.store);
+    exec_in(&f, "CREATE TABLE whole AS SELECT * FROM packed");
+    unsigned n_refused = 0;
+    for (int cut = 0; cut < 40; cut++) {
+        char sql[500];
+        snprintf(sql, sizeof sql,
+                 "DELETE FROM packed; INSERT INTO packed SELECT owner, last_id, "
+                 "CASE WHEN %d < 20 THEN substr(entries, 1, length(entries) - %d) "
+                 "ELSE CAST(zeroblob(%d) || entries AS BLOB) END FROM whole",
+                 cut, cut, cut);
+        exec_in(&f, sql);
+        fixture_open(&f, NULL);
+        DO(f.store, page, archive_query, .account = account, .most = 999, .count = true);
+        check(page_e == OK || page_e == ERR_CORRUPT);
+        n_refused += page_e == ERR_CORRUPT;
+        check(cut != 0 || page_e == OK);
+        struct store_row row = {account, ids[75], false};
+        DO(f.store, hide, archive_withdraw, .rows = &row, .n = 1, .visibility = STORE_HIDDEN);
+        check(hide_e == OK || hide_e == ERR_CORRUPT);
+        DO(f.store, others, spool_count, .account = account); // nobody else is concerned
+        check(others_e == OK);
+        store_close(&f.store);
+    }
+    check(n_refused >= 30);
 }

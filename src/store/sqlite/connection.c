@@ -27,8 +27,8 @@
 enum {
     APPLICATION_ID = 0x46444F52, // "FDOR": this file is ours
     PATH_MOST = 4096,
-    CHECKPOINT_PAGES = 4000, // of log since the last time: wake the keeper
-    LOG_PAGES_MOST = 50000,  // 200 MB: the writer itself moves them, and everybody waits
+    CHECKPOINT_BYTES = 16 << 20, // of log since the last time: wake the keeper
+    LOG_BYTES_MOST = 200 << 20,  // the writer itself moves them, and everybody waits
 };
 
 // Larger databases that were closed properly are not read through at every start.
@@ -502,13 +502,13 @@ static void tend_log(struct connection *c)
 {
     if (keeper_is_busy(c->keeper))
         return;
-    int grown = c->n_log_pages - c->n_log_pages_given;
-    if (grown > LOG_PAGES_MOST || (c->keeper_was_woken && grown <= CHECKPOINT_PAGES)) {
+    int64_t grown = (c->n_log_pages - c->n_log_pages_given) * c->page_size;
+    if (grown > LOG_BYTES_MOST || (c->keeper_was_woken && grown <= CHECKPOINT_BYTES)) {
         // all but little is done.  If a reader still needs old pages the log goes on a while.
         sqlite3_wal_checkpoint_v2(c->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
         c->keeper_was_woken = false;
         c->n_log_pages_given = c->n_log_pages;
-    } else if (grown > CHECKPOINT_PAGES) {
+    } else if (grown > CHECKPOINT_BYTES) {
         c->keeper_was_woken = true;
         c->n_log_pages_given = c->n_log_pages;
         keeper_wake(c->keeper);
@@ -564,7 +564,7 @@ static enum err sqlite_probe(struct connection *c, struct why *why)
 
 static uint64_t sqlite_log_bytes(const struct connection *c)
 {
-    return (uint64_t)c->n_log_pages * 4096;
+    return (uint64_t)(c->n_log_pages * c->page_size);
 }
 
 /* ---- Opening ------------------------------------------------------------------------------- */
@@ -709,7 +709,9 @@ static enum err make_file(const struct store_options *options, struct why *why)
 
 static enum err settle(struct connection *c, const struct store_options *options, struct why *why)
 {
-    static const char settings[] = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
+    // a new database's pages: larger ones make fewer frames, and write more where little changes
+    static const char settings[] = "PRAGMA page_size = 8192;"
+                                   "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
                                    "PRAGMA wal_autocheckpoint = 0; PRAGMA foreign_keys = ON;"
                                    "PRAGMA temp_store = MEMORY; PRAGMA cache_size = -65536;"
                                    "PRAGMA secure_delete = FAST; PRAGMA trusted_schema = OFF";
@@ -720,6 +722,8 @@ static enum err settle(struct connection *c, const struct store_options *options
         e = schema_migrate(c->db, options->path, migrations, n_migrations, why);
     if (e == OK)
         e = exec(c->db, "INSERT OR REPLACE INTO meta VALUES ('clean', 0)", "opening", why);
+    if (e == OK)
+        e = exec_number(c->db, "PRAGMA page_size", &c->page_size, why);
     if (e != OK)
         return e;
     struct hash_key fresh = hash_key_random();
@@ -728,6 +732,7 @@ static enum err settle(struct connection *c, const struct store_options *options
             str_make((const char *)fresh.bytes, sizeof fresh.bytes));
     c->any_doomed = sql_number(c, 0, "SELECT count(*) FROM doomed", "") > 0;
     recent_load(c);
+    c->packed_up_to = sql_number(c, 0, "SELECT value FROM meta WHERE key = 'packed'", "");
     ledger_count(c);
     sqlite3_wal_hook(c->db, note_log, c);
     return sql_result(c, OK, why);
@@ -827,6 +832,7 @@ static enum err sqlite_open(const struct store_options *options, bool writer,
     must(c != NULL);
     c->writer = writer;
     c->lock_fd = -1;
+    recent_init(c);
     enum err e = connect_db(c, options, why);
     if (e == OK && writer)
         e = settle(c, options, why);
@@ -834,7 +840,7 @@ static enum err sqlite_open(const struct store_options *options, bool writer,
         e = start_keeper(c, options, why);
     if (e == OK && !writer)
         e = exec(c->db, "PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY", "opening", why);
-    int rc = e == OK ? recent_init(c) : SQLITE_OK; // after migrations, which may know such a table
+    int rc = e == OK ? places_init(c) : SQLITE_OK; // after migrations, which may know such a table
     if (rc == SQLITE_OK && e == OK && writer)
         rc = arriving_init(c);
     if (rc != SQLITE_OK)

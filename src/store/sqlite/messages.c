@@ -6,8 +6,9 @@
  * an archive page is one walk along `archive`, filtered without reading a
  * message.  But every owner has a page of his own there; so a new message's
  * entry first stands in `recent` (recent.c), where most messages are delivered
- * and taken out of the spool again.  Some thousand entries later they move to
- * `archive` and `spool`, sorted by owner.  Readers look at both.
+ * and taken out of the spool again.  Some thousand entries later they move,
+ * sorted by owner: to `spool`, and to `archive` in blocks (packed.c).  Readers
+ * look at all: `archive`, `settled` (the blocks) and `recent` (places.c).
  */
 #include "store/sqlite/sqlite_internal.h"
 
@@ -21,9 +22,10 @@ enum {
     TYPE_SHIFT = 8, // in message.flags
     FLAGS_ON_DISK = STORE_ARCHIVED | STORE_OUTGOING,
     BACKDATE_TRIES = 1 << 20, // beside crowds, only the first meets so many
+    BLOCK_LEAST = 3,          // archive entries that are packed; fewer stand alone
     CLEAR_STEP = 256,         // rows taken out of a spool at a time
     ERASE_STEP = 200,         // rows of a deleted account erased in one commit
-    RECENT_MOST = 12288,      // entries from which on they are moved, all but those left: bounds a
+    RECENT_MOST = 20480,      // entries from which on they are moved, all but those left: bounds a
                               // reader's walk and one commit's length (10 ms with 400 owners)
     RECENT_LEFT = 4096,       // the newest stay: what is in hand soon leaves the spool
     LOGGED_MOST = 4 * RECENT_MOST, // changes to these, after which they are moved as well
@@ -119,17 +121,59 @@ bool messages_want_moving(const struct connection *c)
     return c->recent.n > RECENT_MOST || c->recent.n_logged > LOGGED_MOST;
 }
 
+static void settle_alone(struct connection *c, const struct recent_entry *entry)
+{
+    sql_run(c, "INSERT INTO archive VALUES (?, ?, ?, ?)", "iiii", entry->owner, entry->id,
+            entry->peer, (int64_t)entry->visible);
+}
+
+// Few are as cheap alone, and cheaper to change.
+static void settle_block(struct connection *c, struct block *block)
+{
+    if (block->n >= BLOCK_LEAST) {
+        packed_add(c, block);
+    } else {
+        for (size_t i = 0; i < block->n; i++)
+            settle_alone(c, &block->entries[i]);
+    }
+    block->n = 0;
+}
+
+static void settle(struct connection *c, const struct recent_entry *entry, struct block *block)
+{
+    if (block->n == BLOCK_MOST || (block->n > 0 && block->owner != entry->owner))
+        settle_block(c, block);
+    if (entry->kept >= 0)
+        sql_run(c, "INSERT INTO spool VALUES (?, ?, ?)", "iii", entry->owner, entry->id,
+                (int64_t)entry->kept);
+    if ((entry->visible & VISIBLE_NOWHERE) != 0)
+        return;
+    if (entry->id <= c->packed_up_to) { // came late: blocks do not overlap
+        settle_alone(c, entry);
+        return;
+    }
+    block->owner = entry->owner;
+    block->entries[block->n] = *entry;
+    block->entries[block->n++].kept = -1;
+}
+
 // Sorted, so that neighbours share a page's cost.
 static void move_up_to(struct connection *c, int64_t id)
 {
-    sql_run(c,
-            "INSERT INTO archive SELECT owner, id, peer, visible FROM recent "
-            "WHERE id <= ? AND visible < 8 ORDER BY owner, id",
-            "i", id);
-    sql_run(c,
-            "INSERT INTO spool SELECT owner, id, kept FROM recent "
-            "WHERE id <= ? AND kept >= 0 ORDER BY owner, id",
-            "i", id);
+    size_t n;
+    uint32_t *order = recent_by_owner(c, id, &n);
+    const struct recent *r = &c->recent;
+    struct block block = {.n = 0};
+    int64_t newest = c->packed_up_to;
+    for (size_t i = 0; i < n; i++) {
+        const struct recent_entry *entry = &r->entries[order[i]];
+        settle(c, entry, &block);
+        newest = entry->id > newest ? entry->id : newest;
+    }
+    settle_block(c, &block);
+    free(order);
+    c->packed_up_to = newest; // too high after a rollback does no harm
+    sql_run(c, "INSERT OR REPLACE INTO meta VALUES ('packed', ?)", "i", newest);
     recent_forget_up_to(c, id);
 }
 
@@ -415,6 +459,8 @@ static bool is_in_archive(struct connection *c, int64_t account, int64_t id, int
     return sql_number(c, 0,
                       "SELECT 1 FROM archive WHERE owner = ?1 AND id = ?2 AND (visible & ?3) = 0 "
                       "UNION ALL "
+                      "SELECT 1 FROM settled WHERE owner = ?1 AND id = ?2 AND (visible & ?3) = 0 "
+                      "UNION ALL "
                       "SELECT 1 FROM recent WHERE owner = ?1 AND id = ?2 AND (visible & ?3) = 0",
                       "iii", account, id, without) != 0;
 }
@@ -425,26 +471,28 @@ static bool is_in_archive(struct connection *c, int64_t account, int64_t id, int
 #define FROM_ARCHIVE(table)                                                                        \
     "FROM " table " a CROSS JOIN message m ON m.id = a.id WHERE " MATCH_ARCHIVE                    \
     "AND (?7 = '' OR m.resource = ?7) "
+#define PAGE_OF(table) "SELECT a.id, " MESSAGE_COLUMNS ", a.visible " FROM_ARCHIVE(table)
 #define PAGE(order)                                                                                \
-    "SELECT a.id, " MESSAGE_COLUMNS ", a.visible " FROM_ARCHIVE(                                   \
-        "archive") "UNION ALL "                                                                    \
-                   "SELECT a.id, " MESSAGE_COLUMNS                                                 \
-                   ", a.visible " FROM_ARCHIVE("recent") "ORDER BY 1 " order " LIMIT ?8"
+    PAGE_OF("archive")                                                                             \
+    "UNION ALL " PAGE_OF("settled") "UNION ALL " PAGE_OF("recent") "ORDER BY 1 " order " LIMIT ?8"
 
 static int64_t count_matches(struct connection *c, const struct store_archive_query *op,
                              const struct filter *f)
 {
+#define COUNT(rest) "(SELECT count(*) " rest ")"
+#define COUNT_OF_TABLE(table) COUNT("FROM " table " a WHERE " MATCH_ARCHIVE)
     if (op->with_resource.len == 0)
         return sql_number(c, 0,
-                          "SELECT (SELECT count(*) FROM archive a WHERE " MATCH_ARCHIVE
-                          ") + (SELECT count(*) FROM recent a WHERE " MATCH_ARCHIVE ")",
+                          "SELECT " COUNT_OF_TABLE("archive") " + " COUNT_OF_TABLE(
+                              "settled") " + " COUNT_OF_TABLE("recent"),
                           "iiiiii", op->account, f->low, f->high, f->without, f->any_peer, f->peer);
     return sql_number(c, 0,
-                      "SELECT (SELECT count(*) " FROM_ARCHIVE(
-                          "archive") ") "
-                                     "+ (SELECT count(*) " FROM_ARCHIVE("recent") ")",
+                      "SELECT " COUNT(FROM_ARCHIVE("archive")) " + " COUNT(
+                          FROM_ARCHIVE("settled")) " + " COUNT(FROM_ARCHIVE("recent")),
                       "iiiiiit", op->account, f->low, f->high, f->without, f->any_peer, f->peer,
                       op->with_resource);
+#undef COUNT
+#undef COUNT_OF_TABLE
 }
 
 static void reverse(struct store_message *messages, uint32_t n)
@@ -536,6 +584,7 @@ static enum err query_ids(struct connection *c, struct store_archive_query *op,
             sql_start(c,
                       "SELECT m.id, " MESSAGE_COLUMNS ", coalesce((SELECT visible FROM archive a "
                       "WHERE a.owner = ?1 AND a.id = ?2), "
+                      "(SELECT visible FROM settled WHERE owner = ?1 AND id = ?2), "
                       "(SELECT visible FROM recent WHERE id = ?2)) FROM message m WHERE m.id = ?2",
                       "ii", op->account, ids[i]);
         if (sql_next(c, s)) {
@@ -585,18 +634,16 @@ enum err archive_query(struct connection *c, struct store_request *request)
 enum err archive_span(struct connection *c, struct store_request *request)
 {
     OP(archive_span);
-    op->first_id = sql_number(
-        c, 0,
-        "SELECT min(id) FROM (SELECT * FROM (SELECT id FROM archive WHERE owner = ?1 "
-        "AND (visible & 5) = 0 ORDER BY id LIMIT 1) UNION ALL SELECT * FROM (SELECT id FROM recent "
-        "WHERE owner = ?1 AND (visible & 5) = 0 ORDER BY id LIMIT 1))",
-        "i", op->account);
-    op->last_id = sql_number(
-        c, 0,
-        "SELECT max(id) FROM (SELECT * FROM (SELECT id FROM archive WHERE owner = ?1 "
-        "AND (visible & 5) = 0 ORDER BY id DESC LIMIT 1) UNION ALL SELECT * FROM (SELECT id FROM "
-        "recent WHERE owner = ?1 AND (visible & 5) = 0 ORDER BY id DESC LIMIT 1))",
-        "i", op->account);
+#define END_OF(table, order)                                                                       \
+    "SELECT * FROM (SELECT id FROM " table " WHERE owner = ?1 AND (visible & 5) = 0 "              \
+    "ORDER BY id " order " LIMIT 1)"
+#define END(which, order)                                                                          \
+    "SELECT " which "(id) FROM (" END_OF("archive", order) " UNION ALL " END_OF(                   \
+        "settled", order) " UNION ALL " END_OF("recent", order) ")"
+    op->first_id = sql_number(c, 0, END("min", "ASC"), "i", op->account);
+    op->last_id = sql_number(c, 0, END("max", "DESC"), "i", op->account);
+#undef END
+#undef END_OF
     return OK;
 }
 
@@ -607,7 +654,8 @@ static bool set_visible(struct connection *c, const struct store_row *row, int64
         return sql_run(c,
                        "UPDATE archive SET visible = (visible & 12) | ?3 WHERE owner = ?1 "
                        "AND id = ?2 AND (visible & 3) <> ?3",
-                       "iii", row->account, row->id, bits) > 0;
+                       "iii", row->account, row->id, bits) > 0 ||
+               packed_show(c, row->account, row->id, VISIBLE_WITHDRAWN, bits);
     if ((entry->visible & VISIBLE_WITHDRAWN) == bits)
         return false;
     recent_set(c, entry, (entry->visible & ~VISIBLE_WITHDRAWN) | bits, entry->kept);
@@ -648,6 +696,19 @@ enum err archive_withdraw(struct connection *c, struct store_request *request)
     return OK;
 }
 
+static void leave_archive(struct connection *c, int64_t owner, int64_t id)
+{
+    if (sql_run(c, "DELETE FROM archive WHERE owner = ? AND id = ?", "ii", owner, id) == 0)
+        packed_remove(c, owner, id);
+}
+
+static void stay_for_lures(struct connection *c, int64_t owner, int64_t id)
+{
+    if (sql_run(c, "UPDATE archive SET visible = visible | 4 WHERE owner = ? AND id = ?", "ii",
+                owner, id) == 0)
+        packed_show(c, owner, id, 0, VISIBLE_LEDGER);
+}
+
 // Takes a row's archive entry; the rest goes too unless spool or ledger still need it.
 static void purge_one(struct connection *c, int64_t owner, int64_t id)
 {
@@ -655,10 +716,9 @@ static void purge_one(struct connection *c, int64_t owner, int64_t id)
         sql_number(c, 0, "SELECT 1 FROM spool WHERE owner = ? AND id = ?", "ii", owner, id) != 0;
     bool lured = ledger_has(c, id);
     if (lured)
-        sql_run(c, "UPDATE archive SET visible = visible | 4 WHERE owner = ? AND id = ?", "ii",
-                owner, id);
+        stay_for_lures(c, owner, id);
     else
-        sql_run(c, "DELETE FROM archive WHERE owner = ? AND id = ?", "ii", owner, id);
+        leave_archive(c, owner, id);
     if (waits)
         sql_run(c, "UPDATE spool SET kept = (kept & 4) | ?3 WHERE owner = ?1 AND id = ?2", "iii",
                 owner, id, (int64_t)(lured ? KEPT_LEDGER : KEPT_NOTHING));
@@ -699,15 +759,14 @@ enum err archive_purge(struct connection *c, struct store_request *request)
 // An owner's newest messages, among which an id is looked for again: a client finds by its id what
 // it shows, and that is not older.  Only those of the same pair are read, by their keyed hash.
 #define NEWEST "2000"
-#define SAME_ID                                                                                    \
-    "CROSS JOIN message n ON n.id = x.id WHERE x.owner = m.owner "                                 \
-    "AND x.peer = coalesce(a.peer, r.peer) AND n.id <> m.id AND n.peer = m.peer "                  \
+#define ID_AGAIN(table)                                                                            \
+    "EXISTS (SELECT 1 FROM (SELECT id, peer FROM " table " WHERE owner = m.owner "                 \
+    "ORDER BY id DESC LIMIT " NEWEST ") x CROSS JOIN message n ON n.id = x.id "                    \
+    "WHERE x.peer = coalesce(a.peer, p.peer, r.peer) AND n.id <> m.id AND n.peer = m.peer "        \
     "AND n.message_id = m.message_id AND (n.flags & 4) = (m.flags & 4))"
 #define ID_REPEATS                                                                                 \
-    "(m.message_id <> '' AND (EXISTS (SELECT 1 FROM (SELECT id, owner, peer FROM archive "         \
-    "WHERE owner = m.owner ORDER BY id DESC LIMIT " NEWEST ") x " SAME_ID                          \
-    " OR EXISTS (SELECT 1 FROM (SELECT id, owner, peer FROM recent ORDER BY id DESC "              \
-    "LIMIT " NEWEST ") x " SAME_ID "))"
+    "(m.message_id <> '' AND (" ID_AGAIN("archive") " OR " ID_AGAIN("settled") " OR " ID_AGAIN(    \
+        "recent") "))"
 
 enum err deliveries_find(struct connection *c, struct store_request *request)
 {
@@ -719,13 +778,14 @@ enum err deliveries_find(struct connection *c, struct store_request *request)
         return OK;
     sqlite3_stmt *s =
         sql_start(c,
-                  "SELECT l.id, " MESSAGE_COLUMNS ", coalesce(a.visible, r.visible, 0), "
+                  "SELECT l.id, " MESSAGE_COLUMNS ", coalesce(a.visible, p.visible, r.visible, 0), "
                   "coalesce(s.kept, r.kept, -1), m.owner, o.local, o.domain, " ID_REPEATS " "
                   "FROM (SELECT id FROM lure WHERE key = ?1 AND id > ?2 UNION ALL "
                   "SELECT id FROM lure_recent WHERE id > ?2 AND instr(keys, ?1) > 0 ORDER BY 1) l "
                   "CROSS JOIN message m ON m.id = l.id "
                   "JOIN account o ON o.number = m.owner "
                   "LEFT JOIN archive a ON a.owner = m.owner AND a.id = m.id "
+                  "LEFT JOIN settled p ON p.owner = m.owner AND p.id = m.id "
                   "LEFT JOIN spool s ON s.owner = m.owner AND s.id = m.id "
                   "LEFT JOIN recent r ON r.id = m.id "
                   "ORDER BY l.id LIMIT ?3",
@@ -760,7 +820,7 @@ static void forget_lures(struct connection *c, int64_t owner, int64_t id, bool a
     ledger_forget(c, id);
     if (archived)
         return;
-    sql_run(c, "DELETE FROM archive WHERE owner = ? AND id = ?", "ii", owner, id);
+    leave_archive(c, owner, id);
     int waits =
         sql_run(c, "UPDATE spool SET kept = kept & 4 WHERE owner = ? AND id = ?", "ii", owner, id);
     if (waits == 0)
@@ -792,11 +852,12 @@ static uint32_t erase_some(struct connection *c, int64_t owner)
     sqlite3_stmt *s = sql_start(c,
                                 "SELECT owner, id, 0 FROM archive WHERE owner = ?1 UNION "
                                 "SELECT owner, id, 0 FROM spool WHERE owner = ?1 UNION "
+                                "SELECT owner, id, 0 FROM settled WHERE owner = ?1 UNION "
                                 "SELECT owner, id, 0 FROM recent WHERE owner = ?1 LIMIT ?2",
                                 "ii", owner, (int64_t)ERASE_STEP);
     struct row *rows = collect(c, s, ERASE_STEP, &n);
     for (uint32_t i = 0; i < n; i++) {
-        sql_run(c, "DELETE FROM archive WHERE owner = ? AND id = ?", "ii", owner, rows[i].id);
+        leave_archive(c, owner, rows[i].id);
         sql_run(c, "DELETE FROM spool WHERE owner = ? AND id = ?", "ii", owner, rows[i].id);
         struct recent_entry *entry = recent_find(c, rows[i].id);
         if (entry != NULL)

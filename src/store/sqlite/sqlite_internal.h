@@ -40,6 +40,15 @@ struct recent_entry {
     int16_t kept; // -1: not in the spool
 };
 
+enum { BLOCK_MOST = 64 }; // entries in a block: it fits a page several times
+
+/* Places of one owner's messages, in order: see packed.c. */
+struct block {
+    int64_t owner, last_id;
+    size_t n;
+    struct recent_entry entries[BLOCK_MOST];
+};
+
 struct recent {
     struct recent_entry *entries; // in order of ids
     size_t n, room;
@@ -92,7 +101,9 @@ struct connection {
     bool any_deleted;      // an account was deleted since the start: appends must look
     bool any_doomed;       // messages of deleted accounts wait to be erased
     bool mark_clean;       // at closing
+    int64_t packed_up_to;  // no entry in a block has a greater id
     int64_t n_lure_recent; // rows of lure_recent, nearly
+    int64_t page_size;     // bytes
     int n_log_pages;       // in the write-ahead log
     int n_log_pages_given; // of these, when the keeper was last woken
     bool keeper_was_woken; // and the rest it leaves is still to be moved
@@ -215,9 +226,31 @@ bool arriving_add(struct connection *c, const struct store_append *op, struct st
 /* Makes rows of them.  A failure spoils the transaction. */
 void arriving_write(struct connection *c);
 
-/* The table recent of a connection; an SQLite code. */
-int recent_init(struct connection *c);
+/* Where id stands among entries in order, or would stand. */
+size_t entry_place(const struct recent_entry *entries, size_t n, int64_t id);
+/* An entry in packed form, after one with the id *last (0: the first); a changed one without what
+ * never changes.  Unpacking (rest is not empty): false when it is damaged. */
+void entry_pack(struct buf *out, int64_t *last, const struct recent_entry *entry, bool is_new);
+bool entry_unpack(struct str *rest, int64_t *last, struct recent_entry *out, bool *is_new);
+/* An owner's first block that ends at or after id, or the last that ends before; false: there is
+ * none, or it is damaged. */
+bool packed_from(struct connection *c, int64_t owner, int64_t id, struct block *block);
+bool packed_before(struct connection *c, int64_t owner, int64_t id, struct block *block);
+/* Adds a block, of which owner and entries are filled in. */
+void packed_add(struct connection *c, struct block *block);
+/* Changes bits of visible; false when that changes nothing, or there is no such entry. */
+bool packed_show(struct connection *c, int64_t owner, int64_t id, int64_t without, int64_t with);
+void packed_remove(struct connection *c, int64_t owner, int64_t id);
+
+/* The tables recent and settled; an SQLite code. */
+int places_init(struct connection *c);
+
+void recent_init(struct connection *c);
 void recent_done(struct connection *c);
+/* A reader: takes up what its snapshot has more, once in an operation. */
+void recent_catch_up(struct connection *c);
+/* Where the entries up to that id stand, in order of owners and ids; to be freed. */
+uint32_t *recent_by_owner(const struct connection *c, int64_t up_to, size_t *n) MUST_CHECK;
 /* All below: the writer only.  Reads the whole log anew; a failure leaves it stale. */
 void recent_load(struct connection *c);
 /* The entry of a message, until the next is added; NULL when there is none. */

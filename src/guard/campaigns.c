@@ -1,0 +1,395 @@
+/*
+ * Campaigns: never-seen lures that share no key, tied by the people who sent them.
+ *
+ * A worm that changes host and words with every copy leaves nothing to compare
+ * but who sent what to whom, and when.  So each account has a trail: the
+ * never-seen lures that it sent and was shown of late.  The second one of a
+ * burst, or the first of somebody who was shown one shortly before, makes a
+ * campaign, a cluster without keys of its own: its lures are the clusters of
+ * those copies, its members their senders and receivers.  Whoever was shown one
+ * of its lures and then sends another never-seen one is a relay of it, in weak
+ * form.
+ *
+ * What is a burst, and what is shortly, is learnt: every pause weighs by how rare
+ * such a pause is among the site's own people, so that a place where people
+ * send fifty times as much needs no other constants.
+ */
+#include "guard/guard_internal.h"
+
+enum { NEVER = SPAN_BINS - 1 };
+
+static const double fan_most = 6.5, span_most = 3.5, lag_most = 3.9, streak_most = 5.0,
+                    lessons_most = 20000, burst_most = 2.5;
+
+/* A worm's pauses: any up to some hours, whatever is usual at the site.  Of spans, and of lags. */
+static const double worms_span = 1.0 / 16, worms_lag = 1.0 / 11, worms_long = 0.01;
+enum { WORMS_SPANS = 15, WORMS_LAG_FIRST = 2, WORMS_LAGS = 14 };
+
+/* Pauses are counted in bins that double: below a second, two, four… */
+static size_t span_bin(int64_t span_us)
+{
+    size_t bin = 0;
+    for (int64_t limit = 1000000; bin + 1 < NEVER && span_us >= limit; limit *= 2)
+        bin++;
+    return bin;
+}
+
+void campaign_lessons_default(struct lessons *lessons)
+{
+    // never-seen lures of one person to different ones: some in a conversation, most days apart
+    static const double spans[SPAN_BINS] = {0.05, 0.05, 0.05, 0.05, 0.08, 0.15, 0.3, 0.5,
+                                            0.7,  1.0,  1.2,  1.6,  1.8,  2,    2,   2.2,
+                                            2.2,  2.5,  3,    3,    3,    3,    3,   20};
+    // of those who were shown one, who sends another, and when
+    static const double lags[SPAN_BINS] = {0.02, 0.02, 0.03, 0.05, 0.08, 0.15, 0.25, 0.4,
+                                           0.5,  0.6,  0.8,  0.8,  1,    1,    1,    1,
+                                           1,    1,    1,    1,    1,    1,    1,    0};
+    memcpy(lessons->spans, spans, sizeof spans);
+    memcpy(lessons->lags, lags, sizeof lags);
+    lessons->shown = 60;
+    lessons->led = 20;
+    lessons->streaks = 1.6;
+}
+
+/* What a bin holds, and a part of its neighbours: bins are few observations. */
+static double smooth(const double *bins, size_t bin)
+{
+    double around =
+        (bin > 0 ? bins[bin - 1] : bins[bin]) + (bin + 1 < NEVER ? bins[bin + 1] : bins[bin]);
+    return 0.5 * bins[bin] + 0.25 * around;
+}
+
+static double sum_of(const double *bins, size_t n)
+{
+    double sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += bins[i];
+    return sum;
+}
+
+static double clamp(double low, double value, double high)
+{
+    return value < low ? low : value > high ? high : value;
+}
+
+static double span_nats(const struct lessons *lessons, size_t bin)
+{
+    double honest = smooth(lessons->spans, bin) / sum_of(lessons->spans, SPAN_BINS);
+    return log((bin < WORMS_SPANS ? worms_span : worms_long) / honest);
+}
+
+/* A relay is the i-th of n people who were shown one; 0 for whom it explains nothing: so many
+ * honest people send another by then that their chains would never end. */
+static double lag_nats(const struct guard *guard, size_t bin, double n, double i)
+{
+    const struct lessons *lessons = &guard->lessons;
+    if (sum_of(lessons->lags, bin + 1) > guard->config.relay_share * lessons->shown)
+        return 0;
+    bool is_worms = bin >= WORMS_LAG_FIRST && bin < WORMS_LAGS;
+    double honest = smooth(lessons->lags, bin) / lessons->shown * n / i;
+    return clamp(0, log((is_worms ? worms_lag : worms_long) / clamp(0.001, honest, 0.9)), lag_most);
+}
+
+bool campaign_is_taught(const struct guard *guard)
+{
+    return guard->lessons.taught >= guard->config.campaign_lessons;
+}
+
+int64_t fresh_window_us(const struct guard *guard)
+{
+    const double *spans = guard->lessons.spans;
+    double left = guard->config.fresh_share * sum_of(spans, SPAN_BINS);
+    int64_t window_us = 1000000;
+    for (size_t bin = 0; bin < NEVER && (left -= spans[bin]) > 0; bin++)
+        window_us *= 2;
+    return window_us;
+}
+
+/* ---- Trails ---------------------------------------------------------------------------------- */
+
+struct trail *trail_get(struct guard *guard, struct user *user)
+{
+    if (user->trail == NULL) {
+        user->trail = calloc(1, sizeof *user->trail);
+        must(user->trail != NULL);
+        guard->bytes_users += sizeof *user->trail;
+    }
+    return user->trail;
+}
+
+void trail_free(struct guard *guard, struct user *user)
+{
+    if (user->trail == NULL)
+        return;
+    guard->bytes_users -= sizeof *user->trail;
+    free(user->trail);
+    user->trail = NULL;
+}
+
+static double level_now(const struct guard *guard, const struct trail *trail)
+{
+    double windows = (double)(guard->now_us - trail->sent_us) / (double)fresh_window_us(guard);
+    return trail->level * exp(-windows);
+}
+
+bool trail_is_full(const struct guard *guard, const struct user *user)
+{
+    return user->trail != NULL && user->trail->level > guard->config.fresh_most;
+}
+
+void campaign_shown(struct guard *guard, struct cluster *cluster, struct user *sender,
+                    struct user *receiver)
+{
+    struct trail *trail = trail_get(guard, receiver);
+    memmove(trail->shown + 1, trail->shown, sizeof trail->shown - sizeof *trail->shown);
+    memmove(trail->shown_us + 1, trail->shown_us, sizeof trail->shown_us - sizeof *trail->shown_us);
+    trail->shown[0] = cluster->id;
+    trail->shown_us[0] = guard->now_us;
+    struct cluster *campaign = cluster_by_id(guard, cluster->campaign);
+    if ((campaign == NULL || campaign->rank < 2) && guard->lessons.shown < lessons_most)
+        guard->lessons.shown++;
+    struct member *member = campaign != NULL ? member_get(guard, campaign, receiver) : NULL;
+    if (member == NULL || member->exposed_us != 0 || member->n_receivers > 0)
+        return;
+    member->exposed_us = guard->now_us;
+    member->from = sender;
+    sender->n_refs++;
+    campaign->n_exposed++;
+}
+
+/* What led him to send, if anything: the lure of the most suspect campaign that he was shown since
+ * he last sent one. */
+static size_t find_arrow(const struct guard *guard, const struct trail *trail,
+                         const struct user *receiver, struct cluster **cluster)
+{
+    size_t best = SHOWN_KEPT;
+    double most = -1;
+    for (size_t i = 0; i < SHOWN_KEPT && trail->shown[i] != 0; i++) {
+        struct cluster *at = cluster_by_id(guard, trail->shown[i]);
+        // back to the one who showed it: they talk to each other
+        if (at == NULL || at->zero == NULL || at->zero == receiver ||
+            guard->now_us - trail->shown_us[i] > guard->config.relay_us)
+            continue;
+        const struct cluster *campaign = cluster_by_id(guard, at->campaign);
+        double nats = campaign != NULL && campaign->nats > 0 ? campaign->nats : 0;
+        if (nats > most) {
+            most = nats;
+            best = i;
+            *cluster = at;
+        }
+    }
+    return best;
+}
+
+/* ---- A campaign ------------------------------------------------------------------------------ */
+
+void campaign_add(struct cluster *campaign, struct cluster *cluster)
+{
+    cluster->campaign = campaign->id;
+    list_add_last(&campaign->lures, &cluster->in_campaign);
+    campaign->n_lures++;
+}
+
+void campaign_leave(struct guard *guard, struct cluster *cluster)
+{
+    LIST_EACH(&cluster->lures, struct cluster, in_campaign, lure)
+    {
+        list_leave(&lure->in_campaign);
+        lure->campaign = 0;
+    }
+    cluster->n_lures = 0;
+    if (!list_is_member(&cluster->in_campaign))
+        return;
+    list_leave(&cluster->in_campaign);
+    cluster_by_id(guard, cluster->campaign)->n_lures--;
+    cluster->campaign = 0;
+}
+
+/* The lure, its sender and those it was shown to become the campaign's. */
+static void adopt(struct guard *guard, struct cluster *campaign, struct cluster *cluster)
+{
+    if (cluster->campaign != 0)
+        return;
+    campaign_add(campaign, cluster);
+    LIST_EACH(&cluster->members, struct member, link, member)
+    {
+        struct member *his = member_get(guard, campaign, member->user);
+        if (his == NULL)
+            return;
+        if (member->user == cluster->zero && his->n_receivers == 0 && member->n_receivers > 0) {
+            his->n_sent = his->n_receivers = 1;
+            his->receivers[0] = member->receivers[0];
+            his->sent_us = member->sent_us;
+            his->last_sent_us = member->last_sent_us;
+            his->roster_index = member->roster_index;
+            his->composed = member->composed;
+            his->silence = member->silence;
+            his->remote = member->remote;
+            campaign->n_sendings++;
+            campaign->n_receivers++;
+        }
+        if (member->exposed_us == 0 || his->exposed_us != 0 || his->n_receivers > 0)
+            continue;
+        his->exposed_us = member->exposed_us;
+        his->from = member->from;
+        if (his->from != NULL)
+            his->from->n_refs++;
+        campaign->n_exposed++;
+    }
+}
+
+static struct cluster *campaign_make(struct guard *guard, struct cluster *first)
+{
+    struct cluster *campaign = cluster_new(guard, guard->next_cluster++, first->zero);
+    campaign->is_campaign = true;
+    campaign->kind = first->kind;
+    campaign->novel = true;
+    cluster_share(campaign); // his trail alone bounds how many he has
+    evidence_of_novelty(guard, campaign);
+    adopt(guard, campaign, first);
+    if (first->zero->trail != NULL)
+        first->zero->trail->campaign = campaign->id;
+    return campaign;
+}
+
+bool campaign_follows(const struct guard *guard, const struct cluster *campaign,
+                      const struct user *sender)
+{
+    const struct member *member = member_find(guard, campaign, sender);
+    return campaign->state == CLUSTER_CONVICTED && member != NULL && member->n_receivers > 0 &&
+           guard->now_us - member->last_sent_us < guard->config.restriction_us;
+}
+
+/* NULL where it is over: nothing adds up for ever. */
+static struct cluster *campaign_alive(struct guard *guard, uint64_t id)
+{
+    struct cluster *campaign = cluster_by_id(guard, id);
+    if (campaign == NULL || !campaign->is_campaign || campaign->state == CLUSTER_EXPIRED)
+        return NULL;
+    if (campaign->state == CLUSTER_CONVICTED || campaign->n_waiting > 0 ||
+        guard->now_us - campaign->first_us <= guard->config.novel_us)
+        return campaign;
+    if (campaign->state == CLUSTER_QUIET) {
+        lessons_of(guard, campaign);
+        cluster_forget(guard, campaign);
+    } else {
+        cluster_close(guard, campaign);
+    }
+    return NULL;
+}
+
+static void weigh(struct guard *guard, struct cluster *campaign, struct member *member,
+                  const struct sending *sending, const struct user *receiver, double relay,
+                  bool *machine)
+{
+    const struct lessons *lessons = &guard->lessons;
+    const struct trail *trail = member->user->trail;
+    campaign->n_sendings++;
+    member->n_sent++;
+    member->remote |= sending->remote;
+    if (receiver == member->from || !member_is_new_receiver(member, receiver))
+        return;
+    struct member was = *member;
+    campaign->n_receivers += sending->audience > 0 ? sending->audience : 1;
+    if (++member->n_receivers == 1) {
+        member->sent_us = guard->now_us;
+        if (relay > 0) {
+            member->is_relay = true;
+            member->relay = relay;
+            campaign->n_relays++;
+            campaign->relays_nats += relay;
+            evidence_add(guard, campaign, EVIDENCE_RELAY, relay, member->user);
+        }
+    } else {
+        int64_t span_us = guard->now_us - member->last_sent_us;
+        // pauses of one person resemble each other, and those of one who often does so most of all
+        double often = (1 + 0.5 * (member->n_receivers - 2)) * (1 + 0.5 * member->user->n_fans);
+        double nats = clamp(-1, span_nats(lessons, span_bin(span_us)), span_most) / often;
+        member->fan = clamp(0, member->fan + nats, fan_most);
+        // an honest person says something else between, sooner or later
+        int64_t gap_us = sending->pace.gap_us;
+        if (gap_us >= 0 && trail->sent_us != 0 &&
+            guard->now_us - trail->sent_us <= gap_us + gap_us / 8) {
+            double streak = log(0.9 * lessons->led / lessons->streaks);
+            member->streak =
+                clamp(0, member->streak + (was.streak > 0 ? 0.7 : streak), streak_most);
+        }
+        if (member->n_receivers == 2 && member->is_relay)
+            campaign->n_grown++;
+    }
+    *machine = evidence_of_manner(guard, campaign, member, sending, receiver);
+    evidence_of_member(guard, campaign, member, &was);
+}
+
+/* What he does is ordinary unless his campaign says otherwise. */
+static void learn(struct guard *guard, const struct cluster *campaign, struct trail *trail,
+                  const struct sending *sending, uint32_t receiver, size_t arrow,
+                  struct user *sender)
+{
+    struct lessons *lessons = &guard->lessons;
+    // a burst says how one person is, not how people are: else a worm taught its own pace
+    if ((campaign != NULL && campaign->rank > 1) || trail->receiver == receiver ||
+        level_now(guard, trail) > burst_most || lessons->led > lessons_most ||
+        !user_may_teach(guard, sender))
+        return;
+    int64_t span_us = guard->now_us - trail->sent_us, gap_us = sending->pace.gap_us;
+    lessons->taught++;
+    lessons->spans[trail->sent_us != 0 ? span_bin(span_us) : NEVER]++;
+    if (arrow < SHOWN_KEPT)
+        lessons->lags[span_bin(guard->now_us - trail->shown_us[arrow])]++;
+    if (trail->sent_us == 0)
+        return;
+    lessons->led++;
+    lessons->streaks += gap_us >= 0 && span_us <= gap_us + gap_us / 8;
+}
+
+struct cluster *campaign_takes(struct guard *guard, struct cluster *cluster, struct user *sender,
+                               struct user *receiver, const struct sending *sending, bool *machine)
+{
+    if (!guard->config.campaigns)
+        return NULL;
+    struct trail *trail = trail_get(guard, sender);
+    uint32_t hash = (uint32_t)(receiver->node.hash >> 32);
+    struct cluster *shown = NULL, *before = cluster_by_id(guard, trail->sent);
+    size_t arrow = find_arrow(guard, trail, receiver, &shown);
+    bool in_window = guard->now_us - trail->sent_us <= fresh_window_us(guard);
+    struct cluster *campaign = campaign_alive(guard, trail->campaign);
+    struct member *member = campaign != NULL ? member_find(guard, campaign, sender) : NULL;
+    if (campaign != NULL && campaign->state != CLUSTER_CONVICTED && !in_window)
+        campaign = NULL;
+    double relay = 0;
+    // he may be of another one by now: of what he was shown since, unless he passes on already
+    if (arrow < SHOWN_KEPT && (campaign == NULL || member == NULL || !member->is_relay) &&
+        (campaign == NULL || trail->shown_us[arrow] > trail->sent_us)) {
+        struct cluster *theirs = campaign_alive(guard, shown->campaign);
+        double n = theirs != NULL ? theirs->n_exposed : shown->n_exposed;
+        double i = theirs != NULL ? theirs->n_relays + 1 : 1;
+        size_t bin = span_bin(guard->now_us - trail->shown_us[arrow]);
+        relay = lag_nats(guard, bin, n > 1 ? n : 1, i);
+        if (relay > 0 && theirs != campaign)
+            campaign = theirs != NULL ? theirs : campaign_make(guard, shown);
+        else if (relay > 0 && theirs == NULL)
+            campaign = campaign_make(guard, shown);
+    }
+    if (campaign == NULL && before != NULL && in_window && before->zero == sender &&
+        trail->receiver != hash)
+        campaign = campaign_make(guard, before);
+    if (campaign != NULL) {
+        member = member_get(guard, campaign, sender);
+        if (member != NULL) {
+            weigh(guard, campaign, member, sending, receiver, relay, machine);
+            adopt(guard, campaign, cluster);
+        } else {
+            campaign = NULL;
+        }
+    }
+    if (campaign != NULL)
+        cluster_touch(guard, campaign);
+    learn(guard, campaign, trail, sending, hash, arrow, sender);
+    trail->level = trail->receiver != hash ? level_now(guard, trail) + 1 : trail->level;
+    trail->campaign = campaign != NULL ? campaign->id : 0;
+    trail->sent = cluster->id;
+    trail->sent_us = guard->now_us;
+    trail->receiver = hash;
+    return campaign;
+}
