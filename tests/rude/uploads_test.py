@@ -1,7 +1,9 @@
 """Uploads: hostile bytes, hostile requests, and nobody else notices (advisories.md, "uploads")."""
 
 import os
+import pwd
 import secrets
+import stat
 import struct
 import threading
 import zlib
@@ -171,3 +173,24 @@ def test_uploads_one_slot_is_for_one_of_many(shop, client):
     (_, winner), = [s for s in said if s[0] == 201]
     assert all(status in (201, 404) for status, _ in said)
     assert get(shop, url)[2] == bytes([winner]) * 1000
+
+
+def test_uploads_a_link_in_place_of_their_directory_gives_nothing_away(own_server):
+    """Who owns the state directory may put a link there; root makes its target nobody's."""
+    server = with_uploads(own_server, {"server.run_as": "nobody"}, start=False)
+    victim = os.path.join(server.folder, "victim")
+    os.mkdir(victim)
+    place = os.path.join(server.state, "uploads")
+    os.symlink(victim, place)
+    with pytest.raises(AssertionError):
+        server.start()
+    assert os.stat(victim).st_uid == os.getuid() and os.listdir(victim) == []
+    os.unlink(place)
+    server.start()
+    found = os.stat(place)
+    assert found.st_uid == pwd.getpwnam("nobody").pw_uid
+    assert stat.S_IMODE(found.st_mode) & 0o027 == 0
+    one = server.connect(server.fresh_users(1)[0])
+    one.server_of = server
+    url = upload(server, one, "a.txt", b"an honest file")
+    assert stat.S_IMODE(os.stat(os.path.join(place, id_of(url))).st_mode) == 0o600
