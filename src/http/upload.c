@@ -180,8 +180,18 @@ static void fetch_order(struct fetch *fetch)
 static void fetch_has_room(struct http_exchange *exchange)
 {
     struct fetch *fetch = http_data(exchange);
-    if (!fetch->busy && fetch->left > 0)
+    if (fetch->busy || fetch->left == 0)
+        return;
+    // convicted or deleted since the last piece: nobody gets the rest
+    struct upload upload;
+    bool found = uploads_find(fetch->uploads, str_of(fetch->id), &upload);
+    if (found && !upload.convicted) {
         fetch_order(fetch);
+        return;
+    }
+    if (found)
+        uploads_withheld(fetch->uploads);
+    http_abort(exchange);
 }
 
 static void fetch_ends(struct http_exchange *exchange, bool answered)

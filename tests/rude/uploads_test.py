@@ -1,8 +1,11 @@
 """Uploads: hostile bytes, hostile requests, and nobody else notices (advisories.md, "uploads")."""
 
+import contextlib
 import os
 import pwd
 import secrets
+import socket
+import ssl
 import stat
 import struct
 import threading
@@ -11,6 +14,7 @@ import zlib
 import pytest
 
 import server as servers
+import xmpp
 from uploads import (ask_slot, get, id_of, path, put, slot, upload, with_uploads)
 
 
@@ -173,6 +177,26 @@ def test_uploads_one_slot_is_for_one_of_many(shop, client):
     (_, winner), = [s for s in said if s[0] == 201]
     assert all(status in (201, 404) for status, _ in said)
     assert get(shop, url)[2] == bytes([winner]) * 1000
+
+
+def test_uploads_a_file_convicted_while_it_is_fetched_stops_there(shop, client):
+    """Convicted, or deleted, in the middle of a slow fetch: the rest is given to nobody."""
+    content = os.urandom(24 << 20)
+    for end in (("incident", "convict"), ("upload", "delete")):
+        url = upload(shop, client, "a.bin", content + end[1].encode())
+        plain = socket.socket()
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+        plain.settimeout(xmpp.PATIENCE)
+        plain.connect(("127.0.0.1", shop.https.port))
+        with shop.https.context.wrap_socket(plain, server_hostname=shop.domain) as secure:
+            secure.sendall(f"GET {path(url)} HTTP/1.1\r\nHost: {shop.domain}\r\n\r\n".encode())
+            got = len(secure.recv(8192))
+            shop.ctl(*end, url if end[1] == "convict" else id_of(url), "--reason", "test")
+            with contextlib.suppress(ssl.SSLError, ConnectionError):
+                while more := secure.recv(65536):
+                    got += len(more)
+        assert got < len(content)
+        assert get(shop, url)[0] in (404, 410)
 
 
 def test_uploads_a_link_in_place_of_their_directory_gives_nothing_away(own_server):
