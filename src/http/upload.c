@@ -440,7 +440,10 @@ static void put_order(struct putting *putting, enum step step)
 {
     putting->step = step;
     putting->job = (struct job){.run = put_run, .done = put_has_run};
-    putting->busy = uploads_order(putting->uploads, &putting->job, putting->loop) == OK;
+    enum err e = step == STEP_END
+                     ? uploads_order_slow(putting->uploads, &putting->job, putting->loop)
+                     : uploads_order(putting->uploads, &putting->job, putting->loop);
+    putting->busy = e == OK;
     if (putting->busy)
         return;
     if (putting->exchange != NULL) {

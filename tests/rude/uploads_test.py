@@ -199,6 +199,33 @@ def test_uploads_a_file_convicted_while_it_is_fetched_stops_there(shop, client):
         assert get(shop, url)[0] in (404, 410)
 
 
+def test_uploads_a_scanner_that_hangs_holds_up_nobody_who_fetches(own_server):
+    silent = socket.create_server(("127.0.0.1", 0), backlog=64)
+    server = with_uploads(own_server, {"upload.threads": 2, "upload.scanner_time": "10 min"})
+    one = server.connect(server.fresh_users(1)[0])
+    one.server_of = server
+    url = upload(server, one, "a.txt", b"an honest file")
+    with open(server.config_path, "a", encoding="utf-8") as file:
+        file.write('upload = { scanner = "127.0.0.1:%d"; };\n' % silent.getsockname()[1])
+    server.ctl("reload")
+    waiting = []
+    try:
+        for i in range(8):  # four times the threads that wait for the scanner
+            to, _ = slot(one, "b.txt", 5)
+            waiting.append(server.https.dial())
+            waiting[-1].sendall(f"PUT {path(to)} HTTP/1.1\r\nHost: {server.domain}\r\n"
+                                "Content-Length: 5\r\n\r\nhello".encode())
+        peers = [silent.accept()[0] for _ in range(2)]
+        for _ in range(5):
+            assert get(server, url)[::2] == (200, b"an honest file")
+        for peer in peers:
+            peer.close()
+    finally:
+        silent.close()
+        for each in waiting:
+            each.close()
+
+
 def test_uploads_a_link_in_place_of_their_directory_gives_nothing_away(own_server):
     """Who owns the state directory may put a link there; root makes its target nobody's."""
     server = with_uploads(own_server, {"server.run_as": "nobody"}, start=False)
