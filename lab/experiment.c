@@ -97,10 +97,12 @@ static void run_seed(const struct experiment *experiment, const struct lure_rule
                                 .open = experiment->open,
                                 .defence = defence,
                                 .decoys = experiment->decoys,
+                                .protect_nats = experiment->protect_nats,
                                 .guard_config = experiment->guard_config,
                                 .seed = seed};
     struct sim *sim = sim_new(&config);
     struct ordinary ordinary = {0};
+    int64_t began_us = sim_now_us(sim);
     begin_ordinary(&ordinary, experiment, graph, sim, seed);
     sim_run_until(sim, ordinary.worm_us);
     if (worm.profile != NULL) {
@@ -118,7 +120,10 @@ static void run_seed(const struct experiment *experiment, const struct lure_rule
     // nobody says more; what the guard still holds is let go within its time
     sim_traffic(sim, NULL);
     sim_run(sim, 60);
-    struct run run = {.has_guard = sim_guard(sim) != NULL};
+    const double week_us = 7 * 86400e6;
+    struct run run = {.has_guard = sim_guard(sim) != NULL,
+                      .person_weeks =
+                          graph->n_people * (double)(sim_now_us(sim) - began_us) / week_us};
     sim_outcome(sim, &run.outcome);
     if (run.has_guard) {
         guard_state(sim_guard(sim), &run.state);

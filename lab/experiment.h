@@ -30,7 +30,7 @@ struct experiment {
     enum defence_kind defences[N_DEFENCES];
     size_t n_defences;
     struct habits habits;
-    double open, decoys, density;
+    double open, decoys, protect_nats, density;
     double learn;              // share of a trace
     double learn_hours, hours; // of a model, before the worm and after
     double days;               // after the worm's beginning, of a trace at most

@@ -2,7 +2,8 @@
 
 #include "lab/numbers.h"
 
-const struct habits habits_usual = {.reshare = 0.02, .obey = 1, .answer = 0.5, .composing = 0.8};
+const struct habits habits_usual = {
+    .reshare = 0.02, .obey = 1, .answer = 0.5, .composing = 0.8, .heed = 0.7};
 const struct delay_model habits_resharing = {.median_s = 120, .sigma = 1},
                          habits_answering = {.median_s = 60, .sigma = 1},
                          habits_reporting = {.median_s = 60, .sigma = 1};
@@ -19,6 +20,7 @@ enum err habits_set(struct habits *habits, struct str key, struct str value, str
         {"composing", &habits->composing},
         {"report",    &habits->report   },
         {"warn",      &habits->warn     },
+        {"heed",      &habits->heed     },
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         if (str_eq(key, str_of(rows[i].key)))

@@ -21,6 +21,7 @@ struct habits {
     double composing; // share of people whose clients send chat states: 0.8
     double report;    // chance that somebody who will not open a lure reports it: 0
     double warn;      // …and that he warns contacts, quoting it: 0
+    double heed;      // chance that a page that warns turns somebody back: 0.7
 };
 
 extern const struct habits habits_usual;

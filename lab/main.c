@@ -57,6 +57,7 @@ static void print_help(FILE *to)
         "  --worm-set K=V    another habit of theirs; may be repeated:\n"
         "                    %s\n"
         "  --people-set K=V  reshare=0.02 obey=1 answer=0.5 composing=0.8 report=0 warn=0\n"
+        "                    heed=0.7\n"
         "  --open CHANCES    that a person opens a lure (0.2); 0.2,0.72 runs both\n"
         "  --seeds N         how many runs of each (20)\n"
         "  --seed N          the first seed (1)\n"
@@ -66,6 +67,8 @@ static void print_help(FILE *to)
         "  --guard K=V       another constant of the guard, as in firedoor.conf(5)\n"
         "  --decoys SHARE    of people who have a decoy of the guard among their contacts, those\n"
         "                    whom `firedoorctl decoy place` would choose (0)\n"
+        "  --protect NATS    links lead to a page that asks the guard, and warns from so much\n"
+        "                    evidence on (0: they do not; the server's default is 8)\n"
         "  --learn SHARE     of the trace that the guard has seen before the worm (0.4)\n"
         "  --days N          of the trace after that (14)\n"
         "  --density N       the same traffic so many times faster (1)\n"
@@ -172,6 +175,7 @@ enum option_id {
     OPT_TRAPS,
     OPT_GUARD,
     OPT_DECOYS,
+    OPT_PROTECT,
     OPT_LEARN,
     OPT_DAYS,
     OPT_DENSITY,
@@ -204,6 +208,7 @@ static const struct option options[] = {
     {"traps",       required_argument, NULL, OPT_TRAPS      },
     {"guard",       required_argument, NULL, OPT_GUARD      },
     {"decoys",      required_argument, NULL, OPT_DECOYS     },
+    {"protect",     required_argument, NULL, OPT_PROTECT    },
     {"learn",       required_argument, NULL, OPT_LEARN      },
     {"days",        required_argument, NULL, OPT_DAYS       },
     {"density",     required_argument, NULL, OPT_DENSITY    },
@@ -259,6 +264,7 @@ static enum err read_number(struct lab *lab, int id, const char *value, struct w
         {OPT_SEEDS,       &seeds,             1,     100000},
         {OPT_SEED,        &seed,              0,     1e15  },
         {OPT_DECOYS,      &x->decoys,         0,     1     },
+        {OPT_PROTECT,     &x->protect_nats,   0,     1000  },
         {OPT_LEARN,       &x->learn,          0,     1     },
         {OPT_DAYS,        &x->days,           0,     36500 },
         {OPT_DENSITY,     &x->density,        0.001, 100000},

@@ -249,7 +249,7 @@ def ablation(lab):
         ("nobody's client sends chat states", ["--people-set", "composing=0"]),
         ("one person in twenty has a decoy", ["--decoys", "0.05"]),
         ("one person in twenty reports", ["--people-set", "report=0.05"]),
-        ("senders are asked", ["--guard", "ask=3600"]),
+        ("nobody is asked", ["--guard", "ask=0"]),
     ]
     rows, commands = [], []
     for at, (name, settings) in enumerate(cases):
@@ -263,21 +263,41 @@ def ablation(lab):
 
 
 def inseparable(lab):
-    seeds = str(max(2, lab.options.seeds // 2))
+    """What each measure buys where behaviour alone cannot part worm and person."""
+    seeds = str(lab.options.seeds)
+    families = [
+        ("one document on a large honest host, human pace (P15)", ["--worm", "P15"], True),
+        ("words without an address, human pace",
+         ["--worm", "P8", "--worm-set", "bait=talk", "--worm-set", "pause=40", "--worm-set",
+          "jitter=1.8", "--worm-set", "composes=1"], False),
+        ("encrypted, a minute apart",
+         ["--worm", "P13", "--worm-set", "pause=60", "--worm-set", "jitter=1.8"], False),
+    ]
+    measures = [
+        ("nothing", ["--defence", "none"], False),
+        ("evidence", ["--guard", "ask=0"], False),
+        ("questions", [], False),
+        ("page", ["--guard", "ask=0", "--protect", "8"], True),
+        ("reports", ["--guard", "ask=0", "--people-set", "report=0.05"], False),
+        ("all", ["--protect", "8", "--people-set", "report=0.05"], False),
+    ]
     rows, commands = [], []
-    for worm in ("P8", "P13", "P15", "P16"):
-        cells = [f"{worm} {TELLS[worm]}"]
-        for name, settings in (("nothing", ["--defence", "none"]), ("guard", []),
-                               ("reports", ["--people-set", "report=0.05"]),
-                               ("ask", ["--guard", "ask=3600"])):
-            got, command = lab.run(f"hard-{worm}-{name}", "--worm", worm, "--open", "0.2",
-                                   "--seeds", seeds, *settings)
-            cells.append(number(got[0]["infected"]["mean"]))
-            if worm == "P15":
+    for at, (tells, worm, has_link) in enumerate(families):
+        cells = [tells]
+        for name, settings, needs_link in measures:
+            if needs_link and not has_link:
+                cells.append("–")
+                continue
+            got, command = lab.run(f"hard-{at}-{name}", *worm, "--open", "0.2", "--seeds", seeds,
+                                   *settings)
+            cells.append(f"{number(got[0]['reproduction'], 2)} "
+                         f"({number(got[0]['infected']['mean'])})")
+            if at == 0 or name == "nothing":
                 commands.append(command)
         rows.append(cells)
-    return table(["0.20", "nothing", "the guard", "and one person in twenty reports",
-                  "and senders are asked"], rows) + command_note(*commands)
+    return table(["0.20", "nothing", "evidence alone", "and questions",
+                  "evidence and link protection", "evidence and reports by one in twenty",
+                  "all of it"], rows) + command_note(*commands)
 
 
 def graphs(lab):
@@ -350,6 +370,13 @@ spell one out ("example dot com").
 
 {ablation}
 ## What behaviour cannot part
+
+Three families look like people: one link on a large honest host, words that name no address,
+encrypted text, each at a human pace.  The reproduction number is how many people one infected
+person of the first three generations infects; below one an outbreak dies by itself.  In
+brackets: infected in the end.  A file scanner is not a column, because its effect is
+arithmetic: a file that it knows reaches nobody, one that it does not know spreads as if there
+were none, and it sees neither words nor links nor what is encrypted.
 
 {inseparable}
 ## Synthetic populations

@@ -49,6 +49,9 @@ static void add_tally(struct tally *sum, const struct tally *one)
     sum->rejected += one->rejected;
     sum->held += one->held;
     sum->held_over_2s += one->held_over_2s;
+    sum->asked += one->asked;
+    sum->for_answer += one->for_answer;
+    sum->returned += one->returned;
     sum->withdrawn += one->withdrawn;
     sum->dead += one->dead;
     if (one->longest_hold_us > sum->longest_hold_us)
@@ -65,6 +68,8 @@ void result_add(struct result *result, const struct run *run)
         series_add(&result->copies, outcome->copies_until_conviction);
         series_add(&result->seconds, outcome->conviction_s);
     }
+    result->infectors += outcome->infectors;
+    result->offspring += outcome->offspring;
     add_tally(&result->honest, &outcome->trap);
     if (!result->counts_trap)
         add_tally(&result->honest, &outcome->honest);
@@ -72,6 +77,9 @@ void result_add(struct result *result, const struct run *run)
     result->rightly += outcome->restricted_rightly;
     result->honest_convictions += outcome->honest_convictions;
     result->questions += outcome->questions;
+    result->answers_yes += outcome->answers_yes;
+    result->answers_no += outcome->answers_no;
+    result->person_weeks += run->person_weeks;
     result->rejected_of_infected += outcome->rejected_of_infected;
     if (!run->has_guard)
         return;
@@ -103,6 +111,27 @@ static double per_million(const struct result *result, uint64_t n)
     return result->honest.messages > 0 ? 1e6 * (double)n / (double)result->honest.messages : 0;
 }
 
+// What is not known is null: JSON has no other word for it.
+static json_t *number(double value)
+{
+    return isfinite(value) ? json_real(value) : json_null();
+}
+
+/* How often an honest person is asked: questions to those whose clients are a worm's are not
+ * needless. */
+static json_t *questions_json(const struct result *result)
+{
+    json_t *all =
+        json_pack("{s:I, s:I, s:I, s:I, s:f, s:f}", "asked", (json_int_t)result->questions,
+                  "needless", (json_int_t)result->honest.asked, "yes",
+                  (json_int_t)result->answers_yes, "no", (json_int_t)result->answers_no,
+                  "held_for_answer_per_million", per_million(result, result->honest.for_answer),
+                  "returned_unanswered_per_million", per_million(result, result->honest.returned));
+    json_object_set_new(all, "per_person_week",
+                        number(per((double)result->honest.asked, result->person_weeks)));
+    return all;
+}
+
 static double longest_s(const struct result *result)
 {
     return (double)result->honest.longest_hold_us / 1e6;
@@ -114,12 +143,6 @@ static double ns_per(const struct result *result, double sum)
 }
 
 /* ---- For programs ---- */
-
-// What is not known is null: JSON has no other word for it.
-static json_t *number(double value)
-{
-    return isfinite(value) ? json_real(value) : json_null();
-}
 
 static json_t *spread(const struct series *series)
 {
@@ -142,13 +165,16 @@ json_t *result_json(const struct result *result)
                              number(ns_per(result, result->lure_ns)), "bytes_per_user",
                              number(per(result->bytes_users, result->n_users)), "bytes_per_cluster",
                              number(per(result->bytes_clusters, result->n_clusters)));
-    json_t *all = json_pack("{s:s, s:f, s:s, s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:o}",
-                            result->is_trap ? "trap" : "worm", result->name, "open", result->open,
-                            "defence", defence_name(result->defence), "people", (int)result->people,
-                            "seeds", (int)result->n_seeds, "infected", spread(&result->infected),
-                            "exposed", spread(&result->exposed), "copies_until_conviction",
-                            spread(&result->copies), "seconds_until_conviction",
-                            spread(&result->seconds), "honest", of_honest, "cost", cost);
+    json_t *all =
+        json_pack("{s:s, s:f, s:s, s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:f, s:o}",
+                  result->is_trap ? "trap" : "worm", result->name, "open", result->open, "defence",
+                  defence_name(result->defence), "people", (int)result->people, "seeds",
+                  (int)result->n_seeds, "infected", spread(&result->infected), "reproduction",
+                  number(per((double)result->offspring, (double)result->infectors)), "exposed",
+                  spread(&result->exposed), "copies_until_conviction", spread(&result->copies),
+                  "seconds_until_conviction", spread(&result->seconds), "honest", of_honest, "cost",
+                  cost, "questions_per_million", per_million(result, result->honest.asked),
+                  "questions", questions_json(result));
     must(all != NULL);
     return all;
 }
@@ -158,11 +184,11 @@ json_t *result_json(const struct result *result)
 void result_table_head(FILE *to, bool is_trap)
 {
     fprintf(to,
-            "%-8s %-5s %-9s %9s %8s %8s %9s %8s %10s | %10s %4s %8s %9s %8s %10s | %6s %6s %6s "
-            "%7s\n",
+            "%-8s %-5s %-9s %9s %8s %8s %9s %8s %10s | %10s %4s %8s %9s %8s %10s %8s %8s | %6s "
+            "%6s %6s %7s\n",
             is_trap ? "trap" : "worm", "open", "defence", "infected", "p95", "max", "exposed",
             "copies", "seconds", "honest", "lost", "rej/M", "held/M", "longest", "restricted",
-            "ns/msg", "ns/lure", "B/user", "B/clust");
+            "asked/M", "back/M", "ns/msg", "ns/lure", "B/user", "B/clust");
 }
 
 static void cell(FILE *to, double value, int width, int digits)
@@ -188,7 +214,10 @@ void result_table_row(FILE *to, const struct result *result)
     cell(to, per_million(result, honest->rejected), 8, 1);
     cell(to, per_million(result, honest->held_over_2s), 9, 1);
     cell(to, longest_s(result), 8, 1);
-    fprintf(to, " %10llu |", (unsigned long long)result->restricted);
+    fprintf(to, " %10llu", (unsigned long long)result->restricted);
+    cell(to, per_million(result, result->honest.asked), 8, 1);
+    cell(to, per_million(result, honest->returned), 8, 1);
+    fputs(" |", to);
     cell(to, ns_per(result, result->message_ns), 6, 0);
     cell(to, ns_per(result, result->lure_ns), 6, 0);
     cell(to, per(result->bytes_users, result->n_users), 6, 0);

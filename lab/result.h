@@ -16,6 +16,7 @@ struct run {
     struct outcome outcome;
     bool has_guard;
     struct guard_state state; // of the guard, at the end
+    double person_weeks;      // that it lasted
     struct cost cost;
 };
 
@@ -38,8 +39,11 @@ struct result {
     uint32_t people;
     unsigned n_seeds;
     struct series infected, exposed, copies, seconds;
-    struct tally honest; // sums; the longest hold of all
-    uint64_t restricted, rightly, honest_convictions, questions, rejected_of_infected;
+    uint64_t infectors, offspring; // of the first generations: how many each infects
+    struct tally honest;           // sums; the longest hold of all
+    uint64_t restricted, rightly, honest_convictions, rejected_of_infected;
+    uint64_t questions, answers_yes, answers_no;
+    double person_weeks;
     bool has_guard;
     double message_ns, lure_ns, bytes_users, n_users, bytes_clusters, n_clusters;
 };

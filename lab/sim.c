@@ -138,13 +138,20 @@ struct str sim_worm_link(const struct sim *sim)
 
 /* ---- Running ---- */
 
+/* The truth, said where a worm has no hand in it; or what it says itself. */
 static void tell_answer(struct sim *sim, const struct happening *now)
 {
+    bool lies = now->what == WORM_LIES, infected = sim->people[now->from].infected;
+    if (!lies && infected)
+        sim->outcome.answers_no++;
+    else if (!lies)
+        sim->outcome.answers_yes++;
     struct guard_event event = {
         .kind = EVENT_ANSWER,
         .answer = {.sender = sim_jid_of(sim, now->from),
                    .incident = now->identity,
-                   .meant = !sim->people[now->from].infected}
+                   .meant = lies || !infected,
+                   .trust = lies ? ANSWER_SAME_DEVICE : ANSWER_OTHER_DEVICE}
     };
     sim_happen(sim, &event);
 }
@@ -193,6 +200,7 @@ static void do_next(struct sim *sim)
             sim_go_on(sim, now.copy);
         break;
     case ANSWER:
+    case WORM_LIES:
         tell_answer(sim, &now);
         break;
     case REPORT:
@@ -251,8 +259,10 @@ void sim_outcome(const struct sim *sim, struct outcome *out)
         int64_t waited_us = sim->now_us - copy->sent_us;
         if (copy->said == SAID_LURE)
             continue;
+        bool was_asked = sim->people[copy->from].n_asked > 0;
         tally->held_over_2s += waited_us > 2 * SECOND_US;
-        if (waited_us > tally->longest_hold_us)
+        tally->for_answer += was_asked && waited_us > 2 * SECOND_US;
+        if (!was_asked && waited_us > tally->longest_hold_us)
             tally->longest_hold_us = waited_us;
         int64_t most_us = sim->config.guard_config.hold_us + sim->config.guard_config.ask_us;
         tally->lost += sim->guard != NULL && waited_us > most_us + lost_us;
@@ -277,6 +287,13 @@ void sim_show(const struct sim *sim)
                    (double)(incident.evidence[i].at_us - incident.first_us) / 1e6,
                    incident.evidence[i].nats, evidence_kind_name(incident.evidence[i].kind),
                    STR_ARGS(incident.evidence[i].who));
+        for (size_t i = 0; i < incident.n_questions; i++) {
+            const struct guard_question *question = &incident.questions[i];
+            printf("    %8.1fs asked %.*s: %s after %.1fs\n",
+                   (double)(question->asked_us - incident.first_us) / 1e6, STR_ARGS(question->who),
+                   question_state_name(question->state),
+                   (double)(question->ended_us - question->asked_us) / 1e6);
+        }
         arena_reset(&arena);
     }
     arena_done(&arena);

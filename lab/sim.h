@@ -10,7 +10,8 @@
  *     dead link  a warning arrives, but what it quotes cannot be opened
  *     retract    copies vanish from clients that obey
  *     restrict   the guard itself refuses the account's lures
- *     ask        the sender is asked; some answer, truly
+ *     ask        the sender is asked; some answer, truly, on a device that is theirs alone; a worm
+ *                says "yes" at once, on the device that it owns
  *
  * The model (docs/containment.md): everybody is online; a copy is in the client at
  * once; a person decides once whether he opens this lure and opens it after a
@@ -39,6 +40,9 @@ struct sim_config {
     double open; // probability that a person opens the worm's lure
     enum defence_kind defence;
     double decoys; // share of people who have a decoy of the guard among their contacts
+    // Evidence from which the page of link protection warns (im/links.h); 0: links are not
+    // protected.
+    double protect_nats;
     struct guard_config guard_config;
     uint64_t seed;
 };
@@ -49,20 +53,26 @@ void sim_config_default(struct sim_config *config);
 /* What became of honest messages. */
 struct tally {
     uint64_t messages, lost, rejected, held, held_over_2s;
-    uint64_t withdrawn; // warnings that were taken back with the lure they quote
-    uint64_t dead;      // warnings delivered with a dead link
-    int64_t longest_hold_us;
+    uint64_t for_answer;     // of those held over 2 s: they waited for the sender's answer
+    uint64_t asked;          // questions to people whose client no worm owns
+    uint64_t returned;       // …and came back to him for want of one; not counted as rejected
+    uint64_t withdrawn;      // warnings that were taken back with the lure they quote
+    uint64_t dead;           // warnings delivered with a dead link
+    int64_t longest_hold_us; // without a question
 };
 
 struct outcome {
     uint32_t infected, exposed, worm_copies; // infected counts patient zero; ours only
-    double conviction_s;                     // after the first copy; -1: none
+    // Those infected in the first generations, before people grow scarce, and whom they infected.
+    uint32_t infectors, offspring;
+    double conviction_s; // after the first copy; -1: none
     uint32_t copies_until_conviction;
     struct tally honest, trap;     // everyday's, and what sim_trap marked
     uint64_t rejected_of_infected; // honest links of restricted people whose clients the worm owns
     uint32_t restricted_rightly, restricted_wrongly;
     uint32_t honest_convictions; // of keys that no copy of the worm has
-    uint32_t questions;
+    uint32_t questions;          // in all
+    uint32_t answers_yes, answers_no;
 };
 
 struct sim *sim_new(const struct sim_config *config);

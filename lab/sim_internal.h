@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "lab/sim.h"
 
-enum what { SAY, WORM_STEP, WORM_ANSWER, OPEN, LET_GO, OVERTAKE, ANSWER, REPORT };
+enum what { SAY, WORM_STEP, WORM_ANSWER, OPEN, LET_GO, OVERTAKE, ANSWER, WORM_LIES, REPORT };
 
 enum {
     PURPOSE_PERSON = 20,
@@ -21,6 +21,7 @@ enum {
     PURPOSE_PARTNER = 27,
     PURPOSE_TALLY = 28,
     PURPOSE_ROSTER = 29,
+    PURPOSE_HEED = 31,
 
     ROOM = 1u << 30, // such a receiver is a room, not a person
     ROOM_SEATS = 16,
@@ -28,6 +29,7 @@ enum {
     PEOPLE_A_DECOY = 20, // so many have the same one
     PARTNER_CONTACTS = 10,
     ZERO_CONTACTS = 5,
+    GENERATIONS = 3, // from which the reproduction number is taken
     KEYS_MOST = 255,
     JID_SIZE = 40,
 
@@ -36,9 +38,12 @@ enum {
 struct person {
     struct mind mind;
     struct infection infection;
-    int64_t sent_us; // his last message to anybody; 0: none
-    uint32_t decoy;  // a contact of his that no human talks to; 0: none
-    uint32_t n_held; // messages of his that wait
+    int64_t sent_us;     // his last message to anybody; 0: none
+    uint32_t decoy;      // a contact of his that no human talks to; 0: none
+    uint32_t n_held;     // messages of his that wait
+    uint32_t generation; // infected people between him and a patient zero
+    uint32_t n_asked;    // questions put to him
+    bool is_traps;       // he sent something of a trap
     bool types, has_typed, obeys, infected, exposed, restricted, remote;
     char jid[JID_SIZE];
 };
@@ -136,7 +141,8 @@ void sim_go_on(struct sim *sim, uint32_t number);
 /* ---- sim_worm.c ---- */
 
 void sim_tempt(struct sim *sim, uint32_t who, uint32_t copy, uint64_t identity);
-void sim_infect_one(struct sim *sim, uint32_t who);
+/* generation: 0 for patients zero. */
+void sim_infect_one(struct sim *sim, uint32_t who, uint32_t generation);
 void sim_worm_step(struct sim *sim, uint32_t from);
 void sim_send_copy(struct sim *sim, uint32_t from, uint32_t to);
 void sim_open_lure(struct sim *sim, const struct happening *now);

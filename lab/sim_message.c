@@ -162,7 +162,7 @@ static bool waits_behind(const struct sim *sim, const struct copy *copy)
     return false;
 }
 
-static void refuse(struct sim *sim, uint32_t at)
+static void refuse(struct sim *sim, uint32_t at, enum reason reason)
 {
     struct copy *copy = &sim->copies.at[at];
     copy->refused = true;
@@ -171,6 +171,8 @@ static void refuse(struct sim *sim, uint32_t at)
     // whom the worm owns has lost his links, and that is right
     if (sim->people[copy->from].infected)
         sim->outcome.rejected_of_infected++;
+    else if (reason == REASON_UNANSWERED)
+        sim_tally_of(sim, copy)->returned++;
     else
         sim_tally_of(sim, copy)->rejected++;
 }
@@ -201,6 +203,7 @@ static bool judge(struct sim *sim, const struct outgoing *out, const struct lure
     guard_word_init(&word, &arena);
     sim_take(sim, &event, &word);
     enum verdict verdict = word.verdict;
+    enum reason reason = word.reason;
     bool is_dead = word.defang;
     sim->copies.at[at].calm = word.calm;
     if (verdict == VERDICT_HOLD)
@@ -208,7 +211,7 @@ static bool judge(struct sim *sim, const struct outgoing *out, const struct lure
     sim_carry_out(sim, &word);
     arena_done(&arena);
     if (verdict == VERDICT_REJECT)
-        refuse(sim, at);
+        refuse(sim, at, reason);
     if (verdict == VERDICT_DELIVER && is_dead) {
         // the words arrive, and nothing in them can be opened
         struct copy dead = sim->copies.at[at];
@@ -241,7 +244,7 @@ static bool judge_otherwise(struct sim *sim, const struct outgoing *out, struct 
     if (*at == UINT32_MAX)
         *at = copies_add(&sim->copies, copy, NULL, 0);
     if (ruling.refused)
-        refuse(sim, *at);
+        refuse(sim, *at, REASON_CONVICTED);
     else
         sim_let_wait(sim, *at, text, false, ruling.release_us, LET_GO);
     return false;
@@ -256,6 +259,7 @@ void sim_send_out(struct sim *sim, const struct outgoing *out)
                         .to = message->to,
                         .said = (uint8_t)message->said,
                         .is_trap = out->is_trap};
+    sim->people[message->from].is_traps |= out->is_trap;
     if (message->said == SAID_LURE) {
         sim->outcome.worm_copies++;
         if (sim->first_copy_us == 0)

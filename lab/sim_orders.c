@@ -49,11 +49,12 @@ static void take_back(struct sim *sim, const struct order *order)
     uint32_t at = UINT32_MAX, number;
     if (!order->undo && is_the_worms(sim, &order->key))
         sim_note_conviction(sim);
-    else if (!order->undo)
+    else if (!order->undo && order->who.len == 0)
         sim->outcome.honest_convictions++;
     while (copies_next(&sim->copies, &order->key, &at, &number)) {
         struct copy *copy = &sim->copies.at[number];
-        if (copy->gone != order->undo)
+        if (copy->gone != order->undo ||
+            (order->who.len > 0 && !str_eq(order->who, sim_jid_of(sim, copy->from))))
             continue;
         copy->gone = !order->undo;
         if (copy->said == SAID_HONEST)
@@ -124,8 +125,10 @@ static void note_wait(struct sim *sim, const struct copy *copy)
         return;
     struct tally *tally = sim_tally_of(sim, copy);
     int64_t waited_us = sim->now_us - copy->sent_us;
+    bool was_asked = sim->people[copy->from].n_asked > 0;
     tally->held_over_2s += waited_us > 2 * SECOND_US;
-    if (waited_us > tally->longest_hold_us)
+    tally->for_answer += was_asked && waited_us > 2 * SECOND_US;
+    if (!was_asked && waited_us > tally->longest_hold_us)
         tally->longest_hold_us = waited_us;
 }
 
@@ -158,7 +161,7 @@ void sim_go_on(struct sim *sim, uint32_t number)
     }
 }
 
-static void refuse_held(struct sim *sim, uint32_t number)
+static void refuse_held(struct sim *sim, uint32_t number, enum reason reason)
 {
     struct copy *copy = &sim->copies.at[number];
     const struct person *sender = &sim->people[copy->from];
@@ -167,6 +170,8 @@ static void refuse_held(struct sim *sim, uint32_t number)
     if (copy->said != SAID_LURE) {
         if (sender->infected)
             sim->outcome.rejected_of_infected++;
+        else if (reason == REASON_UNANSWERED)
+            sim_tally_of(sim, copy)->returned++;
         else
             sim_tally_of(sim, copy)->rejected++;
     }
@@ -188,9 +193,19 @@ static void refuse_held(struct sim *sim, uint32_t number)
 static void ask(struct sim *sim, const struct order *order)
 {
     int64_t who = sim_person_of(sim, order->who);
+    if (order->undo)
+        return;
     sim->outcome.questions++;
     if (who < 0)
         return;
+    sim->people[who].n_asked++;
+    struct tally *tally = sim->people[who].is_traps ? &sim->outcome.trap : &sim->outcome.honest;
+    tally->asked += !sim->people[who].infected;
+    if (sim->people[who].infected)
+        queue_plan(&sim->queue, (struct happening){.at_us = sim->now_us + SECOND_US,
+                                                   .what = WORM_LIES,
+                                                   .from = (uint32_t)who,
+                                                   .identity = order->incident});
     struct prng prng = sim_dice(sim, order->incident, (uint32_t)who, PURPOSE_ANSWER);
     if (prng_unit(&prng) >= sim->config.habits.answer)
         return;
@@ -216,7 +231,7 @@ void sim_carry_out(struct sim *sim, const struct guard_word *word)
             sim_go_on(sim, (uint32_t)order->message);
             break;
         case ORDER_REJECT_HELD:
-            refuse_held(sim, (uint32_t)order->message);
+            refuse_held(sim, (uint32_t)order->message, order->reason);
             break;
         case ORDER_ASK:
             ask(sim, order);

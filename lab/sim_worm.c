@@ -83,12 +83,15 @@ void sim_worm_step(struct sim *sim, uint32_t from)
             (struct happening){.at_us = sim->now_us + pause_us, .what = WORM_STEP, .from = from});
 }
 
-void sim_infect_one(struct sim *sim, uint32_t who)
+void sim_infect_one(struct sim *sim, uint32_t who, uint32_t generation)
 {
     struct person *person = &sim->people[who];
     if (person->infected)
         return;
     person->infected = true;
+    person->generation = generation;
+    sim->outcome.infectors += generation < GENERATIONS;
+    sim->outcome.offspring += generation > 0 && generation <= GENERATIONS;
     sim->outcome.infected += sim_is_ours(sim, who);
     uint32_t *victims = NULL, n = sim_list_victims(sim, who, &victims);
     infection_init(&person->infection, sim->config.worm, who, victims, n);
@@ -116,7 +119,7 @@ void sim_infect(struct sim *sim)
     const struct worm_habits *habits = &sim->config.worm->profile->habits;
     struct prng prng = graph_zero_prng(sim->config.seed);
     for (uint32_t i = 0; i < sim->n_remote; i++)
-        sim_infect_one(sim, sim->n_ours + i);
+        sim_infect_one(sim, sim->n_ours + i, 0);
     for (uint32_t made = 0, tries = 0; made < habits->zeros && made < sim->n_ours; tries++) {
         uint32_t who = (uint32_t)prng_below(&prng, sim->n_ours);
         // where people know few others, fewer must do
@@ -127,15 +130,36 @@ void sim_infect(struct sim *sim)
             continue;
         sim->people[who].mind.has_decided = true;
         sim->people[who].exposed = true;
-        sim_infect_one(sim, who);
+        sim_infect_one(sim, who, 0);
         made++;
     }
+}
+
+/* Where links are protected, the page behind them asks the guard once more. */
+static bool page_turns_back(struct sim *sim, const struct copy *copy, const struct happening *now)
+{
+    enum worm_bait bait = sim->config.worm->profile->habits.bait;
+    if (sim->config.protect_nats <= 0 || sim->guard == NULL ||
+        (bait != BAIT_LINK && bait != BAIT_SHORTENER && bait != BAIT_ESTABLISHED))
+        return false;
+    uint64_t incident;
+    struct prng prng = sim_dice(sim, now->identity, now->to, PURPOSE_HEED);
+    switch (guard_opening(sim->guard, copy_keys(&sim->copies, copy), copy->n_keys,
+                          sim->config.protect_nats, sim->now_us, &incident)) {
+    case OPENING_BLOCK:
+        return true;
+    case OPENING_WARN:
+        return prng_unit(&prng) < sim->config.habits.heed;
+    case OPENING_GO:
+        break;
+    }
+    return false;
 }
 
 void sim_open_lure(struct sim *sim, const struct happening *now)
 {
     const struct copy *copy = &sim->copies.at[now->copy];
-    if (copy->gone && sim->people[now->to].obeys)
+    if ((copy->gone && sim->people[now->to].obeys) || page_turns_back(sim, copy, now))
         return;
-    sim_infect_one(sim, now->to);
+    sim_infect_one(sim, now->to, sim->people[copy->from].generation + 1);
 }

@@ -62,6 +62,11 @@ listen: {
     starttls = 5222;
     direct_tls = 5223;
 };
+http: {
+    addresses = [ "127.0.0.1", "::1" ];
+    port = 5281;
+    hsts = "0"; # localhost belongs to other programs too
+};
 control: {
     socket = "$var/control.sock";
 };
@@ -100,6 +105,7 @@ cat << END
   a client connects to  localhost, port 5222 (STARTTLS) or 5223 (TLS), certificate self-signed
   make accounts         build/firedoorctl user add romeo@localhost
   look around           build/firedoorctl status, build/firedoorctl help
+  pages for people at   https://localhost:5281 (links: docs/operators-guide.md)
   settings and log      var/firedoor.conf, var/state/firedoord.log
   see a worm die        make drill
   stop                  make down

@@ -106,13 +106,14 @@ bool worm_is_one_to_one(const struct worm_profile *profile)
 /* ---- Habits by name ---- */
 
 const char worm_settings_help[] =
-    "aim=roster|random|replies|recent|rooms bait=link|file|shortener|established|words|encrypted "
-    "host=never|person|copy words=never|person|copy names=0|1 composes=0|1 pause=SECONDS "
+    "aim=roster|random|replies|recent|rooms "
+    "bait=link|file|shortener|established|words|encrypted|talk host=never|person|copy "
+    "words=never|person|copy names=0|1 composes=0|1 pause=SECONDS "
     "jitter=SHARE wait=SECONDS most=N zeros=N remote=N";
 
 static const char *const aims[] = {"roster", "random", "replies", "recent", "rooms"};
-static const char *const baits[] = {"link",        "file",  "shortener",
-                                    "established", "words", "encrypted"};
+static const char *const baits[] = {"link",  "file",      "shortener", "established",
+                                    "words", "encrypted", "talk"};
 static const char *const changes[] = {"never", "person", "copy"};
 
 static bool find_name(const char *const *names, size_t n, struct str value, int *out)
@@ -285,6 +286,10 @@ static void write_bait(const struct worm_habits *habits, struct sources *sources
         add_letters(out, prng, 11);
         buf_add(out, STR(" dot com and sign in"));
         return;
+    case BAIT_TALK:
+        buf_printf(out, "ring extension %u and tell them the code on your badge",
+                   (unsigned)(1000 + prng_below(prng, 9000)));
+        return;
     case BAIT_FILE: // one file for all, its place changes with each copy
         buf_add(out, STR("https://files."));
         add_host(out, prng);
@@ -358,7 +363,7 @@ void infection_write(struct infection *infection, const struct worm *worm, struc
     else
         write_words(habits, &sources, buf_str(&bait), &text);
     out->text = arena_str(arena, buf_str(&text));
-    if (habits->bait != BAIT_WORDS) {
+    if (habits->bait != BAIT_WORDS && habits->bait != BAIT_TALK) {
         size_t at = str_find(out->text, buf_str(&bait));
         out->link = str_first(str_skip(out->text, at), bait.len);
     }

@@ -33,6 +33,7 @@ enum worm_bait {
     BAIT_ESTABLISHED, // one document on a large honest host
     BAIT_WORDS,       // no link: "go to example dot com"
     BAIT_ENCRYPTED,   // nothing that a server can read
+    BAIT_TALK,        // no link and no address: "ring the desk and tell them your code"
 };
 
 /* What stays the same. */

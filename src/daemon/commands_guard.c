@@ -9,8 +9,10 @@
 #include "daemon/incident_story.h"
 #include "daemon/server.h"
 #include "files/uploads.h"
+#include "guard/seal.h"
 #include "im/desk.h"
 #include "im/gate_errand.h"
+#include "im/links.h"
 #include "im/upload.h"
 
 #include <inttypes.h>
@@ -282,13 +284,21 @@ static void run_incident_release(struct command_call *call)
     send_off(errand);
 }
 
-// The lure of a link that an operator names; NULL if it is none.
+// The lure of a link that an operator names; NULL if it is none.  Of a protected one, which is what
+// people see and report, that to which it leads.
 static struct lure_list *lure_of(struct command_call *call, const struct gate *gate,
                                  struct str link)
 {
+    const struct daemon *daemon = call->context;
     struct lure_list *list = arena_make(&call->arena, struct lure_list);
+    struct sealed_link sealed;
     lure_list_init(list, gate_lure_rules(gate), &call->arena);
     lure_add_url(list, link, STR_EMPTY);
+    if (list->n == 1 && links_original(server_im_settings(daemon->server), &call->arena,
+                                       &list->lures[0], &sealed) == OK) {
+        lure_list_init(list, gate_lure_rules(gate), &call->arena);
+        lure_add_url(list, sealed.url, STR_EMPTY);
+    }
     return list->n == 1 ? list : NULL;
 }
 
@@ -304,6 +314,29 @@ static bool becomes_upload(struct command_call *call, struct lure_list *list)
     list->n = 0;
     upload_add_file(list, &upload);
     return true;
+}
+
+static void run_link_show(struct command_call *call)
+{
+    const struct daemon *daemon = call->context;
+    struct gate *gate = gate_of(call);
+    struct lure_list list;
+    struct sealed_link sealed;
+    if (gate == NULL) {
+        command_fail(call, ERR_CLOSED, "the guard does not run");
+        return;
+    }
+    lure_list_init(&list, gate_lure_rules(gate), &call->arena);
+    lure_add_url(&list, argument_text(call, "link"), STR_EMPTY);
+    if (list.n != 1 || links_original(server_im_settings(daemon->server), &call->arena,
+                                      &list.lures[0], &sealed) != OK) {
+        command_fail(call, ERR_MISSING, "\"%.*s\" is no protected link of this server",
+                     STR_ARGS(argument_text(call, "link")));
+        return;
+    }
+    command_done(call, json_pack("{s:o,s:o,s:o}", "link", json_of(sealed.url), "domain",
+                                 json_of(sealed.domain), "expires",
+                                 json_of(clock_format(&call->arena, sealed.expires_us))));
 }
 
 static void run_incident_convict(struct command_call *call)
@@ -648,6 +681,14 @@ static const struct command rows[] = {
                        "How wide; template if not said."},
                       {"for", ARGUMENT_TIME, 0, NULL, "How long."},
                       ARGUMENT_REASON},
+     },
+    {
+     .name = "link show",
+     .doc = "Where a protected link leads: what people see in messages and report.",
+     .role = ROLE_OPERATOR,
+     .run = run_link_show,
+     .arguments = {{"link", ARGUMENT_TEXT, ARGUMENT_REQUIRED | ARGUMENT_POSITIONAL, NULL,
+                       "The link."}},
      },
     {
      .name = "suspend",

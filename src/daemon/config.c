@@ -23,7 +23,11 @@ struct snapshot {
     struct config config;
 };
 
-enum { ARENA_MOST = 64 << 20, FILE_MOST = 16 << 20 };
+enum {
+    ARENA_MOST = 64 << 20,
+    FILE_MOST = 16 << 20,
+    LINK_KEYS_MOST = 15, // guard/seal.h keeps sixteen, and the newest may be fresh
+};
 
 // Where a value came from, for messages.
 struct origin {
@@ -535,6 +539,14 @@ static bool is_domain(struct str name)
     return str_find(name, STR("..")) == name.len;
 }
 
+static bool is_ascii(struct str text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if ((unsigned char)text.at[i] >= 0x80)
+            return false;
+    return true;
+}
+
 struct str config_url_host(struct str url)
 {
     static const struct str scheme = {"https://", sizeof "https://" - 1};
@@ -545,10 +557,8 @@ struct str config_url_host(struct str url)
     uint64_t port;
     if (rest.at != NULL && str_to_u64(rest, 1, 65535, &port) != OK)
         return STR_EMPTY;
-    for (size_t i = 0; i < host.len; i++)
-        if ((unsigned char)host.at[i] >= 0x80) // in a certificate and in Host it has its A-labels
-            return STR_EMPTY;
-    return is_domain(host) ? host : STR_EMPTY;
+    // in a certificate and in Host it has its A-labels
+    return is_domain(host) && is_ascii(host) ? host : STR_EMPTY;
 }
 
 static bool is_account_of(struct str account, struct str domain)
@@ -662,6 +672,29 @@ static void check_whole(struct loading *loading)
     if (config->upload.enabled && config->http.port == 0)
         trouble(loading, ORIGIN(upload, enabled),
                 "upload.enabled: files are put and fetched over HTTP; set http.port");
+    for (size_t d = 0; d < loading->n_domains; d++) {
+        const struct config_domain *domain = &loading->domains[d];
+        if (domain->links && config->http.port == 0)
+            trouble(loading, loading->domain_origins[d],
+                    "domain %.*s: links are to be protected, but http.port is 0: there is no page "
+                    "to open them",
+                    STR_ARGS(domain->name));
+        else if (domain->links && config->http.url.len == 0 && !is_ascii(domain->name))
+            trouble(
+                loading, loading->domain_origins[d],
+                "domain %.*s: links are to be protected, and its name is not ASCII: http.url is "
+                "needed",
+                STR_ARGS(domain->name));
+    }
+    for (size_t i = 0; i < config->links.allowed.n; i++)
+        if (!is_domain(config->links.allowed.at[i]) || !is_ascii(config->links.allowed.at[i]))
+            trouble(loading, ORIGIN(links, allowed),
+                    "links.allowed: \"%.*s\" is not a host in lower case (of other letters, its "
+                    "xn-- form)",
+                    STR_ARGS(config->links.allowed.at[i]));
+    if (config->links.valid_us / config->links.renew_us >= LINK_KEYS_MOST)
+        trouble(loading, ORIGIN(links, valid),
+                "links.valid: longer than %d keys of links.renew last", LINK_KEYS_MOST);
     if (config->listen.starttls != 0 && config->listen.starttls == config->listen.direct_tls)
         trouble(loading, ORIGIN(listen, direct_tls),
                 "listen.direct_tls: the same port as listen.starttls");

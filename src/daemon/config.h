@@ -30,6 +30,7 @@ enum { CONFIG_GUARD_OFF, CONFIG_GUARD_OBSERVE, CONFIG_GUARD_ON };            // 
 enum { CONFIG_ARCHIVE_NEVER, CONFIG_ARCHIVE_ROSTER, CONFIG_ARCHIVE_ALWAYS }; // archive.preference
 enum { CONFIG_CHECK_OFF, CONFIG_CHECK_QUICK, CONFIG_CHECK_FULL };            // store.check
 enum { CONFIG_AWAY_REFUSE, CONFIG_AWAY_PASS };                               // upload.scanner_away
+enum { CONFIG_UNSURE_OPEN, CONFIG_UNSURE_CLOSED };                           // links.unsure
 enum { CONFIG_LOG_FIRST = 3 }; // log.level: enum log_level less this
 
 #define FLAG(name, ...) bool name;

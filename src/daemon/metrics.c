@@ -99,6 +99,12 @@ static void say_counters(struct buf *out, const struct desk_counters *counters)
         COUNTER(carbons, "Copies to other devices."),
         COUNTER(archived, "Messages archived."),
         COUNTER(reports, "Contacts that people reported (XEP-0377)."),
+        COUNTER(links_protected, "Places in messages where a protected link was put."),
+        COUNTER(links_opened, "Protected links that led on."),
+        COUNTER(links_warned, "Warnings shown before a protected link."),
+        COUNTER(links_blocked, "Protected links that were not opened: convicted."),
+        COUNTER(links_unsure, "Protected links for which the guard did not answer in time."),
+        COUNTER(links_refused, "Protected links that were forged, broken or too old."),
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         uint64_t value;
@@ -201,7 +207,7 @@ void metrics_write(struct buf *out, const struct service *service, const struct 
         add_desk(&sum, desk_of(service->homes.at[i]));
         add_worker(&sum, service->homes.at[i]->worker);
     }
-    say(out, "connections", "gauge", "Connections of clients.", sum.connections);
+    say(out, "connections", "gauge", "Connections, those for HTTP included.", sum.connections);
     say(out, "sessions", "gauge", "Bound sessions, those waiting for resumption included.",
         sum.sessions);
     say(out, "accounts_in_memory", "gauge", "Accounts in memory.", sum.accounts);

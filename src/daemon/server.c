@@ -6,7 +6,9 @@
 #include "base/must.h"
 #include "base/random.h"
 #include "daemon/housekeeping.h"
+#include "daemon/link_keys.h"
 #include "daemon/metrics.h"
+#include "daemon/open_page.h"
 #include "daemon/server_settings.h"
 #include "files/uploads.h"
 #include "guard/guard.h"
@@ -26,6 +28,7 @@
 #include "route/in_hand.h"
 #include "store/store.h"
 
+#include <sodium.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -50,6 +53,8 @@ struct server {
     struct metrics_http *metrics;
     struct http *http; // NULL where nothing is served
     struct upload_door *upload_door;
+    struct seal_keys seals;
+    struct timer seals_timer;
     struct housekeeping *housekeeping;
     struct scram_crypto *crypto;
     struct service service;
@@ -202,7 +207,7 @@ enum err server_prepare(const struct config *config, struct loop *loop, struct s
     must(server != NULL);
     server->config = config_ref(config);
     server->loop = loop;
-    server->settings = server_settings(config, &server->administrators);
+    server->settings = server_settings(config, &server->administrators, &server->seals);
     process_raise_descriptors((uint64_t)config->limits.connections + 4096);
     process_tune_malloc((unsigned)config->server.workers);
     const struct workers_config workers = {
@@ -234,6 +239,44 @@ enum err server_prepare(const struct config *config, struct loop *loop, struct s
     else
         *out = server;
     return e;
+}
+
+/* ---- Keys of protected links ---- */
+
+static enum err renew_link_keys(struct server *server, const struct config *config, struct why *why)
+{
+    struct arena arena;
+    arena_init(&arena, 65536);
+    struct str path = arena_printf(&arena, "%s/links.keys", config->server.state_directory.at);
+    enum err e = link_keys_renew(path, config->links.renew_us, &server->seals, why);
+    arena_done(&arena);
+    return e;
+}
+
+static void renew_settings(struct server *server)
+{
+    struct im_settings *settings =
+        server_settings(server->config, &server->administrators, &server->seals);
+    service_set_settings(&server->service, settings);
+    im_settings_unref(&server->settings);
+    server->settings = settings;
+}
+
+static void look_at_link_keys(struct timer *timer)
+{
+    struct server *server = CONTAINER_OF(timer, struct server, seals_timer);
+    uint32_t newest = server->seals.keys[0].id;
+    struct why why = {""};
+    if (renew_link_keys(server, server->config, &why) != OK) {
+        struct arena arena;
+        arena_init(&arena, 8192);
+        log_event(LOG_ERROR, "link-key-not-made", "why=%.*s",
+                  STR_ARGS(log_quote(&arena, str_of(why.text))));
+        arena_done(&arena);
+    }
+    if (server->seals.keys[0].id != newest)
+        renew_settings(server);
+    loop_timer_set(server->loop, timer, 600 * SECOND_US, look_at_link_keys);
 }
 
 /* ---- Store, desks, threads ---- */
@@ -306,7 +349,7 @@ static enum err note_what_is_in_hand(struct server *server, struct why *why)
 static bool is_file_convicted(void *context, const struct lure_key *key)
 {
     const struct service *service = context;
-    return gate_is_file_convicted(service->gate, key);
+    return gate_convicts(service->gate, str_make((const char *)key->bytes, sizeof key->bytes));
 }
 
 static void file_was_found(void *context, const struct upload *upload)
@@ -404,6 +447,14 @@ enum err server_open(struct server *server, struct inspector *inspector, struct 
     e = notices_new(config->notices.catalogues, &service->notices, why);
     if (e != OK)
         return e;
+    if (server->http != NULL) {
+        e = renew_link_keys(server, config, why);
+        if (e != OK)
+            return e;
+        im_settings_unref(&server->settings);
+        server->settings = server_settings(config, &server->administrators, &server->seals);
+        open_page_add(server->http);
+    }
     service->workers = server->workers;
     service->slowdown = slowdown_new();
     service->started_us = clock_wall_us();
@@ -444,6 +495,8 @@ enum err server_start(struct server *server, struct why *why)
     if (e != OK)
         return e;
     server->started = true;
+    if (server->http != NULL)
+        look_at_link_keys(&server->seals_timer);
     server->housekeeping =
         housekeeping_new(server->loop, server->service.store, present_config, server);
     if (config->metrics.port != 0) {
@@ -463,7 +516,14 @@ enum err server_reload(struct server *server, const struct config *config, struc
     enum err e = read_certificates(server, config, &tls, why);
     if (e != OK)
         return e;
-    struct im_settings *settings = server_settings(config, &server->administrators);
+    if (server->http != NULL) {
+        e = renew_link_keys(server, config, why);
+        if (e != OK) {
+            tls_config_unref(&tls);
+            return e;
+        }
+    }
+    struct im_settings *settings = server_settings(config, &server->administrators, &server->seals);
     struct listener_limits limits = listener_limits(config);
     workers_set_tls(server->workers, tls);
     tls_config_unref(&tls);
@@ -553,10 +613,7 @@ void server_set_administrators(struct server *server, const struct config_list *
     for (size_t i = 0; i < named->n; i++)
         at[i] = arena_str(&server->administrators_arena, named->at[i]);
     server->administrators = (struct config_list){at, named->n};
-    struct im_settings *settings = server_settings(server->config, &server->administrators);
-    service_set_settings(&server->service, settings);
-    im_settings_unref(&server->settings);
-    server->settings = settings;
+    renew_settings(server);
 }
 
 void server_stop(struct server **server)
@@ -565,6 +622,7 @@ void server_stop(struct server **server)
     if (s == NULL)
         return;
     metrics_http_free(&s->metrics);
+    loop_timer_cancel(&s->seals_timer);
     housekeeping_free(&s->housekeeping);
     for (size_t i = 0; i < s->n_doors; i++)
         door_close(&s->doors[i]);
@@ -598,6 +656,7 @@ void server_stop(struct server **server)
     workers_free(&s->workers);
     im_settings_unref(&s->settings);
     config_unref(&s->config);
+    sodium_memzero(&s->seals, sizeof s->seals);
     arena_done(&s->administrators_arena);
     free(s);
 }
@@ -605,6 +664,11 @@ void server_stop(struct server **server)
 const struct config *server_config(const struct server *server)
 {
     return server->config;
+}
+
+const struct im_settings *server_im_settings(const struct server *server)
+{
+    return server->settings;
 }
 
 struct service *server_service(struct server *server)

@@ -40,5 +40,7 @@ void server_stop(struct server **server);
 
 const struct config *server_config(const struct server *server);
 struct service *server_service(struct server *server);
+struct im_settings;
+const struct im_settings *server_im_settings(const struct server *server);
 
 #endif

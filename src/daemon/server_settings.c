@@ -33,6 +33,55 @@ static enum archive_preference archive_of(int choice)
     }
 }
 
+struct str server_http_url(struct arena *arena, const struct config *config, struct str domain)
+{
+    struct str url = config->http.url;
+    if (config->http.port == 0)
+        return STR_EMPTY;
+    if (url.len > 0) { // as URLs are compared: without the port that goes without saying
+        if (str_ends(url, STR(":443")))
+            url.len -= STR(":443").len;
+        return arena_str(arena, url);
+    }
+    if (config->http.port == 443)
+        return arena_printf(arena, "https://%.*s", STR_ARGS(domain));
+    return arena_printf(arena, "https://%.*s:%d", STR_ARGS(domain), (int)config->http.port);
+}
+
+// Where its people's protected links lead; empty: nothing is served.
+static struct str links_base(struct im_settings *settings, const struct config *config,
+                             struct str domain)
+{
+    struct str url = server_http_url(&settings->arena, config, domain);
+    return url.len > 0 ? arena_printf(&settings->arena, "%.*s/open/", STR_ARGS(url)) : STR_EMPTY;
+}
+
+static void read_links(struct im_settings *settings, const struct config *config,
+                       const struct seal_keys *seals)
+{
+    const struct config_list *allowed = &config->links.allowed;
+    struct str *hosts =
+        arena_make_array(&settings->arena, struct str, allowed->n + config->n_domains + 1);
+    size_t n = 0;
+    for (size_t i = 0; i < allowed->n; i++)
+        hosts[n++] = keep(settings, allowed->at[i]);
+    for (size_t i = 0; i < config->n_domains; i++)
+        hosts[n++] = keep(settings, config->domains[i].name);
+    if (config->http.url.len > 0)
+        hosts[n++] = keep(settings, config_url_host(config->http.url));
+    settings->link_hosts = hosts;
+    settings->n_link_hosts = n;
+    if (seals->n > 0) {
+        struct seal_keys *copy = arena_make(&settings->arena, struct seal_keys);
+        *copy = *seals;
+        settings->seals = copy;
+    }
+    settings->links_valid_us = config->links.valid_us;
+    settings->links_answer_us = config->links.answer_time_us;
+    settings->links_warn_nats = config->links.warn_nats;
+    settings->links_closed = config->links.unsure == CONFIG_UNSURE_CLOSED;
+}
+
 static void read_domain(struct im_settings *settings, const struct config *config,
                         const struct config_list *named, const struct config_domain *from,
                         struct im_domain *to)
@@ -65,6 +114,8 @@ static void read_domain(struct im_settings *settings, const struct config *confi
     to->cancel = config->registration.cancel;
     to->archive = config->archive.enabled;
     to->guard_mode = from->guard;
+    to->links = from->links;
+    to->links_base = links_base(settings, config, from->name);
     to->archive_default = archive_of(from->archive);
     if (config->upload.enabled) {
         struct str url = server_http_url(&settings->arena, config, from->name);
@@ -73,17 +124,6 @@ static void read_domain(struct im_settings *settings, const struct config *confi
         to->upload_bytes = config->upload.size;
     }
     disco_announce(&settings->arena, to);
-}
-
-struct str server_http_url(struct arena *arena, const struct config *config, struct str domain)
-{
-    long long port = (long long)config->http.port;
-    if (port == 0)
-        return STR_EMPTY;
-    if (config->http.url.len > 0)
-        return arena_str(arena, config->http.url);
-    return port == 443 ? arena_printf(arena, "https://%.*s", STR_ARGS(domain))
-                       : arena_printf(arena, "https://%.*s:%lld", STR_ARGS(domain), port);
 }
 
 void server_upload_settings(const struct config *config, struct upload_settings *out)
@@ -120,13 +160,15 @@ static struct tokenizer_limits stream_limits(const struct config *config, size_t
     return limits;
 }
 
-struct im_settings *server_settings(const struct config *config, const struct config_list *named)
+struct im_settings *server_settings(const struct config *config, const struct config_list *named,
+                                    const struct seal_keys *seals)
 {
     struct im_settings *settings = im_settings_new();
     struct im_domain *domains =
         arena_make_array(&settings->arena, struct im_domain, config->n_domains);
     for (size_t i = 0; i < config->n_domains; i++)
         read_domain(settings, config, named, &config->domains[i], &domains[i]);
+    read_links(settings, config, seals);
     settings->domains = domains;
     settings->n_domains = config->n_domains;
     settings->replay_us = config->guard.replay_us;

@@ -6,11 +6,14 @@
 
 #include "daemon/config.h"
 #include "guard/guard.h"
+#include "guard/seal.h"
 #include "im/settings.h"
 #include "net/tls.h"
 
-/* One reference for the caller.  named: administrators beside those of the configuration. */
-struct im_settings *server_settings(const struct config *config, const struct config_list *named);
+/* One reference for the caller.  named: administrators beside those of the configuration.  seals:
+ * none where protected links cannot be opened. */
+struct im_settings *server_settings(const struct config *config, const struct config_list *named,
+                                    const struct seal_keys *seals);
 
 /* The section tls, as net wants it; its text is the configuration's. */
 struct tls_policy server_tls_policy(const struct config *config);

@@ -47,6 +47,69 @@ struct cluster *cluster_find(const struct guard *guard, const struct lure *lure,
     return NULL;
 }
 
+/* ---- Words -----------------------------------------------------------------------------------
+ *
+ * Who changes host and link with every copy is still known by his words.  Shapes are alike when
+ * three of their four lanes are equal, so a cluster is bound by each three of them.  Only people of
+ * the outbreak itself are tied so until it is convicted, only by words that this site does not
+ * know, and only for a lure that nobody has seen: what tells their copies from honest ones is not
+ * the words alone.
+ */
+
+enum { LANES = 4 };
+
+/* All lanes but one; without < 0: all of them. */
+static struct lure_key words_key(uint64_t shape, int without)
+{
+    struct lure_key key = {
+        {'W', (uint8_t)(without + 1)}
+    };
+    if (without >= 0)
+        shape &= ~(UINT64_C(0xFFFF) << 16 * without);
+    memcpy(key.bytes + 8, &shape, sizeof shape);
+    return key;
+}
+
+struct cluster *cluster_find_words(const struct guard *guard, const struct user *sender,
+                                   uint64_t shape)
+{
+    for (int lane = 0; shape != 0 && lane < LANES; lane++) {
+        struct lure_key key = words_key(shape, lane);
+        struct cluster *cluster = cluster_find_key(guard, &key);
+        if (cluster != NULL &&
+            (cluster->state == CLUSTER_CONVICTED || member_find(guard, cluster, sender) != NULL))
+            return cluster;
+    }
+    return NULL;
+}
+
+void cluster_bind_words(struct guard *guard, struct cluster *cluster, uint64_t shape)
+{
+    size_t n = 0;
+    LIST_EACH(&cluster->bindings, struct binding, link, binding)
+    n += binding->width == LURE_SHAPE;
+    for (int lane = 0; shape != 0 && lane < LANES && n < LANES * SHAPES_MOST; lane++) {
+        struct lure_key key = words_key(shape, lane);
+        if (cluster->n_bindings >= BINDINGS_MOST || cluster_find_key(guard, &key) != NULL)
+            continue;
+        binding_make(guard, cluster, &key, LURE_SHAPE, false, STR("(words)"));
+        n++;
+    }
+}
+
+bool words_are_novel(const struct guard *guard, uint64_t shape)
+{
+    struct lure_key key = words_key(shape, -1);
+    const struct sight *sight = sight_find(guard, &key);
+    return sight == NULL || guard->now_us - sight->first_us <= guard->config.novel_us;
+}
+
+void words_count(struct guard *guard, uint64_t shape, const struct user *by)
+{
+    struct lure_key key = words_key(shape, -1);
+    sight_count(guard, &key, by, false);
+}
+
 struct cluster *cluster_by_id(const struct guard *guard, uint64_t id)
 {
     for (struct map_node *at = map_first(&guard->by_id, id); at != NULL; at = at->next) {
@@ -111,6 +174,7 @@ struct cluster *cluster_new(struct guard *guard, uint64_t id, struct user *zero)
     cluster->id = id;
     list_init(&cluster->bindings);
     list_init(&cluster->members);
+    list_init(&cluster->questions);
     cluster->first_us = cluster->last_us = guard->now_us;
     cluster->window = guard->config.window_first;
     cluster->shown = own_text(STR_EMPTY, 0);
@@ -240,6 +304,7 @@ void cluster_touch(struct guard *guard, struct cluster *cluster)
 void cluster_forget(struct guard *guard, struct cluster *cluster)
 {
     must(cluster->n_waiting == 0);
+    questions_free(guard, cluster);
     cluster_share(cluster);
     LIST_EACH(&cluster->bindings, struct binding, link, binding)
     binding_free(guard, binding);
@@ -281,7 +346,8 @@ void cluster_close(struct guard *guard, struct cluster *cluster)
 
 static bool can_forget(const struct cluster *cluster, const struct cluster *keep)
 {
-    return cluster != keep && cluster->n_waiting == 0 && cluster->state != CLUSTER_CONVICTED;
+    return cluster != keep && cluster->n_waiting == 0 && cluster->n_asking == 0 &&
+           cluster->state != CLUSTER_CONVICTED;
 }
 
 void clusters_trim(struct guard *guard, struct cluster *keep)

@@ -9,8 +9,8 @@
 
 #include "base/must.h"
 
-// 2: what was only observed
-enum { EVENT_VERSION = 2, KEYS_MOST = 4096 };
+// 2: what was only observed; 3: the device that sent, and what an answer is worth
+enum { EVENT_VERSION = 3, KEYS_MOST = 4096 };
 
 static void put_lure(struct buf *out, const struct lure *lure)
 {
@@ -63,12 +63,14 @@ static void put_sending(struct buf *out, const struct sending *sending)
     put_i64(out, pace->gap_us);
     put_i64(out, pace->roster_index);
     put_i64(out, pace->account_age_us);
+    put_u64(out, sending->device);
     put_u64(out, sending->n_lures);
     for (size_t i = 0; i < sending->n_lures; i++)
         put_lure(out, &sending->lures[i]);
 }
 
-static void get_sending(struct reader *in, struct arena *arena, struct sending *sending)
+static void get_sending(struct reader *in, uint64_t version, struct arena *arena,
+                        struct sending *sending)
 {
     struct pace *pace = &sending->pace;
     sending->message = get_u64(in);
@@ -88,6 +90,7 @@ static void get_sending(struct reader *in, struct arena *arena, struct sending *
     pace->gap_us = get_i64(in);
     pace->roster_index = (int32_t)get_i64(in);
     pace->account_age_us = get_i64(in);
+    sending->device = version >= 3 ? get_u64(in) : 0;
     uint32_t n = get_u32(in, LURES_MOST);
     struct lure *lures = arena_make_array(arena, struct lure, n);
     for (uint32_t i = 0; i < n; i++)
@@ -141,6 +144,7 @@ void guard_event_write(struct buf *out, const struct guard_event *event)
         put_str(out, event->answer.sender);
         put_u64(out, event->answer.incident);
         put_u64(out, event->answer.meant);
+        put_u64(out, event->answer.trust);
         break;
     case EVENT_CONVICT:
         put_lure(out, event->conviction.lure);
@@ -200,7 +204,7 @@ enum err guard_event_read(struct arena *arena, struct str bytes, struct guard_ev
     event.now_us = get_i64(&in);
     switch (event.kind) {
     case EVENT_SENDING:
-        get_sending(&in, arena, &event.sending);
+        get_sending(&in, version, arena, &event.sending);
         break;
     case EVENT_EXPOSURE:
         event.exposure.sender = get_str(&in);
@@ -217,6 +221,7 @@ enum err guard_event_read(struct arena *arena, struct str bytes, struct guard_ev
         event.answer.sender = get_str(&in);
         event.answer.incident = get_u64(&in);
         event.answer.meant = get_bool(&in);
+        event.answer.trust = version >= 3 ? get_u32(&in, ANSWER_OTHER_DEVICE) : ANSWER_SAME_DEVICE;
         break;
     case EVENT_CONVICT: {
         struct lure *lure = arena_make(arena, struct lure);

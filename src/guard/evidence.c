@@ -178,7 +178,7 @@ static bool becomes_relay(struct guard *guard, struct cluster *cluster, struct m
         member->from != NULL ? member_find(guard, cluster, member->from) : NULL;
     if (from == NULL || from->shape == 0 || sending->shape == 0)
         return true;
-    double words = from->shape == sending->shape ? 1.2 : -1.0;
+    double words = lure_shapes_alike(from->shape, sending->shape) ? 1.2 : -1.0;
     double sum = clamp(-3, cluster->words + words, 2.4);
     evidence_add(guard, cluster, EVIDENCE_WORDS, sum - cluster->words, member->user);
     cluster->words = sum;
@@ -228,7 +228,7 @@ static void judge_pace(struct guard *guard, struct cluster *cluster, struct memb
             member->n_machine++;
             if (member->independent)
                 independent_origin(guard, cluster, member, false);
-            if (member->n_machine == 3)
+            if (member->n_machine == MACHINE_GAPS)
                 cluster->n_machine_senders++;
             if (member->n_machine == 2 && member->is_relay)
                 cluster->n_fast_relays++;
@@ -264,6 +264,9 @@ bool evidence_of_sending(struct guard *guard, struct cluster *cluster, struct me
     cluster->n_sendings++;
     member->n_sent++;
     member->remote |= sending->remote;
+    if (sending->device != 0)
+        member->device =
+            member->device == 0 || member->device == sending->device ? sending->device : UINT64_MAX;
     if (user_may_teach(guard, member->user) && lessons->sendings < lessons_most) {
         lessons->sendings++;
         lessons->novel += cluster->novel && cluster->n_sendings == 1;
@@ -379,7 +382,7 @@ void lessons_of(struct guard *guard, struct cluster *cluster)
 }
 
 /* A popular site has many who bring it by themselves, a worm has its zeros. */
-static bool is_tree(const struct cluster *cluster)
+bool cluster_is_tree(const struct cluster *cluster)
 {
     return cluster->n_relays > 2 * cluster->n_independent;
 }
@@ -387,28 +390,34 @@ static bool is_tree(const struct cluster *cluster)
 bool may_hold(const struct guard *guard, const struct cluster *cluster)
 {
     return cluster->nats >= guard->config.hold_nats &&
-           ((cluster->n_relays > 0 && is_tree(cluster)) || cluster->n_machine_senders > 0);
+           ((cluster->n_relays > 0 && cluster_is_tree(cluster)) || cluster->n_machine_senders > 0);
 }
 
-bool may_convict(const struct guard *guard, const struct cluster *cluster)
+bool may_convict_tree(const struct guard *guard, const struct cluster *cluster, bool human_pace)
 {
     const struct guard_config *config = &guard->config;
     if (cluster->cleared || cluster->nats < config->convict_nats)
         return false;
     if (cluster->established) // so many accounts no single attacker owns
-        return cluster->n_fast_relays >= config->fast_relays_established;
-    if (cluster->n_relays >= 3 && is_tree(cluster))
+        return cluster->n_fast_relays + cluster->n_denied >= config->fast_relays_established;
+    if (human_pace && cluster->n_relays >= 3 && cluster_is_tree(cluster))
         return true;
     if (cluster->n_fast_relays >= 1 && cluster->n_fast_relays * 3 > cluster->n_independent)
         return true;
     if (cluster->n_relays >= 1 && (cluster->n_decoy_senders >= 2 || cluster->n_reports >= 3 ||
                                    cluster->n_machine_senders >= 2))
         return true;
-    if (cluster->n_relays >= 2 && cluster->n_machine_senders >= 1)
+    if (human_pace && cluster->n_relays >= 2 && cluster->n_machine_senders >= 1)
         return true;
-    if (cluster->n_denied >= 1)
-        return true;
-    return config->star_convicts && cluster->novel && cluster->n_machine_senders >= 1;
+    // one who lies convicts nobody else's link
+    return cluster->n_denied >= 2 || (cluster->n_denied >= 1 && cluster->n_machine_senders >= 1);
+}
+
+bool may_convict(const struct guard *guard, const struct cluster *cluster)
+{
+    bool is_star = !cluster->cleared && !cluster->established && cluster->novel &&
+                   cluster->nats >= guard->config.convict_nats && cluster->n_machine_senders >= 1;
+    return may_convict_tree(guard, cluster, true) || (guard->config.star_convicts && is_star);
 }
 
 bool member_must_respond(const struct guard *guard, const struct cluster *cluster,
@@ -417,7 +426,8 @@ bool member_must_respond(const struct guard *guard, const struct cluster *cluste
     // a warning is no shield: who only warned has no receivers
     if (member->n_receivers == 0 || member->restricted || member->remote || member->user->is_decoy)
         return false;
-    if (member->warned && member->n_machine < 3) // the careful tell all, as fast as a hand can
+    if (member->warned &&
+        member->n_machine < MACHINE_GAPS) // the careful tell all, as fast as a hand can
         return false;
     double own = member->fan + member->pace + member->silence + member->roster;
     // only where several others stand behind the tree does being part of it count

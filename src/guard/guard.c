@@ -22,7 +22,12 @@ void guard_config_default(struct guard_config *config)
         .window_first = 3,
         .window_growth = 2,
         .hold_us = 15 * second_us,
-        .ask_us = 0,
+        .ask_us = 1 * hour_us,
+        .ask_nats = 11,
+        .ask_relays = 3,
+        .ask_most = 12,
+        .ask_a_day = 2,
+        .ask_denials = 2,
         .novel_us = 3 * day_us,
         .established_us = 1 * day_us,
         .established_by = 5,
@@ -66,6 +71,7 @@ struct guard *guard_new(const struct guard_config *config, uint64_t seed)
     list_init(&guard->bans);
     list_init(&guard->rights);
     list_init(&guard->tallies);
+    list_init(&guard->questions);
     lessons_default(&guard->lessons);
     return guard;
 }
@@ -112,9 +118,9 @@ uint64_t guard_number(const struct guard *guard)
 
 const char *reason_name(enum reason reason)
 {
-    static const char *const names[] = {"none",     "convicted", "restricted", "suspended",
-                                        "too-many", "window",    "suspected",  "cleared",
-                                        "operator", "expired"};
+    static const char *const names[] = {
+        "none",    "convicted", "restricted", "suspended", "too-many",   "window", "suspected",
+        "cleared", "operator",  "expired",    "asked",     "unanswered", "denied"};
     must((size_t)reason < COUNT_OF(names));
     return names[reason];
 }
@@ -139,26 +145,44 @@ static void let_warn(uint64_t incident, struct guard_word *word)
     word->incident = incident;
 }
 
+/* A star on trial has become a tree: nobody's answer is waited for any more. */
+static void convict_for_good(struct guard *guard, struct cluster *cluster, struct guard_word *word)
+{
+    questions_withdraw(guard, cluster, word);
+    holds_end(guard, cluster, NULL, false, REASON_CONVICTED, word);
+}
+
 /* A copy of a convicted lure: it does not pass, but it tells about its sender. */
 static void convicted_again(struct guard *guard, struct user *sender, struct user *receiver,
                             const struct sending *sending, const struct stop *stop,
                             struct guard_word *word)
 {
     struct cluster *cluster = cluster_by_id(guard, stop->incident);
+    bool waits = cluster != NULL && !sending->observed && guard->n_holds < HOLDS_MOST &&
+                 question_is_open(cluster, sender);
     if (sending->warns && guard->config.defangs) {
         let_warn(stop->incident, word);
+    } else if (waits) {
+        say(word, VERDICT_HOLD, REASON_ASKED, stop->incident);
     } else {
         say(word, VERDICT_REJECT, REASON_CONVICTED, stop->incident);
     }
     if (cluster == NULL)
         return;
-    if (!sending->warns) {
+    if (!sending->warns && !waits) {
         cluster->n_rejected++;
         stop_refused(cluster, &stop->key);
     }
     struct member *member = member_get(guard, cluster, sender);
     if (member != NULL) {
         evidence_of_sending(guard, cluster, member, sending, stop->width, receiver);
+        if (cluster->on_trial && may_convict_tree(guard, cluster, true))
+            convict_for_good(guard, cluster, word);
+        if (waits && !cluster->on_trial) { // not any more
+            say(word, VERDICT_REJECT, REASON_CONVICTED, stop->incident);
+            cluster->n_rejected++;
+            stop_refused(cluster, &stop->key);
+        }
         restrict_members(guard, cluster, word);
     }
     cluster_touch(guard, cluster);
@@ -213,7 +237,12 @@ static void judge_lure(struct guard *guard, struct user *sender, struct user *re
     word->defang |= heard.warns && guard->config.defangs;
     enum lure_width via = LURE_EXACT;
     struct cluster *cluster = cluster_find(guard, lure, established, &via);
-    if (cluster != NULL && cluster->n_waiting == 0 &&
+    bool says_new = !established && sending->shape != 0 && words_are_novel(guard, sending->shape);
+    if (cluster == NULL && says_new && sight_find(guard, lure_home_key(lure)) == NULL) {
+        cluster = cluster_find_words(guard, sender, sending->shape);
+        via = LURE_SHAPE;
+    }
+    if (cluster != NULL && cluster->n_waiting == 0 && cluster->n_asking == 0 &&
         guard->now_us - cluster->first_us > guard->config.novel_us) {
         // ordinary traffic: what is old must not add up for ever
         if (cluster->state == CLUSTER_QUIET) {
@@ -229,11 +258,16 @@ static void judge_lure(struct guard *guard, struct user *sender, struct user *re
         cluster = cluster_make(guard, lure, established, sender);
         evidence_of_birth(guard, cluster, lure, sender);
     } else {
-        cluster_bind(guard, cluster, lure, established);
+        // what only the words tie is refused below when it is convicted: there is no end of its
+        // links
+        if (via != LURE_SHAPE || cluster->state != CLUSTER_CONVICTED)
+            cluster_bind(guard, cluster, lure, established);
         if (cluster->zero != sender)
             cluster_share(cluster);
         cluster->established |= established;
     }
+    if (says_new && cluster->novel && !cluster->established)
+        cluster_bind_words(guard, cluster, sending->shape);
     struct member *member = member_get(guard, cluster, sender);
     if (member == NULL) { // more people than one cluster can hold: it is long past doubt
         say(word, VERDICT_DELIVER, REASON_NONE, 0);
@@ -262,18 +296,41 @@ static void judge_lure(struct guard *guard, struct user *sender, struct user *re
         if (conviction_follows(guard, cluster, member, lure, word)) {
             reject_convicted(guard, cluster, lure, word);
             restrict_members(guard, cluster, word);
+            if (via == LURE_SHAPE)
+                holds_end(guard, cluster, sender, false, REASON_CONVICTED, word);
+        } else if (via == LURE_SHAPE && guard->n_holds < HOLDS_MOST) {
+            // the worm's words, and a link that nobody knows: his next copy may tell
+            say(word, VERDICT_HOLD, REASON_SUSPECTED, cluster->id);
         }
         return;
     }
-    bool careful = speaks && member->warned && member->n_machine < 3;
-    if (may_convict(guard, cluster)) {
+    bool careful = speaks && member->warned && member->n_machine < MACHINE_GAPS;
+    enum asking asking = ASK_NO_MORE;
+    if (may_convict(guard, cluster))
+        asking = questions_first(guard, cluster, member, sending, word);
+    switch (asking) {
+    case ASK_NOBODY:
+    case ASK_SENDER:
         convict(guard, cluster, word);
         if (cluster->state == CLUSTER_CONVICTED && careful && guard->config.defangs)
             let_warn(cluster->id, word);
+        else if (cluster->state == CLUSTER_CONVICTED && asking == ASK_SENDER &&
+                 guard->n_holds < HOLDS_MOST)
+            say(word, VERDICT_HOLD, REASON_ASKED, cluster->id);
         else if (cluster->state == CLUSTER_CONVICTED)
             reject_convicted(guard, cluster, lure, word);
         return;
+    case ASK_NO_MORE:
+        break;
     }
+    enum reason reason = REASON_NONE;
+    enum verdict verdict = questions_of_tree(guard, cluster, member, sending, &reason, word);
+    if (verdict != VERDICT_DELIVER && !careful) {
+        say(word, verdict, reason, cluster->id);
+        return;
+    }
+    if (question_confirmed(cluster, sender) || cluster->n_confirmed > cluster->n_denied)
+        return;
     if (!cluster->novel || cluster->established || cluster->cleared || guard->n_holds >= HOLDS_MOST)
         return;
     if (machine && member->n_machine >= 2 && cluster->n_receivers > cluster->window)
@@ -320,6 +377,8 @@ static void take_sending(struct guard *guard, const struct sending *sending,
         else if (stopped == 0)
             for (size_t i = 0; i < sending->n_lures; i++)
                 judge_lure(guard, sender, receiver, sending, &sending->lures[i], word);
+        if (sending->shape != 0)
+            words_count(guard, sending->shape, sender);
     }
     if (word->verdict == VERDICT_HOLD) {
         struct cluster *cluster = cluster_by_id(guard, word->incident);
@@ -407,29 +466,6 @@ static void take_report(struct guard *guard, const struct report *report, struct
     reporter->n_refs--;
 }
 
-static void take_answer(struct guard *guard, const struct answer *answer, struct guard_word *word)
-{
-    struct cluster *cluster = cluster_by_id(guard, answer->incident);
-    struct user *sender = user_find(guard, answer->sender);
-    struct member *member =
-        cluster != NULL && sender != NULL ? member_find(guard, cluster, sender) : NULL;
-    if (member == NULL || member->n_receivers == 0)
-        return;
-    word->incident = cluster->id;
-    double nats = answer->meant ? -6 : 8;
-    // one account's word moves the sum once
-    if (fabs(cluster->answers) < 1e-9 || (cluster->answers < 0) != (nats < 0)) {
-        cluster->answers += nats;
-        cluster->n_denied += !answer->meant;
-        evidence_add(guard, cluster, EVIDENCE_ANSWER, nats, sender);
-        cluster_sum(cluster);
-    }
-    holds_end(guard, cluster, sender, answer->meant,
-              answer->meant ? REASON_CLEARED : REASON_SUSPECTED, word);
-    if (cluster->state != CLUSTER_CONVICTED && may_convict(guard, cluster))
-        convict(guard, cluster, word);
-}
-
 static void take_conviction(struct guard *guard, const struct conviction *conviction,
                             struct guard_word *word)
 {
@@ -461,6 +497,7 @@ static void take_conviction(struct guard *guard, const struct conviction *convic
         evidence_of_content(guard, cluster, lure, NULL);
         cluster_sum(cluster);
     }
+    questions_withdraw(guard, cluster, word);
     str_free(&cluster->actor);
     str_free(&cluster->why);
     cluster->actor = own_text(conviction->actor, TEXT_KEPT);
@@ -490,6 +527,7 @@ static void take_release(struct guard *guard, const struct release *release,
     if (cluster == NULL || !cluster->is_incident)
         return;
     word->incident = cluster->id;
+    questions_withdraw(guard, cluster, word);
     cluster->cleared = true;
     cluster->state = CLUSTER_RELEASED;
     cluster->ended_us = guard->now_us;
@@ -638,6 +676,33 @@ void guard_tick(struct guard *guard, int64_t now_us, struct guard_word *word)
     guard_take(guard, &event, word);
 }
 
+// Cleared by an operator, or by what came after.
+static bool is_suspect(const struct cluster *cluster, double warn_nats)
+{
+    if (cluster->cleared || (cluster->state != CLUSTER_QUIET && cluster->state != CLUSTER_OPEN))
+        return false;
+    // on a host that many know one person alone warns nobody
+    uint32_t reports = cluster->established ? 2 : 1;
+    return cluster->n_waiting > 0 || cluster->n_reports >= reports || cluster->nats >= warn_nats;
+}
+
+enum opening guard_opening(const struct guard *guard, const struct lure_key *keys, size_t n_keys,
+                           double warn_nats, int64_t now_us, uint64_t *incident)
+{
+    *incident = guard_convicted(guard, keys, n_keys, now_us);
+    if (*incident != 0)
+        return OPENING_BLOCK;
+    for (size_t i = 0; i < n_keys; i++) {
+        const struct cluster *cluster =
+            lure_key_is_none(&keys[i]) ? NULL : cluster_find_key(guard, &keys[i]);
+        if (cluster == NULL || !is_suspect(cluster, warn_nats))
+            continue;
+        *incident = cluster->is_incident ? cluster->id : 0;
+        return OPENING_WARN;
+    }
+    return OPENING_GO;
+}
+
 bool guard_is_holding(const struct guard *guard, uint64_t message)
 {
     LIST_EACH(&guard->holds, struct hold, link, hold)
@@ -651,7 +716,10 @@ bool guard_is_holding(const struct guard *guard, uint64_t message)
 int64_t guard_next_us(const struct guard *guard)
 {
     const struct hold *first = LIST_FIRST(&guard->holds, struct hold, link);
+    const struct question *question = LIST_FIRST(&guard->questions, struct question, link);
     int64_t next_us = guard->next_expiry_us;
+    if (question != NULL && question->due_us < next_us)
+        next_us = question->due_us;
     return first != NULL && first->due_us < next_us ? first->due_us : next_us;
 }
 

@@ -48,7 +48,12 @@ struct guard_config {
     uint32_t window_first;   // receivers a never-seen lure reaches at machine pace before it waits
     double window_growth;    // factor by which the window opens each time hold_us has passed
     int64_t hold_us;         // longest hold without a question
-    int64_t ask_us;          // how long a question to the sender may wait; 0: none is asked
+    int64_t ask_us;          // how long a question to a sender may wait; 0: none is asked
+    double ask_nats;         // evidence at which the people of a tree are asked
+    uint32_t ask_relays;     // relays at which they are, on established hosts
+    uint32_t ask_most;       // questions about one cluster, unless somebody denied it
+    uint32_t ask_a_day;      // questions to one person
+    uint32_t ask_denials;    // so many who deny a link there, and every relay needs his own word
     int64_t novel_us;        // how long after its first sight a host still counts as never seen
     int64_t established_us;  // a host is established when it is known so long…
     uint32_t established_by; // …and so many people brought it independently
@@ -93,6 +98,7 @@ struct sending {
     bool overflowed;     // lure_list.overflowed
     bool observed;       // nothing of the word is carried out: what would have been is remembered
     uint64_t shape;      // lure_text_shape
+    uint64_t device;     // whatever tells the sender's devices apart; 0: unknown
     const struct lure *lures;
     size_t n_lures;
     struct pace pace;
@@ -114,11 +120,19 @@ struct report {
     bool observed; // as of a sending
 };
 
-/* The sender's own word, asked on another of his devices: did you mean to send this? */
+/* What a "yes" is worth: a worm can say it on the device that is its own. */
+enum answer_trust {
+    ANSWER_SAME_DEVICE,  // nothing
+    ANSWER_PUZZLE,       // there too, but with a puzzle solved: something
+    ANSWER_OTHER_DEVICE, // all
+};
+
+/* The sender's own word: did you mean to send this? */
 struct answer {
     struct str sender;
     uint64_t incident;
     bool meant;
+    enum answer_trust trust; // a "no" is believed whatever it comes from: it harms nobody else
 };
 
 /* What carrying out an order did: the guard judges by none of it, it remembers for who asks. */
@@ -209,6 +223,9 @@ enum reason {
     REASON_CLEARED,    // released: the window opened, or the sender meant it
     REASON_OPERATOR,   // an operator's act
     REASON_EXPIRED,    // the order's time was over
+    REASON_ASKED,      // held: a question waits for its answer
+    REASON_UNANSWERED, // returned: it had none
+    REASON_DENIED,     // the sender says that it was not he
 };
 
 const char *reason_name(enum reason reason);
@@ -216,12 +233,14 @@ const char *reason_name(enum reason reason);
 enum order_kind {
     ORDER_STOP,         // later copies with this key are rejected (the guard does so itself; the
                         // order is for snapshots that offline delivery and archives consult)
-    ORDER_RETRACT,      // withdraw delivered copies with this key everywhere, tell their receivers
+    ORDER_RETRACT,      // withdraw delivered copies with this key everywhere, tell their receivers;
+                        // `who` given: only those that he sent
     ORDER_RESTRICT,     // who loses links and files (the guard does so itself)
     ORDER_NOTIFY,       // tell `audience`
     ORDER_DELIVER_HELD, // release the held `message`
     ORDER_REJECT_HELD,  // return the held `message` to its sender
-    ORDER_ASK,          // put the question "did you mean to send this?" to `who`: guard_answered
+    ORDER_ASK,          // put the question "did you mean to send this?" to `who`: guard_answered;
+                        // undo: nobody needs to know any more
 };
 
 enum audience {
@@ -243,6 +262,9 @@ struct order {
     struct str shown;    // printable form of the key
     struct str who;      // account of RESTRICT, NOTIFY, ASK; sender of a held message
     uint64_t message;    // of a held message
+    uint64_t question;   // of ASK: its number, the same when it is undone
+    uint64_t device;     // of ASK: which he sent it with; 0: unknown, or several
+    uint32_t receivers;  // of ASK: how many people he sent it to, this one included
     int64_t expires_us;  // 0: does not
 };
 
@@ -312,6 +334,13 @@ size_t guard_stops(const struct guard *guard, struct lure_key *keys, size_t room
 uint64_t guard_convicted(const struct guard *guard, const struct lure_key *keys, size_t n_keys,
                          int64_t now_us);
 
+enum opening { OPENING_GO, OPENING_WARN, OPENING_BLOCK };
+/* What to do with who is about to open a link with these keys: block what is convicted; warn of
+ * what belongs to a cluster that was held or reported, or has so much evidence against it; else
+ * let him.  incident: the cluster's, where it is known as one, else 0.  Changes nothing. */
+enum opening guard_opening(const struct guard *guard, const struct lure_key *keys, size_t n_keys,
+                           double warn_nats, int64_t now_us, uint64_t *incident);
+
 /* Whether a held message still waits for its release or return. */
 bool guard_is_holding(const struct guard *guard, uint64_t message);
 
@@ -368,6 +397,26 @@ struct incident_node {
     bool relay, restricted, warned; // warned: quoted it as a warning
 };
 
+/* A question put to somebody, and what came of it. */
+enum question_state {
+    QUESTION_OPEN,
+    QUESTION_YES,
+    QUESTION_NO,
+    QUESTION_EXPIRED,
+    QUESTION_WITHDRAWN, // nobody needs to know any more
+};
+const char *question_state_name(enum question_state state);
+
+struct guard_question {
+    uint64_t number, incident;
+    struct str who, shown;
+    enum question_state state;
+    enum answer_trust trust; // of an answer
+    int64_t asked_us, due_us, ended_us;
+    uint64_t device;
+    uint32_t receivers, n_held; // people he sent it to; messages of his that wait
+};
+
 struct incident_order {
     struct order order;
     int64_t at_us;
@@ -414,6 +463,9 @@ struct incident {
     size_t n_nodes;
     const struct incident_order *orders;
     size_t n_orders;
+    const struct guard_question *questions; // oldest first
+    size_t n_questions;
+    uint32_t n_confirmed, n_denied; // people who meant it, and who did not
 };
 
 /* Walks the ids of incidents, newest first: start with *at = 0; returns 0 at the end.  A cluster
@@ -426,6 +478,11 @@ enum err guard_incident(const struct guard *guard, uint64_t id, struct arena *ar
 /* The same of the cluster that has this key, whether it is an incident or not. */
 enum err guard_incident_of(const struct guard *guard, const struct lure_key *key,
                            struct arena *arena, struct incident *out) MUST_CHECK;
+
+/* The questions that wait for an answer, the first to expire first; texts are borrowed until the
+ * next event. */
+typedef void guard_question_fn(void *context, const struct guard_question *question);
+void guard_questions(const struct guard *guard, guard_question_fn *fn, void *context);
 
 /* What would have been done, of sendings and reports that were only observed; incident 0: what
  * belongs to none, of one day. */
@@ -451,6 +508,8 @@ struct guard_state {
     size_t bytes_users, bytes_clusters; // of bytes
     uint64_t n_events, n_sendings, n_delivered, n_held, n_rejected, n_exposures;
     uint64_t n_users, n_clusters, n_hosts, n_forgotten, n_incidents, n_convicted, n_waiting;
+    uint64_t n_asking;                                                  // questions that wait
+    uint64_t n_asked, n_said_yes, n_said_no, n_unanswered, n_withdrawn; // in all
     uint64_t n_would_reject, n_would_hold;   // where it was only observed
     uint64_t n_tallies, n_tallies_forgotten; // lines of it; those that had no room any more
     double novel_share;                      // of sendings: how ordinary a never-seen lure is here

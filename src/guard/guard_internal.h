@@ -7,6 +7,7 @@
  *     binding  one key of a cluster
  *     stop     a convicted key
  *     hold     a message that waits
+ *     question what somebody was asked about a cluster
  *
  * Everything is in lists whose order is a function of the events, and in maps
  * that only find; so a walk is deterministic, and saving the lists saves all.
@@ -24,18 +25,22 @@
 #include <math.h>
 
 enum {
-    GAP_BINS = 14,       // of pace: below 64 ms, then doubling, the last without end
-    FAN_BINS = 12,       // receivers of one cluster by one sender; the last: more
-    EVIDENCE_MOST = 32,  // kept of one cluster
-    CLUSTER_ORDERS = 64, // kept of one cluster
-    BINDINGS_MOST = 48,  // keys of one cluster
-    MEMBERS_MOST = 8192, // people of one cluster
-    RECEIVERS_MOST = 64, // receivers told apart, of one member
-    HOLDS_MOST = 4096,   // messages that wait in all; beyond, they pass
-    SHOWN_MOST = 160,    // bytes of a printable key
-    RULES_MOST = 65536,  // suspensions, entitlements, decoys, each
-    RECENT_CLUSTERS = 4, // that a user sent last
-    TEXT_KEPT = 256,     // bytes of actors' and reasons' text
+    GAP_BINS = 14,         // of pace: below 64 ms, then doubling, the last without end
+    FAN_BINS = 12,         // receivers of one cluster by one sender; the last: more
+    EVIDENCE_MOST = 32,    // kept of one cluster
+    CLUSTER_ORDERS = 64,   // kept of one cluster
+    BINDINGS_MOST = 48,    // keys of one cluster
+    SHAPES_MOST = 3,       // different words of one cluster
+    MEMBERS_MOST = 8192,   // people of one cluster
+    RECEIVERS_MOST = 64,   // receivers told apart, of one member
+    HOLDS_MOST = 4096,     // messages that wait in all; beyond, they pass
+    SHOWN_MOST = 160,      // bytes of a printable key
+    RULES_MOST = 65536,    // suspensions, entitlements, decoys, each
+    RECENT_CLUSTERS = 4,   // that a user sent last
+    TEXT_KEPT = 256,       // bytes of actors' and reasons' text
+    MACHINE_GAPS = 3,      // of one sender at machine pace: then it is no accident
+    QUESTIONS_MOST = 4096, // open ones in all
+    QUESTIONS_OF_ONE = 64, // kept of one cluster
 };
 
 struct user {
@@ -53,6 +58,8 @@ struct user {
     uint32_t n_lessons; // that he taught this day
     int64_t restricted_until_us;
     uint64_t restricted_by; // incident
+    int64_t question_day;   // day of the questions counted
+    uint32_t n_questions;   // that he was asked this day
     bool is_decoy;
 };
 
@@ -98,7 +105,8 @@ struct member {
     uint32_t n_live, n_dormant;
     int32_t roster_index; // of the last receiver
     uint8_t gaps[GAP_BINS];
-    uint64_t shape; // of the words of his first copy
+    uint64_t shape;  // of the words of his first copy
+    uint64_t device; // that he sends it with; 0: unknown, UINT64_MAX: several
     double fan, pace, silence, roster, dormant, decoy;
     double relay; // weight of his being a relay
     bool is_relay, independent, composed, warned, reported, restricted, remote;
@@ -151,7 +159,12 @@ struct cluster {
     struct user *root; // the most suspect of those who had not been shown it; counted in n_refs
     double root_nats, origins;
     double novelty, content, members_nats, relays_nats, words, reports, answers, absence, mimicry;
-    double nats; // sum of the above
+    double nats;                                 // sum of the above
+    struct list questions;                       // oldest first
+    uint32_t n_questions, n_asking, n_confirmed; // of these open; people who meant it
+    uint32_t ask_again;                          // relays at which people are asked once more
+    bool asks_tree;                              // its people are asked
+    bool on_trial;                               // convicted until its only sender has answered
     struct evidence evidence[EVIDENCE_MOST];
     size_t n_evidence;
     struct cluster_order *orders;
@@ -178,6 +191,18 @@ struct hold {
     uint64_t message;
     int64_t due_us;
     bool asked;
+};
+
+struct question {
+    struct link link;       // in guard.questions while open, by due_us
+    struct link in_cluster; // cluster.questions
+    struct cluster *cluster;
+    struct user *who; // counted in n_refs
+    uint64_t number, device;
+    int64_t asked_us, due_us, ended_us;
+    uint32_t receivers; // whom he had sent it to when he was asked
+    enum question_state state;
+    enum answer_trust trust;
 };
 
 struct ban { // a suspension
@@ -221,12 +246,14 @@ struct guard {
     int64_t now_us;
     uint64_t next_cluster, next_order;
     struct map users_map, sights_map, bindings_map, members_map, by_id, stops_map, tallies_map;
-    struct list users, young, known, clusters[4], stops, holds, bans, rights, tallies;
+    struct list users, young, known, clusters[4], stops, holds, bans, rights, tallies, questions;
     size_t n_users, n_young, n_known, n_clusters, n_stops, n_holds, n_bans, n_rights, n_decoys;
     size_t bytes_users, bytes_sights, bytes_clusters;
     struct lessons lessons;
     uint64_t n_sendings, n_delivered, n_held, n_rejected, n_exposures, n_forgotten, n_convicted;
     uint64_t n_incidents;
+    size_t n_questions; // open
+    uint64_t n_asked, n_said_yes, n_said_no, n_unanswered, n_withdrawn;
     size_t n_tallies;
     uint64_t n_tallies_forgotten, n_would_reject, n_would_hold;
     int64_t next_expiry_us; // no stop, restriction, suspension or entitlement ends before
@@ -276,6 +303,15 @@ bool lure_is_established(const struct guard *guard, const struct lure *lure);
 /* The cluster that shares a linking key with the lure; NULL when there is none. */
 struct cluster *cluster_find(const struct guard *guard, const struct lure *lure, bool established,
                              enum lure_width *via);
+/* The cluster of a never-seen lure with nearly these words, among whose people the sender is; NULL.
+ */
+struct cluster *cluster_find_words(const struct guard *guard, const struct user *sender,
+                                   uint64_t shape);
+/* Ties further lures with nearly these words to the cluster: the first few different ones. */
+void cluster_bind_words(struct guard *guard, struct cluster *cluster, uint64_t shape);
+/* Whether nobody said so before of late; words that people are used to tie nothing together. */
+bool words_are_novel(const struct guard *guard, uint64_t shape);
+void words_count(struct guard *guard, uint64_t shape, const struct user *by);
 struct cluster *cluster_find_key(const struct guard *guard, const struct lure_key *key);
 struct cluster *cluster_by_id(const struct guard *guard, uint64_t id);
 /* established: only the exact link is bound. */
@@ -331,12 +367,18 @@ void evidence_of_report(struct guard *guard, struct cluster *cluster, struct use
 void lessons_of(struct guard *guard, struct cluster *cluster);
 bool may_hold(const struct guard *guard, const struct cluster *cluster);
 bool may_convict(const struct guard *guard, const struct cluster *cluster);
+/* Not counting that a star may; and not, unless human_pace, by relays at a human pace. */
+bool may_convict_tree(const struct guard *guard, const struct cluster *cluster, bool human_pace);
+bool cluster_is_tree(const struct cluster *cluster);
 bool member_must_respond(const struct guard *guard, const struct cluster *cluster,
                          const struct member *member);
 
 /* ---- orders.c
  * --------------------------------------------------------------------------------------- */
 
+/* One more order of the word; the caller may still fill in key, message, expiry, question. */
+struct order *order_add(struct guard *guard, struct guard_word *word, struct cluster *cluster,
+                        const struct order *wanted, struct user *who);
 struct stop *stop_find(const struct guard *guard, const struct lure *lure);
 struct stop *stop_find_key(const struct guard *guard, const struct lure_key *key);
 /* A copy was refused by that key. */
@@ -355,7 +397,11 @@ void convict(struct guard *guard, struct cluster *cluster, struct guard_word *wo
 void convict_key(struct guard *guard, struct cluster *cluster, const struct lure_key *key,
                  enum lure_width width, struct str shown, int64_t expires_us, enum reason reason,
                  struct guard_word *word);
+/* The width of the keys that cover it narrowest; -1: it has none that may be convicted. */
+int conviction_width(const struct cluster *cluster);
 void restrict_members(struct guard *guard, struct cluster *cluster, struct guard_word *word);
+void restrict_member(struct guard *guard, struct cluster *cluster, struct member *member,
+                     enum reason reason, struct guard_word *word);
 void restrict_undo(struct guard *guard, struct user *user, enum reason reason,
                    struct guard_word *word);
 void stops_undo(struct guard *guard, struct cluster *cluster, enum reason reason,
@@ -367,6 +413,38 @@ void holds_end(struct guard *guard, struct cluster *cluster, struct user *sender
 void hold_free(struct guard *guard, struct hold *hold);
 void time_passes(struct guard *guard, struct guard_word *word);
 void expiry_note(struct guard *guard, int64_t expires_us);
+
+/* ---- questions.c
+ * ------------------------------------------------------------------------------------- */
+
+/* What is asked before a cluster is convicted by evidence. */
+enum asking {
+    ASK_NOBODY,  // convict
+    ASK_SENDER,  // convict until this sender has answered; this copy waits
+    ASK_NO_MORE, // not now: its people are asked, or meant it
+};
+enum asking questions_first(struct guard *guard, struct cluster *cluster, struct member *member,
+                            const struct sending *sending, struct guard_word *word);
+/* A copy of a lure that is not convicted: asks whom there is to ask.  Its verdict, or
+ * VERDICT_DELIVER: they have nothing against it. */
+enum verdict questions_of_tree(struct guard *guard, struct cluster *cluster, struct member *member,
+                               const struct sending *sending, enum reason *reason,
+                               struct guard_word *word);
+/* Whether a question to him about it waits for his answer; whether he meant to send it. */
+bool question_is_open(const struct cluster *cluster, const struct user *user);
+bool question_confirmed(const struct cluster *cluster, const struct user *user);
+/* Until when a message of his waits for an answer; 0: for none. */
+int64_t questions_wait_us(const struct cluster *cluster, const struct user *user);
+void take_answer(struct guard *guard, const struct answer *answer, struct guard_word *word);
+/* Nobody needs to know any more. */
+void questions_withdraw(struct guard *guard, struct cluster *cluster, struct guard_word *word);
+/* The time for answers is over. */
+void questions_due(struct guard *guard, struct guard_word *word);
+struct question *question_make(struct guard *guard, struct cluster *cluster, struct user *who);
+/* Puts an open question where it is due. */
+void question_queue(struct guard *guard, struct question *question);
+/* The cluster is about to be forgotten. */
+void questions_free(struct guard *guard, struct cluster *cluster);
 
 /* ---- policy.c
  * ---------------------------------------------------------------------------------------- */

@@ -160,6 +160,25 @@ static void fill(const struct cluster *cluster, struct arena *arena, struct inci
     }
     out->orders = orders;
     out->n_orders = cluster->n_orders;
+    struct guard_question *questions =
+        arena_make_array(arena, struct guard_question, cluster->n_questions);
+    size_t n = 0;
+    LIST_EACH((struct list *)&cluster->questions, struct question, in_cluster, question)
+    questions[n++] = (struct guard_question){.number = question->number,
+                                             .incident = cluster->id,
+                                             .who = jid_in(arena, question->who),
+                                             .shown = out->shown,
+                                             .state = question->state,
+                                             .trust = question->trust,
+                                             .asked_us = question->asked_us,
+                                             .due_us = question->due_us,
+                                             .ended_us = question->ended_us,
+                                             .device = question->device,
+                                             .receivers = question->receivers};
+    out->questions = questions;
+    out->n_questions = n;
+    out->n_confirmed = cluster->n_confirmed;
+    out->n_denied = cluster->n_denied;
 }
 
 enum err guard_incident(const struct guard *guard, uint64_t id, struct arena *arena,
@@ -202,6 +221,12 @@ void guard_state(const struct guard *guard, struct guard_state *out)
         .n_incidents = guard->n_incidents,
         .n_convicted = guard->n_convicted,
         .n_waiting = guard->n_holds,
+        .n_asking = guard->n_questions,
+        .n_asked = guard->n_asked,
+        .n_said_yes = guard->n_said_yes,
+        .n_said_no = guard->n_said_no,
+        .n_unanswered = guard->n_unanswered,
+        .n_withdrawn = guard->n_withdrawn,
         .n_would_reject = guard->n_would_reject,
         .n_would_hold = guard->n_would_hold,
         .n_tallies = guard->n_tallies,

@@ -129,6 +129,8 @@ static bool is_name(const struct dresses *dresses, struct str token)
 static const struct str *name_inside(const struct dresses *dresses, struct str token, size_t *at)
 {
     char lower[TOKEN_MOST];
+    if (token.len <= 4) // and no name that is looked for is shorter
+        return NULL;
     for (size_t i = 0; i < token.len; i++)
         lower[i] = ascii_lower(token.at[i]);
     uint64_t chars = chars_of(str_make(lower, token.len));
@@ -154,6 +156,8 @@ static bool is_vowel(char c)
 /* Letters and digits, or letters without vowels and in turning case: nobody's word. */
 static bool is_random(struct str token)
 {
+    if (token.len < 5)
+        return false;
     size_t digits = 0, turns = 0, hex = 0, vowels = 0, case_turns = 0;
     for (size_t i = 0; i < token.len; i++) {
         char c = token.at[i];

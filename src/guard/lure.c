@@ -19,7 +19,7 @@ enum {
 
 const char *lure_width_name(enum lure_width width)
 {
-    static const char *const names[] = {"link", "template", "host", "domain"};
+    static const char *const names[] = {"link", "template", "host", "domain", "words"};
     must((size_t)width < COUNT_OF(names));
     return names[width];
 }

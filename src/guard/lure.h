@@ -46,10 +46,11 @@ enum lure_width {
     LURE_TEMPLATE, // a link without what changes from victim to victim; a file: type and name shape
     LURE_HOST,     // links only
     LURE_DOMAIN,   // links only: registrable domain by the public suffix list
-    LURE_WIDTHS
+    LURE_WIDTHS,
+    LURE_SHAPE = LURE_WIDTHS // of the words around it: ties copies together, never convicts
 };
 
-const char *lure_width_name(enum lure_width width); // "link", "template", "host", "domain"
+const char *lure_width_name(enum lure_width width); // "link", "template", "host", "domain", "words"
 
 struct lure_key {
     uint8_t bytes[16]; // all zero: no key of this width
@@ -151,16 +152,46 @@ void lure_list_keys(struct lure_list *list, const struct lure_people *people);
  * the store's index of deliveries.  Returns how many. */
 size_t lure_list_collect(const struct lure_list *list, struct lure_key *keys, size_t room);
 
-/* The text around the lures, folded (case, punctuation, digits, links and names left out), hashed:
- * equal where a program sends the same words.  0: no words. */
+/* The text around the lures, folded (links, names, numbers, case, spacing, invisible characters,
+ * letters that look alike and digits for letters make no difference), as four lanes of sixteen bits
+ * (MinHash): for texts from eight letters on, equal where a program sends the same words, and with
+ * most lanes equal where it changes some of them.  0: no words. */
 uint64_t lure_text_shape(const struct lure_list *list, struct str text,
                          const struct lure_people *people);
+
+/* Whether two texts of these shapes are nearly the same words; never of one that has none. */
+static inline bool lure_shapes_alike(uint64_t a, uint64_t b)
+{
+    uint64_t other = a ^ b;
+    int n = 0;
+    for (int lane = 0; lane < 4; lane++)
+        n += (other >> 16 * lane & 0xFFFF) == 0;
+    return a != 0 && b != 0 && n >= 3;
+}
 
 /* Whether the text speaks about a lure instead of offering it: a quotation, links that are defanged
  * as analysts do, words of warning in a handful of languages.  An address spelled out in words is
  * none of these: that is how one tells a person where to go.  A worm may write so too; see guard.h
  * for what it gains. */
 bool lure_text_warns(const struct lure_list *list, struct str text);
+
+/* What a link is to be replaced by, or at == NULL: it stays. */
+typedef struct str lure_instead_fn(void *context, const struct lure *lure);
+/* One place of a text that was changed, in characters (not bytes) of the text as it was. */
+struct lure_edit {
+    size_t from, to; // what stood there
+    size_t len;      // of what stands there now
+};
+struct lure_edits {
+    struct lure_edit *at; // in the order of the text
+    size_t n;
+};
+/* The text with links replaced by what instead says of each; text itself where none was.  A link
+ * so oddly written that it cannot be cut out of its word takes the word's place with the others of
+ * it.  Dead ones are left alone.  edits may be NULL.  ERR_LIMIT: arena is full. */
+enum err lure_rewrite(const struct lure_rules *rules, struct arena *arena, struct str text,
+                      lure_instead_fn *instead, void *context, struct str *out,
+                      struct lure_edits *edits) MUST_CHECK;
 
 /* The text with every link in it made dead ("http[:]//evil[.]example/x"), for warnings that quote a
  * lure.  What its writer made dead himself ("evil dot com", "evil[.]com") cannot be clicked but

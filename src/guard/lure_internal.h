@@ -11,6 +11,7 @@
 
 #include <libpsl.h>
 #include <unicode/uidna.h>
+#include <unicode/uspoof.h>
 
 /* Which phrases of words.c may begin with some bytes. */
 struct warning_index {
@@ -31,6 +32,7 @@ struct host_cache {
 
 struct lure_rules {
     UIDNA *idna;
+    USpoofChecker *lookalikes;
     const psl_ctx_t *psl;
     struct host_cache *hosts;
     struct warning_index warnings;
@@ -91,8 +93,8 @@ bool lure_is_invisible(uint32_t point);
 bool lure_host_ends(struct str link);
 
 /* The length of a dot at `at` that was written so that nothing can be clicked ("[.]", "(dot)",
- * " dot" before "com"); 0: there is none. */
-size_t lure_dead_dot(struct str text, size_t at);
+ * " dot " before "com"); 0: there is none. */
+size_t lure_dead_dot(const struct lure_rules *rules, struct str text, size_t at);
 
 /* Puts a parsed link into the list, unless it is there. */
 void lure_put_url(struct lure_list *list, struct arena *scratch, const struct url *url,

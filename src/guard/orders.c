@@ -124,9 +124,8 @@ void take_outcome(struct guard *guard, const struct order_outcome *outcome)
     }
 }
 
-/* The caller may still fill in key, shown, message, expiry. */
-static struct order *add(struct guard *guard, struct guard_word *word, struct cluster *cluster,
-                         const struct order *wanted, struct user *who)
+struct order *order_add(struct guard *guard, struct guard_word *word, struct cluster *cluster,
+                        const struct order *wanted, struct user *who)
 {
     if (word->n_orders == word->room) {
         size_t room = word->room == 0 ? 8 : 2 * word->room;
@@ -232,12 +231,12 @@ void convict_key(struct guard *guard, struct cluster *cluster, const struct lure
                           .key = *key,
                           .shown = stop->shown,
                           .expires_us = expires_us};
-    add(guard, word, cluster, &order, NULL);
+    order_add(guard, word, cluster, &order, NULL);
     order.kind = ORDER_RETRACT;
-    add(guard, word, cluster, &order, NULL);
+    order_add(guard, word, cluster, &order, NULL);
     order.kind = ORDER_NOTIFY;
     order.audience = TO_EXPOSED;
-    add(guard, word, cluster, &order, NULL);
+    order_add(guard, word, cluster, &order, NULL);
 }
 
 static void set_key(struct cluster *cluster, const struct lure_key *key, enum lure_width width,
@@ -262,10 +261,10 @@ void cluster_is_convicted(struct guard *guard, struct cluster *cluster, const st
     set_key(cluster, key, width, shown);
 }
 
-void convict(struct guard *guard, struct cluster *cluster, struct guard_word *word)
+int conviction_width(const struct cluster *cluster)
 {
-    size_t n[LURE_WIDTHS] = {0};
-    LIST_EACH(&cluster->bindings, struct binding, link, binding)
+    size_t n[LURE_WIDTHS + 1] = {0}; // words do not convict
+    LIST_EACH((struct list *)&cluster->bindings, struct binding, link, binding)
     n[binding->width]++;
     // the narrowest width that one key covers; else the narrowest that a few do
     int width = -1;
@@ -273,8 +272,16 @@ void convict(struct guard *guard, struct cluster *cluster, struct guard_word *wo
         for (int w = LURE_EXACT; width < 0 && w < LURE_WIDTHS; w++)
             if (n[w] > 0 && n[w] <= most && !(cluster->established && w >= LURE_HOST))
                 width = w;
+    return width;
+}
+
+void convict(struct guard *guard, struct cluster *cluster, struct guard_word *word)
+{
+    int width = conviction_width(cluster);
     if (width < 0)
         return; // nothing that may be convicted
+    if (!cluster->on_trial)
+        questions_withdraw(guard, cluster, word);
     int64_t expires_us = guard->now_us + guard->config.conviction_us;
     bool first = true;
     LIST_EACH(&cluster->bindings, struct binding, link, binding)
@@ -298,7 +305,7 @@ void convict(struct guard *guard, struct cluster *cluster, struct guard_word *wo
                            .width = cluster->width,
                            .key = cluster->key,
                            .shown = cluster->shown};
-    add(guard, word, cluster, &notify, NULL);
+    order_add(guard, word, cluster, &notify, NULL);
 }
 
 void stops_undo(struct guard *guard, struct cluster *cluster, enum reason reason,
@@ -314,13 +321,13 @@ void stops_undo(struct guard *guard, struct cluster *cluster, enum reason reason
                               .width = stop->width,
                               .key = stop->key,
                               .shown = stop->shown};
-        add(guard, word, cluster, &order, NULL);
+        order_add(guard, word, cluster, &order, NULL);
         if (reason != REASON_EXPIRED) { // what has expired was not wrong
             order.kind = ORDER_RETRACT;
-            add(guard, word, cluster, &order, NULL);
+            order_add(guard, word, cluster, &order, NULL);
             order.kind = ORDER_NOTIFY;
             order.audience = TO_EXPOSED;
-            add(guard, word, cluster, &order, NULL);
+            order_add(guard, word, cluster, &order, NULL);
         }
         stop_free(guard, stop);
     }
@@ -330,6 +337,32 @@ void stops_undo(struct guard *guard, struct cluster *cluster, enum reason reason
 /* ---- Restrictions -------------------------------------------------------------------------------
  */
 
+void restrict_member(struct guard *guard, struct cluster *cluster, struct member *member,
+                     enum reason reason, struct guard_word *word)
+{
+    member->restricted = true;
+    struct user *user = member->user;
+    bool already = user->restricted_until_us > guard->now_us;
+    int64_t until_us = guard->now_us + guard->config.restriction_us;
+    if (until_us > user->restricted_until_us) {
+        user->restricted_until_us = until_us;
+        user->restricted_by = cluster->id;
+    }
+    expiry_note(guard, until_us);
+    if (already)
+        return;
+    struct order order = {.kind = ORDER_RESTRICT,
+                          .reason = reason,
+                          .key = cluster->key,
+                          .width = cluster->width,
+                          .shown = cluster->shown,
+                          .expires_us = until_us};
+    order_add(guard, word, cluster, &order, user);
+    order.kind = ORDER_NOTIFY;
+    order.audience = TO_VICTIM;
+    order_add(guard, word, cluster, &order, user);
+}
+
 void restrict_members(struct guard *guard, struct cluster *cluster, struct guard_word *word)
 {
     int left = RESTRICT_AT_ONCE; // the others follow when they send again
@@ -337,30 +370,11 @@ void restrict_members(struct guard *guard, struct cluster *cluster, struct guard
     {
         if (left == 0)
             break;
-        if (!member_must_respond(guard, cluster, member))
+        if (!member_must_respond(guard, cluster, member) ||
+            question_is_open(cluster, member->user) || question_confirmed(cluster, member->user))
             continue;
         left--;
-        member->restricted = true;
-        struct user *user = member->user;
-        bool already = user->restricted_until_us > guard->now_us;
-        int64_t until_us = guard->now_us + guard->config.restriction_us;
-        if (until_us > user->restricted_until_us) {
-            user->restricted_until_us = until_us;
-            user->restricted_by = cluster->id;
-        }
-        expiry_note(guard, until_us);
-        if (already)
-            continue;
-        struct order order = {.kind = ORDER_RESTRICT,
-                              .reason = REASON_CONVICTED,
-                              .key = cluster->key,
-                              .width = cluster->width,
-                              .shown = cluster->shown,
-                              .expires_us = until_us};
-        add(guard, word, cluster, &order, user);
-        order.kind = ORDER_NOTIFY;
-        order.audience = TO_VICTIM;
-        add(guard, word, cluster, &order, user);
+        restrict_member(guard, cluster, member, REASON_CONVICTED, word);
     }
 }
 
@@ -377,21 +391,26 @@ void restrict_undo(struct guard *guard, struct user *user, enum reason reason,
         .kind = ORDER_RESTRICT, .undo = true, .reason = reason, .incident = user->restricted_by};
     user->restricted_until_us = 0;
     user->restricted_by = 0;
-    add(guard, word, cluster, &order, user);
+    order_add(guard, word, cluster, &order, user);
     order.kind = ORDER_NOTIFY;
     order.audience = TO_VICTIM;
-    add(guard, word, cluster, &order, user);
+    order_add(guard, word, cluster, &order, user);
 }
 
 /* ---- Held messages
  * --------------------------------------------------------------------------------- */
 
+// Those that wait for one answer are due together: they go in the order in which they came.
+static bool is_before(const struct hold *a, const struct hold *b)
+{
+    return a->due_us != b->due_us ? a->due_us < b->due_us : a->message < b->message;
+}
+
 static void hold_queue(struct guard *guard, struct hold *hold)
 {
     // due times mostly grow: the place is found from the end
     struct link *after = guard->holds.head.prev;
-    while (after != &guard->holds.head &&
-           CONTAINER_OF(after, struct hold, link)->due_us > hold->due_us)
+    while (after != &guard->holds.head && is_before(hold, CONTAINER_OF(after, struct hold, link)))
         after = after->prev;
     hold->link.prev = after;
     hold->link.next = after->next;
@@ -408,7 +427,10 @@ void hold_add(struct guard *guard, struct cluster *cluster, struct user *sender,
     hold->cluster = cluster;
     hold->sender = sender;
     hold->message = message;
-    hold->due_us = guard->now_us + guard->config.hold_us;
+    hold->due_us = questions_wait_us(cluster, sender);
+    hold->asked = hold->due_us != 0;
+    if (!hold->asked)
+        hold->due_us = guard->now_us + guard->config.hold_us;
     if (cluster->held_us == 0)
         cluster->held_us = guard->now_us;
     sender->n_refs++;
@@ -434,7 +456,7 @@ static void hold_end(struct guard *guard, struct hold *hold, bool deliver, enum 
     struct order order = {.kind = deliver ? ORDER_DELIVER_HELD : ORDER_REJECT_HELD,
                           .reason = reason,
                           .message = hold->message};
-    add(guard, word, hold->cluster, &order, hold->sender);
+    order_add(guard, word, hold->cluster, &order, hold->sender);
     if (deliver)
         guard->n_delivered++;
     else
@@ -448,7 +470,9 @@ void holds_end(struct guard *guard, struct cluster *cluster, struct user *sender
     if (cluster->n_waiting == 0)
         return;
     LIST_EACH(&guard->holds, struct hold, link, hold)
-    if (hold->cluster == cluster && (sender == NULL || hold->sender == sender))
+    if (hold->cluster == cluster && (sender == NULL || hold->sender == sender) &&
+        // who is still asked decides about his own
+        (deliver || sender != NULL || !question_is_open(cluster, hold->sender)))
         hold_end(guard, hold, deliver, reason, word);
 }
 
@@ -459,14 +483,10 @@ static void holds_due(struct guard *guard, struct guard_word *word)
         if (hold->due_us > guard->now_us)
             break;
         struct cluster *cluster = hold->cluster;
-        if (guard->config.ask_us > 0 && !hold->asked) {
+        int64_t wait_us = questions_wait_us(cluster, hold->sender);
+        if (wait_us > guard->now_us) {
             hold->asked = true;
-            hold->due_us = guard->now_us + guard->config.ask_us;
-            struct order order = {.kind = ORDER_ASK,
-                                  .reason = REASON_WINDOW,
-                                  .message = hold->message,
-                                  .expires_us = hold->due_us};
-            add(guard, word, cluster, &order, hold->sender);
+            hold->due_us = wait_us;
             list_leave(&hold->link);
             hold_queue(guard, hold);
             continue;
@@ -474,7 +494,8 @@ static void holds_due(struct guard *guard, struct guard_word *word)
         double wider = cluster->n_receivers * guard->config.window_growth;
         if (wider > cluster->window)
             cluster->window = wider;
-        hold_end(guard, hold, !hold->asked, hold->asked ? REASON_EXPIRED : REASON_CLEARED, word);
+        bool is_cleared = !hold->asked && cluster->state != CLUSTER_CONVICTED;
+        hold_end(guard, hold, is_cleared, is_cleared ? REASON_CLEARED : REASON_UNANSWERED, word);
     }
 }
 
@@ -500,7 +521,7 @@ static void orders_expire(struct guard *guard, struct guard_word *word)
                               .width = stop->width,
                               .key = stop->key,
                               .shown = stop->shown};
-        add(guard, word, cluster, &order, NULL);
+        order_add(guard, word, cluster, &order, NULL);
         if (cluster != NULL && --cluster->n_stops == 0)
             cluster_close(guard, cluster);
         stop_free(guard, stop);
@@ -519,6 +540,7 @@ static void orders_expire(struct guard *guard, struct guard_word *word)
 
 void time_passes(struct guard *guard, struct guard_word *word)
 {
+    questions_due(guard, word);
     holds_due(guard, word);
     orders_expire(guard, word);
 }

@@ -195,6 +195,8 @@ struct lure_rules *lure_rules_new(void)
     rules->idna = uidna_openUTS46(
         UIDNA_CHECK_BIDI | UIDNA_CHECK_CONTEXTJ | UIDNA_NONTRANSITIONAL_TO_ASCII, &code);
     must(U_SUCCESS(code));
+    rules->lookalikes = uspoof_open(&code);
+    must(U_SUCCESS(code));
     rules->psl = psl_builtin();
     must(rules->psl != NULL);
     rules->hosts = calloc(1, sizeof *rules->hosts);
@@ -209,6 +211,7 @@ void lure_rules_free(struct lure_rules **rules)
     if (*rules == NULL)
         return;
     uidna_close((*rules)->idna);
+    uspoof_close((*rules)->lookalikes);
     free((*rules)->hosts);
     free(*rules);
     *rules = NULL;

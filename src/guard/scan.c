@@ -26,6 +26,17 @@ static bool is_dead_dot(char c)
 
 typedef unsigned char bytes16 __attribute__((vector_size(16)));
 
+// How a word for a dot begins (dot_words below), in lower case; 0 as a digit is 0x30.
+static bytes16 said16(bytes16 a, bytes16 b, bytes16 c)
+{
+    bytes16 dot =
+        (bytes16)(a == 'd') & ((bytes16)(b == 'o') | (bytes16)(b == '0')) & (bytes16)(c == 't');
+    bytes16 point =
+        (bytes16)(a == 'p') & (((bytes16)(b == 'u') & (bytes16)(c == 'n')) |
+                               ((bytes16)(b == 'o') & ((bytes16)(c == 'n') | (bytes16)(c == 'i'))));
+    return dot | point;
+}
+
 static bytes16 hints16(bytes16 a, bytes16 b, bytes16 c)
 {
     bytes16 dot = (bytes16)(a == '.') & (bytes16)(b > ' ') & ~(bytes16)(b == '.');
@@ -34,8 +45,8 @@ static bytes16 hints16(bytes16 a, bytes16 b, bytes16 c)
         (bytes16)(a == ':') &
         ((bytes16)(b == '/') | (bytes16)(b == '\\') | (bytes16)(b == ']') | (bytes16)(b == '[') |
          (bytes16)(b >= 0x80) | ((bytes16)(b_folded >= 'a') & (bytes16)(b_folded <= 'z')));
-    bytes16 word =
-        (bytes16)((a | 32) == 'd') & (bytes16)(b_folded == 'o') & (bytes16)((c | 32) == 't');
+    bytes16 c_folded = c | 32;
+    bytes16 word = said16(a | 32, b_folded, c_folded);
     // U+3002, U+2024; U+FF0E, U+FF1A; U+FF61; U+FE52: dots and a colon of other scripts
     bytes16 wide = ((bytes16)(a == 0x80) & ((bytes16)(b == 0x82) | (bytes16)(b == 0xA4))) |
                    ((bytes16)(a == 0xBC) & ((bytes16)(b == 0x8E) | (bytes16)(b == 0x9A))) |
@@ -62,7 +73,8 @@ static bytes16 wide16(bytes16 a, bytes16 b, bytes16 c)
 static bytes16 defanged16(bytes16 a, bytes16 b, bytes16 c)
 {
     return (bytes16)(a == '[') | (bytes16)(a == '(') | (bytes16)(a == '{') |
-           ((bytes16)(a == ' ') & (bytes16)((b | 32) == 'd') & (bytes16)((c | 32) == 'o'));
+           ((bytes16)(a == ' ') & ((bytes16)((b | 32) == 'd') | (bytes16)((b | 32) == 'p')) &
+            ((bytes16)((c | 32) == 'o') | (bytes16)((c | 32) == 'u') | (bytes16)((c | 32) == '0')));
 }
 
 static size_t first_of(bytes16 hits)
@@ -180,41 +192,103 @@ static size_t bracketed(struct str text, size_t at, char *meaning)
     return *meaning != 0 && i < text.len && text.at[i] == close ? i + 1 - at : 0;
 }
 
-/* "example dot com" */
-static bool spelled_dot(struct str text, size_t at)
+/* Suffixes that are also a word's beginning: "done.It works". */
+static bool begins_sentence(struct str label)
 {
-    static const char *const endings[] = {"com", "org", "net", "info", "biz"};
-    if (!word_at(text, at, " dot ") || at == 0 || !ascii_is_alnum(text.at[at - 1]))
-        return false;
-    for (size_t i = 0; i < COUNT_OF(endings); i++) {
-        size_t end = at + 5 + strlen(endings[i]);
-        if (word_at(text, at + 5, endings[i]) && (end == text.len || !ascii_is_alnum(text.at[end])))
+    static const char *const words[] = {
+        "am",  "as",  "at",  "be",  "by",  "do",  "go",  "he",  "hi",  "id",
+        "if",  "im",  "in",  "is",  "it",  "la",  "me",  "my",  "no",  "of",
+        "on",  "or",  "so",  "to",  "us",  "we",  "he",  "you", "how", "now",
+        "one", "day", "all", "new", "men", "kim", "moe", "ice", "dog", "yes",
+    };
+    for (size_t i = 0; i < COUNT_OF(words); i++)
+        if (str_eq_nocase(label, str_of(words[i])))
             return true;
-    }
     return false;
 }
 
-size_t lure_dead_dot(struct str text, size_t at)
+/* Words for a dot, and what it takes for a suffix behind them; short ones are a country's anywhere
+ * only in English: "punto de vista", "point de vue" are no hosts. */
+static const struct dot_word {
+    struct str word;
+    const char *suffixes;
+} dot_words[] = {
+    {{"dot", 3},   ""          },
+    {{"d0t", 3},   ""          },
+    {{"punkt", 5}, " de at ch "},
+    {{"point", 5}, " fr "      },
+    {{"punto", 5}, " it "      },
+    {{"ponto", 5}, " br pt "   },
+    {{"punt", 4},  " nl "      },
+};
+
+static bool is_said_suffix(const struct lure_rules *rules, const struct dot_word *dot,
+                           struct str label)
+{
+    static const char everywhere[] = " com org net info biz app dev xyz online site shop club "
+                                     "live link click website store tech ";
+    char spaced[16], lower[14];
+    if (label.len < 2 || label.len > sizeof lower)
+        return false;
+    for (size_t i = 0; i < label.len; i++)
+        lower[i] = ascii_lower(label.at[i]);
+    label.at = lower;
+    spaced[0] = spaced[label.len + 1] = ' ';
+    memcpy(spaced + 1, lower, label.len);
+    struct str wanted = str_make(spaced, label.len + 2);
+    struct str listed = str_of(everywhere), own = str_of(dot->suffixes);
+    if (str_find(listed, wanted) < listed.len || str_find(own, wanted) < own.len)
+        return true;
+    return own.len == 0 && label.len == 2 && !begins_sentence(label) &&
+           url_has_suffix(rules, label);
+}
+
+/* "example dot com": the length of the blanks and the word before the suffix; 0: there is none. */
+static size_t spelled_dot(const struct lure_rules *rules, struct str text, size_t at)
+{
+    if (at == 0 || !ascii_is_alnum(text.at[at - 1]))
+        return 0;
+    size_t from = skip_spaces(text, at), to = from, end;
+    while (to < text.len && ascii_is_alnum(text.at[to]))
+        to++;
+    struct str word = str_make(text.at + from, to - from);
+    if (to == text.len || text.at[to] != ' ')
+        return 0;
+    to = end = skip_spaces(text, to);
+    while (end < text.len && ascii_is_alnum(text.at[end]))
+        end++;
+    for (size_t i = 0; i < COUNT_OF(dot_words); i++)
+        if (str_eq_nocase(word, dot_words[i].word))
+            return is_said_suffix(rules, &dot_words[i], str_make(text.at + to, end - to)) ? to - at
+                                                                                          : 0;
+    return 0;
+}
+
+size_t lure_dead_dot(const struct lure_rules *rules, struct str text, size_t at)
 {
     char c = text.at[at], meaning = 0;
-    if (c == ' ' && spelled_dot(text, at))
-        return strlen(" dot");
+    if (c == ' ')
+        return spelled_dot(rules, text, at);
     size_t n = c == '[' || c == '(' || c == '{' ? bracketed(text, at, &meaning) : 0;
     return meaning == DEAD_DOT ? n : 0;
 }
 
 /* Puts markers where a dot or colon was written so that nothing can be clicked. */
-static struct str fold_defanged(struct arena *scratch, struct str text)
+static struct str fold_defanged(const struct lure_rules *rules, struct arena *scratch,
+                                struct str text)
 {
     size_t i = find16(text, 0, defanged16);
     if (i == text.len)
         return text;
+    while (i > 0 && text.at[i - 1] == ' ') // what is said begins with its first blank
+        i--;
     char *out = arena_alloc(scratch, text.len + 2);
     memcpy(out, text.at, i);
     size_t len = i;
     while (i < text.len) {
         char c = text.at[i], meaning = 0;
         size_t n = c == '[' || c == '(' || c == '{' ? bracketed(text, i, &meaning) : 0;
+        size_t said = c == ' ' ? spelled_dot(rules, text, i) : 0;
         if (n > 0) {
             bool slashes = meaning == DEAD_COLON && text.at[skip_spaces(text, i + 1) + 1] == '/';
             while (meaning == DEAD_DOT && len > 0 && out[len - 1] == ' ')
@@ -227,9 +301,9 @@ static struct str fold_defanged(struct arena *scratch, struct str text)
             i += n;
             if (meaning == DEAD_DOT)
                 i = skip_spaces(text, i);
-        } else if (c == ' ' && spelled_dot(text, i)) {
+        } else if (said > 0) {
             out[len++] = SAID_DOT;
-            i += 5;
+            i += said;
         } else {
             out[len++] = c;
             i++;
@@ -247,8 +321,8 @@ struct scan {
     unsigned n_failed;     // what began like a link and was none
 };
 
-// Of folded text: what ends a chunk, and what a host or scheme may be made of.
-enum { CLASS_END = 1, CLASS_NAME = 2 };
+// Of folded text: what ends a chunk, what a host or scheme may be made of, and what may part links.
+enum { CLASS_END = 1, CLASS_NAME = 2, CLASS_COMMA = 4 };
 static const unsigned char ascii_class[128] = {
     [0] = CLASS_END,
     [DEAD_DOT] = CLASS_NAME,
@@ -257,15 +331,18 @@ static const unsigned char ascii_class[128] = {
     ['"'] = CLASS_END,
     ['*'] = CLASS_NAME,
     ['+'] = CLASS_NAME,
+    [','] = CLASS_COMMA,
     ['-'] = CLASS_NAME,
     ['.'] = CLASS_NAME,
     ['0' ... '9'] = CLASS_NAME,
+    [';'] = CLASS_COMMA,
     ['<'] = CLASS_END,
     ['>'] = CLASS_END,
     ['A' ... 'Z'] = CLASS_NAME,
     ['_'] = CLASS_NAME,
     ['`'] = CLASS_END,
     ['a' ... 'z'] = CLASS_NAME,
+    ['|'] = CLASS_COMMA,
     [0x7F] = CLASS_END,
 };
 
@@ -309,11 +386,9 @@ static bool is_end(char c)
     return (unsigned char)c < 0x80 && (ascii_class[(unsigned char)c] & CLASS_END) != 0;
 }
 
-/* "http://a.example,http://b.example" are two. */
+/* Behind a comma or its like: "http://a.example,http://b.example" are two. */
 static bool begins_another(struct str chunk, size_t at)
 {
-    if (chunk.at[at] != ',' && chunk.at[at] != ';' && chunk.at[at] != '|')
-        return false;
     return word_at(chunk, at + 1, "http://") || word_at(chunk, at + 1, "https://") ||
            word_at(chunk, at + 1, "www.");
 }
@@ -330,9 +405,13 @@ static size_t count_char(struct str text, char c)
 static size_t link_end(struct str chunk, size_t start)
 {
     size_t end = start;
-    while (end < chunk.len && end - start < LINK_MOST && !is_end(chunk.at[end]) &&
-           !begins_another(chunk, end))
+    size_t most = chunk.len - start < LINK_MOST ? chunk.len : start + LINK_MOST;
+    while (end < most) {
+        unsigned char c = (unsigned char)chunk.at[end], class = c < 0x80 ? ascii_class[c] : 0;
+        if ((class & CLASS_END) != 0 || ((class & CLASS_COMMA) != 0 && begins_another(chunk, end)))
+            break;
         end++;
+    }
     struct str link = str_make(chunk.at + start, end - start);
     size_t opened[3], closed[3];
     bool counted = false;
@@ -485,21 +564,6 @@ static bool ends_file(struct str label)
     return false;
 }
 
-/* Suffixes that are also a word's beginning: "done.It works". */
-static bool begins_sentence(struct str label)
-{
-    static const char *const words[] = {
-        "am",  "as",  "at",  "be",  "by",  "do",  "go",  "he",  "hi",  "id",
-        "if",  "im",  "in",  "is",  "it",  "la",  "me",  "my",  "no",  "of",
-        "on",  "or",  "so",  "to",  "us",  "we",  "he",  "you", "how", "now",
-        "one", "day", "all", "new", "men", "kim", "moe", "ice", "dog", "yes",
-    };
-    for (size_t i = 0; i < COUNT_OF(words); i++)
-        if (str_eq_nocase(label, str_of(words[i])))
-            return true;
-    return false;
-}
-
 /* A host without a scheme at chunk[from, to); returns the link's end, or 0. */
 static size_t try_bare(struct scan *scan, struct str chunk, size_t from, size_t to)
 {
@@ -622,7 +686,7 @@ static void __attribute__((noinline)) scan_slowly(struct lure_list *list, struct
     arena_init(&folded, 2 * text.len + 64);
     arena_init(&scratch, SCRATCH_MOST);
     struct scan scan = {.list = list, .scratch = &scratch};
-    text = fold_defanged(&folded, fold_unicode(&folded, text, &scan.flags));
+    text = fold_defanged(list->rules, &folded, fold_unicode(&folded, text, &scan.flags));
     size_t from = 0;
     while (!list->overflowed) {
         size_t at = find16(text, from, joints16), to = at;

@@ -10,7 +10,8 @@
 
 // 2: what orders did; when a cluster was first held, and convicted by evidence; what would have
 // been
-enum { SNAPSHOT_VERSION = 2 };
+// 3: questions; clusters are also bound by words
+enum { SNAPSHOT_VERSION = 3 };
 
 static const char magic[] = "firedoor guard\n";
 
@@ -37,6 +38,8 @@ static void save_users(const struct guard *guard, struct buf *out)
         put_u64(out, user->n_lessons);
         put_i64(out, user->restricted_until_us);
         put_u64(out, user->restricted_by);
+        put_i64(out, user->question_day);
+        put_u64(out, user->n_questions);
         put_u64(out, user->is_decoy);
     }
 }
@@ -76,6 +79,7 @@ static void save_member(const struct member *member, struct buf *out)
     for (size_t i = 0; i < GAP_BINS; i++)
         put_u64(out, member->gaps[i]);
     put_u64(out, member->shape);
+    put_u64(out, member->device);
     const double reals[] = {member->fan,     member->pace,  member->silence, member->roster,
                             member->dormant, member->decoy, member->relay};
     for (size_t i = 0; i < COUNT_OF(reals); i++)
@@ -86,8 +90,8 @@ static void save_member(const struct member *member, struct buf *out)
                      (unsigned)member->independent << 6);
 }
 
-static void load_member(struct reader *in, struct guard *guard, struct cluster *cluster,
-                        struct user **users, uint32_t n_users)
+static void load_member(struct reader *in, uint64_t version, struct guard *guard,
+                        struct cluster *cluster, struct user **users, uint32_t n_users)
 {
     uint32_t user = get_u32(in, n_users), from = get_u32(in, n_users);
     if (in->bad || user == 0 || member_find(guard, cluster, users[user]) != NULL) {
@@ -113,6 +117,7 @@ static void load_member(struct reader *in, struct guard *guard, struct cluster *
     for (size_t i = 0; i < GAP_BINS; i++)
         member->gaps[i] = (uint8_t)get_u32(in, UINT8_MAX);
     member->shape = get_u64(in);
+    member->device = version >= 3 ? get_u64(in) : 0;
     double *reals[] = {&member->fan,     &member->pace,  &member->silence, &member->roster,
                        &member->dormant, &member->decoy, &member->relay};
     for (size_t i = 0; i < COUNT_OF(reals); i++)
@@ -225,6 +230,22 @@ static void save_cluster(struct cluster *cluster, struct buf *out)
         put_key(out, &order->key);
         put_str(out, order->shown);
     }
+    put_u64(out, cluster->n_confirmed);
+    put_u64(out, cluster->ask_again);
+    put_u64(out, (unsigned)cluster->asks_tree | (unsigned)cluster->on_trial << 1);
+    put_u64(out, cluster->n_questions);
+    LIST_EACH(&cluster->questions, struct question, in_cluster, question)
+    {
+        put_u64(out, id_of(question->who));
+        put_u64(out, question->number);
+        put_u64(out, question->device);
+        put_i64(out, question->asked_us);
+        put_i64(out, question->due_us);
+        put_i64(out, question->ended_us);
+        put_u64(out, question->receivers);
+        put_u64(out, question->state);
+        put_u64(out, question->trust);
+    }
 }
 
 static struct user *get_user(struct reader *in, struct user **users, uint32_t n_users)
@@ -239,6 +260,36 @@ static void replace_text(struct str *text, struct str by)
 {
     str_free(text);
     *text = own_text(by, SIZE_MAX);
+}
+
+static void load_questions(struct reader *in, struct guard *guard, struct cluster *cluster,
+                           struct user **users, uint32_t n_users)
+{
+    cluster->n_confirmed = get_u32(in, UINT32_MAX);
+    cluster->ask_again = get_u32(in, UINT32_MAX);
+    uint32_t bits = get_u32(in, 3);
+    cluster->asks_tree = bits & 1;
+    cluster->on_trial = bits & 2;
+    uint32_t n = get_u32(in, QUESTIONS_OF_ONE);
+    for (uint32_t i = 0; i < n && !in->bad; i++) {
+        uint32_t who = get_u32(in, n_users);
+        if (in->bad || who == 0) {
+            in->bad = true;
+            return;
+        }
+        struct question *question = question_make(guard, cluster, users[who]);
+        question->number = get_u64(in);
+        question->device = get_u64(in);
+        question->asked_us = get_i64(in);
+        question->due_us = get_i64(in);
+        question->ended_us = get_i64(in);
+        question->receivers = get_u32(in, UINT32_MAX);
+        enum question_state state = get_u32(in, QUESTION_WITHDRAWN);
+        question->trust = get_u32(in, ANSWER_OTHER_DEVICE);
+        if (state == QUESTION_OPEN) // in the order in which they were asked: that of their queue
+            question_queue(guard, question);
+        question->state = state;
+    }
 }
 
 static void load_cluster(struct reader *in, uint64_t version, struct guard *guard,
@@ -294,7 +345,7 @@ static void load_cluster(struct reader *in, uint64_t version, struct guard *guar
     uint32_t n = get_u32(in, BINDINGS_MOST);
     for (uint32_t i = 0; i < n && !in->bad; i++) {
         struct lure_key key = get_key(in);
-        enum lure_width width = get_u32(in, LURE_WIDTHS - 1);
+        enum lure_width width = get_u32(in, LURE_SHAPE);
         bool established = get_bool(in);
         struct str shown = get_str(in);
         if (!in->bad && cluster_find_key(guard, &key) == NULL)
@@ -304,7 +355,7 @@ static void load_cluster(struct reader *in, uint64_t version, struct guard *guar
     }
     n = get_u32(in, MEMBERS_MOST);
     for (uint32_t i = 0; i < n && !in->bad; i++)
-        load_member(in, guard, cluster, users, n_users);
+        load_member(in, version, guard, cluster, users, n_users);
     uint32_t mature = get_u32(in, n), at = 0;
     cluster->mature = NULL;
     LIST_EACH(&cluster->members, struct member, link, member)
@@ -326,7 +377,7 @@ static void load_cluster(struct reader *in, uint64_t version, struct guard *guar
         struct cluster_order *order = &cluster->orders[cluster->n_orders++];
         order->kind = get_u32(in, ORDER_ASK);
         order->undo = get_bool(in);
-        order->reason = get_u32(in, REASON_EXPIRED);
+        order->reason = get_u32(in, REASON_DENIED);
         order->audience = get_u32(in, TO_OPERATOR);
         order->number = get_u64(in);
         order->who = get_user(in, users, n_users);
@@ -342,6 +393,8 @@ static void load_cluster(struct reader *in, uint64_t version, struct guard *guar
         order->shown = own_text(version >= 2 ? get_str(in) : STR_EMPTY, SHOWN_MOST);
         guard->bytes_clusters += order_size(order);
     }
+    if (version >= 3)
+        load_questions(in, guard, cluster, users, n_users);
 }
 
 static void save_rules(const struct guard *guard, struct buf *out)
@@ -515,6 +568,16 @@ static void guard_counts(struct guard *guard, uint64_t **counts)
     memcpy(counts, all, sizeof all);
 }
 
+/* Of questions, for both ways. */
+enum { GUARD_ANSWERS = 5 };
+
+static void guard_answers(struct guard *guard, uint64_t **counts)
+{
+    uint64_t *all[GUARD_ANSWERS] = {&guard->n_asked, &guard->n_said_yes, &guard->n_said_no,
+                                    &guard->n_unanswered, &guard->n_withdrawn};
+    memcpy(counts, all, sizeof all);
+}
+
 enum { LESSON_REALS = sizeof(struct lessons) / sizeof(double) };
 
 void guard_save(const struct guard *saved, struct buf *out)
@@ -545,11 +608,15 @@ void guard_save(const struct guard *saved, struct buf *out)
     put_u64(out, cluster->id);
     save_rules(guard, out);
     save_tallies(guard, out);
+    uint64_t *answers[GUARD_ANSWERS];
+    guard_answers(guard, answers);
+    for (size_t i = 0; i < GUARD_ANSWERS; i++)
+        put_u64(out, *answers[i]);
     buf_add(out, STR("end"));
 }
 
-static void load_users(struct reader *in, struct guard *guard, struct user **users,
-                       uint32_t n_users)
+static void load_users(struct reader *in, uint64_t version, struct guard *guard,
+                       struct user **users, uint32_t n_users)
 {
     for (uint32_t i = 1; i <= n_users && !in->bad; i++) {
         struct str jid = get_str(in);
@@ -566,6 +633,10 @@ static void load_users(struct reader *in, struct guard *guard, struct user **use
         user->n_lessons = get_u32(in, UINT32_MAX);
         user->restricted_until_us = get_i64(in);
         user->restricted_by = get_u64(in);
+        if (version >= 3) {
+            user->question_day = get_i64(in);
+            user->n_questions = get_u32(in, UINT32_MAX);
+        }
         user->is_decoy = get_bool(in);
         guard->n_decoys += user->is_decoy;
     }
@@ -639,7 +710,7 @@ enum err guard_load(const struct guard_config *config, struct str bytes, struct 
     }
     struct user **users = calloc((size_t)n_users + 1, sizeof(struct user *));
     must(users != NULL);
-    load_users(&in, guard, users, n_users);
+    load_users(&in, version, guard, users, n_users);
     load_sights(&in, guard);
     uint64_t n_clusters = get_u64(&in);
     for (uint64_t i = 0; i < n_clusters && !in.bad; i++)
@@ -648,6 +719,10 @@ enum err guard_load(const struct guard_config *config, struct str bytes, struct 
     load_rules(&in, guard, users, n_users);
     if (version >= 2)
         load_tallies(&in, guard);
+    uint64_t *answers[GUARD_ANSWERS];
+    guard_answers(guard, answers);
+    for (size_t i = 0; version >= 3 && i < GUARD_ANSWERS; i++)
+        *answers[i] = get_u64(&in);
     free(users);
     guard->n_forgotten = forgotten;
     if (!str_eq(get_bytes(&in, 3), STR("end")) || in.rest.len != 0 || in.bad) {

@@ -3,24 +3,48 @@
  */
 #include "guard/lure_internal.h"
 
-#include "base/hash.h"
 #include "base/must.h"
+
+#include <unicode/uchar.h>
+#include <unicode/utf16.h>
 
 enum { TEXT_MOST = 4096 };
 
+/* ---- The shape of the words -------------------------------------------------------------------
+ *
+ * Words are folded until what a program changes to look new is gone: links, names and numbers,
+ * case, spacing, invisible characters, letters of other scripts that look alike, digits that stand
+ * for letters.  Of what is left all runs of three letters are hashed in four ways, and the least of
+ * each way is a lane of sixteen bits (MinHash): two texts share a lane as likely as they share
+ * runs.
+ */
+
+enum {
+    LETTERS_MOST = 160, // of a text; what comes after says no more about who wrote it
+    LETTERS_LEAST = 8,  // fewer are nobody's words in particular
+    WORD_MOST = 64,     // code units that are looked up among the letters that look alike
+    SHINGLE = 3,
+    WIDE_MOST = 32, // words for which ICU is asked: 0.5 us each
+};
+
+struct letters {
+    uint32_t at[LETTERS_MOST];
+    size_t n, n_wide; // words that had letters of other scripts
+};
+
 /* A word that names a link or a person says nothing about who wrote the rest. */
-static bool is_neutral(struct str word, const struct lure_people *people)
+static bool is_neutral(struct str word, const struct str *names, size_t n_names)
 {
-    if (str_find(word, STR("://")) < word.len || str_starts(word, STR("www.")))
+    const char *dot = word.at, *end = word.at + word.len;
+    while ((dot = memchr(dot, '.', (size_t)(end - dot))) != NULL && ++dot < end)
+        if (dot > word.at + 1 && ascii_is_alnum(*dot))
+            return true;
+    size_t colon = str_find_char(word, ':');
+    if (colon + 2 < word.len && word.at[colon + 1] == '/' && word.at[colon + 2] == '/')
         return true;
-    for (size_t i = 1; i + 1 < word.len; i++)
-        if (word.at[i] == '.' && ascii_is_alnum(word.at[i + 1]))
+    for (size_t i = 0; i < n_names; i++)
+        if (word.len == names[i].len && str_eq_nocase(word, names[i]))
             return true;
-    for (size_t i = 0; people != NULL && i < people->n; i++) {
-        struct str name = people->names[i];
-        if (str_eq_nocase(word, str_first(name, str_find_char(name, '@'))))
-            return true;
-    }
     return false;
 }
 
@@ -44,25 +68,123 @@ static bool next_word(struct str *rest, struct str *word)
     return false;
 }
 
+/* Letters in the form that ICU's confusables lead to (l looks like i, and m like rn: below); digits
+ * and signs that are written for a letter.  0: nothing of a word. */
+static const char folded[128] = {
+    ['!'] = 'i', ['$'] = 's', ['+'] = 't', ['0'] = 'o', ['1'] = 'i', ['3'] = 'e', ['4'] = 'a',
+    ['5'] = 's', ['7'] = 't', ['@'] = 'a', ['|'] = 'i', ['A'] = 'a', ['B'] = 'b', ['C'] = 'c',
+    ['D'] = 'd', ['E'] = 'e', ['F'] = 'f', ['G'] = 'g', ['H'] = 'h', ['I'] = 'i', ['J'] = 'j',
+    ['K'] = 'k', ['L'] = 'i', ['M'] = 'm', ['N'] = 'n', ['O'] = 'o', ['P'] = 'p', ['Q'] = 'q',
+    ['R'] = 'r', ['S'] = 's', ['T'] = 't', ['U'] = 'u', ['V'] = 'v', ['W'] = 'w', ['X'] = 'x',
+    ['Y'] = 'y', ['Z'] = 'z', ['a'] = 'a', ['b'] = 'b', ['c'] = 'c', ['d'] = 'd', ['e'] = 'e',
+    ['f'] = 'f', ['g'] = 'g', ['h'] = 'h', ['i'] = 'i', ['j'] = 'j', ['k'] = 'k', ['l'] = 'i',
+    ['m'] = 'm', ['n'] = 'n', ['o'] = 'o', ['p'] = 'p', ['q'] = 'q', ['r'] = 'r', ['s'] = 's',
+    ['t'] = 't', ['u'] = 'u', ['v'] = 'v', ['w'] = 'w', ['x'] = 'x', ['y'] = 'y', ['z'] = 'z',
+};
+
+static void add_letter(struct letters *letters, uint32_t letter)
+{
+    if (letters->n < LETTERS_MOST)
+        letters->at[letters->n++] = letter;
+}
+
+static void add_ascii_word(struct letters *letters, struct str word)
+{
+    enum { SHORT = 4 };
+    // digits at the end of a longer word count something, others may stand for letters
+    size_t last = word.len;
+    while (last > 0 && !ascii_is_alpha(word.at[last - 1]))
+        last--;
+    if (last > 0 && word.len <= SHORT)
+        last = word.len;
+    for (size_t i = 0; i < last; i++) {
+        char c = folded[(unsigned char)word.at[i] & 0x7F];
+        if (c == 'm') {
+            add_letter(letters, 'r');
+            add_letter(letters, 'n');
+        } else if (c != 0) {
+            add_letter(letters, (unsigned char)c);
+        }
+    }
+}
+
+static void add_wide_word(const struct lure_rules *rules, struct letters *letters, struct str word)
+{
+    UChar lower[WORD_MOST + 2], skeleton[4 * WORD_MOST];
+    int32_t len = 0;
+    size_t n;
+    for (size_t i = 0; i < word.len && len < WORD_MOST; i += n) {
+        uint32_t point = lure_utf8(str_skip(word, i), &n);
+        if (!lure_is_invisible(point))
+            U16_APPEND_UNSAFE(lower, len, u_foldCase((UChar32)point, U_FOLD_CASE_DEFAULT));
+    }
+    UErrorCode code = U_ZERO_ERROR;
+    int32_t end =
+        uspoof_getSkeleton(rules->lookalikes, 0, lower, len, skeleton, COUNT_OF(skeleton), &code);
+    if (U_FAILURE(code))
+        return;
+    char ascii[WORD_MOST];
+    size_t n_ascii = 0;
+    for (int32_t i = 0; i < end;) {
+        UChar32 point;
+        U16_NEXT(skeleton, i, end, point);
+        if (point < 0x80 && n_ascii < sizeof ascii) {
+            ascii[n_ascii++] = (char)point;
+            continue;
+        }
+        add_ascii_word(letters, str_make(ascii, n_ascii));
+        n_ascii = 0;
+        if (u_isalpha(point)) // without accents
+            add_letter(letters, (uint32_t)point);
+    }
+    add_ascii_word(letters, str_make(ascii, n_ascii));
+}
+
+static void fold_words(const struct lure_rules *rules, struct str text,
+                       const struct lure_people *people, struct letters *letters)
+{
+    struct str rest = str_first(text, text.len < TEXT_MOST ? text.len : TEXT_MOST), word;
+    struct str names[COUNT_OF(people->names)];
+    size_t n_names = people != NULL ? people->n : 0;
+    for (size_t i = 0; i < n_names; i++)
+        names[i] = str_first(people->names[i], str_find_char(people->names[i], '@'));
+    while (letters->n < LETTERS_MOST && next_word(&rest, &word)) {
+        if (is_neutral(word, names, n_names))
+            continue;
+        bool wide = false;
+        for (size_t i = 0; i < word.len; i++)
+            wide |= (unsigned char)word.at[i] >= 0x80;
+        if (!wide)
+            add_ascii_word(letters, word);
+        else if (letters->n_wide++ < WIDE_MOST)
+            add_wide_word(rules, letters, word);
+    }
+}
+
 uint64_t lure_text_shape(const struct lure_list *list, struct str text,
                          const struct lure_people *people)
 {
-    (void)list;
-    char folded[TEXT_MOST];
-    size_t len = 0;
-    struct str rest = str_first(text, text.len < TEXT_MOST ? text.len : TEXT_MOST), word;
-    while (next_word(&rest, &word)) {
-        if (is_neutral(word, people))
-            continue;
-        for (size_t i = 0; i < word.len && len + 1 < sizeof folded; i++)
-            if (!ascii_is_digit(word.at[i]))
-                folded[len++] = ascii_lower(word.at[i]);
-        if (len + 1 < sizeof folded)
-            folded[len++] = ' ';
-    }
-    if (len == 0)
+    struct letters letters;
+    letters.n = letters.n_wide = 0;
+    fold_words(list->rules, text, people, &letters);
+    if (letters.n < LETTERS_LEAST)
         return 0;
-    uint64_t shape = hash_fast(0, str_make(folded, len));
+    static const uint64_t ways[4] = {UINT64_C(0x9E3779B97F4A7C15), UINT64_C(0xD6E8FEB86659FD93),
+                                     UINT64_C(0xA0761D6478BD642F), UINT64_C(0xE7037ED1A0B428DB)};
+    uint32_t least[4] = {UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX};
+    for (size_t i = 0; i + SHINGLE <= letters.n; i++) {
+        const uint32_t *at = &letters.at[i]; // code points: three are 63 bits
+        uint64_t run = at[0] | (uint64_t)at[1] << 21 | (uint64_t)at[2] << 42;
+        run *= UINT64_C(0x2127599BF4325C37);
+        run ^= run >> 32;
+        for (int way = 0; way < 4; way++) {
+            uint32_t hash = (uint32_t)(run * ways[way] >> 32);
+            least[way] = hash < least[way] ? hash : least[way];
+        }
+    }
+    uint64_t shape = 0;
+    for (int lane = 0; lane < 4; lane++)
+        shape = shape << 16 | (least[lane] * 0x9E3779B1U >> 16);
     return shape != 0 ? shape : 1;
 }
 
@@ -213,6 +335,8 @@ bool lure_text_warns(const struct lure_list *list, struct str text)
     if (dead == list->n)
         return true;
     struct str trimmed = str_trim(text);
+    if (trimmed.at == NULL)
+        return false;
     if (is_quotation(list, trimmed))
         return true;
     size_t most = trimmed.len < TEXT_MOST ? trimmed.len : TEXT_MOST;
@@ -266,7 +390,7 @@ static struct str cut_dead_names(const struct lure_rules *rules, struct arena *s
     size_t len = 0;
     bool any = false;
     for (size_t i = 0; i < text.len;) {
-        size_t n = lure_dead_dot(text, i);
+        size_t n = lure_dead_dot(rules, text, i);
         any |= n > 0;
         if (n > 0)
             len = cut_name(out, len);

@@ -118,7 +118,7 @@ static bool decode_path(struct arena *arena, struct str raw, struct str *out)
 // A name or an address with or without port, lower case.
 static bool read_host(struct arena *arena, struct str text, struct str *out)
 {
-    struct str name = text;
+    struct str name;
     if (text.len > 0 && text.at[0] == '[') {
         size_t end = str_find_char(text, ']');
         if (end == text.len)

@@ -5,9 +5,9 @@
  * request at a time on a connection; a worker serves it from the first byte
  * to the last and must never wait in it.
  *
- * How another room serves something: a file of src/http/ (rooms below may be
- * used there; what im does comes as functions that the daemon hands over) adds
- * a route before the service starts:
+ * How another room serves something: a file of src/http/, which may use the
+ * rooms below, or one of src/daemon/, where it needs im as well, adds a route
+ * before the workers start (daemon/server.c calls it):
  *
  *     http_add_route(http, &(struct http_route){
  *         .prefix = STR("/upload/"), .methods = HTTP_BIT(HTTP_PUT) | HTTP_BIT(HTTP_GET),
@@ -85,7 +85,7 @@ struct http_answer {
 /* The listener uses loop (the main thread's) and spreads over workers, whose certificates it
  * shows. */
 struct http *http_new(struct loop *loop, struct workers *workers, const struct http_limits *limits);
-/* After the workers have been stopped and http_is_quiet. */
+/* After the workers have been stopped.  Unless http_is_quiet, its memory is left to who is late. */
 void http_free(struct http **p);
 /* Before the workers run; prefix is borrowed for as long as the service lives. */
 void http_add_route(struct http *http, const struct http_route *route);

@@ -5,7 +5,8 @@
  * Invariants: hc->x is the exchange under way; it is freed by end_exchange()
  * only, which runs from the connection's chore or its on_closed, never inside
  * a handler's call.  While an exchange is under way and its body has been read
- * the connection is paused: a pipelined request waits.
+ * the connection is paused: a pipelined request waits.  An exchange is under way
+ * until its answer has left the outbox: who asks and does not read waits too.
  */
 #include "http/http.h"
 
@@ -72,6 +73,7 @@ struct http_exchange {
     bool began : 1;       // the head has gone out
     bool done : 1;        // the answer is whole
     bool told : 1;        // on_complete was called
+    bool continued : 1;   // 100 Continue was said
     bool wants_room : 1, looked : 1;
     bool keep : 1;
 };
@@ -174,8 +176,11 @@ void http_free(struct http **p)
     struct http *http = TAKE(*p);
     if (http == NULL)
         return;
-    must(http_is_quiet(http));
     http_close_doors(http);
+    if (!http_is_quiet(http)) { // the stop's time is over: who is late still finds it
+        log_event(LOG_ERROR, "stop-not-quiet", "what=http");
+        return;
+    }
     listener_free(&http->listener);
     table_done(&http->hosts);
     arena_done(&http->arena);
@@ -399,6 +404,7 @@ void http_resume(struct http_exchange *x)
 static void answer_is_whole(struct http_exchange *x)
 {
     x->done = true;
+    x->looked = false;
     look_again(x->hc);
 }
 
@@ -406,8 +412,11 @@ void http_begin(struct http_exchange *x, const struct http_answer *answer, uint6
 {
     must(!x->began);
     x->began = true;
-    // a short rest of a body is read and dropped, a long one is not: the connection ends then
-    x->keep = x->keep && x->body_left <= DRAIN_MOST;
+    // a short rest of a body is read and dropped, a long one is not: the connection ends then.
+    // So it does where the peer waits to be asked for the body (RFC 9110 §10.1.1): whether what
+    // comes now is that body or the next request, nobody can know
+    bool awaited = x->head.continues && !x->continued;
+    x->keep = x->keep && x->body_left <= DRAIN_MOST && !awaited;
     write_head(x->hc, answer, length, x->keep);
     bool none = x->head.method == HTTP_HEAD || answer->status == 204 || answer->status == 304;
     x->answer_left = none ? 0 : length;
@@ -546,8 +555,10 @@ static void begin_exchange(struct http_conn *hc, struct http_exchange *x)
         http_refuse(x, 413);
     else
         x->route->begin(x, x->route->context);
-    if (x->head.continues && !x->began)
+    if (x->head.continues && !x->began) {
+        x->continued = true;
         conn_write(hc->conn, STR("HTTP/1.1 100 Continue\r\n\r\n"));
+    }
     if (x->body_left == 0)
         body_is_whole(x);
 }
@@ -607,6 +618,15 @@ static size_t on_bytes(struct conn *conn, struct str bytes)
     return used;
 }
 
+// What was written in this turn leaves at its end; if it then does not, on_drained comes.
+static void look_once_more(struct http_conn *hc)
+{
+    if (hc->x->looked)
+        return;
+    hc->x->looked = true;
+    look_again(hc);
+}
+
 // The exchange that is over makes room for the next one.
 static void next_request(struct http_conn *hc)
 {
@@ -629,7 +649,12 @@ static void run_chore(struct chore *chore)
     if (x == NULL)
         return;
     if (x->done && (x->body_left == 0 || !x->keep)) {
-        next_request(hc);
+        // not before all of the answer has left: a close gives its reader little time, and the next
+        // answer needs the room
+        if (conn_written(hc->conn) == conn_accepted(hc->conn))
+            next_request(hc);
+        else
+            look_once_more(hc);
         return;
     }
     if (x->done) {
@@ -641,17 +666,15 @@ static void run_chore(struct chore *chore)
     if (conn_room(hc->conn) >= HTTP_PIECE) {
         x->wants_room = false;
         x->calls->on_room(x);
-    } else if (!x->looked) {
-        // what was written in this turn leaves at its end; if it then does not, on_drained comes
-        x->looked = true;
-        look_again(hc);
+    } else {
+        look_once_more(hc);
     }
 }
 
 static void on_drained(struct conn *conn)
 {
     struct http_conn *hc = conn_owner(conn);
-    if (hc->x != NULL && hc->x->wants_room)
+    if (hc->x != NULL && (hc->x->wants_room || hc->x->done))
         look_again(hc);
 }
 

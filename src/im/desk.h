@@ -53,7 +53,9 @@ struct desk {
         uint64_t presences_in, iqs_in, stanza_errors, sessions_ended;
         uint64_t blocked_messages, carbons, archived, reports;
         uint64_t guard_passed; // lures and exposures that the guard was too slow for
-    } counters;                // written by the worker; read by the metrics thread without order
+        uint64_t links_protected, links_opened, links_warned, links_blocked, links_unsure;
+        uint64_t links_refused; // forged, or too old
+    } counters;                 // written by the worker; read by the metrics thread without order
 };
 
 struct desk *desk_new(struct service *service, struct worker *worker, struct im_settings *settings);

@@ -14,6 +14,7 @@
 #include "im/entity_time.h"
 #include "im/gate.h"
 #include "im/last.h"
+#include "im/links.h"
 #include "im/offline.h"
 #include "im/ping.h"
 #include "im/presence.h"
@@ -32,6 +33,7 @@ const struct feature *const features[] = {
     &feature_carbons,
     &feature_archive,
     &feature_offline,
+    &feature_links, // before whatever keeps a stanza for later
     &feature_csi,
     &feature_gate,
     &feature_disco,

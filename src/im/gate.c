@@ -8,6 +8,7 @@
 #include "base/must.h"
 #include "im/behind.h"
 #include "im/containment.h"
+#include "im/links.h"
 #include "im/lures.h"
 #include "im/message.h"
 #include "im/pace.h"
@@ -239,6 +240,20 @@ static void ask_guard(struct session *session, struct stanza *stanza, struct tic
     loop_post(gate->loop, &judging->mail);
 }
 
+// What leads to our own page of protected links is judged by what that leads to.
+static void collect(struct session *session, struct stanza *stanza, struct arena *arena,
+                    struct lure_list *lures)
+{
+    const struct desk *desk = desk_of(session->home);
+    lure_list_init(lures, desk->service->gate->rules, arena);
+    lures_of_stanza(lures, stanza->root);
+    if (lures->n == 0 || !links_unwrap(desk, stanza, lures))
+        return;
+    arena_reset(arena);
+    lure_list_init(lures, desk->service->gate->rules, arena);
+    lures_of_stanza(lures, stanza->root);
+}
+
 bool gate_message(struct session *session, struct stanza *stanza, struct ticket *ticket)
 {
     struct account *account = session->account;
@@ -250,8 +265,7 @@ bool gate_message(struct session *session, struct stanza *stanza, struct ticket 
     struct arena arena;
     struct lure_list lures;
     arena_init(&arena, JUDGING_MOST);
-    lure_list_init(&lures, gate->rules, &arena);
-    lures_of_stanza(&lures, stanza->root);
+    collect(session, stanza, &arena, &lures);
     if (lures.n == 0 && !lures.overflowed) {
         arena_done(&arena);
         if (is_composing(stanza))
@@ -275,8 +289,7 @@ bool gate_other(struct session *session, struct stanza *stanza, struct ticket *t
     struct arena arena;
     struct lure_list lures;
     arena_init(&arena, JUDGING_MOST);
-    lure_list_init(&lures, gate->rules, &arena);
-    lures_of_stanza(&lures, stanza->root);
+    collect(session, stanza, &arena, &lures);
     if (lures.n == 0 && !lures.overflowed) {
         arena_done(&arena);
         return false;
@@ -347,7 +360,7 @@ bool gate_is_convicted(const struct account *account, const struct stanza *stanz
 {
     struct gate *gate = desk_of(account->home)->service->gate;
     return gate != NULL && stanza->lure_keys.len > 0 && mode_of(account) == GATE_ON &&
-           gate_stops_any(gate, stanza->lure_keys);
+           gate_convicts(gate, stanza->lure_keys);
 }
 
 // Warnings, and what the server itself said of a lure, name it so that it cannot be opened.

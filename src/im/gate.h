@@ -17,7 +17,7 @@
 #include "im/feature.h"
 
 struct guard_config;
-struct lure_key;
+struct lure_file;
 
 /* The guard, with its state brought back from the store (snapshot, then the events since).
  * clock_rate: tests only, else 1. */
@@ -62,6 +62,8 @@ struct stanza *gate_dead_copy(const struct gate *gate, const struct stanza *stan
  * whether or not the retraction has come to it yet, and must not be shown as it is.  Before
  * sealing. */
 bool gate_bring_out(const struct account *account, struct stanza *stanza);
+/* Whether one of these keys, side by side, is convicted now; any thread. */
+bool gate_convicts(struct gate *gate, struct str keys);
 /* The same of a stanza that has its keys. */
 bool gate_is_convicted(const struct account *account, const struct stanza *stanza);
 /* gate_bring_out, and a dead copy in the place of what is convicted. */
@@ -78,11 +80,8 @@ void gate_received(struct account *account, const struct jid *peer);
 /* A copy of a message with lures reached a client of this account: an exposure. */
 void gate_exposed(struct account *account, const struct stanza *stanza);
 
-/* Whether a file with this key (of its digest) is convicted now; any thread. */
-bool gate_is_file_convicted(struct gate *gate, const struct lure_key *key);
 /* The virus scanner found something in a file: it is convicted by its digest, in the scanner's
  * name, whatever guard.mode is; any thread. */
-struct lure_file;
 void gate_convict_file(struct gate *gate, const struct lure_file *file, struct str finding);
 
 /* The account reports whatever this person (bare) has sent to it of late. */

@@ -53,9 +53,6 @@ struct gate {
 /* The guard's time now; any thread. */
 int64_t gate_now_us(const struct gate *gate);
 
-/* Whether one of these keys, side by side, is convicted now; any thread. */
-bool gate_stops_any(struct gate *gate, struct str keys);
-
 /* One message that waits for the guard's word.  Made by a worker, judged by the guard's thread,
  * finished by the worker. */
 struct judging {

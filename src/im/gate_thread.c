@@ -47,7 +47,7 @@ static void stops_unref(struct gate_stops **stops)
         free(s);
 }
 
-bool gate_stops_any(struct gate *gate, struct str keys)
+bool gate_convicts(struct gate *gate, struct str keys)
 {
     struct gate_stops *stops = stops_now(gate);
     bool found = false;
@@ -80,11 +80,6 @@ static void renew_stops_if_changed(struct gate *gate, const struct guard_word *w
             renew_stops(gate);
             return;
         }
-}
-
-bool gate_is_file_convicted(struct gate *gate, const struct lure_key *key)
-{
-    return gate_stops_any(gate, str_make((const char *)key->bytes, sizeof key->bytes));
 }
 
 /* ---- Judging ---- */

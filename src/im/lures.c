@@ -6,6 +6,8 @@
  */
 #include "im/lures.h"
 
+#include "base/buf.h"
+
 // Without case: some clients read XHTML as they read HTML.
 static bool is_one_of(struct str name, const struct str *names, size_t n)
 {
@@ -55,7 +57,17 @@ static struct str or_empty(struct str text)
     return text.at != NULL ? text : STR_EMPTY;
 }
 
-static void add_attributes(struct lure_list *list, const struct element *e)
+static bool shows_attribute(const struct attribute *a)
+{
+    static const struct str texts[] = {
+        {"reason", 6}, // XEP-0249
+        {"label",  5},
+        {"desc",   4},
+    };
+    return is_one_of(a->name, texts, COUNT_OF(texts));
+}
+
+static bool is_url_attribute(const struct attribute *a)
 {
     static const struct str urls[] = {
         {"href",   4},
@@ -66,28 +78,32 @@ static void add_attributes(struct lure_list *list, const struct element *e)
         {"anchor", 6},
         {"about",  5},
     };
-    static const struct str texts[] = {
-        {"reason", 6}, // XEP-0249
-        {"label",  5},
-        {"desc",   4},
-    };
+    return is_one_of(a->name, urls, COUNT_OF(urls)) && !str_starts(a->value, STR("xmpp:")) &&
+           !str_starts(a->value, STR("cid:"));
+}
+
+static void add_attributes(struct lure_list *list, const struct element *e)
+{
     for (const struct attribute *a = e->attributes; a != NULL; a = a->next) {
         if (a->value.len <= 3)
             continue;
-        if (is_one_of(a->name, texts, COUNT_OF(texts)))
+        if (shows_attribute(a))
             lure_scan_text(list, a->value);
-        else if (is_one_of(a->name, urls, COUNT_OF(urls)) && !str_starts(a->value, STR("xmpp:")) &&
-                 !str_starts(a->value, STR("cid:")))
+        else if (is_url_attribute(a))
             lure_add_url(list, a->value, e->text);
     }
 }
 
 // XEP-0004: what a form shows; FORM_TYPE names a protocol.
-static void add_field(struct lure_list *list, const struct element *e)
+static bool is_shown_field(const struct element *e)
 {
     struct str var = element_attr(e, STR("var"));
-    if (var.at != NULL && str_eq(var, STR("FORM_TYPE")))
-        return;
+    return element_is(e, NS_DATA, STR("field")) &&
+           (var.at == NULL || !str_eq(var, STR("FORM_TYPE")));
+}
+
+static void add_field(struct lure_list *list, const struct element *e)
+{
     ELEMENT_EACH(e, value)
     if (str_eq(value->name, STR("value")))
         lure_scan_text(list, value->text);
@@ -133,7 +149,7 @@ static void look_at(struct lure_list *list, const struct element *e)
         add_attributes(list, e);
     if (str_eq(e->name, STR("file")))
         add_file(list, e);
-    else if (element_is(e, NS_DATA, STR("field")))
+    else if (is_shown_field(e))
         add_field(list, e);
 }
 
@@ -148,4 +164,181 @@ void lures_of_element(struct lure_list *list, const struct element *element)
 {
     look_at(list, element);
     lures_of_stanza(list, element);
+}
+
+/* ---- Other links in their place ---- */
+
+struct replacing {
+    const struct lure_rules *rules;
+    struct arena *arena;
+    lure_instead_fn *instead;
+    void *context;
+    size_t n;
+    bool whole;
+    struct lure_edits body; // of the first body
+    const struct element *body_of;
+};
+
+static bool replace_in(struct replacing *replacing, struct str *text, struct lure_edits *edits)
+{
+    struct str out;
+    struct lure_edits any;
+    if (lure_rewrite(replacing->rules, replacing->arena, *text, replacing->instead,
+                     replacing->context, &out, &any) != OK) {
+        replacing->whole = false;
+        return false;
+    }
+    if (out.at == text->at)
+        return false;
+    replacing->n += any.n;
+    *text = out;
+    if (edits != NULL)
+        *edits = any;
+    return true;
+}
+
+// An address that stands alone.
+static bool replace_url(struct replacing *replacing, struct str *value)
+{
+    struct arena scratch;
+    struct lure_list list;
+    arena_init(&scratch, (size_t)1 << 20);
+    lure_list_init(&list, replacing->rules, &scratch);
+    lure_add_url(&list, str_trim(*value), STR_EMPTY);
+    struct str instead = {NULL, 0};
+    if (list.n == 1)
+        instead = replacing->instead(replacing->context, &list.lures[0]);
+    bool replaces = instead.at != NULL;
+    if (replaces && !arena_fits(replacing->arena, instead.len + 1)) {
+        replacing->whole = false;
+        replaces = false;
+    }
+    if (replaces) {
+        *value = arena_str(replacing->arena, instead);
+        replacing->n++;
+    }
+    arena_done(&scratch);
+    return replaces;
+}
+
+static void join_text(struct replacing *replacing, struct element *e)
+{
+    struct buf all;
+    size_t n = 0;
+    for (struct node *node = e->first; node != NULL; node = node->next)
+        if (node->is_text && n++ == 0)
+            e->text = ((struct text *)node)->text;
+    if (n < 2)
+        return;
+    buf_init(&all, SIZE_MAX / 2);
+    for (struct node *node = e->first; node != NULL; node = node->next)
+        if (node->is_text)
+            buf_add(&all, ((struct text *)node)->text);
+    if (arena_fits(replacing->arena, all.len + 1))
+        e->text = arena_str(replacing->arena, buf_str(&all));
+    buf_done(&all);
+}
+
+static void replace_texts(struct replacing *replacing, struct element *e, bool is_url)
+{
+    bool is_body = replacing->body_of == NULL && element_is(e, NS_CLIENT, STR("body"));
+    struct lure_edits edits = {NULL, 0};
+    bool changed = false;
+    for (struct node *node = e->first; node != NULL; node = node->next) {
+        if (!node->is_text)
+            continue;
+        struct str *text = &((struct text *)node)->text;
+        if (is_url && replace_url(replacing, text))
+            changed = true;
+        else
+            changed |= replace_in(replacing, text, &edits);
+    }
+    if (changed)
+        join_text(replacing, e);
+    if (is_body) {
+        replacing->body_of = e;
+        replacing->body = edits;
+    }
+}
+
+static void replace_attributes(struct replacing *replacing, struct element *e)
+{
+    for (struct attribute *a = e->attributes; a != NULL; a = a->next) {
+        if (a->value.len <= 3)
+            continue;
+        if (shows_attribute(a))
+            (void)!replace_in(replacing, &a->value, NULL);
+        else if (is_url_attribute(a))
+            (void)!replace_url(replacing, &a->value);
+    }
+}
+
+// Where a character of the body is now; one inside a link goes to the link's edge.
+static size_t moved(const struct lure_edits *edits, size_t at, bool is_end)
+{
+    int64_t shift = 0;
+    for (size_t i = 0; i < edits->n; i++) {
+        const struct lure_edit *edit = &edits->at[i];
+        if (at <= edit->from)
+            break;
+        if (at < edit->to)
+            return (size_t)((int64_t)edit->from + shift) + (is_end ? edit->len : 0);
+        shift += (int64_t)edit->len - (int64_t)(edit->to - edit->from);
+    }
+    return (size_t)((int64_t)at + shift);
+}
+
+static void move_attribute(struct replacing *replacing, struct element *e, struct str name,
+                           bool is_end)
+{
+    struct str value = element_attr(e, name);
+    uint64_t at;
+    if (value.at == NULL || str_to_u64(value, 0, UINT32_MAX, &at) != OK ||
+        !arena_fits(replacing->arena, 64))
+        return;
+    element_set(replacing->arena, e, name,
+                arena_printf(replacing->arena, "%zu", moved(&replacing->body, at, is_end)));
+}
+
+static void move_counts(struct replacing *replacing, struct element *stanza)
+{
+    static const struct str markup = {"urn:xmpp:markup:0", 17};
+    ELEMENT_EACH(stanza, child)
+    {
+        if (element_is(child, NS_REFERENCE, STR("reference"))) {
+            move_attribute(replacing, child, STR("begin"), false);
+            move_attribute(replacing, child, STR("end"), true);
+        }
+        bool is_markup = str_eq(child->ns, markup);
+        if (!is_markup && !ns_eq(child->ns, NS_FALLBACK))
+            continue;
+        ELEMENT_EACH(child, part)
+        {
+            if (!is_markup && !str_eq(part->name, STR("body")))
+                continue;
+            move_attribute(replacing, part, STR("start"), false);
+            move_attribute(replacing, part, STR("end"), true);
+        }
+    }
+}
+
+size_t lures_replace(const struct lure_rules *rules, struct arena *arena, struct element *stanza,
+                     lure_instead_fn *instead, void *context, bool *whole)
+{
+    struct replacing replacing = {
+        .rules = rules, .arena = arena, .instead = instead, .context = context, .whole = true};
+    for (const struct element *at = element_walk(stanza, stanza); at != NULL;
+         at = element_walk(stanza, at)) {
+        struct element *e = (struct element *)(uintptr_t)at; // the tree is the caller's own
+        bool in_form =
+            e->parent != NULL && is_shown_field(e->parent) && str_eq(e->name, STR("value"));
+        if (e->text.len > 3 && (holds_url(e) || shows_text(e) || in_form))
+            replace_texts(&replacing, e, holds_url(e));
+        if (e->attributes != NULL)
+            replace_attributes(&replacing, e);
+    }
+    if (replacing.body.n > 0)
+        move_counts(&replacing, stanza);
+    *whole = replacing.whole;
+    return replacing.n;
 }

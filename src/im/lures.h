@@ -14,4 +14,10 @@ void lures_of_stanza(struct lure_list *list, const struct element *stanza);
 /* The same for one child with all that is in it. */
 void lures_of_element(struct lure_list *list, const struct element *element);
 
+/* Puts other links in the place of those that lures_of_stanza finds in a tree of the caller's own,
+ * and moves what counts characters of the body (XEP-0372, 0394, 0428).  New text is from arena.
+ * Returns how many places were changed; *whole: no text had to stay as it was for want of room. */
+size_t lures_replace(const struct lure_rules *rules, struct arena *arena, struct element *stanza,
+                     lure_instead_fn *instead, void *context, bool *whole) MUST_CHECK;
+
 #endif

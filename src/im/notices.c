@@ -77,6 +77,22 @@ static const char *const english[N_NOTICES] = {
     [NOTICE_ASK] =
         "Your message with the link {link} to several people is waiting, because it looks like "
         "what a malicious program would send. If you did not send it, please call your help desk.",
+    [NOTICE_PAGE_WARN_TITLE] = "Be careful with this link",
+    [NOTICE_PAGE_WARN] =
+        "It has the look of something that a malicious program sends in people's names, though "
+        "this is not certain. Do not enter a password there and do not start anything from there. "
+        "Go on only if you have asked the person who sent it, and that person did mean to.",
+    [NOTICE_PAGE_GO_ON] = "Go on to {link}",
+    [NOTICE_PAGE_BLOCK_TITLE] = "This link was stopped",
+    [NOTICE_PAGE_BLOCK] =
+        "It leads to something that a malicious program sends in people's names. Do not open it in "
+        "another way. If you have opened it before, please call your help desk now.",
+    [NOTICE_PAGE_UNSURE_TITLE] = "This link cannot be checked at the moment",
+    [NOTICE_PAGE_UNSURE] = "Please try again in a few minutes.",
+    [NOTICE_PAGE_FORGED_TITLE] = "This link leads nowhere",
+    [NOTICE_PAGE_FORGED] = "It was not made by this server, or it was not copied completely.",
+    [NOTICE_PAGE_OLD_TITLE] = "This link is too old",
+    [NOTICE_PAGE_OLD] = "Open the conversation that it came with once more, or ask for it again.",
 };
 
 /* ---- Reading a .mo file (gettext manual, "The Format of GNU MO Files") ---- */

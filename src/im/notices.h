@@ -25,6 +25,18 @@ enum notice {
     NOTICE_OPERATOR,           // to administrators: an incident began
     NOTICE_FILE_WITHHELD,      // in the place of a convicted file, to who wants to fetch it
     NOTICE_ASK,                // to a sender: did you mean to send this to so many?
+    // what the page that opens protected links says; {link} is the host
+    NOTICE_PAGE_WARN_TITLE,
+    NOTICE_PAGE_WARN,
+    NOTICE_PAGE_GO_ON,
+    NOTICE_PAGE_BLOCK_TITLE,
+    NOTICE_PAGE_BLOCK,
+    NOTICE_PAGE_UNSURE_TITLE,
+    NOTICE_PAGE_UNSURE,
+    NOTICE_PAGE_FORGED_TITLE,
+    NOTICE_PAGE_FORGED,
+    NOTICE_PAGE_OLD_TITLE,
+    NOTICE_PAGE_OLD,
     N_NOTICES
 };
 

@@ -26,7 +26,11 @@ struct im_domain {
     uint64_t upload_bytes; // of one file
     int guard_mode;        // of senders here: GATE_OFF, GATE_OBSERVE, GATE_ON (im/gate_internal.h)
     enum archive_preference archive_default; // for people who chose nothing
+    bool links;                              // what its people read is protected: im/links.h
+    struct str links_base; // "https://example.org:5281/open/"; empty: there is no such page
 };
+
+struct seal_keys;
 
 struct im_settings {
     atomic_uint refs;
@@ -52,6 +56,13 @@ struct im_settings {
     size_t offline_messages, offline_bytes, outbox_bytes, unacked_stanzas;
     size_t private_bytes, private_items, vcard_bytes, archive_page;
     int64_t resume_us, archive_retention_us;
+    // protected links
+    const struct str *link_hosts; // whose links stay as they are, with all below them
+    size_t n_link_hosts;
+    const struct seal_keys *seals; // NULL: there is no page for them
+    int64_t links_valid_us, links_answer_us;
+    double links_warn_nats;
+    bool links_closed; // where the guard does not answer
     // the guard
     double clock_rate;           // tests: the guard's clock runs so many times faster
     struct str software_version; // XEP-0092

@@ -234,6 +234,7 @@ struct stanza *stanza_compact(const struct stanza *stanza)
     copy->lure_keys = arena_str(arena, stanza->lure_keys);
     copy->lures_from = arena_str(arena, stanza->lures_from);
     copy->calm = stanza->calm;
+    copy->links_protected = stanza->links_protected;
     return copy;
 }
 

@@ -59,6 +59,7 @@ struct stanza {
     struct str lures_from; // bare: who sent them, where that is not from (carbons, archive pages)
     bool calm;             // the guard need not hear who got these lures
     bool takes_back;       // a retraction in the server's words: im/caps.c fits it to each client
+    bool links_protected;  // a reader's copy: im/links.c
 };
 
 /* Makes a stanza of a parsed element: takes over the arena that root lives in (arena is as after

@@ -60,6 +60,18 @@ def test_a_town_of_a_few_dozen(tmp_path):
     assert (tmp_path / "infected.svg").exists()
 
 
+def test_a_worm_that_sends_no_link_at_all():
+    people = 40
+    sides = drill("--people", str(people), "--worm", "P8", "--open", "0.7", "--seed", "3",
+                  "--warmup", "1", "--minutes", "3", "--speed", "20")
+    off, on = sides["guard off"], sides["guard on"]
+    assert off["infected"] > people / 2
+    assert on["infected"] <= 2
+    assert on["restricted_rightly"] >= 1
+    assert on["restricted_wrongly"] == 0
+    assert on["honest_lost"] == 0
+
+
 def test_a_command_line_that_makes_no_sense_is_refused():
     for options in (["--worm", "P99"], ["--people", "1"], ["--connect", "127.0.0.1:1"], ["what"]):
         got = subprocess.run([os.path.join(BUILD, "firedoor-drill"), *options],

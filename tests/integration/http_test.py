@@ -17,22 +17,13 @@ import server as servers
 import xmpp
 
 
-def with_http(own_server, settings=None, **options):
-    port = servers.free_ports(1)[0]
-    one = own_server({"http.addresses": "127.0.0.1", "http.port": port,
-                      "http.accepts_per_second": 1000000, "http.connections_per_address": 1000,
-                      **(settings or {})}, **options)
-    one.https = https.Https(port, one.domain, one.certificate)
-    return one
-
-
 def test_it_is_off_unless_it_has_a_port(server):
     assert server.count("http_requests") == 0
     assert "kind=https" not in server.log()
 
 
 def test_nothing_is_served_that_was_not_named(own_server):
-    one = with_http(own_server, domains=["two.test"])
+    one = https.serve(own_server, domains=["two.test"])
     for path in ("/", "/metrics", "/open", "/index.html", "/admin", "/.well-known/x"):
         status, headers, body = one.https.get(path)
         assert status == 404 and body == b"404 Not Found\n"
@@ -80,7 +71,7 @@ SMUGGLED = [
 
 
 def test_no_request_is_smuggled_in_another(own_server):
-    one = with_http(own_server)
+    one = https.serve(own_server)
     host = one.domain.encode()
     following = b"GET /next HTTP/1.1\r\nHost: " + host + b"\r\nConnection: close\r\n\r\n"
     for attempt in SMUGGLED:
@@ -96,7 +87,7 @@ def test_no_request_is_smuggled_in_another(own_server):
 
 
 def test_sizes_and_numbers_have_limits(own_server):
-    one = with_http(own_server, {"http.head_bytes": "4 KiB", "http.fields": 16,
+    one = https.serve(own_server, {"http.head_bytes": "4 KiB", "http.fields": 16,
                                  "http.requests": 3})
     host = one.domain.encode()
     get = b"GET / HTTP/1.1\r\nHost: " + host + b"\r\n"
@@ -114,7 +105,7 @@ def test_sizes_and_numbers_have_limits(own_server):
 
 
 def test_who_says_nothing_is_let_go_and_one_address_has_its_share(own_server):
-    one = with_http(own_server, {"http.head_time": "1 s", "http.idle_time": "1 s",
+    one = https.serve(own_server, {"http.head_time": "1 s", "http.idle_time": "1 s",
                                  "http.connections_per_address": 5})
     # in the middle of TLS, in the middle of a head, after a request
     plain = socket.create_connection(("127.0.0.1", one.https.port), timeout=xmpp.PATIENCE)
@@ -138,7 +129,7 @@ def test_who_says_nothing_is_let_go_and_one_address_has_its_share(own_server):
 
 
 def test_a_new_certificate_is_shown_after_a_reload(own_server, tmp_path):
-    one = with_http(own_server)
+    one = https.serve(own_server)
     assert one.https.get("/")[0] == 404
     fresh, key = servers.make_certificate(str(tmp_path), one.domains)
     shutil.copy(fresh, one.certificate)
@@ -154,7 +145,7 @@ def test_a_new_certificate_is_shown_after_a_reload(own_server, tmp_path):
 
 
 def test_a_host_of_its_own_has_a_certificate_of_its_own(own_server):
-    one = with_http(own_server, {"http.url": "https://chat.other.test"}, start=False)
+    one = https.serve(own_server, {"http.url": "https://chat.other.test"}, start=False)
     folder = os.path.join(one.folder, "other")
     os.mkdir(folder)
     other, key = servers.make_certificate(folder, ["chat.other.test"])

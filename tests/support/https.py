@@ -4,7 +4,18 @@ import http.client
 import socket
 import ssl
 
+import server as servers
 import xmpp
+
+
+def serve(make, settings=None, **options):
+    """A server (make: the fixture own_server) that speaks HTTPS; its client is one.https."""
+    port = servers.free_ports(1)[0]
+    one = make({"http.addresses": "127.0.0.1", "http.port": port,
+                "http.accepts_per_second": 1000000, "http.connections_per_address": 1000,
+                **(settings or {})}, **options)
+    one.https = Https(port, one.domain, one.certificate)
+    return one
 
 
 class Https:

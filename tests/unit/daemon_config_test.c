@@ -171,6 +171,15 @@ TEST(what_contradicts_itself_is_refused)
                 "firedoor.conf:2: http.addresses: \"localhost\" is not an IPv4 or IPv6 address\n"));
     check(refuses(ONE_DOMAIN "http: { key = \"/etc/passwd\"; };",
                   "firedoor.conf:2: http.certificate and http.key: only one given\n"));
+    check(
+        refuses(ONE_DOMAIN "links: { protect = true; };",
+                "firedoor.conf:1: domain example.org: links are to be protected, but http.port is "
+                "0: there is no page to open them\n"));
+    check(refuses(ONE_DOMAIN "links: { allowed = [ \"Example.org\" ]; };",
+                  "firedoor.conf:2: links.allowed: \"Example.org\" is not a host in lower case (of "
+                  "other letters, its xn-- form)\n"));
+    check(refuses(ONE_DOMAIN "links: { valid = \"100 d\"; renew = \"1 d\"; };",
+                  "firedoor.conf:2: links.valid: longer than 15 keys of links.renew last\n"));
     static const char *const no_urls[] = {"http://a.example",    "https://",
                                           "https://a.example/",  "https://A.example",
                                           "https://a.example:0", "https://a@b.example"};

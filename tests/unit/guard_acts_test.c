@@ -43,7 +43,8 @@ static struct lure_list lures_of(const char *text)
 }
 
 static uint64_t next_message;
-static bool observes; // what is sent is only observed
+static bool observes;   // what is sent is only observed
+static uint64_t device; // it is sent with
 
 static enum verdict send(struct guard *guard, int64_t now, const char *from, const char *to,
                          const char *text)
@@ -56,6 +57,8 @@ static enum verdict send(struct guard *guard, int64_t now, const char *from, con
         .audience = 1,
         .warns = lure_text_warns(&list, str_of(text)),
         .observed = observes,
+        .shape = lure_text_shape(&list, str_of(text), NULL),
+        .device = device,
         .lures = list.lures,
         .n_lures = list.n,
         .pace = {.gap_us = -1, .roster_index = -1, .account_age_us = -1}
@@ -102,6 +105,16 @@ static struct guard *new_guard(void)
     struct guard_config config;
     guard_config_default(&config);
     config.defangs = true;
+    return guard_new(&config, 42);
+}
+
+/* The same where nobody is asked: what the evidence decides alone. */
+static struct guard *silent_guard(void)
+{
+    struct guard_config config;
+    guard_config_default(&config);
+    config.defangs = true;
+    config.ask_us = 0;
     return guard_new(&config, 42);
 }
 
@@ -203,6 +216,68 @@ TEST(words_of_warning_hide_no_worm)
     guard_free(&guard);
 }
 
+TEST(a_worm_that_never_sends_the_same_link_is_known_by_its_words)
+{
+    struct guard *guard = new_guard();
+    struct guard_state state;
+    unsigned rejected = 0;
+    int64_t now = t0;
+    for (unsigned i = 0; i < 20; i++) {
+        char text[100], to[32];
+        snprintf(text, sizeof text, "%s you have to see th%cs http://evil%u.example/%u",
+                 i % 3 == 0 ? "OMG" : "omg", i % 2 == 0 ? 'i' : '1', i, i);
+        snprintf(to, sizeof to, "p%u@a.example", i);
+        enum verdict verdict = send(guard, now, "zero@a.example", to, text);
+        if (verdict == VERDICT_DELIVER)
+            expose(guard, now, "zero@a.example", to, text);
+        // who was shown one sends another: the worm has him
+        for (unsigned k = 0; k < 4 && i == 1; k++) {
+            snprintf(text, sizeof text, "omg you have to see this http://other%u.example/", k);
+            snprintf(to, sizeof to, "q%u@a.example", k);
+            rejected += send(guard, now += second / 10, "p0@a.example", to, text) == VERDICT_REJECT;
+        }
+        now += second / 10;
+        rejected += verdict == VERDICT_REJECT;
+    }
+    guard_state(guard, &state);
+    check(state.n_convicted == 1);
+    check(rejected > 10);
+    // somebody else's own words, and his link
+    check(send(guard, now, "c@a.example", "d@a.example",
+               "the minutes are here http://fine.example/") == VERDICT_DELIVER);
+    // the same words about a place that everybody knows
+    check(send(guard, now, "c@a.example", "d@a.example",
+               "omg you have to see this https://www.youtube.com/watch?v=1") == VERDICT_DELIVER);
+    guard_free(&guard);
+}
+
+TEST(words_tie_only_people_of_the_outbreak)
+{
+    struct guard *guard = new_guard();
+    struct guard_state state;
+    int64_t now = t0;
+    for (unsigned i = 0; i < 40; i++) { // everybody says so, each of his own link
+        char text[100], from[32], to[32];
+        snprintf(text, sizeof text, "maybe something for you http://own%u.example/", i);
+        snprintf(from, sizeof from, "p%u@a.example", i);
+        snprintf(to, sizeof to, "q%u@a.example", i);
+        check(send(guard, now += second, from, to, text) == VERDICT_DELIVER);
+    }
+    guard_state(guard, &state);
+    check(state.n_convicted == 0 && state.n_clusters == 40);
+    // and what was said for days is no sign of anything
+    now += 4 * day;
+    for (unsigned i = 0; i < 4; i++) {
+        char text[100], to[32];
+        snprintf(text, sizeof text, "maybe something for you http://mine%u.example/", i);
+        snprintf(to, sizeof to, "q%u@a.example", i);
+        check(send(guard, now += second, "p1@a.example", to, text) == VERDICT_DELIVER);
+    }
+    guard_state(guard, &state);
+    check(state.n_clusters == 4); // the old ones have settled
+    guard_free(&guard);
+}
+
 TEST(a_worm_in_plain_words_is_a_worm)
 {
     static const char *const texts[] = {"omg go to evilplace dot com and sign in",
@@ -211,7 +286,7 @@ TEST(a_worm_in_plain_words_is_a_worm)
                                         "> go to evilplace dot com\nis this you?",
                                         "evilplace[.]com is bad"};
     for (size_t i = 0; i < COUNT_OF(texts); i++) {
-        struct guard *guard = new_guard();
+        struct guard *guard = silent_guard();
         unsigned rejected = 0;
         int64_t now = burst(guard, t0, "zero@a.example", texts[i], 0, 10, &rejected);
         now = burst(guard, now + 3 * second, "p1@a.example", texts[i], 20, 10, &rejected);
@@ -232,7 +307,7 @@ TEST(a_worm_in_plain_words_is_a_worm)
 
 TEST(who_warns_of_an_address_by_hand_is_not_restricted)
 {
-    struct guard *guard = new_guard();
+    struct guard *guard = silent_guard();
     const char *warning = "do not open evilplace dot com, it's a virus";
     unsigned rejected = 0;
     int64_t now =
@@ -353,33 +428,6 @@ TEST(held_messages_are_released_in_order_when_the_window_opens)
     }
     check(released == 5);
     guard_free(&guard);
-}
-
-TEST(a_sender_who_is_asked_decides)
-{
-    struct guard_config config;
-    guard_config_default(&config);
-    config.ask_us = hour;
-    for (int meant = 0; meant <= 2; meant++) {
-        struct guard *guard = guard_new(&config, 1);
-        unsigned rejected = 0;
-        burst(guard, t0, "zero@a.example", "http://evil.example/x", 0, 8, &rejected);
-        guard_tick(guard, t0 + 20 * second, fresh_word());
-        check(count_orders(ORDER_ASK, false) == 5);
-        if (meant == 2) { // no answer
-            guard_tick(guard, t0 + 2 * hour, fresh_word());
-            check(count_orders(ORDER_REJECT_HELD, false) == 5);
-            check(word.orders[0].reason == REASON_EXPIRED);
-        } else {
-            struct answer answer = {.sender = STR("zero@a.example"),
-                                    .incident = word.orders[0].incident,
-                                    .meant = meant == 1};
-            guard_answered(guard, &answer, t0 + 60 * second, fresh_word());
-            check(count_orders(meant ? ORDER_DELIVER_HELD : ORDER_REJECT_HELD, false) == 5);
-            check((count_orders(ORDER_STOP, false) == 1) == (meant == 0));
-        }
-        guard_free(&guard);
-    }
 }
 
 TEST(suspensions_concern_exactly_their_scope)
@@ -693,6 +741,7 @@ TEST(every_kind_of_event_comes_back_from_its_bytes)
          .sending = {.sender = STR("a@b"),
                      .receiver = STR("c@d"),
                      .observed = true,
+                     .device = 77,
                      .lures = list.lures,
                      .n_lures = 1,
                      .pace = {.gap_us = -1, .roster_index = -1, .live = true}}},
@@ -707,7 +756,8 @@ TEST(every_kind_of_event_comes_back_from_its_bytes)
                     .keys = list.lures[0].keys,
                     .n_keys = 1,
                     .observed = true}  },
-        {.kind = EVENT_ANSWER,                     .answer = {.sender = STR("a@b"), .incident = 7, .meant = true}},
+        {.kind = EVENT_ANSWER,
+         .answer = {.sender = STR("a@b"), .incident = 7, .meant = true, .trust = ANSWER_PUZZLE}},
         {.kind = EVENT_CONVICT,
          .conviction =
              {.lure = list.lures, .width = LURE_HOST, .actor = STR("x"), .reason = STR("y")} },
@@ -762,12 +812,315 @@ TEST(an_event_of_the_first_version_is_read)
     struct buf bytes;
     buf_init(&bytes, 1 << 16);
     guard_event_write(&bytes, &event);
-    check(bytes.at[0] == 2);
+    check(bytes.at[0] == 3);
     bytes.at[0] = 1; // it had no last byte: whether the report was only observed
     check(guard_event_read(test_arena(), str_first(buf_str(&bytes), bytes.len - 1), &event) == OK);
     check_str(event.report.sender, STR("c@d"));
     check(guard_event_read(test_arena(), buf_str(&bytes), &event) != OK);
     buf_done(&bytes);
+}
+
+/* ---- Questions
+ * ---------------------------------------------------------------------------------------- */
+
+// A guard for which somebody's first link to many is a star.
+static struct guard *asking_guard(void)
+{
+    struct guard_config config;
+    guard_config_default(&config);
+    config.convict_nats = 12;
+    return guard_new(&config, 1);
+}
+
+static const struct order *order_of_kind(enum order_kind kind, bool undo)
+{
+    for (size_t i = 0; i < word.n_orders; i++)
+        if (word.orders[i].kind == kind && word.orders[i].undo == undo)
+            return &word.orders[i];
+    return NULL;
+}
+
+static void answer(struct guard *guard, int64_t now, const char *who, uint64_t incident, bool meant,
+                   enum answer_trust trust)
+{
+    struct answer said = {
+        .sender = str_of(who), .incident = incident, .meant = meant, .trust = trust};
+    guard_answered(guard, &said, now, fresh_word());
+}
+
+// A star until its sender is asked, and then so many messages that wait; the incident.
+static uint64_t star(struct guard *guard, int64_t from_us, unsigned n_waiting)
+{
+    uint64_t incident = 0;
+    device = 77;
+    for (unsigned i = 0; i < 40 && n_waiting > 0; i++) {
+        char to[32];
+        snprintf(to, sizeof to, "p%u@a.example", i);
+        int64_t now = from_us + i * second / 10;
+        enum verdict verdict = send(guard, now, "zero@a.example", to, "http://evil.example/x");
+        const struct order *asked = order_of_kind(ORDER_ASK, false);
+        if (asked != NULL) {
+            check(incident == 0 && verdict == VERDICT_HOLD && word.reason == REASON_ASKED);
+            check_str(asked->who, STR("zero@a.example"));
+            check_str(asked->shown, STR("evil.example/x"));
+            check(asked->device == 77 && asked->receivers == i + 1);
+            check(asked->expires_us == now + hour);
+            check(count_orders(ORDER_STOP, false) == 1 && count_orders(ORDER_RETRACT, false) == 1);
+            check(count_orders(ORDER_RESTRICT, false) == 0);
+            incident = asked->incident;
+        }
+        if (incident != 0) {
+            check(verdict == VERDICT_HOLD && count_orders(ORDER_RESTRICT, false) == 0);
+            n_waiting--;
+        } else if (verdict == VERDICT_DELIVER) {
+            expose(guard, now, "zero@a.example", to, "http://evil.example/x");
+        }
+    }
+    check(incident != 0);
+    device = 0;
+    return incident;
+}
+
+static size_t count_held(bool delivered)
+{
+    size_t n = 0;
+    uint64_t last = 0;
+    for (size_t i = 0; i < word.n_orders; i++) {
+        const struct order *order = &word.orders[i];
+        if (order->kind != (delivered ? ORDER_DELIVER_HELD : ORDER_REJECT_HELD))
+            continue;
+        check(order->message > last); // in the order in which they were sent
+        last = order->message;
+        n++;
+    }
+    return n;
+}
+
+TEST(a_star_waits_for_its_senders_word_and_is_then_delivered_whole)
+{
+    struct guard *guard = asking_guard();
+    uint64_t incident = star(guard, t0, 10);
+    struct guard_state state;
+    guard_state(guard, &state);
+    uint64_t waiting = state.n_waiting;
+    check(waiting >= 10 && state.n_asking == 1 && state.n_asked == 1);
+    // the worm says yes on the device that is its own: nothing happens
+    answer(guard, t0 + 5 * second, "zero@a.example", incident, true, ANSWER_SAME_DEVICE);
+    check(word.n_orders == 0);
+    // nobody else answers for him
+    answer(guard, t0 + 5 * second, "p1@a.example", incident, true, ANSWER_OTHER_DEVICE);
+    check(word.n_orders == 0);
+    answer(guard, t0 + 60 * second, "zero@a.example", incident, true, ANSWER_OTHER_DEVICE);
+    check(count_held(true) == waiting);
+    check(count_orders(ORDER_STOP, true) == 1 && count_orders(ORDER_RETRACT, true) == 1);
+    check(count_orders(ORDER_ASK, true) == 1);
+    struct incident shown;
+    check(guard_incident(guard, incident, test_arena(), &shown) == OK);
+    check(shown.state == INCIDENT_OPEN && shown.n_confirmed == 1 && shown.n_questions == 1);
+    check(shown.questions[0].state == QUESTION_YES && shown.convicted_us == 0);
+    // and what he goes on sending goes at once
+    check(send(guard, t0 + 70 * second, "zero@a.example", "q@a.example", "http://evil.example/x") ==
+          VERDICT_DELIVER);
+    // he is not asked about it again
+    answer(guard, t0 + 71 * second, "zero@a.example", incident, true, ANSWER_OTHER_DEVICE);
+    check(word.n_orders == 0);
+    guard_free(&guard);
+}
+
+TEST(a_star_that_its_sender_denies_is_returned_and_he_loses_his_links)
+{
+    struct guard *guard = asking_guard();
+    uint64_t incident = star(guard, t0, 10);
+    struct guard_state state;
+    guard_state(guard, &state);
+    // a no is believed on any device
+    answer(guard, t0 + 60 * second, "zero@a.example", incident, false, ANSWER_SAME_DEVICE);
+    check(count_held(false) == state.n_waiting);
+    check(count_orders(ORDER_RESTRICT, false) == 1 && count_orders(ORDER_STOP, true) == 0);
+    check(order_of_kind(ORDER_RESTRICT, false)->reason == REASON_DENIED);
+    struct incident shown;
+    check(guard_incident(guard, incident, test_arena(), &shown) == OK);
+    check(shown.state == INCIDENT_CONVICTED && shown.n_denied == 1);
+    check(send(guard, t0 + 70 * second, "zero@a.example", "q@a.example", "http://fine.example/") ==
+          VERDICT_REJECT);
+    guard_free(&guard);
+}
+
+TEST(a_star_without_an_answer_is_returned_and_nobody_is_restricted)
+{
+    struct guard *guard = asking_guard();
+    uint64_t incident = star(guard, t0, 10);
+    struct guard_state state;
+    guard_state(guard, &state);
+    guard_tick(guard, t0 + 1800 * second, fresh_word());
+    check(word.n_orders == 0); // it is the question that waits, not a quarter of a minute
+    check(guard_next_us(guard) <= t0 + hour + 5 * second);
+    guard_tick(guard, guard_next_us(guard), fresh_word());
+    check(count_held(false) == state.n_waiting && count_orders(ORDER_RESTRICT, false) == 0);
+    check(order_of_kind(ORDER_REJECT_HELD, false)->reason == REASON_UNANSWERED);
+    check(count_orders(ORDER_ASK, true) == 1);
+    guard_state(guard, &state);
+    check(state.n_unanswered == 1 && state.n_asking == 0 && state.n_waiting == 0);
+    // a late no is still welcome
+    answer(guard, t0 + 2 * hour, "zero@a.example", incident, false, ANSWER_OTHER_DEVICE);
+    check(count_orders(ORDER_RESTRICT, false) == 1);
+    guard_free(&guard);
+}
+
+TEST(a_star_that_becomes_a_tree_waits_for_nobody)
+{
+    struct guard *guard = asking_guard();
+    star(guard, t0, 10);
+    unsigned rejected = 0;
+    burst(guard, t0 + 30 * second, "p1@a.example", "http://evil.example/x", 50, 4, &rejected);
+    check(rejected == 4);
+    struct guard_state state;
+    guard_state(guard, &state);
+    check(state.n_asking == 0 && state.n_withdrawn == 1 && state.n_waiting == 0);
+    check(send(guard, t0 + 40 * second, "zero@a.example", "q@a.example", "http://evil.example/x") ==
+          VERDICT_REJECT);
+    guard_free(&guard);
+}
+
+TEST(nobody_is_asked_twice_too_often_or_where_the_guard_only_watches)
+{
+    struct guard_config config;
+    guard_config_default(&config);
+    config.convict_nats = 12;
+    config.ask_a_day = 0;
+    struct guard *guard = guard_new(&config, 1);
+    unsigned rejected = 0;
+    burst(guard, t0, "zero@a.example", "http://evil.example/x", 0, 20, &rejected);
+    struct guard_state state;
+    guard_state(guard, &state);
+    check(rejected > 5 && state.n_asked == 0 && state.n_convicted == 1);
+    guard_free(&guard);
+    guard = asking_guard();
+    observes = true;
+    rejected = 0;
+    burst(guard, t0, "zero@a.example", "http://evil.example/x", 0, 20, &rejected);
+    observes = false;
+    guard_state(guard, &state);
+    check(rejected > 5 && state.n_asked == 0);
+    guard_free(&guard);
+}
+
+static const char *const story = "https://www.youtube.com/watch?v=story";
+
+// One more who was shown the story passes it on to three, at a person's pace.
+static enum verdict pass_on(struct guard *guard, int64_t now, unsigned i)
+{
+    char from[32], to[32];
+    enum verdict verdict = VERDICT_DELIVER;
+    snprintf(from, sizeof from, "p%u@a.example", i);
+    for (unsigned k = 0; k < 3; k++) {
+        snprintf(to, sizeof to, "p%u@a.example", 3 * i + k + 1);
+        verdict = send(guard, now + k * 20 * second, from, to, story);
+        if (verdict == VERDICT_DELIVER)
+            expose(guard, now + k * 20 * second, from, to, story);
+    }
+    return verdict;
+}
+
+// The story reaches p4 by p0 and p1; the third relay is passing it on.  The incident.
+static uint64_t tree(struct guard *guard)
+{
+    for (unsigned i = 0; i < 3; i++)
+        check(pass_on(guard, t0 + i * 100 * second, i) == VERDICT_DELIVER);
+    struct guard_state state;
+    guard_state(guard, &state);
+    check(state.n_asked == 0); // two relays are nothing special
+    check(pass_on(guard, t0 + 300 * second, 3) == VERDICT_DELIVER);
+    guard_state(guard, &state);
+    check(state.n_asked == 4 && state.n_asking == 4); // the root and three relays
+    uint64_t at = 0;
+    return guard_incident_next(guard, &at);
+}
+
+TEST(one_who_lies_about_a_story_harms_himself_alone)
+{
+    struct guard *guard = asking_guard();
+    uint64_t incident = tree(guard);
+    answer(guard, t0 + 400 * second, "p1@a.example", incident, false, ANSWER_OTHER_DEVICE);
+    check(count_orders(ORDER_STOP, false) == 0 && count_orders(ORDER_RESTRICT, false) == 1);
+    const struct order *retract = order_of_kind(ORDER_RETRACT, false);
+    check_str(retract->who, STR("p1@a.example")); // his copies and nobody else's
+    check(pass_on(guard, t0 + 500 * second, 4) == VERDICT_DELIVER);
+    // the others meant it: that is the end of it
+    answer(guard, t0 + 600 * second, "p0@a.example", incident, true, ANSWER_OTHER_DEVICE);
+    answer(guard, t0 + 601 * second, "p2@a.example", incident, true, ANSWER_OTHER_DEVICE);
+    answer(guard, t0 + 602 * second, "p3@a.example", incident, true, ANSWER_OTHER_DEVICE);
+    for (unsigned i = 5; i < 9; i++)
+        check(pass_on(guard, t0 + i * 200 * second, i) == VERDICT_DELIVER);
+    guard_free(&guard);
+}
+
+TEST(three_who_meant_it_end_the_asking_about_a_story)
+{
+    struct guard *guard = asking_guard();
+    uint64_t incident = tree(guard);
+    answer(guard, t0 + 400 * second, "p1@a.example", incident, true, ANSWER_OTHER_DEVICE);
+    answer(guard, t0 + 401 * second, "p2@a.example", incident, true, ANSWER_OTHER_DEVICE);
+    check(count_orders(ORDER_ASK, true) == 1);
+    answer(guard, t0 + 402 * second, "p3@a.example", incident, true, ANSWER_OTHER_DEVICE);
+    check(count_orders(ORDER_ASK, true) == 2); // his own, and the root's is withdrawn
+    struct guard_state state;
+    for (unsigned i = 4; i < 10; i++)
+        check(pass_on(guard, t0 + i * 200 * second, i) == VERDICT_DELIVER);
+    guard_state(guard, &state);
+    check(state.n_asked == 4 && state.n_said_yes == 3 && state.n_withdrawn == 1);
+    guard_free(&guard);
+}
+
+TEST(where_several_have_denied_it_each_relay_needs_his_own_word)
+{
+    struct guard *guard = asking_guard();
+    uint64_t incident = tree(guard);
+    answer(guard, t0 + 400 * second, "p1@a.example", incident, false, ANSWER_OTHER_DEVICE);
+    answer(guard, t0 + 401 * second, "p2@a.example", incident, false, ANSWER_OTHER_DEVICE);
+    check(count_orders(ORDER_STOP, false) == 0); // ten liars must not convict an honest site's link
+    check(pass_on(guard, t0 + 500 * second, 10) == VERDICT_HOLD);
+    // where others have denied it, a puzzle is not enough
+    answer(guard, t0 + 600 * second, "p10@a.example", incident, true, ANSWER_PUZZLE);
+    check(word.n_orders == 0);
+    answer(guard, t0 + 601 * second, "p10@a.example", incident, true, ANSWER_OTHER_DEVICE);
+    check(count_held(true) == 3);
+    check(pass_on(guard, t0 + 650 * second, 10) == VERDICT_DELIVER);
+    // who came by it himself is not concerned
+    check(send(guard, t0 + 700 * second, "other@a.example", "q@a.example", story) ==
+          VERDICT_DELIVER);
+    check(pass_on(guard, t0 + 800 * second, 11) == VERDICT_HOLD);
+    guard_tick(guard, t0 + 3 * hour, fresh_word());
+    check(count_held(false) == 3);
+    guard_free(&guard);
+}
+
+TEST(questions_come_back_from_a_snapshot)
+{
+    struct guard *guard = asking_guard(), *again = NULL;
+    tree(guard);
+    star(guard, t0 + 400 * second, 5);
+    struct guard_config config;
+    struct why why;
+    struct buf bytes;
+    guard_config_default(&config);
+    config.convict_nats = 12;
+    buf_init(&bytes, (size_t)64 << 20);
+    guard_save(guard, &bytes);
+    check(guard_load(&config, buf_str(&bytes), &again, &why) == OK);
+    buf_done(&bytes);
+    check(state_hash(guard) == state_hash(again));
+    check(guard_next_us(guard) == guard_next_us(again));
+    while (guard_next_us(guard) < t0 + 3 * hour) {
+        int64_t next_us = guard_next_us(guard);
+        guard_tick(guard, next_us, fresh_word());
+        size_t n = word.n_orders;
+        guard_tick(again, next_us, fresh_word());
+        check(word.n_orders == n);
+    }
+    check(state_hash(guard) == state_hash(again));
+    guard_free(&guard);
+    guard_free(&again);
 }
 
 /* ---- What would have been

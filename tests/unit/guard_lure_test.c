@@ -257,6 +257,31 @@ TEST(what_was_made_dead_has_nothing_to_open)
     }
 }
 
+TEST(an_address_in_words_is_read_where_it_cannot_be_anything_else)
+{
+    static const struct {
+        const char *text, *wanted;
+    } rows[] = {
+        {"go to evilplace dot com and sign in", "http://evilplace.com/"   },
+        {"go to evilplace  DOT  com now",       "http://evilplace.com/"   },
+        {"evilplace d0t com",                   "http://evilplace.com/"   },
+        {"evilplace dot de, quick",             "http://evilplace.de/"    },
+        {"www dot evilplace dot co dot uk",     "http://evilplace.co.uk/" },
+        {"geh auf evilplace Punkt de",          "http://evilplace.de/"    },
+        {"evilplace ponto com ponto br",        "http://evilplace.com.br/"},
+        {"va su evilplace punto it",            "http://evilplace.it/"    },
+        {"the dot is red",                      ""                        },
+        {"a dot matrix",                        ""                        },
+        {"de mon point de vue",                 ""                        },
+        {"desde mi punto de vista",             ""                        },
+        {"at this point it works",              ""                        },
+        {"dot com",                             ""                        },
+        {"join the dots",                       ""                        },
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++)
+        check_str(found(rows[i].text), str_of(rows[i].wanted));
+}
+
 TEST(a_hint_is_seen_at_every_place_of_a_text)
 {
     char text[80];
@@ -462,6 +487,39 @@ TEST(the_shape_of_the_words_ignores_links_names_and_numbers)
     check(a == b && a != 0);
     check(lure_text_shape(&list, STR("http://evil.example/"), &people) == 0);
     check(lure_text_shape(&list, STR("quite another http://evil.example/"), &people) != a);
+}
+
+TEST(words_that_were_dressed_up_have_nearly_the_same_shape)
+{
+    static const char text[] = "omg you have to see this http://evil.example/1";
+    static const struct {
+        const char *text;
+        bool alike;
+    } rows[] = {
+        {"OMG! You HAVE to see THIS!!! http://evil2.example/2",                   true },
+        {"0mg y0u h4ve to s33 th1s",                                              true },
+        {"o m g  y o u  h a v e  t o  s e e  t h i s",                            true },
+        {"omg yo\xE2\x80\x8Bu have t\xC2\xADo see this",                          true },
+        {"\xD0\xBEmg y\xD0\xBEu h\xD0\xB0v\xD0\xB5 to s\xD0\xB5\xD0\xB5 this",    true },
+        {"\xEF\xBD\x8F\xEF\xBD\x8D\xEF\xBD\x87 you have to see this",             true },
+        {"\xF0\x9D\x90\xA8\xF0\x9D\x90\xA6\xF0\x9D\x90\xA0 you have to see this", true },
+        {"haha omg you have to see this now",                                     true },
+        {"omg juliet you have to see this 4711",                                  true },
+        {"lol is that you in this picture",                                       false},
+        {"happy new year!",                                                       false},
+        {"we have to see about this on monday",                                   false},
+        {"ok",                                                                    false},
+    };
+    struct lure_people people = {.names = {STR("juliet@a.example")}, .n = 1};
+    struct lure_list list = scan("");
+    uint64_t shape = lure_text_shape(&list, str_of(text), &people);
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        uint64_t other = lure_text_shape(&list, str_of(rows[i].text), &people);
+        if (lure_shapes_alike(shape, other) != rows[i].alike)
+            check_str(str_of(rows[i].text), rows[i].alike ? STR("alike") : STR("not alike"));
+    }
+    check(!lure_shapes_alike(0, 0));
+    check(lure_text_shape(&list, STR("look"), NULL) == 0); // nobody's words in particular
 }
 
 TEST(warnings_are_told_from_offers)

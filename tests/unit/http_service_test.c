@@ -377,6 +377,74 @@ TEST(bodies_stream_both_ways)
     end(&s);
 }
 
+TEST(who_waits_to_be_asked_for_a_body_is_not_read_on)
+{
+    // RFC 9110 §10.1.1: refused, it may send the body or the next request; nobody can tell which
+    struct setting s;
+    begin(&s, &default_limits);
+    static const char *const refused[] = {
+        "PUT /hello/ HTTP/1.1\r\nHost: chat.example\r\n",
+        "PUT /nowhere HTTP/1.1\r\nHost: chat.example\r\n",
+        "PUT /sum/ HTTP/1.1\r\nHost: other.example\r\n",
+    };
+    for (size_t i = 0; i < COUNT_OF(refused); i++) {
+        char request[512];
+        snprintf(request, sizeof request,
+                 "%sContent-Length: 60\r\nExpect: 100-continue\r\n\r\n"
+                 "GET /hello/inner HTTP/1.1\r\nHost: chat.example\r\nX: 12\r\n\r\n"
+                 "GET /hello/after HTTP/1.1\r\nHost: chat.example\r\n"
+                 "Connection: close\r\n\r\n",
+                 refused[i]);
+        struct str a = ask(&s, request);
+        check(str_starts(a, STR("HTTP/1.1 4")) && !has(a, "100 Continue"));
+        check(has(a, "\r\nConnection: close\r\n") && !has(a, "hello "));
+    }
+    end(&s);
+}
+
+/* How many bytes of zero came until the server closed. */
+static size_t hear_zeros(SSL *ssl)
+{
+    char bytes[16384];
+    size_t zeros = 0;
+    for (size_t n; SSL_read_ex(ssl, bytes, sizeof bytes, &n) == 1;)
+        for (size_t i = 0; i < n; i++)
+            zeros += bytes[i] == 0;
+    return zeros;
+}
+
+TEST(who_reads_late_gets_all_of_it)
+{
+    enum { READERS = 20, STEP = 200000, ASKED = 12, LARGE = 2000000 };
+    struct setting s;
+    begin(&s, &default_limits);
+    // one after the other, of sizes of which some fit what the kernel takes and some do not
+    SSL *readers[READERS];
+    char text[256];
+    for (size_t i = 0; i < READERS; i++) {
+        readers[i] = dial(&s);
+        snprintf(text, sizeof text,
+                 "GET /big/%zu HTTP/1.1\r\nHost: chat.example\r\nConnection: close\r\n\r\n",
+                 (i + 1) * STEP);
+        say(readers[i], str_of(text));
+    }
+    // many asked for at once, none of them read
+    SSL *hasty = dial(&s);
+    for (size_t i = 0; i < ASKED; i++) {
+        snprintf(text, sizeof text, "GET /big/%d HTTP/1.1\r\nHost: chat.example\r\n%s\r\n", LARGE,
+                 i == ASKED - 1 ? "Connection: close\r\n" : "");
+        say(hasty, str_of(text));
+    }
+    sleep(7); // longer than a connection that closes has for its last bytes
+    for (size_t i = 0; i < READERS; i++) {
+        check(hear_zeros(readers[i]) == (i + 1) * STEP);
+        hang_up(readers[i]);
+    }
+    check(hear_zeros(hasty) == (size_t)ASKED * LARGE);
+    hang_up(hasty);
+    end(&s);
+}
+
 TEST(who_is_slow_is_let_go)
 {
     struct http_limits limits = default_limits;

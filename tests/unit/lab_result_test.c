@@ -54,12 +54,20 @@ TEST(json_is_as_it_is_documented)
     add(&result, 1, 0.5);
     add(&result, 3, 1.5);
     json_t *json = result_json(&result);
-    static const char *const keys[] = {"worm",    "open",
-                                       "defence", "people",
-                                       "seeds",   "infected",
-                                       "exposed", "copies_until_conviction",
-                                       "honest",  "seconds_until_conviction",
-                                       "cost"};
+    static const char *const keys[] = {"worm",
+                                       "open",
+                                       "defence",
+                                       "people",
+                                       "seeds",
+                                       "infected",
+                                       "reproduction",
+                                       "exposed",
+                                       "copies_until_conviction",
+                                       "honest",
+                                       "seconds_until_conviction",
+                                       "cost",
+                                       "questions_per_million",
+                                       "questions"};
     for (size_t i = 0; i < COUNT_OF(keys); i++)
         check(json_object_get(json, keys[i]) != NULL);
     check(json_object_size(json) == COUNT_OF(keys));

@@ -1,0 +1,457 @@
+/*
+ * Questions: "did you mean to send this?"
+ *
+ * What separates a viral story from a worm on an honest host is whether the
+ * people who passed it on meant to, and only they know.  Two situations ask:
+ *
+ *     star   somebody's never-seen lure goes to many at machine pace and would be convicted: it is,
+ *            on trial, and what he goes on sending waits.  His "yes" undoes everything.
+ *     tree   a lure is passed on as a worm would be: its root, its relays and whoever joins them
+ *            are asked, a few.  Nobody is convicted for being slow to answer.
+ *
+ * A "no" is believed at once about the account that says so, and about nobody
+ * else: his copies are taken back, he loses links and files.  The lure needs
+ * several (ask_denials); then whoever was shown it needs his own "yes" before
+ * his copies go, which convicts nobody and stops a worm.  A "yes" counts as much
+ * as the device it came from: one that sent the lure is the worm's own.
+ */
+#include "guard/guard_internal.h"
+
+static const double denial_nats = 8, more_denials_nats = 4, denials_most = 16;
+static const double confirmed_nats = -4, confirmed_most = -8;
+// his own acts are explained, and a little more
+static const double own_nats = -2, puzzle_nats = -1;
+
+/* So many more who meant it than did not, and nobody is asked before it has grown so much. */
+enum { CONFIRMS_ENOUGH = 3, ASK_AGAIN_AT = 4 };
+
+const char *question_state_name(enum question_state state)
+{
+    static const char *const names[] = {"open", "yes", "no", "expired", "withdrawn"};
+    must((size_t)state < COUNT_OF(names));
+    return names[state];
+}
+
+/* ---- Book-keeping --------------------------------------------------------------------------- */
+
+struct question *question_make(struct guard *guard, struct cluster *cluster, struct user *who)
+{
+    struct question *question = calloc(1, sizeof *question);
+    must(question != NULL);
+    question->cluster = cluster;
+    question->who = who;
+    who->n_refs++;
+    list_add_last(&cluster->questions, &question->in_cluster);
+    cluster->n_questions++;
+    guard->bytes_clusters += sizeof *question;
+    return question;
+}
+
+static bool is_before(const struct question *a, const struct question *b)
+{
+    return a->due_us != b->due_us ? a->due_us < b->due_us : a->number < b->number;
+}
+
+void question_queue(struct guard *guard, struct question *question)
+{
+    // all wait equally long unless that was configured anew: the place is found from the end
+    struct link *after = guard->questions.head.prev;
+    while (after != &guard->questions.head &&
+           is_before(question, CONTAINER_OF(after, struct question, link)))
+        after = after->prev;
+    question->link.prev = after;
+    question->link.next = after->next;
+    after->next->prev = &question->link;
+    after->next = &question->link;
+    question->cluster->n_asking++;
+    guard->n_questions++;
+}
+
+static void question_ends(struct guard *guard, struct question *question, enum question_state state)
+{
+    if (question->state == QUESTION_OPEN) {
+        list_leave(&question->link);
+        question->cluster->n_asking--;
+        guard->n_questions--;
+    }
+    question->state = state;
+    question->ended_us = guard->now_us;
+}
+
+static void question_free(struct guard *guard, struct question *question)
+{
+    question_ends(guard, question, QUESTION_WITHDRAWN);
+    question->cluster->n_questions--;
+    guard->bytes_clusters -= sizeof *question;
+    list_leave(&question->in_cluster);
+    question->who->n_refs--;
+    free(question);
+}
+
+void questions_free(struct guard *guard, struct cluster *cluster)
+{
+    LIST_EACH(&cluster->questions, struct question, in_cluster, question)
+    question_free(guard, question);
+}
+
+/* The newest question to him about it; NULL: he was not asked. */
+static struct question *question_to(const struct cluster *cluster, const struct user *user)
+{
+    struct question *newest = NULL;
+    LIST_EACH((struct list *)&cluster->questions, struct question, in_cluster, question)
+    if (question->who == user)
+        newest = question;
+    return newest;
+}
+
+bool question_is_open(const struct cluster *cluster, const struct user *user)
+{
+    const struct question *question = cluster->n_asking > 0 ? question_to(cluster, user) : NULL;
+    return question != NULL && question->state == QUESTION_OPEN;
+}
+
+bool question_confirmed(const struct cluster *cluster, const struct user *user)
+{
+    const struct question *question = question_to(cluster, user);
+    return question != NULL && question->state == QUESTION_YES;
+}
+
+int64_t questions_wait_us(const struct cluster *cluster, const struct user *user)
+{
+    int64_t until_us = 0;
+    if (cluster->n_asking > 0)
+        LIST_EACH((struct list *)&cluster->questions, struct question, in_cluster, question)
+    if (question->state == QUESTION_OPEN && question->who == user && question->due_us > until_us)
+        until_us = question->due_us;
+    return until_us;
+}
+
+/* Several have denied it; or it would be convicted as a tree at human pace, and nobody has said
+ * anything yet. */
+static bool is_doubted(const struct guard *guard, const struct cluster *cluster)
+{
+    if (cluster->n_denied == 0 && cluster->n_confirmed == 0)
+        return may_convict_tree(guard, cluster, true);
+    uint32_t enough = cluster->established ? guard->config.ask_denials : 1;
+    return cluster->n_denied >= enough && cluster->n_denied * 2 > cluster->n_confirmed;
+}
+
+/* ---- Asking ---------------------------------------------------------------------------------- */
+
+static bool may_be_asked(const struct guard *guard, struct member *member)
+{
+    struct user *user = member->user;
+    int64_t day = guard->now_us / (86400 * INT64_C(1000000));
+    if (user->question_day != day) {
+        user->question_day = day;
+        user->n_questions = 0;
+    }
+    return user->n_questions < guard->config.ask_a_day && !member->remote && !user->is_decoy &&
+           member->n_receivers > 0 && user->restricted_until_us <= guard->now_us &&
+           guard->n_questions < QUESTIONS_MOST;
+}
+
+/* False: he is not asked, or was before. */
+static bool ask(struct guard *guard, struct cluster *cluster, struct member *member,
+                struct guard_word *word)
+{
+    const struct question *before = question_to(cluster, member->user);
+    if ((before != NULL && before->state != QUESTION_EXPIRED) || !may_be_asked(guard, member) ||
+        cluster->n_questions >= QUESTIONS_OF_ONE ||
+        (cluster->n_questions >= guard->config.ask_most && !is_doubted(guard, cluster)))
+        return false;
+    const struct binding *narrowest = cluster_narrowest(cluster);
+    cluster_becomes_incident(guard, cluster);
+    struct question *question = question_make(guard, cluster, member->user);
+    question->asked_us = guard->now_us;
+    question->due_us = guard->now_us + guard->config.ask_us;
+    question->device = member->device;
+    question->receivers = member->n_receivers;
+    member->user->n_questions++;
+    guard->n_asked++;
+    struct order order = {.kind = ORDER_ASK,
+                          .reason = REASON_ASKED,
+                          .shown = narrowest != NULL ? narrowest->shown : cluster->shown,
+                          .expires_us = question->due_us,
+                          .device = question->device,
+                          .receivers = question->receivers};
+    struct order *made = order_add(guard, word, cluster, &order, member->user);
+    made->question = question->number = made->number;
+    question_queue(guard, question);
+    return true;
+}
+
+/* The root of the tree, and its relays. */
+static void ask_people(struct guard *guard, struct cluster *cluster, struct guard_word *word)
+{
+    struct member *root = cluster->root != NULL ? member_find(guard, cluster, cluster->root) : NULL;
+    if (root != NULL)
+        ask(guard, cluster, root, word);
+    LIST_EACH(&cluster->members, struct member, link, member)
+    {
+        if (cluster->n_questions >= guard->config.ask_most)
+            break;
+        if (member->is_relay)
+            ask(guard, cluster, member, word);
+    }
+}
+
+/* Who sends it at machine pace; this one, if nobody else is known to. */
+static struct member *star_of(const struct guard *guard, const struct cluster *cluster,
+                              struct member *member)
+{
+    struct member *root = cluster->root != NULL ? member_find(guard, cluster, cluster->root) : NULL;
+    return member->n_machine < MACHINE_GAPS && root != NULL && root->n_machine >= MACHINE_GAPS
+               ? root
+               : member;
+}
+
+enum asking questions_first(struct guard *guard, struct cluster *cluster, struct member *member,
+                            const struct sending *sending, struct guard_word *word)
+{
+    if (guard->config.ask_us <= 0 || sending->observed || cluster->established)
+        return ASK_NOBODY;
+    if (may_convict_tree(guard, cluster, false))
+        return ASK_NOBODY;                      // this is past asking
+    if (may_convict_tree(guard, cluster, true)) // not before somebody has denied it
+        return cluster->n_denied > 0 ? ASK_NOBODY : ASK_NO_MORE;
+    if (question_confirmed(cluster, member->user) || cluster->n_confirmed > cluster->n_denied)
+        return ASK_NO_MORE;
+    struct member *star = star_of(guard, cluster, member);
+    if (!question_is_open(cluster, star->user) && !ask(guard, cluster, star, word))
+        return ASK_NOBODY;
+    if (star != member)
+        ask(guard, cluster, member, word);
+    cluster->on_trial = true;
+    return question_is_open(cluster, member->user) ? ASK_SENDER : ASK_NOBODY;
+}
+
+/* Looks like a tree that a worm makes. */
+static bool is_suspect(const struct guard *guard, const struct cluster *cluster)
+{
+    if (cluster->cleared || !cluster_is_tree(cluster) || cluster->n_relays < cluster->ask_again)
+        return false;
+    return cluster->established ? cluster->n_relays >= guard->config.ask_relays
+                                : cluster->n_relays >= 1 && cluster->nats >= guard->config.ask_nats;
+}
+
+enum verdict questions_of_tree(struct guard *guard, struct cluster *cluster, struct member *member,
+                               const struct sending *sending, enum reason *reason,
+                               struct guard_word *word)
+{
+    if (guard->config.ask_us <= 0 || sending->observed)
+        return VERDICT_DELIVER;
+    bool doubted = is_doubted(guard, cluster);
+    bool concerns = member->is_relay || member->user == cluster->root;
+    if (doubted || is_suspect(guard, cluster)) {
+        if (!cluster->asks_tree)
+            ask_people(guard, cluster, word);
+        cluster->asks_tree = true;
+        if (concerns)
+            ask(guard, cluster, member, word);
+    }
+    if (!doubted || !concerns || question_confirmed(cluster, member->user))
+        return VERDICT_DELIVER;
+    bool waits = question_is_open(cluster, member->user) && guard->n_holds < HOLDS_MOST;
+    *reason = waits ? REASON_ASKED : REASON_UNANSWERED;
+    return waits ? VERDICT_HOLD : VERDICT_REJECT;
+}
+
+/* ---- Ends -------------------------------------------------------------------------------------
+ */
+
+/* Whoever was asked need not answer any more. */
+static void end(struct guard *guard, struct question *question, enum question_state state,
+                struct guard_word *word)
+{
+    static const enum reason reasons[] = {[QUESTION_YES] = REASON_CLEARED,
+                                          [QUESTION_NO] = REASON_DENIED,
+                                          [QUESTION_EXPIRED] = REASON_UNANSWERED,
+                                          [QUESTION_WITHDRAWN] = REASON_NONE};
+    bool was_open = question->state == QUESTION_OPEN;
+    question_ends(guard, question, state);
+    if (!was_open)
+        return;
+    struct order order = {.kind = ORDER_ASK,
+                          .undo = true,
+                          .reason = reasons[state],
+                          .question = question->number,
+                          .device = question->device,
+                          .receivers = question->receivers};
+    order_add(guard, word, question->cluster, &order, question->who);
+}
+
+void questions_withdraw(struct guard *guard, struct cluster *cluster, struct guard_word *word)
+{
+    cluster->on_trial = false;
+    if (cluster->n_asking > 0)
+        LIST_EACH(&cluster->questions, struct question, in_cluster, question)
+    if (question->state == QUESTION_OPEN) {
+        end(guard, question, QUESTION_WITHDRAWN, word);
+        guard->n_withdrawn++;
+    }
+}
+
+/* The star was its sender's own will: as if nothing had been. */
+static void acquit(struct guard *guard, struct cluster *cluster, struct guard_word *word)
+{
+    cluster->on_trial = false;
+    cluster->state = CLUSTER_OPEN;
+    cluster->convicted_us = cluster->by_itself_us = cluster->expires_us = 0;
+    cluster->key = (struct lure_key){0};
+    stops_undo(guard, cluster, REASON_CLEARED, word);
+    LIST_EACH(&cluster->members, struct member, link, member)
+    if (member->restricted && member->user->restricted_by == cluster->id)
+        restrict_undo(guard, member->user, REASON_CLEARED, word);
+    holds_end(guard, cluster, NULL, true, REASON_CLEARED, word);
+}
+
+/* It is known now: the conviction stands, or comes. */
+static void decide(struct guard *guard, struct cluster *cluster, struct guard_word *word)
+{
+    if (cluster->state == CLUSTER_CONVICTED) {
+        if (!cluster->on_trial)
+            return;
+        questions_withdraw(guard, cluster, word);
+        holds_end(guard, cluster, NULL, false, REASON_CONVICTED, word);
+        return;
+    }
+    if (may_convict(guard, cluster))
+        convict(guard, cluster, word);
+}
+
+static void add_nats(struct guard *guard, struct cluster *cluster, double nats, double least,
+                     double most, struct user *who)
+{
+    double sum = cluster->answers + nats;
+    sum = sum < least ? least : sum > most ? most : sum;
+    evidence_add(guard, cluster, EVIDENCE_ANSWER, sum - cluster->answers, who);
+    cluster->answers = sum;
+    cluster_sum(cluster);
+}
+
+/* Whatever he has sent of it, and nobody else's. */
+static void take_back_his(struct guard *guard, struct cluster *cluster, struct user *user,
+                          struct guard_word *word)
+{
+    int width = conviction_width(cluster);
+    LIST_EACH(&cluster->bindings, struct binding, link, binding)
+    {
+        if ((int)binding->width != width)
+            continue;
+        struct order order = {.kind = ORDER_RETRACT,
+                              .reason = REASON_DENIED,
+                              .width = binding->width,
+                              .key = binding->key,
+                              .shown = binding->shown};
+        order_add(guard, word, cluster, &order, user);
+    }
+}
+
+static void he_denies(struct guard *guard, struct cluster *cluster, struct member *member,
+                      struct question *question, struct guard_word *word)
+{
+    if (question->state == QUESTION_YES)
+        cluster->n_confirmed--; // somebody else had said so
+    end(guard, question, QUESTION_NO, word);
+    guard->n_said_no++;
+    add_nats(guard, cluster, cluster->n_denied == 0 ? denial_nats : more_denials_nats,
+             confirmed_most, denials_most, member->user);
+    cluster->n_denied++;
+    take_back_his(guard, cluster, member->user, word);
+    restrict_member(guard, cluster, member, REASON_DENIED, word);
+    holds_end(guard, cluster, member->user, false, REASON_DENIED, word);
+    decide(guard, cluster, word);
+}
+
+static void he_confirms(struct guard *guard, struct cluster *cluster, struct member *member,
+                        struct question *question, struct guard_word *word)
+{
+    bool was_star = cluster->on_trial && member->n_machine >= MACHINE_GAPS;
+    bool is_sure = question->trust == ANSWER_OTHER_DEVICE;
+    end(guard, question, QUESTION_YES, word);
+    guard->n_said_yes++;
+    cluster->window = MEMBERS_MOST;
+    if (member->user->n_fans < 20) // a lesson: he does send to many
+        member->user->n_fans++;
+    double own = was_star ? -member_nats(member) + (is_sure ? own_nats : puzzle_nats) : 0;
+    double nats = is_sure ? confirmed_nats : puzzle_nats;
+    if (own < 0)
+        add_nats(guard, cluster, own, own, denials_most, member->user);
+    else
+        add_nats(guard, cluster, nats, confirmed_most, denials_most, member->user);
+    if (member->n_machine >= MACHINE_GAPS && cluster->n_machine_senders > 0)
+        cluster->n_machine_senders--; // he has said why
+    cluster->n_confirmed += is_sure;
+    if (was_star)
+        acquit(guard, cluster, word);
+    if (cluster->state == CLUSTER_CONVICTED) // on trial for somebody else's acts
+        return;
+    holds_end(guard, cluster, member->user, true, REASON_CLEARED, word);
+    if (cluster->n_confirmed >= CONFIRMS_ENOUGH + 2 * cluster->n_denied) {
+        questions_withdraw(guard, cluster, word);
+        cluster->ask_again = cluster->n_relays * ASK_AGAIN_AT;
+        holds_end(guard, cluster, NULL, true, REASON_CLEARED, word);
+    }
+}
+
+void take_answer(struct guard *guard, const struct answer *answer, struct guard_word *word)
+{
+    struct cluster *cluster = cluster_by_id(guard, answer->incident);
+    struct user *sender = user_find(guard, answer->sender);
+    struct member *member =
+        cluster != NULL && sender != NULL ? member_find(guard, cluster, sender) : NULL;
+    struct question *question = member != NULL ? question_to(cluster, sender) : NULL;
+    if (question == NULL)
+        return; // nobody asked
+    word->incident = cluster->id;
+    if (answer->meant) {
+        // where others have denied it, a puzzle is not enough
+        if (question->state != QUESTION_OPEN || answer->trust == ANSWER_SAME_DEVICE ||
+            (answer->trust == ANSWER_PUZZLE && is_doubted(guard, cluster)))
+            return;
+        question->trust = answer->trust;
+        he_confirms(guard, cluster, member, question, word);
+    } else if (question->state != QUESTION_NO && question->state != QUESTION_WITHDRAWN) {
+        question->trust = answer->trust;
+        he_denies(guard, cluster, member, question, word);
+    }
+    cluster_touch(guard, cluster);
+}
+
+void questions_due(struct guard *guard, struct guard_word *word)
+{
+    LIST_EACH(&guard->questions, struct question, link, question)
+    {
+        if (question->due_us > guard->now_us)
+            break;
+        struct cluster *cluster = question->cluster;
+        end(guard, question, QUESTION_EXPIRED, word);
+        guard->n_unanswered++;
+        holds_end(guard, cluster, question->who, false, REASON_UNANSWERED, word);
+        if (cluster->on_trial)
+            decide(guard, cluster, word);
+    }
+}
+
+void guard_questions(const struct guard *guard, guard_question_fn *fn, void *context)
+{
+    LIST_EACH((struct list *)&guard->questions, struct question, link, question)
+    {
+        const struct cluster *cluster = question->cluster;
+        const struct binding *narrowest = cluster_narrowest(cluster);
+        struct guard_question out = {
+            .number = question->number,
+            .incident = cluster->id,
+            .who = question->who->jid,
+            .shown = narrowest != NULL ? narrowest->shown : cluster->shown,
+            .asked_us = question->asked_us,
+            .due_us = question->due_us,
+            .device = question->device,
+            .receivers = question->receivers,
+        };
+        LIST_EACH((struct list *)&guard->holds, struct hold, link, hold)
+        out.n_held += hold->cluster == cluster && hold->sender == question->who;
+        fn(context, &out);
+    }
+}
