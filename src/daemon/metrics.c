@@ -206,8 +206,7 @@ static void say_uploads(struct buf *out, struct uploads *uploads)
         stats.n_away);
     say_us(out, "upload_longest_scan_seconds", "gauge", "Longest wait for the scanner.",
            stats.longest_scan_us);
-    say(out, "upload_waiting", "gauge", "Work that waits for disk or scanner.",
-        stats.kitchen.n_waiting);
+    say(out, "upload_waiting", "gauge", "Work that waits for disk or scanner.", stats.n_waiting);
 }
 
 void metrics_write(struct buf *out, const struct service *service, const struct http *http)

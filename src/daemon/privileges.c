@@ -35,7 +35,7 @@ static enum err make_one(const char *path, bool own, const struct identity *iden
     bool made = mkdir(path, 0750) == 0;
     if (!made && errno != EEXIST)
         return why_say(why, ERR_IO, "directory %s: %s", path, strerror(errno));
-    if (identity->changes && (made || own) && chown(path, identity->uid, identity->gid) != 0)
+    if (identity->changes && (made || own) && lchown(path, identity->uid, identity->gid) != 0)
         return why_say(why, ERR_IO, "directory %s: %s", path, strerror(errno));
     return OK;
 }

@@ -402,6 +402,7 @@ static enum err open_uploads(struct server *server, struct inspector *inspector,
         .inspector = inspector,
         .loop = server->loop,
         .threads = (unsigned)config->upload.threads,
+        .disk_threads = (unsigned)config->upload.disk_threads,
         .is_convicted = is_file_convicted,
         .context = service,
     };

@@ -210,7 +210,7 @@ static void find(struct inspection *out, unsigned flags, const char *what)
     // the first finding of the worst kind is told
     bool worse = (flags & ~out->flags & (INSPECTED_DISGUISED | INSPECTED_MATCHED)) != 0;
     if (worse || out->finding[0] == '\0') {
-        struct str text = str_of(what);
+        struct str text = str_of(what != NULL ? what : "");
         size_t n = text.len < sizeof out->finding - 1 ? text.len : sizeof out->finding - 1;
         while (n < text.len && n > 0 && (text.at[n] & 0xC0) == 0x80)
             n--; // not within a character

@@ -125,7 +125,7 @@ void uploads_remove_owner(struct uploads *uploads, struct str jid)
     going->uploads = uploads;
     memcpy(going->jid, jid.at, jid.len);
     uploads->n_going++;
-    if (uploads_order(uploads, &going->job, uploads->options.loop) != OK)
+    if (uploads_order_slow(uploads, &going->job, uploads->options.loop) != OK)
         all_removed(&going->job); // they expire
 }
 
@@ -227,7 +227,7 @@ static void on_round(struct timer *timer)
     struct uploads *uploads = CONTAINER_OF(timer, struct uploads, timer);
     uploads->tending = (struct job){.run = tend, .done = tended};
     uploads->tends = true;
-    if (uploads_order(uploads, &uploads->tending, uploads->options.loop) != OK) {
+    if (uploads_order_slow(uploads, &uploads->tending, uploads->options.loop) != OK) {
         uploads->tends = false;
         loop_timer_set(uploads->options.loop, &uploads->timer, round_us, on_round);
     }

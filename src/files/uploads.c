@@ -357,6 +357,14 @@ void uploads_withheld(struct uploads *uploads)
     pthread_mutex_unlock(&uploads->lock);
 }
 
+static size_t n_waiting(struct kitchen *kitchen)
+{
+    struct kitchen_stats stats = {0};
+    if (kitchen != NULL)
+        kitchen_stats(kitchen, &stats);
+    return stats.n_waiting;
+}
+
 void uploads_stats(struct uploads *uploads, struct upload_stats *out)
 {
     pthread_mutex_lock(&uploads->lock);
@@ -367,8 +375,7 @@ void uploads_stats(struct uploads *uploads, struct upload_stats *out)
     out->n_slots = uploads->n_slots;
     out->n_unscanned = uploads->n_unscanned;
     pthread_mutex_unlock(&uploads->lock);
-    if (uploads->kitchen != NULL)
-        kitchen_stats(uploads->kitchen, &out->kitchen);
+    out->n_waiting = n_waiting(uploads->disk) + n_waiting(uploads->slow);
 }
 
 void upload_settings_now(struct uploads *uploads, struct upload_settings *out)
@@ -385,10 +392,15 @@ void uploads_set_settings(struct uploads *uploads, const struct upload_settings 
     pthread_mutex_unlock(&uploads->lock);
 }
 
+// After the stop, on the thread that stopped it, nobody works any more.
 enum err uploads_order(struct uploads *uploads, struct job *job, struct loop *loop)
 {
-    // after the stop, on the thread that stopped it: nobody works any more
-    return uploads->kitchen != NULL ? kitchen_order(uploads->kitchen, job, loop) : ERR_BUSY;
+    return uploads->disk != NULL ? kitchen_order(uploads->disk, job, loop) : ERR_BUSY;
+}
+
+enum err uploads_order_slow(struct uploads *uploads, struct job *job, struct loop *loop)
+{
+    return uploads->slow != NULL ? kitchen_order(uploads->slow, job, loop) : ERR_BUSY;
 }
 
 void uploads_on_found(struct uploads *uploads,
@@ -577,7 +589,9 @@ enum err uploads_open(const struct uploads_options *options, const struct upload
         e = load(uploads, why);
     if (e == OK) {
         sweep(uploads);
-        e = kitchen_new(options->threads, QUEUE_MOST, &uploads->kitchen, why);
+        e = kitchen_new(options->disk_threads, QUEUE_MOST, &uploads->disk, why);
+        if (e == OK)
+            e = kitchen_new(options->threads, QUEUE_MOST, &uploads->slow, why);
     }
     if (e != OK) {
         uploads_free(&uploads);
@@ -593,7 +607,8 @@ void uploads_stop(struct uploads *uploads)
 {
     atomic_store(&uploads->stopping, true);
     tend_stop(uploads);
-    kitchen_free(&uploads->kitchen);
+    kitchen_free(&uploads->slow);
+    kitchen_free(&uploads->disk);
 }
 
 void uploads_free(struct uploads **at)
@@ -601,7 +616,7 @@ void uploads_free(struct uploads **at)
     struct uploads *uploads = TAKE(*at);
     if (uploads == NULL)
         return;
-    if (uploads->kitchen != NULL)
+    if (uploads->disk != NULL)
         uploads_stop(uploads);
     LIST_EACH(&uploads->slots, struct slot, link, slot)
     drop_slot(uploads, slot);

@@ -65,7 +65,7 @@ struct uploads_options {
     struct store *store;
     struct inspector *inspector; // NULL: contents are not looked at
     struct loop *loop;           // whose timer tends: expiry, and what waits for the scanner
-    unsigned threads;
+    unsigned threads, disk_threads;
     /* Whether the guard (or an operator) convicted it; any thread. */
     bool (*is_convicted)(void *context, const struct lure_key *key);
     void *context;
@@ -80,8 +80,10 @@ void uploads_stop(struct uploads *uploads);
 void uploads_free(struct uploads **uploads);
 void uploads_set_settings(struct uploads *uploads, const struct upload_settings *settings);
 /* Work that waits, for the uploads' own threads (net/kitchen.h).  ERR_BUSY: too much of it, or the
- * end of the service; the job is then untouched. */
+ * end of the service; the job is then untouched.  What may wait for the scanner, or takes long, is
+ * ordered as slow and has threads of its own: who fetches a file waits for the disk only. */
 enum err uploads_order(struct uploads *uploads, struct job *job, struct loop *loop) MUST_CHECK;
+enum err uploads_order_slow(struct uploads *uploads, struct job *job, struct loop *loop) MUST_CHECK;
 
 /* A copy; texts are NUL-terminated. */
 struct upload {
@@ -187,7 +189,7 @@ struct upload_stats {
     uint64_t n_served, bytes_served, n_withheld, n_removed;
     uint64_t n_scans, n_away; // words of the scanner; how often it gave none
     int64_t longest_scan_us;
-    struct kitchen_stats kitchen;
+    uint64_t n_waiting; // work for either kind of threads
 };
 void uploads_stats(struct uploads *uploads, struct upload_stats *out);
 

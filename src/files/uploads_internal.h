@@ -49,7 +49,7 @@ struct slot {
 struct uploads {
     struct uploads_options options;
     int directory;
-    struct kitchen *kitchen;
+    struct kitchen *disk, *slow;
     struct lure_rules *rules; // only for keys of digests
     struct timer timer;       // the loop's
     struct job tending;       // one at a time

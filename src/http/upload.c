@@ -180,8 +180,18 @@ static void fetch_order(struct fetch *fetch)
 static void fetch_has_room(struct http_exchange *exchange)
 {
     struct fetch *fetch = http_data(exchange);
-    if (!fetch->busy && fetch->left > 0)
+    if (fetch->busy || fetch->left == 0)
+        return;
+    // convicted or deleted since the last piece: nobody gets the rest
+    struct upload upload;
+    bool found = uploads_find(fetch->uploads, str_of(fetch->id), &upload);
+    if (found && !upload.convicted) {
         fetch_order(fetch);
+        return;
+    }
+    if (found)
+        uploads_withheld(fetch->uploads);
+    http_abort(exchange);
 }
 
 static void fetch_ends(struct http_exchange *exchange, bool answered)
@@ -430,7 +440,10 @@ static void put_order(struct putting *putting, enum step step)
 {
     putting->step = step;
     putting->job = (struct job){.run = put_run, .done = put_has_run};
-    putting->busy = uploads_order(putting->uploads, &putting->job, putting->loop) == OK;
+    enum err e = step == STEP_END
+                     ? uploads_order_slow(putting->uploads, &putting->job, putting->loop)
+                     : uploads_order(putting->uploads, &putting->job, putting->loop);
+    putting->busy = e == OK;
     if (putting->busy)
         return;
     if (putting->exchange != NULL) {

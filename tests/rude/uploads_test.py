@@ -1,7 +1,12 @@
 """Uploads: hostile bytes, hostile requests, and nobody else notices (advisories.md, "uploads")."""
 
+import contextlib
 import os
+import pwd
 import secrets
+import socket
+import ssl
+import stat
 import struct
 import threading
 import zlib
@@ -9,6 +14,7 @@ import zlib
 import pytest
 
 import server as servers
+import xmpp
 from uploads import (ask_slot, get, id_of, path, put, slot, upload, with_uploads)
 
 
@@ -171,3 +177,71 @@ def test_uploads_one_slot_is_for_one_of_many(shop, client):
     (_, winner), = [s for s in said if s[0] == 201]
     assert all(status in (201, 404) for status, _ in said)
     assert get(shop, url)[2] == bytes([winner]) * 1000
+
+
+def test_uploads_a_file_convicted_while_it_is_fetched_stops_there(shop, client):
+    """Convicted, or deleted, in the middle of a slow fetch: the rest is given to nobody."""
+    content = os.urandom(24 << 20)
+    for end in (("incident", "convict"), ("upload", "delete")):
+        url = upload(shop, client, "a.bin", content + end[1].encode())
+        plain = socket.socket()
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+        plain.settimeout(xmpp.PATIENCE)
+        plain.connect(("127.0.0.1", shop.https.port))
+        with shop.https.context.wrap_socket(plain, server_hostname=shop.domain) as secure:
+            secure.sendall(f"GET {path(url)} HTTP/1.1\r\nHost: {shop.domain}\r\n\r\n".encode())
+            got = len(secure.recv(8192))
+            shop.ctl(*end, url if end[1] == "convict" else id_of(url), "--reason", "test")
+            with contextlib.suppress(ssl.SSLError, ConnectionError):
+                while more := secure.recv(65536):
+                    got += len(more)
+        assert got < len(content)
+        assert get(shop, url)[0] in (404, 410)
+
+
+def test_uploads_a_scanner_that_hangs_holds_up_nobody_who_fetches(own_server):
+    silent = socket.create_server(("127.0.0.1", 0), backlog=64)
+    server = with_uploads(own_server, {"upload.threads": 2, "upload.scanner_time": "10 min"})
+    one = server.connect(server.fresh_users(1)[0])
+    one.server_of = server
+    url = upload(server, one, "a.txt", b"an honest file")
+    with open(server.config_path, "a", encoding="utf-8") as file:
+        file.write('upload = { scanner = "127.0.0.1:%d"; };\n' % silent.getsockname()[1])
+    server.ctl("reload")
+    waiting = []
+    try:
+        for i in range(8):  # four times the threads that wait for the scanner
+            to, _ = slot(one, "b.txt", 5)
+            waiting.append(server.https.dial())
+            waiting[-1].sendall(f"PUT {path(to)} HTTP/1.1\r\nHost: {server.domain}\r\n"
+                                "Content-Length: 5\r\n\r\nhello".encode())
+        peers = [silent.accept()[0] for _ in range(2)]
+        for _ in range(5):
+            assert get(server, url)[::2] == (200, b"an honest file")
+        for peer in peers:
+            peer.close()
+    finally:
+        silent.close()
+        for each in waiting:
+            each.close()
+
+
+def test_uploads_a_link_in_place_of_their_directory_gives_nothing_away(own_server):
+    """Who owns the state directory may put a link there; root makes its target nobody's."""
+    server = with_uploads(own_server, {"server.run_as": "nobody"}, start=False)
+    victim = os.path.join(server.folder, "victim")
+    os.mkdir(victim)
+    place = os.path.join(server.state, "uploads")
+    os.symlink(victim, place)
+    with pytest.raises(AssertionError):
+        server.start()
+    assert os.stat(victim).st_uid == os.getuid() and os.listdir(victim) == []
+    os.unlink(place)
+    server.start()
+    found = os.stat(place)
+    assert found.st_uid == pwd.getpwnam("nobody").pw_uid
+    assert stat.S_IMODE(found.st_mode) & 0o027 == 0
+    one = server.connect(server.fresh_users(1)[0])
+    one.server_of = server
+    url = upload(server, one, "a.txt", b"an honest file")
+    assert stat.S_IMODE(os.stat(os.path.join(place, id_of(url))).st_mode) == 0o600

@@ -39,6 +39,7 @@ static void world_open(struct world *world, const struct upload_settings *settin
                                                         .store = world->store.store,
                                                         .loop = world->loop,
                                                         .threads = 2,
+                                                        .disk_threads = 1,
                                                         .is_convicted = is_convicted,
                                                         .context = world},
                               settings, &world->uploads, &why);
