@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { LINE_MOST = 4096 };
@@ -18,11 +19,21 @@ static atomic_int most_level = LOG_INFO;
 static atomic_bool as_json;
 static atomic_bool to_file;
 
+// Root follows only what root has linked: the server's own user may write where the log is, and
+// shall not choose what the next start appends to.
+static int following(const char *path)
+{
+    struct stat link;
+    bool follows =
+        geteuid() != 0 || (lstat(path, &link) == 0 && S_ISLNK(link.st_mode) && link.st_uid == 0);
+    return follows ? 0 : O_NOFOLLOW;
+}
+
 enum err log_open(const char *path, enum log_level most, bool json, struct why *why)
 {
     int fd = STDERR_FILENO;
     if (path != NULL && path[0] != '\0') {
-        fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+        fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | following(path), 0640);
         if (fd < 0)
             return why_say(why, ERR_IO, "log file %s: %s", path, strerror(errno));
     }

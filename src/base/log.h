@@ -17,7 +17,8 @@
 
 enum log_level { LOG_ERROR = 3, LOG_WARNING = 4, LOG_NOTICE = 5, LOG_INFO = 6, LOG_DEBUG = 7 };
 
-/* path NULL or "": standard error with <N> priorities for the journal.  json: one object a line. */
+/* path NULL or "": standard error with <N> priorities for the journal.  json: one object a line.
+ * ERR_IO also where root would follow a symbolic link that root has not made. */
 enum err log_open(const char *path, enum log_level most, bool json, struct why *why) MUST_CHECK;
 void log_set_level(enum log_level most);
 bool log_wants(enum log_level level);

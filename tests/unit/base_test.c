@@ -197,6 +197,24 @@ TEST(a_log_line_that_is_too_long_is_cut_where_it_stays_json)
     check(log_open(NULL, LOG_INFO, false, &why) == OK);
 }
 
+TEST(root_writes_its_log_through_nobody_elses_link)
+{
+    char dir[] = "/tmp/firedoor-log-XXXXXX", target[64], link[64];
+    struct why why;
+    check(mkdtemp(dir) != NULL);
+    snprintf(target, sizeof target, "%s/target", dir);
+    snprintf(link, sizeof link, "%s/log", dir);
+    check(symlink(target, link) == 0);
+    check(log_open(link, LOG_INFO, false, &why) == OK); // our own
+    check(log_open(NULL, LOG_INFO, false, &why) == OK && unlink(target) == 0);
+    if (geteuid() == 0) { // the others have no more rights than whoever made the link
+        check(lchown(link, 1, 1) == 0);
+        check(log_open(link, LOG_INFO, false, &why) == ERR_IO);
+        check(access(target, F_OK) != 0);
+    }
+    check(unlink(link) == 0 && rmdir(dir) == 0);
+}
+
 TEST(random_ids_are_long_and_differ)
 {
     struct str a = random_id(test_arena()), b = random_id(test_arena());
