@@ -424,10 +424,10 @@ void take_answer(struct guard *guard, const struct answer *answer, struct guard_
 
 void questions_due(struct guard *guard, struct guard_word *word)
 {
-    LIST_EACH(&guard->questions, struct question, link, question)
-    {
-        if (question->due_us > guard->now_us)
-            break;
+    struct question *question;
+    // the first each time: what is decided withdraws others, perhaps the next
+    while ((question = LIST_FIRST(&guard->questions, struct question, link)) != NULL &&
+           question->due_us <= guard->now_us) {
         struct cluster *cluster = question->cluster;
         end(guard, question, QUESTION_EXPIRED, word);
         guard->n_unanswered++;

@@ -955,6 +955,38 @@ TEST(a_star_that_becomes_a_tree_waits_for_nobody)
     guard_free(&guard);
 }
 
+TEST(several_questions_of_one_star_may_end_in_the_same_moment)
+{
+    static const char *const text = "http://evil.example/x";
+    size_t most = 0;
+    for (unsigned n = 1; n < 9; n++) {
+        // a relay at human pace: he and the root are asked; then the root becomes a star
+        struct guard_config config;
+        guard_config_default(&config);
+        config.ask_nats = 6;
+        config.convict_nats = 16;
+        struct guard *guard = guard_new(&config, 1);
+        unsigned rejected = 0;
+        int64_t now = t0;
+        send(guard, now, "zero@a.example", "p0@a.example", text);
+        expose(guard, now, "zero@a.example", "p0@a.example", text);
+        for (unsigned i = 0; i < n; i++) {
+            char to[32];
+            snprintf(to, sizeof to, "q%u@a.example", i);
+            send(guard, now += 30 * second, "p0@a.example", to, text);
+        }
+        burst(guard, now, "zero@a.example", text, 50, 12, &rejected);
+        struct guard_state state;
+        guard_state(guard, &state);
+        most = state.n_asking > most ? state.n_asking : most;
+        guard_tick(guard, t0 + 3 * hour, fresh_word());
+        guard_state(guard, &state);
+        check(state.n_asking == 0 && state.n_waiting == 0);
+        guard_free(&guard);
+    }
+    check(most == 2);
+}
+
 TEST(nobody_is_asked_twice_too_often_or_where_the_guard_only_watches)
 {
     struct guard_config config;
