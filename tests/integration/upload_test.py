@@ -200,7 +200,7 @@ def test_the_size_is_the_one_that_was_promised(shop):
     chunked = (f"PUT {path(to)} HTTP/1.1\r\nHost: {shop.domain}\r\n"
                "Transfer-Encoding: chunked\r\n\r\na\r\n0123456789\r\n0\r\n\r\n")
     assert shop.https.statuses(chunked.encode())[0] in (400, 411, 501)
-    nothing = f"PUT {path(to)} HTTP/1.1\r\nHost: {shop.domain}\r\n\r\n"
+    nothing = f"PUT {path(to)} HTTP/1.1\r\nHost: {shop.domain}\r\nConnection: close\r\n\r\n"
     assert shop.https.statuses(nothing.encode())[0] == 411
     # more than it said is another request, and none that makes sense
     more = (f"PUT {path(to)} HTTP/1.1\r\nHost: {shop.domain}\r\nContent-Length: 10\r\n\r\n"
