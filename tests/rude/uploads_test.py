@@ -122,9 +122,9 @@ def test_uploads_names_go_nowhere_but_into_their_header(shop, client, name):
     b"PUT {p} HTTP/1.1\r\nHost: {h}\r\nContent-Length: -5\r\n\r\nhello",
     b"PUT {p} HTTP/1.1\r\nHost: {h}\r\nContent-Length: 0x5\r\n\r\nhello",
     b"PUT {p} HTTP/1.1\r\nHost: {h}\r\nContent-Length: 99999999999999999999\r\n\r\nhello",
-    b"PUT {p} HTTP/1.1\r\nHost: elsewhere\r\nContent-Length: 5\r\n\r\nhello",
-    b"POST {p} HTTP/1.1\r\nHost: {h}\r\nContent-Length: 5\r\n\r\nhello",
-    b"DELETE {p} HTTP/1.1\r\nHost: {h}\r\n\r\n",
+    b"PUT {p} HTTP/1.1\r\nHost: elsewhere\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello",
+    b"POST {p} HTTP/1.1\r\nHost: {h}\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello",
+    b"DELETE {p} HTTP/1.1\r\nHost: {h}\r\nConnection: close\r\n\r\n",
 ], ids=range(8))
 def test_uploads_requests_in_two_meanings_put_nothing(shop, client, request_bytes):
     to, url = slot(client, "a.txt", 5)
