@@ -1,6 +1,5 @@
 #include "daemon/server.h"
 
-#include "base/base64.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/must.h"
@@ -357,14 +356,7 @@ static void file_was_found(void *context, const struct upload *upload)
     const struct service *service = context;
     struct arena arena;
     arena_init(&arena, 4096);
-    struct lure_file file = {
-        .name = str_of(upload->name),
-        .media_type = str_of(upload->type),
-        .size = upload->size,
-        .digest_name = STR("sha-256"),
-        .digest =
-            base64_encode(&arena, str_make((const char *)upload->digest, sizeof upload->digest)),
-    };
+    struct lure_file file = upload_lure_file(&arena, upload);
     gate_convict_file(service->gate, &file,
                       arena_printf(&arena, "%s in a file of %s", upload->finding, upload->jid));
     arena_done(&arena);

@@ -67,11 +67,6 @@ static double sum_of(const double *bins, size_t n)
     return sum;
 }
 
-static double clamp(double low, double value, double high)
-{
-    return value < low ? low : value > high ? high : value;
-}
-
 static double span_nats(const struct lessons *lessons, size_t bin)
 {
     double honest = smooth(lessons->spans, bin) / sum_of(lessons->spans, SPAN_BINS);

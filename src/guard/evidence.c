@@ -61,11 +61,6 @@ static double gap_nats(const struct lessons *lessons, size_t bin)
     return nats > 0 ? nats : 0; // slowness is mimicry, charged once
 }
 
-static double clamp(double low, double value, double high)
-{
-    return value < low ? low : value > high ? high : value;
-}
-
 void evidence_add(struct guard *guard, struct cluster *cluster, enum evidence_kind kind,
                   double nats, struct user *who)
 {

@@ -540,4 +540,9 @@ void tally_free(struct guard *guard, struct tally *tally);
 /* Forgets what is too old, or too much. */
 void tallies_trim(struct guard *guard);
 
+static inline double clamp(double low, double value, double high)
+{
+    return value < low ? low : value > high ? high : value;
+}
+
 #endif

@@ -159,18 +159,23 @@ static unsigned lure_flags_of(uint32_t found)
     return flags;
 }
 
-void upload_add_file(struct lure_list *list, const struct upload *upload)
+struct lure_file upload_lure_file(struct arena *arena, const struct upload *upload)
 {
-    struct arena arena;
-    arena_init(&arena, 4096);
-    struct lure_file file = {
+    struct str digest = str_make((const char *)upload->digest, sizeof upload->digest);
+    return (struct lure_file){
         .name = str_of(upload->name),
         .media_type = str_of(upload->type),
         .size = upload->size,
         .digest_name = STR("sha-256"),
-        .digest =
-            base64_encode(&arena, str_make((const char *)upload->digest, sizeof upload->digest)),
+        .digest = base64_encode(arena, digest),
     };
+}
+
+void upload_add_file(struct lure_list *list, const struct upload *upload)
+{
+    struct arena arena;
+    arena_init(&arena, 4096);
+    struct lure_file file = upload_lure_file(&arena, upload);
     size_t before = list->n;
     lure_add_file(list, &file);
     if (list->n > before)

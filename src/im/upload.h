@@ -18,8 +18,11 @@ void upload_describe(struct arena *arena, struct element *query, const struct im
  * what was found in it, beside each such link.  On a desk's worker. */
 void upload_add_files(const struct desk *desk, struct lure_list *list);
 
-/* Adds an upload as the file that it is. */
+/* An upload as the file that it is, by its name, size and digest; the digest's text lives in arena,
+ * the rest is borrowed. */
 struct upload;
+struct lure_file upload_lure_file(struct arena *arena, const struct upload *upload);
+/* Adds it with what was found in it. */
 void upload_add_file(struct lure_list *list, const struct upload *upload);
 
 extern const struct feature feature_upload;
