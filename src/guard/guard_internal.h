@@ -366,6 +366,8 @@ struct cluster *cluster_new(struct guard *guard, uint64_t id, struct user *zero)
  * ----------------------------------------------------------------------------------- */
 
 void lessons_default(struct lessons *lessons);
+/* False: its weight stays out of every sum, and what only it can tell is not seen. */
+bool evidence_counts(const struct guard *guard, enum evidence_kind kind);
 void evidence_add(struct guard *guard, struct cluster *cluster, enum evidence_kind kind,
                   double nats, struct user *who);
 void cluster_sum(struct cluster *cluster);
