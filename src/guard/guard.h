@@ -235,6 +235,7 @@ enum reason {
     REASON_ASKED,      // held: a question waits for its answer
     REASON_UNANSWERED, // returned: it had none
     REASON_DENIED,     // the sender says that it was not he
+    REASON_CROWDED,    // so many messages of this sender wait already
 };
 
 const char *reason_name(enum reason reason);
