@@ -322,12 +322,20 @@ def inseparable(lab):
                                    *settings)
             cells.append(f"{number(got[0]['reproduction'], 2)} "
                          f"({number(got[0]['infected']['mean'])})")
+            if name == "nothing":
+                # arithmetic: what the scanner knows reaches nobody, what not spreads as if unseen
+                cells.append(f"{number(got[0]['reproduction'] / 2, 2)} "
+                             f"({number((1 + got[0]['infected']['mean']) / 2)})"
+                             if has_link else "–")
             if at == 0 or name == "nothing":
                 commands.append(command)
+        # the columns in the order in which they are measured, the scan's behind the page's
+        cells.insert(5, cells.pop(2))
         rows.append(cells)
     return table(["0.20", "nothing", "evidence alone", "and questions",
-                  "evidence and link protection", "evidence and reports by one in twenty",
-                  "all of it"], rows) + command_note(*commands)
+                  "evidence and link protection", "a file scan alone",
+                  "evidence and reports by one in twenty", "all but the scan"],
+                 rows) + command_note(*commands)
 
 
 def graphs(lab):
@@ -408,9 +416,10 @@ above adds them):
 Three families look like people: one link on a large honest host, words that name no address,
 encrypted text, each at a human pace.  The reproduction number is how many people one infected
 person of the first three generations infects; below one an outbreak dies by itself.  In
-brackets: infected in the end.  A file scanner is not a column, because its effect is
-arithmetic: a file that it knows reaches nobody, one that it does not know spreads as if there
-were none, and it sees neither words nor links nor what is encrypted.
+brackets: infected in the end.  The file scan is arithmetic: of a document that is put here
+(XEP-0363), and that the scanner knows in one outbreak of two; one that it knows reaches nobody, one
+that it does not know spreads as if there were none, and it sees neither words nor links nor what
+is encrypted.
 
 {inseparable}
 ## Synthetic populations
