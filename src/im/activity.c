@@ -47,6 +47,7 @@ static void written(struct store_request *request)
 static void write_batch(struct desk *desk, const struct batch *batch)
 {
     size_t n = batch->n;
+    must(n > 0);
     struct writing *writing = calloc(1, sizeof *writing + n * sizeof writing->each[0]);
     must(writing != NULL);
     writing->n_left = n;
@@ -83,10 +84,9 @@ static void on_timer(struct timer *timer)
 static struct seen *note(struct account *account)
 {
     struct desk *desk = desk_of(account->home);
-    struct batch *batch = NULL;
-    if (!list_empty(&desk->activities)) // the newest: what comes later is written later
-        batch = CONTAINER_OF(desk->activities.head.prev, struct batch, link);
-    if (batch == NULL || batch->n == SEEN_MOST) {
+    // the newest: what comes later is written later
+    struct batch *batch = CONTAINER_OF(LIST_LINK(desk->activities.head.prev), struct batch, link);
+    if (list_empty(&desk->activities) || batch->n == SEEN_MOST) {
         batch = calloc(1, sizeof *batch);
         must(batch != NULL);
         list_add_last(&desk->activities, &batch->link);
