@@ -236,6 +236,8 @@ static bool is_convicted_now(struct guard *guard, struct cluster *cluster, struc
     if (asking == ASK_NO_MORE)
         return false;
     convict(guard, cluster, word);
+    if (cluster->state == CLUSTER_CONVICTED && !sending->observed)
+        question_of_root(guard, cluster, word);
     if (cluster->state == CLUSTER_CONVICTED && careful && guard->config.defangs)
         let_warn(cluster->id, word);
     else if (cluster->state == CLUSTER_CONVICTED && asking == ASK_SENDER &&

@@ -500,6 +500,9 @@ bool question_confirmed(const struct cluster *cluster, const struct user *user);
 /* Until when a message of his waits for an answer; 0: for none. */
 int64_t questions_wait_us(const struct cluster *cluster, const struct user *user);
 void take_answer(struct guard *guard, const struct answer *answer, struct guard_word *word);
+/* Who began at machine pace what is convicted by what others did: it takes his own word that it was
+ * not he to take his links. */
+void question_of_root(struct guard *guard, struct cluster *cluster, struct guard_word *word);
 /* Convicted for good: nobody's answer is waited for any more, and what waited for one returns.  Who
  * was asked may still say that it was not he, and loses his links then. */
 void questions_overtaken(struct guard *guard, struct cluster *cluster, struct guard_word *word);
