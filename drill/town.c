@@ -376,8 +376,10 @@ static void release_worm(struct timer *timer)
     struct town *town = CONTAINER_OF(timer, struct town, release);
     town->release_us = loop_now_us(town->loop);
     town->out->release_wall_s = (double)clock_wall_us() / 1e6;
-    if (town->plan->worm != NULL)
-        infect(&town->people[graph_patient_zero(town->plan->graph, town->plan->seed)], NOBODY);
+    uint32_t zero;
+    if (town->plan->worm != NULL &&
+        graph_patients_zero(town->plan->graph, town->plan->seed, 1, NULL, NULL, &zero) == 1)
+        infect(&town->people[zero], NOBODY);
     for (unsigned i = 0; i < town->plan->meetings; i++)
         plan_meeting(town);
 }

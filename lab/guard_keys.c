@@ -1,6 +1,6 @@
 #include "lab/guard_keys.h"
 
-#include "lab/numbers.h"
+#include "town/numbers.h"
 
 enum err guard_config_set(struct guard_config *config, struct str key, struct str value,
                           struct why *why)
