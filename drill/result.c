@@ -236,10 +236,12 @@ void traps_print(FILE *out, const struct trap *const *chosen, const struct side 
             say_what_was_too_slow(out, &sides[i]);
             continue;
         }
-        fprintf(out, "%-8s %8.0f %5.0f %8.0f %8.0f %9.0f %8.0f %5.1f s %8.0f %5.0f %10.0f%s\n",
+        char restricted[32];
+        figure_text(FIGURE_RESTRICTED_WRONGLY, tally.restricted, sides[i].n, restricted);
+        fprintf(out, "%-8s %8.0f %5.0f %8.0f %8.0f %9.0f %8.0f %5.1f s %8.0f %5.0f %10s%s\n",
                 chosen[i]->name, tally.messages, tally.lost, tally.rejected, tally.returned,
                 tally.withdrawn, tally.held, tally.longest_s, tally.for_answer, tally.asked,
-                tally.restricted, tally.kept ? "" : "  MISSED");
+                restricted, tally.kept ? "" : "  MISSED");
     }
 }
 

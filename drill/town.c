@@ -511,9 +511,6 @@ static void receive_honest(struct person *person, struct said *said, const struc
 {
     struct town *town = person->town;
     struct talk *talk = said->talk;
-    int32_t contact = graph_contact_index(town->plan->graph, person->number, said->from);
-    if (contact >= 0)
-        person->ties[contact] |= TIE_GOT;
     if (talk != NULL && said->n_received == 1 && town->phase == CHATTING &&
         talk->last == (uint32_t)(said - town->ledger.at) &&
         talk->people[talk->speaker] == person->number)
@@ -576,6 +573,9 @@ static void receive_message(struct device *device, const struct element *message
         said->retracted = false;
         return;
     }
+    int32_t contact = graph_contact_index(town->plan->graph, person->number, said->from);
+    if (contact >= 0)
+        person->ties[contact] |= TIE_GOT;
     if (said->n_received++ == 0) {
         said->received_us = run_time_us(town);
         said->stamped = element_child(message, NS_DELAY, STR("delay")) != NULL;

@@ -105,7 +105,7 @@ def test_nothing_is_lost_when_networks_fail():
     assert side["honest_twice"] == 0
 
 
-@pytest.mark.parametrize("worm, minutes, chat, speed", [("P4", 60, 0.5, 60), ("P14", 40, 0.5, 60)])
+@pytest.mark.parametrize("worm, minutes, chat, speed", [("P4", 60, 0.5, 60), ("P14", 20, 0.5, 40)])
 def test_slow_worms_among_people_who_answer_are_those_of_the_laboratory(worm, minutes, chat, speed):
     sides = drill("--people", "48", "--worm", worm, "--open", "0.7", "--seed", "1", "--warmup", "1",
                   "--minutes", str(minutes), "--chat", str(chat), "--phones", "1", speed=speed)
