@@ -458,6 +458,11 @@ void convict(struct guard *guard, struct cluster *cluster, struct guard_word *wo
 void convict_key(struct guard *guard, struct cluster *cluster, const struct lure_key *key,
                  enum lure_width width, struct str shown, int64_t expires_us, enum reason reason,
                  struct guard_word *word);
+/* An operator's, of an incident by its number (conviction->lure is NULL); whether it has such keys.
+ */
+bool convict_as_told(struct guard *guard, struct cluster *cluster,
+                     const struct conviction *conviction, struct guard_word *word);
+int64_t conviction_end_us(const struct guard *guard, const struct conviction *conviction);
 /* The width of the keys that cover it narrowest; -1: it has none that may be convicted. */
 int conviction_width(const struct cluster *cluster);
 void restrict_members(struct guard *guard, struct cluster *cluster, struct guard_word *word);
