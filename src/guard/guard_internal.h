@@ -289,7 +289,7 @@ struct guard {
     uint32_t *user_slots; // the first of each chain
     uint32_t n_user_slots;
     uint32_t oldest_user, newest_user; // by use
-    uint32_t next_tidied;              // whose trail is looked at next; 0: the oldest's
+    uint32_t next_tidied;              // whose trail is looked at next; 0: the newest's
     size_t n_users, n_young, n_known, n_clusters, n_stops, n_holds, n_bans, n_rights, n_decoys;
     size_t bytes_users, bytes_sights, bytes_clusters;
     struct lessons lessons;

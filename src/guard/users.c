@@ -9,7 +9,6 @@
  * pushes out hosts that one person brought; what several brought independently
  * lives in a list of its own.
  */
-#include "guard/codec.h"
 #include "guard/guard_internal.h"
 
 enum { USERS_OF_PAGE = SLAB_PAGE / sizeof(struct user) };
@@ -93,7 +92,7 @@ static uint32_t number_in_use(const struct guard *guard, const struct user *user
 static void leave_order(struct guard *guard, struct user *user)
 {
     if (guard->next_tidied != 0 && guard->next_tidied == number_in_use(guard, user))
-        guard->next_tidied = user->newer;
+        guard->next_tidied = user->older;
     *(user->older != 0 ? &user_at(guard, user->older)->newer : &guard->oldest_user) = user->newer;
     *(user->newer != 0 ? &user_at(guard, user->newer)->older : &guard->newest_user) = user->older;
 }
@@ -233,59 +232,80 @@ static size_t n_kept(const uint64_t *ids, size_t most)
     return most;
 }
 
-static void add_raw(struct buf *out, const void *bytes, size_t n)
+// Not through the codec: each message with a lure packs and unpacks several.
+static unsigned char *put_raw(unsigned char *at, const void *bytes, size_t n)
 {
-    buf_add(out, str_make(bytes, n));
+    memcpy(at, bytes, n);
+    return at + n;
 }
 
-static void get_raw(struct reader *in, void *bytes, size_t n)
+static unsigned char *put_number(unsigned char *at, uint64_t number)
 {
-    struct str raw = get_bytes(in, n);
-    if (raw.len == n)
-        memcpy(bytes, raw.at, n);
+    for (; number >= 0x80; number >>= 7)
+        *at++ = (unsigned char)(number | 0x80);
+    *at++ = (unsigned char)number;
+    return at;
 }
 
-// Nothing where all of it is nothing.
-static void pack(const struct trail *trail, struct buf *out)
+static const unsigned char *take_raw(const unsigned char *at, void *bytes, size_t n)
+{
+    memcpy(bytes, at, n);
+    return at + n;
+}
+
+static const unsigned char *take_number(const unsigned char *at, uint64_t *number)
+{
+    unsigned shift = 0;
+    uint64_t sum = 0;
+    while (*at >= 0x80) {
+        sum |= (uint64_t)(*at++ & 0x7F) << shift;
+        shift += 7;
+    }
+    *number = sum | (uint64_t)*at++ << shift;
+    return at;
+}
+
+// How many bytes; none where all of it is nothing.
+static size_t pack(const struct trail *trail, unsigned char *out)
 {
     size_t n_recent = n_kept(trail->recent, RECENT_CLUSTERS),
            n_shown = n_kept(trail->shown, SHOWN_KEPT);
-    bool has_level = memcmp(&trail->level, &(double){usual_level(trail)}, sizeof trail->level) != 0;
+    double usual = usual_level(trail);
+    bool has_level = memcmp(&trail->level, &usual, sizeof usual) != 0;
     unsigned has = (trail->sent_us != 0 || trail->receiver != 0 ? TRAIL_SENT : 0) |
                    (has_level ? TRAIL_LEVEL : 0) | (trail->campaign != 0 ? TRAIL_CAMPAIGN : 0) |
                    (trail->sent != 0 ? TRAIL_OF_SENT : 0) | (n_recent > 0 ? TRAIL_RECENT : 0) |
                    (n_shown > 0 ? TRAIL_SHOWN : 0);
     if (has == 0)
-        return;
-    buf_add_char(out, (char)has);
+        return 0;
+    unsigned char *at = out;
+    *at++ = (unsigned char)has;
     if ((has & TRAIL_SENT) != 0) {
-        add_raw(out, &trail->sent_us, sizeof trail->sent_us);
-        add_raw(out, &trail->receiver, sizeof trail->receiver);
+        at = put_raw(at, &trail->sent_us, sizeof trail->sent_us);
+        at = put_raw(at, &trail->receiver, sizeof trail->receiver);
     }
-    if ((has & TRAIL_LEVEL) != 0)
-        add_raw(out, &trail->level, sizeof trail->level);
-    if ((has & TRAIL_CAMPAIGN) != 0)
-        put_u64(out, trail->campaign);
-    if ((has & TRAIL_OF_SENT) != 0)
-        put_u64(out, trail->sent);
+    if (has_level)
+        at = put_raw(at, &trail->level, sizeof trail->level);
+    if (trail->campaign != 0)
+        at = put_number(at, trail->campaign);
+    if (trail->sent != 0)
+        at = put_number(at, trail->sent);
     if (n_recent > 0)
-        buf_add_char(out, (char)n_recent);
+        *at++ = (unsigned char)n_recent;
     for (size_t i = 0; i < n_recent; i++)
-        put_u64(out, trail->recent[i]);
+        at = put_number(at, trail->recent[i]);
     if (n_shown > 0)
-        buf_add_char(out, (char)n_shown);
+        *at++ = (unsigned char)n_shown;
     for (size_t i = 0; i < n_shown; i++) {
-        put_u64(out, trail->shown[i]);
-        add_raw(out, &trail->shown_us[i], sizeof trail->shown_us[i]);
+        at = put_number(at, trail->shown[i]);
+        at = put_raw(at, &trail->shown_us[i], sizeof trail->shown_us[i]);
     }
-    must(!out->overflowed);
+    return (size_t)(at - out);
 }
 
-static struct reader packed_trail(const struct guard *guard, const struct user *user)
+static const unsigned char *packed_trail(const struct guard *guard, const struct user *user)
 {
-    const char *text = slab_at(&guard->texts, user->text);
-    size_t room = slab_page_of(&guard->texts, user->text)->size;
-    return (struct reader){.rest = str_make(text + user->n_jid, room - user->n_jid)};
+    return (const unsigned char *)slab_at(&guard->texts, user->text) + user->n_jid;
 }
 
 struct trail trail_of(const struct guard *guard, const struct user *user)
@@ -293,53 +313,45 @@ struct trail trail_of(const struct guard *guard, const struct user *user)
     struct trail trail = {0};
     if (!user->has_trail)
         return trail;
-    struct reader in = packed_trail(guard, user);
-    unsigned has = get_u32(&in, UINT8_MAX);
+    const unsigned char *at = packed_trail(guard, user);
+    unsigned has = *at++;
     if ((has & TRAIL_SENT) != 0) {
-        get_raw(&in, &trail.sent_us, sizeof trail.sent_us);
-        get_raw(&in, &trail.receiver, sizeof trail.receiver);
+        at = take_raw(at, &trail.sent_us, sizeof trail.sent_us);
+        at = take_raw(at, &trail.receiver, sizeof trail.receiver);
     }
     trail.level = usual_level(&trail);
     if ((has & TRAIL_LEVEL) != 0)
-        get_raw(&in, &trail.level, sizeof trail.level);
+        at = take_raw(at, &trail.level, sizeof trail.level);
     if ((has & TRAIL_CAMPAIGN) != 0)
-        trail.campaign = get_u64(&in);
+        at = take_number(at, &trail.campaign);
     if ((has & TRAIL_OF_SENT) != 0)
-        trail.sent = get_u64(&in);
-    size_t n = (has & TRAIL_RECENT) != 0 ? get_u32(&in, RECENT_CLUSTERS) : 0;
+        at = take_number(at, &trail.sent);
+    size_t n = (has & TRAIL_RECENT) != 0 ? *at++ : 0;
     for (size_t i = 0; i < n; i++)
-        trail.recent[i] = get_u64(&in);
-    n = (has & TRAIL_SHOWN) != 0 ? get_u32(&in, SHOWN_KEPT) : 0;
+        at = take_number(at, &trail.recent[i]);
+    n = (has & TRAIL_SHOWN) != 0 ? *at++ : 0;
     for (size_t i = 0; i < n; i++) {
-        trail.shown[i] = get_u64(&in);
-        get_raw(&in, &trail.shown_us[i], sizeof trail.shown_us[i]);
+        at = take_number(at, &trail.shown[i]);
+        at = take_raw(at, &trail.shown_us[i], sizeof trail.shown_us[i]);
     }
-    must(!in.bad);
     return trail;
 }
 
 void trail_put(struct guard *guard, struct user *user, const struct trail *trail)
 {
-    char room[TRAIL_LONGEST];
-    struct buf packed;
-    buf_init_in(&packed, room, sizeof room, sizeof room);
-    pack(trail, &packed);
-    size_t len = user->n_jid + packed.len;
-    char *text = slab_at(&guard->texts, user->text);
-    guard->bytes_users -= user_bytes(guard, user);
-    if (slab_size(&guard->texts, len) != slab_page_of(&guard->texts, user->text)->size) {
+    unsigned char packed[TRAIL_LONGEST];
+    size_t n = pack(trail, packed), len = user->n_jid + n;
+    size_t room = slab_page_of(&guard->texts, user->text)->size;
+    if (slab_size(&guard->texts, len > 0 ? len : 1) != room) {
         uint32_t piece = slab_take(&guard->texts, len);
-        char *larger = slab_at(&guard->texts, piece);
-        memcpy(larger, text, user->n_jid);
+        memcpy(slab_at(&guard->texts, piece), slab_at(&guard->texts, user->text), user->n_jid);
+        guard->bytes_users -= user_bytes(guard, user);
         slab_give(&guard->texts, user->text);
         user->text = piece;
-        text = larger;
+        guard->bytes_users += user_bytes(guard, user);
     }
-    if (packed.len > 0)
-        memcpy(text + user->n_jid, packed.at, packed.len);
-    user->has_trail = packed.len > 0;
-    guard->bytes_users += user_bytes(guard, user);
-    buf_done(&packed);
+    memcpy((char *)slab_at(&guard->texts, user->text) + user->n_jid, packed, n);
+    user->has_trail = n > 0;
 }
 
 /* Forgets what is never asked for any more: clusters that are gone, and what was shown so long ago
@@ -348,22 +360,30 @@ void trail_put(struct guard *guard, struct user *user, const struct trail *trail
 static void trail_tidy(struct guard *guard, struct user *user)
 {
     // most have nothing but when they last sent one, which no pause is too long for
-    if (!user->has_trail || (*packed_trail(guard, user).rest.at & ~(TRAIL_SENT | TRAIL_LEVEL)) == 0)
+    if (!user->has_trail || (*packed_trail(guard, user) & ~(TRAIL_SENT | TRAIL_LEVEL)) == 0)
         return;
     struct trail trail = trail_of(guard, user);
+    bool is_tidy = true;
     for (size_t n = n_kept(trail.recent, RECENT_CLUSTERS);
-         n > 0 && cluster_by_id(guard, trail.recent[n - 1]) == NULL; n--)
+         n > 0 && cluster_by_id(guard, trail.recent[n - 1]) == NULL; n--) {
         trail.recent[n - 1] = 0;
+        is_tidy = false;
+    }
     for (size_t n = n_kept(trail.shown, SHOWN_KEPT);
          n > 0 && (guard->now_us - trail.shown_us[n - 1] > guard->config.relay_us ||
                    cluster_by_id(guard, trail.shown[n - 1]) == NULL);
-         n--)
+         n--) {
         trail.shown[n - 1] = 0;
-    if (cluster_by_id(guard, trail.campaign) == NULL)
-        trail.campaign = 0;
-    if (cluster_by_id(guard, trail.sent) == NULL)
-        trail.sent = 0;
-    trail_put(guard, user, &trail);
+        is_tidy = false;
+    }
+    uint64_t *const ids[] = {&trail.campaign, &trail.sent};
+    for (size_t i = 0; i < COUNT_OF(ids); i++)
+        if (*ids[i] != 0 && cluster_by_id(guard, *ids[i]) == NULL) {
+            *ids[i] = 0;
+            is_tidy = false;
+        }
+    if (!is_tidy)
+        trail_put(guard, user, &trail);
 }
 
 /* ---- Forgetting -------------------------------------------------------------------------------
@@ -388,17 +408,18 @@ static void user_free(struct guard *guard, struct user *user)
     slab_give(&guard->users, number);
 }
 
-/* Each event looks at a few, in turn. */
-enum { TIDIED_AT_ONCE = 2 };
+/* Each event with a lure looks at so many, in turn: from the newest on, since whoever is used
+ * becomes the newest, and with them before it a round would never end. */
+enum { TIDIED_AT_ONCE = 1 };
 
 static void users_tidy(struct guard *guard)
 {
     for (int i = 0; i < TIDIED_AT_ONCE; i++) {
-        uint32_t number = guard->next_tidied != 0 ? guard->next_tidied : guard->oldest_user;
+        uint32_t number = guard->next_tidied != 0 ? guard->next_tidied : guard->newest_user;
         struct user *user = user_at(guard, number);
         if (user == NULL)
             return;
-        guard->next_tidied = user->newer;
+        guard->next_tidied = user->older;
         trail_tidy(guard, user);
         struct standing *standing = standing_of(guard, user);
         if (standing != NULL && standing->question_day != guard_day(guard))
