@@ -141,7 +141,7 @@ struct order *order_add(struct guard *guard, struct guard_word *word, struct clu
     if (cluster != NULL)
         order->incident = cluster->id;
     order->shown = keep(word, wanted->shown);
-    order->who = who != NULL ? keep(word, who->jid) : STR_EMPTY;
+    order->who = who != NULL ? keep(word, user_jid(guard, who)) : STR_EMPTY;
     if (cluster != NULL && cluster->is_incident)
         record(guard, cluster, order, who);
     return order;
@@ -408,11 +408,12 @@ void restrict_member(struct guard *guard, struct cluster *cluster, struct member
 {
     member->restricted = true;
     struct user *user = member->user;
-    bool already = user->restricted_until_us > guard->now_us;
+    struct standing *standing = standing_get(guard, user);
+    bool already = standing->restricted_until_us > guard->now_us;
     int64_t until_us = guard->now_us + guard->config.restriction_us;
-    if (until_us > user->restricted_until_us) {
-        user->restricted_until_us = until_us;
-        user->restricted_by = cluster->id;
+    if (until_us > standing->restricted_until_us) {
+        standing->restricted_until_us = until_us;
+        standing->restricted_by = cluster->id;
     }
     expiry_note(guard, until_us);
     if (already)
@@ -448,16 +449,20 @@ void restrict_members(struct guard *guard, struct cluster *cluster, struct guard
 void restrict_undo(struct guard *guard, struct user *user, enum reason reason,
                    struct guard_word *word)
 {
-    if (user->restricted_until_us == 0)
+    struct standing *standing = standing_of(guard, user);
+    if (standing == NULL || standing->restricted_until_us == 0)
         return;
-    struct cluster *cluster = cluster_by_id(guard, user->restricted_by);
+    struct cluster *cluster = cluster_by_id(guard, standing->restricted_by);
     struct member *member = cluster != NULL ? member_find(guard, cluster, user) : NULL;
     if (member != NULL && reason == REASON_EXPIRED)
         member->restricted = false; // should he go on, he is restricted anew
-    struct order order = {
-        .kind = ORDER_RESTRICT, .undo = true, .reason = reason, .incident = user->restricted_by};
-    user->restricted_until_us = 0;
-    user->restricted_by = 0;
+    struct order order = {.kind = ORDER_RESTRICT,
+                          .undo = true,
+                          .reason = reason,
+                          .incident = standing->restricted_by};
+    standing->restricted_until_us = 0;
+    standing->restricted_by = 0;
+    standing_tidy(guard, user);
     order_add(guard, word, cluster, &order, user);
     order.kind = ORDER_NOTIFY;
     order.audience = TO_VICTIM;
@@ -603,14 +608,15 @@ static void orders_expire(struct guard *guard, struct guard_word *word)
             cluster_close(guard, cluster);
         stop_free(guard, stop);
     }
-    LIST_EACH(&guard->users, struct user, link, user)
+    USERS_EACH(guard, user)
     {
-        if (user->restricted_until_us == 0)
+        int64_t until_us = restricted_until_us(guard, user);
+        if (until_us == 0)
             continue;
-        if (user->restricted_until_us <= guard->now_us)
+        if (until_us <= guard->now_us)
             restrict_undo(guard, user, REASON_EXPIRED, word);
         else
-            expiry_note(guard, user->restricted_until_us);
+            expiry_note(guard, until_us);
     }
     policy_expire(guard);
 }
