@@ -21,7 +21,7 @@ enum {
     WALL_S_WANTED_FULL = 20,      // there are 120 runs in a full one
     WALL_S_WANTED = 40,           // of one run; the default speed aims at it
     MESSAGES_A_WALL_SECOND = 300, // honest ones; faster drills chat less
-    SPEED_MOST = 200,             // by default
+    SPEED_MOST = 100,             // by default
     SPEED_MOST_TRAPS = 30,        // …where many write at once
     SETTINGS_MOST = 32,
 };
