@@ -217,6 +217,11 @@ struct stream *client_stream(const struct client *client)
     return client->stream;
 }
 
+uint64_t client_conn(const struct client *client)
+{
+    return client->conn != NULL ? conn_id(client->conn) : 0;
+}
+
 bool client_is_gone(const struct client *client)
 {
     return client->conn == NULL;
@@ -529,8 +534,11 @@ static void watch_silence(struct timer *timer)
         next_us = settings->answer_us;
         sm_ask_alive(client);
     } else {
-        log_event(LOG_INFO, "client-silent", "conn=%llu address=%s",
-                  (unsigned long long)conn_id(client->conn), client->address);
+        struct jid who = {.full = STR_EMPTY};
+        (void)stream_jid(client->stream, &who);
+        log_event(LOG_INFO, "client-silent", "conn=%llu account=%.*s address=%s",
+                  (unsigned long long)conn_id(client->conn), STR_ARGS(jid_bare(&who)),
+                  client->address);
         conn_abort(client->conn); // as a cut connection: the session may be resumed
         return;
     }
@@ -711,13 +719,25 @@ static void host_ending(void *host)
     stream_close(client->stream, NULL);
 }
 
+// Whose stream it was is known from the login on.
+static void log_stream_error(const struct client *client, const struct stream_error *error)
+{
+    struct jid who = {.full = STR_EMPTY};
+    (void)stream_jid(client->stream, &who);
+    struct arena arena;
+    arena_init(&arena, 16384);
+    log_event(LOG_INFO, "stream-error", "conn=%llu account=%.*s address=%s condition=%s why=%.*s",
+              (unsigned long long)client_conn(client), STR_ARGS(log_quote(&arena, jid_bare(&who))),
+              client->address, stream_condition_name(error->condition),
+              STR_ARGS(log_quote(&arena, error->text.at != NULL ? error->text : STR_EMPTY)));
+    arena_done(&arena);
+}
+
 static void host_closed(void *host, enum stream_end end, const struct stream_error *error)
 {
     struct client *client = host;
     if (error != NULL)
-        log_event(LOG_INFO, "stream-error", "conn=%llu address=%s condition=%s",
-                  (unsigned long long)conn_id(client->conn), client->address,
-                  stream_condition_name(error->condition));
+        log_stream_error(client, error);
     // a stream that was closed by its rules is not resumed (XEP-0198 5); one that broke may be
     if (end != STREAM_ENDED_BY_ERROR)
         client->polite = true;

@@ -25,6 +25,8 @@ void client_detach(struct client *client);
 struct desk *client_desk(const struct client *client);
 struct session *client_session(const struct client *client);
 struct stream *client_stream(const struct client *client);
+/* The number of its connection, as the log has it; 0: it is closed. */
+uint64_t client_conn(const struct client *client);
 /* Whether its connection is closed: only what it has asked for keeps the struct. */
 bool client_is_gone(const struct client *client);
 /* Writes bytes that are no stanza (XEP-0198 elements, answers before login). */

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/must.h"
+#include "im/client.h"
 #include "im/notices.h"
 #include "im/questions.h"
 #include "im/send.h"
@@ -76,6 +77,29 @@ static void record(struct gate *gate, const struct order *order)
     recording->op.request.home = loop_mailbox(gate->loop);
     recording->op.request.done = recorded;
     store_audit_append(gate->service->store, &recording->op);
+}
+
+/* ---- The log ---- */
+
+enum { LOGGED_ID_MOST = 256 }; // a stanza's id is whatever its sender made of it
+
+void containment_log(const char *event, const struct session *session, const struct stanza *stanza,
+                     enum reason reason, uint64_t incident)
+{
+    if (!log_wants(LOG_INFO))
+        return;
+    struct arena arena;
+    arena_init(&arena, 65536);
+    struct str id = stanza->id;
+    if (id.len > LOGGED_ID_MOST)
+        id = str_first(id, LOGGED_ID_MOST);
+    unsigned long long conn =
+        session != NULL && session->client != NULL ? client_conn(session->client) : 0;
+    log_event(LOG_INFO, event,
+              "conn=%llu account=%.*s stanza=%.*s id=%.*s reason=%s incident=%" PRIu64, conn,
+              STR_ARGS(log_quote(&arena, jid_bare(&stanza->from))), STR_ARGS(stanza->root->name),
+              STR_ARGS(log_quote(&arena, id)), reason_name(reason), incident);
+    arena_done(&arena);
 }
 
 /* ---- Refusing ---- */

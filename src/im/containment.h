@@ -33,6 +33,12 @@ void containment_held(struct gate *gate, uint64_t message, bool kept);
 /* A held message as the store keeps it. */
 void containment_write_held(struct buf *out, const struct stanza *stanza, int64_t at_us);
 
+/* One line about what became of a stanza that did not simply pass: who sent it, on which
+ * connection (session NULL: nobody knows any more), its id and the reason; not to whom, nor what it
+ * says. */
+void containment_log(const char *event, const struct session *session, const struct stanza *stanza,
+                     enum reason reason, uint64_t incident);
+
 /* On a home: refuses a message in plain words of that language.  ticket: of the stanza, done only
  * when the error is on its way; may be NULL. */
 void containment_refuse(struct home *home, const struct stanza *stanza, struct ticket *ticket,
