@@ -16,6 +16,9 @@ struct session;
 
 enum { DOOR_STARTTLS, DOOR_DIRECT_TLS }; // the kinds of doors: struct arrival's kind
 
+/* A farewell_fn for doors where the stream begins in plain text: a stream that is but an error. */
+void client_farewell(struct buf *out, enum listener_refusal refusal);
+
 /* A listener's arrival_fn; context: NULL (the worker's data is its desk). */
 void client_arrived(struct worker *worker, struct arrival *arrival, void *context);
 
