@@ -619,9 +619,15 @@ static void metadata(struct asked *asked)
     store_archive_span(asked->home->store, &spanning->op);
 }
 
+// What was kept before it was turned off can still be read by who asks.
+static bool is_on(const struct im_domain *domain)
+{
+    return domain != NULL && domain->archive;
+}
+
 static const struct str disco[] = {
-    NS_MAM,    NS_MAM_EXTENDED, NS_SID, NS_RETRACT, {"urn:xmpp:message-retract:1#tombstone", 36},
-    {NULL,                                   0 },
+    NS_MAM, NS_MAM_EXTENDED, NS_RETRACT, {"urn:xmpp:message-retract:1#tombstone", 36},
+       {NULL,                                   0 },
 };
 
 static const struct iq_handler iqs[] = {
@@ -637,6 +643,7 @@ const struct feature feature_archive = {
     .name = "archive",
     .spec = "XEP-0313",
     .disco_account = disco,
+    .is_on = is_on,
     .iqs = iqs,
     .account_loaded = account_loaded,
     .account_forgotten = account_forgotten,
