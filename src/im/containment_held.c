@@ -141,8 +141,8 @@ static void go_on(struct account_waiter *waiter, struct account *account)
     if (going->rejects || account->state != ACCOUNT_READY) {
         struct str lang = account->state == ACCOUNT_READY ? tell_lang(account) : STR_EMPTY;
         containment_log("message-returned", NULL, going->stanza, going->reason, going->incident);
-        containment_refuse(going->home, going->stanza, ticket, lang, going->reason,
-                           going->incident);
+        const struct refusal refusal = {.reason = going->reason, .incident = going->incident};
+        containment_refuse(going->home, going->stanza, ticket, lang, &refusal);
     } else {
         struct session *session =
             session_by_resource(account, going->stanza->from.resource); // has it: needs no carbon

@@ -499,9 +499,12 @@ static void refuse(struct judging *judging)
     struct session *session = session_find(judging->home, judging->session);
     desk_of(judging->home)->counters.messages_refused++;
     log_judged(judging, "message-refused");
+    const struct refusal refusal = {.reason = judging->reason,
+                                    .incident = judging->incident,
+                                    .suspended = judging->suspended,
+                                    .until_us = judging->until_us};
     containment_refuse(judging->home, judging->stanza, judging->ticket,
-                       session != NULL ? session->lang : STR("en"), judging->reason,
-                       judging->incident);
+                       session != NULL ? session->lang : STR("en"), &refusal);
 }
 
 static void is_kept(struct store_request *request)
@@ -618,6 +621,13 @@ void gate_exposed(struct account *account, const struct stanza *stanza)
     memcpy(exposing->data + keys, sender.at, sender.len);
     memcpy(exposing->data + keys + sender.len, receiver.at, receiver.len);
     loop_post(gate->loop, &exposing->mail);
+}
+
+bool gate_suspends(const struct account *account, unsigned feature, int64_t *until_us)
+{
+    struct gate *gate = desk_of(account->home)->service->gate;
+    return gate != NULL && mode_of(account) == GATE_ON &&
+           gate_bans(gate, &account->jid, (enum feature_kind)feature, until_us);
 }
 
 void gate_reported(struct account *account, struct str sender)
