@@ -172,8 +172,30 @@ static size_t json_string(char *out, size_t room, struct str value)
     return n;
 }
 
+// Whether value is what the format prints for this key, and prints as a whole number.
+static bool is_number(const char *format, struct str key, struct str value)
+{
+    struct str rest = str_of(format), conversion = STR_EMPTY;
+    while (rest.len > 0 && conversion.len == 0) {
+        struct str pair = str_cut(&rest, ' ');
+        if (str_eq(str_cut(&pair, '='), key))
+            conversion = pair;
+    }
+    if (conversion.len < 2 || conversion.at[0] != '%' || value.len == 0)
+        return false;
+    for (size_t i = 1; i < conversion.len - 1; i++)
+        if (strchr("hljzt", conversion.at[i]) == NULL)
+            return false;
+    if (strchr("diu", conversion.at[conversion.len - 1]) == NULL)
+        return false;
+    for (size_t i = value.at[0] == '-' && value.len > 1 ? 1 : 0; i < value.len; i++)
+        if (value.at[i] < '0' || value.at[i] > '9')
+            return false;
+    return true;
+}
+
 static size_t write_json(char *line, size_t room, enum log_level level, const char *event,
-                         struct str pairs, struct str when)
+                         const char *format, struct str pairs, struct str when)
 {
     size_t n = (size_t)snprintf(line, room, "{\"time\":\"%.*s\",\"level\":%d,\"event\":\"%s\"",
                                 STR_ARGS(when), (int)level, event);
@@ -183,7 +205,13 @@ static size_t write_json(char *line, size_t room, enum log_level level, const ch
         if (key == pair.len || pair.len + 16 > room - n)
             continue;
         n += (size_t)snprintf(line + n, room - n, ",\"%.*s\":", (int)key, pair.at);
-        n += json_string(line + n, room - n - 4, str_skip(pair, key + 1));
+        struct str value = str_skip(pair, key + 1);
+        if (is_number(format, str_first(pair, key), value)) {
+            memcpy(line + n, value.at, value.len);
+            n += value.len;
+        } else {
+            n += json_string(line + n, room - n - 4, value);
+        }
     }
     line[n++] = '}';
     line[n++] = '\n';
@@ -215,7 +243,7 @@ void log_event(enum log_level level, const char *event, const char *format, ...)
     size_t n;
     struct str text = {pairs, (size_t)n_pairs};
     if (atomic_load(&as_json))
-        n = write_json(line, sizeof line, level, event, text, when);
+        n = write_json(line, sizeof line, level, event, format, text, when);
     else if (atomic_load(&to_file))
         n = (size_t)snprintf(line, sizeof line, "%.*s level=%d event=%s %.*s\n", STR_ARGS(when),
                              (int)level, event, STR_ARGS(text));

@@ -24,7 +24,8 @@ void log_set_level(enum log_level most);
 bool log_wants(enum log_level level);
 
 /* event: a short name with dashes; format: space-separated key=value pairs.  Values that contain
- * spaces, quotes, '=' or control characters must be passed through log_quote.  May be NULL. */
+ * spaces, quotes, '=' or control characters must be passed through log_quote.  May be NULL.
+ * In JSON a number is what an integer conversion alone prints: "conn=%llu". */
 void log_event(enum log_level level, const char *event, const char *format, ...) PRINTF_LIKE(3, 4);
 
 struct arena;

@@ -11,6 +11,7 @@
 #include "http/http.h"
 #include "im/desk.h"
 #include "im/gate.h"
+#include "net/listener.h"
 #include "net/worker.h"
 #include "store/store.h"
 
@@ -105,6 +106,7 @@ static void say_counters(struct buf *out, const struct desk_counters *counters)
         COUNTER(links_blocked, "Protected links that were not opened: convicted."),
         COUNTER(links_unsure, "Protected links for which the guard did not answer in time."),
         COUNTER(links_refused, "Protected links that were forged, broken or too old."),
+        COUNTER(limits_reached, "Times that a limit of the configuration was reached."),
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         uint64_t value;
@@ -209,7 +211,24 @@ static void say_uploads(struct buf *out, struct uploads *uploads)
     say(out, "upload_waiting", "gauge", "Work that waits for disk or scanner.", stats.n_waiting);
 }
 
-void metrics_write(struct buf *out, const struct service *service, const struct http *http)
+static void say_listener(struct buf *out, const struct listener *listener)
+{
+    struct listener_stats stats;
+    listener_stats(listener, &stats);
+    say(out, "connections_accepted", "counter", "Connections of clients that came in.",
+        stats.n_accepted);
+    say(out, "connections_refused_full", "counter", "… that did not: limits.connections.",
+        stats.n_refused[REFUSED_FULL]);
+    say(out, "connections_refused_address", "counter", "… limits.connections_per_address.",
+        stats.n_refused[REFUSED_ADDRESS]);
+    say(out, "connections_refused_rate", "counter", "… limits.accepts_per_second.",
+        stats.n_refused[REFUSED_RATE]);
+    say(out, "connections_refused_descriptors", "counter", "… no descriptor was left.",
+        stats.n_out_of_descriptors);
+}
+
+void metrics_write(struct buf *out, const struct service *service, const struct listener *listener,
+                   const struct http *http)
 {
     struct sum sum = {0};
     for (unsigned i = 0; i < service->homes.n; i++) {
@@ -217,6 +236,7 @@ void metrics_write(struct buf *out, const struct service *service, const struct 
         add_worker(&sum, service->homes.at[i]->worker);
     }
     say(out, "connections", "gauge", "Connections, those for HTTP included.", sum.connections);
+    say_listener(out, listener);
     say(out, "sessions", "gauge", "Bound sessions, those waiting for resumption included.",
         sum.sessions);
     say(out, "accounts_in_memory", "gauge", "Accounts in memory.", sum.accounts);

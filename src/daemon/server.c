@@ -101,6 +101,8 @@ static void keep_door(struct server *server, struct door *door, int kind)
     must(server->n_doors < INHERITED_MOST);
     server->doors[server->n_doors] = door;
     server->door_kinds[server->n_doors++] = kind;
+    if (kind == DOOR_STARTTLS)
+        door_set_farewell(door, client_farewell);
     log_event(LOG_NOTICE, "listening", "port=%u kind=%s", door_port(door),
               kind == DOOR_STARTTLS ? "starttls" : "direct-tls");
 }
@@ -497,7 +499,7 @@ enum err server_open(struct server *server, struct inspector *inspector, struct 
 static void write_metrics(struct buf *out, void *context)
 {
     const struct server *server = context;
-    metrics_write(out, &server->service, server->http);
+    metrics_write(out, &server->service, server->listener, server->http);
 }
 
 static const struct config *present_config(void *context)

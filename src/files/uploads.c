@@ -473,7 +473,7 @@ static void load_one(struct uploads *uploads, struct loading *loading,
         str_to_z(row->finding, about.finding, sizeof about.finding) != OK ||
         fstatat(uploads->directory, about.id, &stat_of, AT_SYMLINK_NOFOLLOW) != 0 ||
         (uint64_t)stat_of.st_size != row->size) {
-        log_event(LOG_ERROR, "upload-lost", "account=%lld size=%llu", (long long)row->owner,
+        log_event(LOG_ERROR, "upload-lost", "number=%lld size=%llu", (long long)row->owner,
                   (unsigned long long)row->size);
         return;
     }

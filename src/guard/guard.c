@@ -388,6 +388,17 @@ static void judge_lure(struct guard *guard, struct user *sender, struct user *re
         say(word, VERDICT_HOLD, REASON_SUSPECTED, cluster->id);
 }
 
+static void note_ban(const struct guard *guard, enum feature_kind feature, struct str sender,
+                     struct guard_word *word)
+{
+    const struct ban *ban = ban_find(guard, feature, sender);
+    if (ban == NULL)
+        return;
+    word->suspended |= 1U << feature;
+    if (ban->expires_us > word->until_us)
+        word->until_us = ban->expires_us;
+}
+
 static void take_sending(struct guard *guard, const struct sending *sending,
                          struct guard_word *word)
 {
@@ -405,8 +416,11 @@ static void take_sending(struct guard *guard, const struct sending *sending,
     struct user *receiver = user_get(guard, sending->receiver);
     sender->n_refs++; // both stay while the event is looked at
     receiver->n_refs++;
-    if ((links && ban_find(guard, FEATURE_LINKS, sending->sender) != NULL) ||
-        (files && ban_find(guard, FEATURE_FILES, sending->sender) != NULL)) {
+    if (links)
+        note_ban(guard, FEATURE_LINKS, sending->sender, word);
+    if (files)
+        note_ban(guard, FEATURE_FILES, sending->sender, word);
+    if (word->suspended != 0) {
         say(word, VERDICT_REJECT, REASON_SUSPENDED, 0);
     } else if (sending->overflowed) {
         say(word, VERDICT_REJECT, REASON_TOO_MANY, 0);
@@ -623,6 +637,7 @@ void guard_take(struct guard *guard, const struct guard_event *event, struct gua
     word->reason = REASON_NONE;
     word->incident = 0;
     word->until_us = 0;
+    word->suspended = 0;
     word->defang = word->calm = false;
     word->n_orders = 0;
     // what was due before this event happened before it

@@ -290,7 +290,8 @@ struct guard_word {
     enum verdict verdict;
     enum reason reason;
     uint64_t incident;     // 0: none
-    int64_t until_us;      // of a hold: the latest moment of its release
+    int64_t until_us;      // of a hold: the latest moment of its release; of a suspension: its end
+    unsigned suspended;    // REASON_SUSPENDED: what is, 1 << FEATURE_LINKS, 1 << FEATURE_FILES
     bool defang;           // deliver, but with every link made dead (lure_defang): a warning
     bool calm;             // none of the lures is worth an exposure event (all entitled)
     struct order *orders;  // in the order in which they are to be carried out

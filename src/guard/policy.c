@@ -12,15 +12,18 @@ struct str domain_of(struct str jid)
 struct ban *ban_find(const struct guard *guard, enum feature_kind feature, struct str sender)
 {
     struct list *bans = (struct list *)&guard->bans;
+    struct ban *longest = NULL;
     LIST_EACH(bans, struct ban, link, ban)
     {
         if (ban->feature != feature || ban->expires_us <= guard->now_us)
             continue;
-        if (ban->account.len > 0 ? str_eq(ban->account, sender)
-                                 : ban->domain.len == 0 || str_eq(ban->domain, domain_of(sender)))
-            return ban;
+        bool covers = ban->account.len > 0
+                          ? str_eq(ban->account, sender)
+                          : ban->domain.len == 0 || str_eq(ban->domain, domain_of(sender));
+        if (covers && (longest == NULL || ban->expires_us > longest->expires_us))
+            longest = ban;
     }
-    return NULL;
+    return longest;
 }
 
 struct ban *ban_new(struct guard *guard)

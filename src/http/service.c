@@ -149,6 +149,7 @@ const char *http_status_name(unsigned status)
 static struct listener_limits listener_limits(const struct http_limits *limits)
 {
     return (struct listener_limits){
+        .section = "http",
         .conns = limits->conns,
         .conns_per_address = limits->conns_per_address,
         .accepts_per_s_per_address = limits->accepts_per_s_per_address,

@@ -146,7 +146,7 @@ static void fetch_has_read(struct job *job)
         return;
     }
     if (fetch->got <= 0) { // the file is shorter than its row, or gone
-        log_event(LOG_ERROR, "upload-unreadable", "account=%lld", (long long)fetch->owner);
+        log_event(LOG_ERROR, "upload-unreadable", "number=%lld", (long long)fetch->owner);
         if (fetch->begun)
             http_abort(exchange);
         else

@@ -470,9 +470,9 @@ static enum err read_form(struct arena *arena, const struct element *form,
         } else if (str_eq(name, STR("end"))) {
             e = clock_parse(value, &op->end_us);
         } else if (str_eq(name, STR("before-id"))) {
-            e = read_id(value, &op->before_id);
+            e = read_id(value, &op->below_id);
         } else if (str_eq(name, STR("after-id"))) {
-            e = read_id(value, &op->after_id);
+            e = read_id(value, &op->above_id);
         } else {
             op->ids = querying->ids;
             ELEMENT_EACH(field, v)
@@ -490,13 +490,6 @@ static enum err read_form(struct arena *arena, const struct element *form,
     return OK;
 }
 
-static int64_t narrower(int64_t a, int64_t b, bool later)
-{
-    if (a == 0 || b == 0)
-        return a != 0 ? a : b;
-    return (a > b) == later ? a : b;
-}
-
 static enum err read_set(const struct element *set, size_t page_most, struct querying *querying)
 {
     struct store_archive_query *op = &querying->op;
@@ -511,19 +504,13 @@ static enum err read_set(const struct element *set, size_t page_most, struct que
             return ERR_MALFORMED;
         op->most = (uint32_t)(n < page_most ? n : page_most);
     }
-    int64_t id;
     enum err e = OK;
-    if (after.at != NULL && after.len > 0) {
-        e = read_id(after, &id);
-        if (e == OK)
-            op->after_id = narrower(op->after_id, id, true);
-    }
+    if (after.at != NULL && after.len > 0)
+        e = read_id(after, &op->after_id);
     if (e == OK && before.at != NULL) {
         op->backwards = true;
         if (before.len > 0)
-            e = read_id(before, &id);
-        if (e == OK && before.len > 0)
-            op->before_id = narrower(op->before_id, id, false);
+            e = read_id(before, &op->before_id);
     }
     return e;
 }
@@ -634,9 +621,15 @@ static void metadata(struct asked *asked)
     store_archive_span(asked->home->store, &spanning->op);
 }
 
+// What was kept before it was turned off can still be read by who asks.
+static bool is_on(const struct im_domain *domain)
+{
+    return domain != NULL && domain->archive;
+}
+
 static const struct str disco[] = {
-    NS_MAM,    NS_MAM_EXTENDED, NS_SID, NS_RETRACT, {"urn:xmpp:message-retract:1#tombstone", 36},
-    {NULL,                                   0 },
+    NS_MAM, NS_MAM_EXTENDED, NS_RETRACT, {"urn:xmpp:message-retract:1#tombstone", 36},
+       {NULL,                                   0 },
 };
 
 static const struct iq_handler iqs[] = {
@@ -652,6 +645,7 @@ const struct feature feature_archive = {
     .name = "archive",
     .spec = "XEP-0313",
     .disco_account = disco,
+    .is_on = is_on,
     .iqs = iqs,
     .account_loaded = account_loaded,
     .account_forgotten = account_forgotten,

@@ -10,6 +10,7 @@
 #include "base/random.h"
 #include "base/table.h"
 #include "im/gate.h"
+#include "im/limits.h"
 #include "im/presence.h"
 #include "im/send.h"
 #include "route/own.h"
@@ -280,11 +281,15 @@ static void change(struct asked *asked, bool blocks)
     changing->blocks = blocks;
     table_init(&changing->given, SIZE_MAX);
     enum stanza_condition wrong = read_items(changing);
-    if (wrong == STANZA_N_CONDITIONS && blocks && is_too_long(changing))
+    const char *why = NULL;
+    if (wrong == STANZA_N_CONDITIONS && blocks && is_too_long(changing)) {
+        limit_reached(asked->home, asked->account->jid.full, "limits.block_items");
         wrong = STANZA_RESOURCE_CONSTRAINT;
+        why = "the block list is full";
+    }
     if (wrong != STANZA_N_CONDITIONS) {
         table_done(&changing->given);
-        asked_error(&asked, wrong, NULL);
+        asked_error(&asked, wrong, why);
         return;
     }
     struct store_block *op = &changing->op;

@@ -13,6 +13,7 @@
 #include "base/random.h"
 #include "im/activity.h"
 #include "im/intake.h"
+#include "im/limits.h"
 #include "im/registration.h"
 #include "im/session_life.h"
 #include "im/slowdown.h"
@@ -22,6 +23,7 @@
 #include "route/own.h"
 #include "store/store.h"
 #include "xml/element.h"
+#include "xmpp/stream_header.h"
 
 #include <sodium.h>
 #include <stdlib.h>
@@ -245,6 +247,11 @@ struct session *client_session(const struct client *client)
 struct stream *client_stream(const struct client *client)
 {
     return client->stream;
+}
+
+uint64_t client_conn(const struct client *client)
+{
+    return client->conn != NULL ? conn_id(client->conn) : 0;
 }
 
 bool client_is_gone(const struct client *client)
@@ -560,9 +567,12 @@ static void watch_silence(struct timer *timer)
         next_us = settings->answer_us;
         sm_ask_alive(client);
     } else {
+        struct jid who = {.full = STR_EMPTY};
+        (void)stream_jid(client->stream, &who);
         char address[ADDR_TEXT_SIZE];
-        log_event(LOG_INFO, "client-silent", "conn=%llu address=%s",
-                  (unsigned long long)conn_id(client->conn), address_of(client, address).at);
+        log_event(LOG_INFO, "client-silent", "conn=%llu account=%.*s address=%s",
+                  (unsigned long long)conn_id(client->conn), STR_ARGS(jid_bare(&who)),
+                  address_of(client, address).at);
         conn_abort(client->conn); // as a cut connection: the session may be resumed
         return;
     }
@@ -628,7 +638,10 @@ static void bind_now(struct account_waiter *waiter, struct account *account)
         struct str wished = client->entering->wished;
         struct str resource = wished.len > 0 ? wished : str_of(random);
         session = session_begin(account, resource, stream_lang(client->stream));
-        error = (struct stanza_error){.condition = STANZA_RESOURCE_CONSTRAINT, .type = STANZA_WAIT};
+        error = (struct stanza_error){.condition = STANZA_RESOURCE_CONSTRAINT,
+                                      .type = STANZA_WAIT,
+                                      .text = STR("This account has too many sessions."),
+                                      .lang = STR("en")};
     }
     if (session == NULL) {
         stream_not_bound(client->stream, &error);
@@ -744,14 +757,61 @@ static void host_ending(void *host)
     stream_close(client->stream, NULL);
 }
 
+// The limit behind the tokenizer's words; NULL: none of the configuration.
+static const char *limit_of(const struct client *client, struct str words)
+{
+    static const struct {
+        struct str words;
+        const char *key;
+    } known[] = {
+        {STR("nested too deep"),     "limits.depth"     },
+        {STR("too many attributes"), "limits.attributes"},
+        {STR("too many elements"),   "limits.elements"  },
+    };
+    for (size_t i = 0; i < COUNT_OF(known); i++)
+        if (str_eq(words, known[i].words))
+            return known[i].key;
+    if (str_eq(words, STR("login takes too long")))
+        return "limits.unauthenticated_time";
+    if (!str_eq(words, STR("too large")))
+        return NULL;
+    struct jid who;
+    return stream_jid(client->stream, &who) ? "limits.stanza_bytes" : "limits.preauth_stanza_bytes";
+}
+
+static void log_limit(const struct client *client, const char *key)
+{
+    struct jid who;
+    if (stream_jid(client->stream, &who))
+        limit_reached(client->desk->home, jid_bare(&who), key);
+    else
+        limit_reached_by(client->desk->home, conn_peer(client->conn), key);
+}
+
+// Whose stream it was is known from the login on.
+static void log_stream_error(const struct client *client, const struct stream_error *error)
+{
+    struct jid who = {.full = STR_EMPTY};
+    (void)stream_jid(client->stream, &who);
+    char address[ADDR_TEXT_SIZE];
+    struct arena arena;
+    arena_init(&arena, 16384);
+    log_event(LOG_INFO, "stream-error", "conn=%llu account=%.*s address=%s condition=%s why=%.*s",
+              (unsigned long long)client_conn(client), STR_ARGS(log_quote(&arena, jid_bare(&who))),
+              address_of(client, address).at, stream_condition_name(error->condition),
+              STR_ARGS(log_quote(&arena, error->text.at != NULL ? error->text : STR_EMPTY)));
+    arena_done(&arena);
+}
+
 static void host_closed(void *host, enum stream_end end, const struct stream_error *error)
 {
     struct client *client = host;
-    char address[ADDR_TEXT_SIZE];
-    if (error != NULL)
-        log_event(LOG_INFO, "stream-error", "conn=%llu address=%s condition=%s",
-                  (unsigned long long)conn_id(client->conn), address_of(client, address).at,
-                  stream_condition_name(error->condition));
+    if (error != NULL) {
+        const char *limit = limit_of(client, error->text);
+        if (limit != NULL)
+            log_limit(client, limit);
+        log_stream_error(client, error);
+    }
     // a stream that was closed by its rules is not resumed (XEP-0198 5); one that broke may be
     if (end != STREAM_ENDED_BY_ERROR)
         client->polite = true;
@@ -777,6 +837,29 @@ static const struct stream_host host_calls = {
 };
 
 /* ---- The connection's side ---- */
+
+void client_farewell(struct buf *out, enum listener_refusal refusal)
+{
+    static const char *const words[] = {
+        [REFUSED_FULL] = "This server has too many connections. Try again later.",
+        [REFUSED_ADDRESS] = "There are too many connections from your address.",
+        [REFUSED_RATE] = "Too many connections come from your address at once. Try again later.",
+    };
+    char id[RANDOM_ID_SIZE + 1];
+    random_id_z(id);
+    // RFC 6120 4.9.1.2: an error before the stream has begun comes after a header all the same
+    const struct stream_header header = {
+        .content_namespace = NS_CLIENT, .id = str_of(id), .lang = STR("en")};
+    const struct stream_error error = {
+        // RFC 6120 4.9.3.17, 4.9.3.14
+        .condition = refusal == REFUSED_FULL ? STREAM_RESOURCE_CONSTRAINT : STREAM_POLICY_VIOLATION,
+        .text = str_of(words[refusal]),
+        .lang = STR("en"),
+    };
+    stream_header_write(out, &header);
+    stream_error_write(out, &error);
+    buf_add(out, STR("</stream:stream>"));
+}
 
 static size_t on_bytes(struct conn *conn, struct str bytes)
 {

@@ -16,6 +16,9 @@ struct session;
 
 enum { DOOR_STARTTLS, DOOR_DIRECT_TLS }; // the kinds of doors: struct arrival's kind
 
+/* A farewell_fn for doors where the stream begins in plain text: a stream that is but an error. */
+void client_farewell(struct buf *out, enum listener_refusal refusal);
+
 /* A listener's arrival_fn; context: NULL (the worker's data is its desk). */
 void client_arrived(struct worker *worker, struct arrival *arrival, void *context);
 
@@ -25,6 +28,8 @@ void client_detach(struct client *client);
 struct desk *client_desk(const struct client *client);
 struct session *client_session(const struct client *client);
 struct stream *client_stream(const struct client *client);
+/* The number of its connection, as the log has it; 0: it is closed. */
+uint64_t client_conn(const struct client *client);
 /* Whether its connection is closed: only what it has asked for keeps the struct. */
 bool client_is_gone(const struct client *client);
 /* Writes bytes that are no stanza (XEP-0198 elements, answers before login). */

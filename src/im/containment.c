@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/must.h"
+#include "im/client.h"
 #include "im/notices.h"
 #include "im/questions.h"
 #include "im/send.h"
@@ -78,15 +79,41 @@ static void record(struct gate *gate, const struct order *order)
     store_audit_append(gate->service->store, &recording->op);
 }
 
+/* ---- The log ---- */
+
+enum { LOGGED_ID_MOST = 256 }; // a stanza's id is whatever its sender made of it
+
+void containment_log(const char *event, const struct session *session, const struct stanza *stanza,
+                     enum reason reason, uint64_t incident)
+{
+    if (!log_wants(LOG_INFO))
+        return;
+    struct arena arena;
+    arena_init(&arena, 65536);
+    struct str id = stanza->id;
+    if (id.len > LOGGED_ID_MOST)
+        id = str_first(id, LOGGED_ID_MOST);
+    unsigned long long conn =
+        session != NULL && session->client != NULL ? client_conn(session->client) : 0;
+    log_event(LOG_INFO, event,
+              "conn=%llu account=%.*s stanza=%.*s id=%.*s reason=%s incident=%" PRIu64, conn,
+              STR_ARGS(log_quote(&arena, jid_bare(&stanza->from))), STR_ARGS(stanza->root->name),
+              STR_ARGS(log_quote(&arena, id)), reason_name(reason), incident);
+    arena_done(&arena);
+}
+
 /* ---- Refusing ---- */
 
-static enum notice refusal_of(enum reason reason)
+static enum notice refusal_of(const struct refusal *refusal)
 {
-    switch (reason) {
+    const unsigned links = 1U << FEATURE_LINKS, files = 1U << FEATURE_FILES;
+    switch (refusal->reason) {
     case REASON_RESTRICTED:
         return NOTICE_REFUSED_RESTRICTED;
     case REASON_SUSPENDED:
-        return NOTICE_REFUSED_SUSPENDED;
+        if (refusal->suspended == (links | files))
+            return NOTICE_REFUSED_NOTHING;
+        return refusal->suspended == files ? NOTICE_REFUSED_NO_FILES : NOTICE_REFUSED_NO_LINKS;
     case REASON_TOO_MANY:
         return NOTICE_REFUSED_TOO_MANY;
     case REASON_EXPIRED:
@@ -103,7 +130,7 @@ static enum notice refusal_of(enum reason reason)
 }
 
 void containment_refuse(struct home *home, const struct stanza *stanza, struct ticket *ticket,
-                        struct str lang, enum reason reason, uint64_t incident)
+                        struct str lang, const struct refusal *refusal)
 {
     const struct notices *notices = desk_of(home)->service->notices;
     struct arena arena;
@@ -111,17 +138,33 @@ void containment_refuse(struct home *home, const struct stanza *stanza, struct t
     struct str fallback = tell_domain_lang(home, stanza->from.domain);
     const struct notice_args args = {
         .person = jid_bare(&stanza->to),
-        .incident = arena_printf(&arena, "%" PRIu64, incident),
+        .incident = arena_printf(&arena, "%" PRIu64, refusal->incident),
+        .until = clock_format(&arena, refusal->until_us),
     };
     struct stanza_error error = {
         .condition = STANZA_POLICY_VIOLATION,
-        .type =
-            reason == REASON_SUSPENDED || reason == REASON_RESTRICTED ? STANZA_WAIT : STANZA_CANCEL,
-        .text = notice_text(notices, &arena, lang, fallback, refusal_of(reason), &args),
+        .type = refusal->reason == REASON_SUSPENDED || refusal->reason == REASON_RESTRICTED
+                    ? STANZA_WAIT
+                    : STANZA_CANCEL,
+        .text = notice_text(notices, &arena, lang, fallback, refusal_of(refusal), &args),
         .lang = notice_lang(notices, lang, fallback),
     };
     send_refusal_full(home, stanza, ticket, &error);
     arena_done(&arena);
+}
+
+void containment_no_files(const struct home *home, struct arena *arena, const struct jid *who,
+                          struct str lang, int64_t until_us, struct stanza_error *out)
+{
+    const struct notices *notices = desk_of(home)->service->notices;
+    struct str fallback = tell_domain_lang(home, who->domain);
+    const struct notice_args args = {.until = clock_format(arena, until_us)};
+    *out = (struct stanza_error){
+        .condition = STANZA_POLICY_VIOLATION,
+        .type = STANZA_WAIT,
+        .text = notice_text(notices, arena, lang, fallback, NOTICE_NO_UPLOADS, &args),
+        .lang = notice_lang(notices, lang, fallback),
+    };
 }
 
 /* ---- The door for orders ---- */

@@ -33,10 +33,26 @@ void containment_held(struct gate *gate, uint64_t message, bool kept);
 /* A held message as the store keeps it. */
 void containment_write_held(struct buf *out, const struct stanza *stanza, int64_t at_us);
 
+/* One line about what became of a stanza that did not simply pass: who sent it, on which
+ * connection (session NULL: nobody knows any more), its id and the reason; not to whom, nor what it
+ * says. */
+void containment_log(const char *event, const struct session *session, const struct stanza *stanza,
+                     enum reason reason, uint64_t incident);
+
+struct refusal {
+    enum reason reason;
+    uint64_t incident;
+    unsigned suspended; // REASON_SUSPENDED: of what (guard_word.suspended),
+    int64_t until_us;   // and until when
+};
+
 /* On a home: refuses a message in plain words of that language.  ticket: of the stanza, done only
  * when the error is on its way; may be NULL. */
 void containment_refuse(struct home *home, const struct stanza *stanza, struct ticket *ticket,
-                        struct str lang, enum reason reason, uint64_t incident);
+                        struct str lang, const struct refusal *refusal);
+/* What a person reads where the server takes no file because files are suspended; in arena. */
+void containment_no_files(const struct home *home, struct arena *arena, const struct jid *who,
+                          struct str lang, int64_t until_us, struct stanza_error *out);
 
 /* Whether notices are on their way that a crash could lose: no snapshot may pass them. */
 bool containment_is_telling(const struct gate *gate);

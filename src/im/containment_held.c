@@ -140,11 +140,13 @@ static void go_on(struct account_waiter *waiter, struct account *account)
     struct ticket *ticket = ticket_new_for(going->home, is_through, going);
     if (going->rejects || account->state != ACCOUNT_READY) {
         struct str lang = account->state == ACCOUNT_READY ? tell_lang(account) : STR_EMPTY;
-        containment_refuse(going->home, going->stanza, ticket, lang, going->reason,
-                           going->incident);
+        containment_log("message-returned", NULL, going->stanza, going->reason, going->incident);
+        const struct refusal refusal = {.reason = going->reason, .incident = going->incident};
+        containment_refuse(going->home, going->stanza, ticket, lang, &refusal);
     } else {
         struct session *session =
             session_by_resource(account, going->stanza->from.resource); // has it: needs no carbon
+        containment_log("message-released", session, going->stanza, going->reason, going->incident);
         going->delivered = true;
         gate_bring_out_dead(account, &going->stanza); // one of its other lures may be convicted
         message_accept(account, session != NULL ? session->id : 0, going->stanza, ticket,

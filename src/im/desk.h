@@ -48,6 +48,10 @@ struct desk {
     struct list questions;        // im/questions.h: put to people whose home this is
     struct list activities;       // im/activity.c
     struct timer activity_timer;
+    struct limit_said { // im/limits.c: of whom and what there was a line not long ago
+        uint64_t hash;
+        int64_t at_us; // loop time
+    } limits_said[64];
     struct desk_counters {
         uint64_t logins, failed_logins, resumptions, failed_resumptions;
         uint64_t messages_in, messages_delivered, messages_spooled, messages_refused;
@@ -56,7 +60,8 @@ struct desk {
         uint64_t guard_passed; // lures and exposures that the guard was too slow for
         uint64_t links_protected, links_opened, links_warned, links_blocked, links_unsure;
         uint64_t links_refused; // forged, or too old
-    } counters;                 // written by the worker; read by the metrics thread without order
+        uint64_t limits_reached;
+    } counters; // written by the worker; read by the metrics thread without order
 };
 
 struct desk *desk_new(struct service *service, struct worker *worker, struct im_settings *settings);

@@ -20,12 +20,15 @@ static int compare(const void *a, const void *b)
 }
 
 // Sorted, each once: several features may announce the same thing.
-static void add_features(struct arena *arena, struct element *query, bool of_account)
+static void add_features(struct arena *arena, struct element *query, const struct im_domain *domain,
+                         bool of_account)
 {
     struct str names[FEATURES_MOST];
     size_t n = 0;
     for (size_t f = 0; features[f] != NULL; f++) {
         const struct str *at = of_account ? features[f]->disco_account : features[f]->disco_server;
+        if (features[f]->is_on != NULL && !features[f]->is_on(domain))
+            continue;
         for (; at != NULL && at->len > 0; at++) {
             must(n < FEATURES_MOST);
             names[n++] = *at;
@@ -78,7 +81,7 @@ static struct element *describe_domain(struct arena *arena, const struct im_doma
 {
     struct element *query = element_new(arena, NS_DISCO_INFO, STR("query"));
     add_identity(arena, query, STR("server"), STR("im"), STR("Firedoor"));
-    add_features(arena, query, false);
+    add_features(arena, query, domain, false);
     if (domain->registration || domain->change_password || domain->cancel) {
         struct element *feature = element_child_new(arena, query, NS_DISCO_INFO, STR("feature"));
         element_set(arena, feature, STR("var"), NS_REGISTER);
@@ -88,11 +91,11 @@ static struct element *describe_domain(struct arena *arena, const struct im_doma
     return query;
 }
 
-static struct element *describe_account(struct arena *arena)
+static struct element *describe_account(struct arena *arena, const struct im_domain *domain)
 {
     struct element *query = element_new(arena, NS_DISCO_INFO, STR("query"));
     add_identity(arena, query, STR("account"), STR("registered"), STR_EMPTY);
-    add_features(arena, query, true);
+    add_features(arena, query, domain, true);
     return query;
 }
 
@@ -131,7 +134,8 @@ static void info(struct asked *asked)
             asked_error(&asked, STANZA_ITEM_NOT_FOUND, NULL);
             return;
         }
-        query = describe_account(arena);
+        query =
+            describe_account(arena, desk_domain(desk_of(asked->home), asked->account->jid.domain));
     } else {
         const struct im_domain *domain =
             desk_domain(desk_of(asked->home), asked->stanza->to.domain);
@@ -162,6 +166,10 @@ static void items(struct asked *asked)
 static const struct str disco[] = {
     NS_DISCO_INFO, NS_DISCO_ITEMS, {NULL, 0}
 };
+// XEP-0359 4: forged ids are taken away whether there is an archive or not.
+static const struct str disco_account[] = {
+    NS_DISCO_INFO, NS_DISCO_ITEMS, NS_SID, {NULL, 0}
+};
 static const struct iq_handler iqs[] = {
     {NS_DISCO_INFO,  {"query", 5}, IQ_GET | IQ_DOMAIN | IQ_ACCOUNT, info },
     {NS_DISCO_ITEMS, {"query", 5}, IQ_GET | IQ_DOMAIN | IQ_ACCOUNT, items},
@@ -172,6 +180,6 @@ const struct feature feature_disco = {
     .name = "disco",
     .spec = "XEP-0030",
     .disco_server = disco,
-    .disco_account = disco,
+    .disco_account = disco_account,
     .iqs = iqs,
 };

@@ -26,6 +26,8 @@ struct feature {
     /* XEP-0030: features of the server, and of every account (its bare JID).  Terminated by an
      * empty str; may be NULL. */
     const struct str *disco_server, *disco_account;
+    /* Whether they are announced in that domain (NULL: it is served no more); NULL: always. */
+    bool (*is_on)(const struct im_domain *domain);
     /* Requests it answers; terminated by an empty ns. */
     const struct iq_handler *iqs;
 

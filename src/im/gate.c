@@ -428,6 +428,12 @@ void gate_resends(struct session *session)
     }
 }
 
+static void log_judged(const struct judging *judging, const char *event)
+{
+    containment_log(event, session_find(judging->home, judging->session), judging->stanza,
+                    judging->reason, judging->incident);
+}
+
 // What is asked gets an answer, though not this one.
 static void refuse_answer(const struct judging *judging)
 {
@@ -475,13 +481,12 @@ static void other_judged(struct judging *judging)
         deliver(judging);
     } else if (is_presence && (verdict == VERDICT_DELIVER || !is_subscription(stanza))) {
         desk_of(judging->home)->counters.messages_refused += verdict != VERDICT_DELIVER;
-        log_event(LOG_NOTICE, "status-made-dead", "account=%.*s incident=%llu reason=%s",
-                  STR_ARGS(jid_bare(&stanza->from)), (unsigned long long)judging->incident,
-                  reason_name(judging->reason));
+        log_judged(judging, "status-made-dead");
         take_dead_copy(judging);
         deliver(judging);
     } else if (stanza->type == TYPE_RESULT) {
         desk_of(judging->home)->counters.messages_refused++;
+        log_judged(judging, "message-refused");
         refuse_answer(judging);
     } else {
         refuse(judging);
@@ -493,9 +498,13 @@ static void refuse(struct judging *judging)
 {
     struct session *session = session_find(judging->home, judging->session);
     desk_of(judging->home)->counters.messages_refused++;
+    log_judged(judging, "message-refused");
+    const struct refusal refusal = {.reason = judging->reason,
+                                    .incident = judging->incident,
+                                    .suspended = judging->suspended,
+                                    .until_us = judging->until_us};
     containment_refuse(judging->home, judging->stanza, judging->ticket,
-                       session != NULL ? session->lang : STR("en"), judging->reason,
-                       judging->incident);
+                       session != NULL ? session->lang : STR("en"), &refusal);
 }
 
 static void is_kept(struct store_request *request)
@@ -506,6 +515,8 @@ static void is_kept(struct store_request *request)
     if (e != OK) {
         send_store_refusal(judging->home, judging->stanza, judging->ticket, e);
         behind_let_go(judging->account, judging->sending.receiver, judging->sending.message);
+    } else {
+        log_judged(judging, "message-held");
     }
     containment_held(judging->gate, judging->sending.message, e == OK);
     judging_free(judging);
@@ -610,6 +621,13 @@ void gate_exposed(struct account *account, const struct stanza *stanza)
     memcpy(exposing->data + keys, sender.at, sender.len);
     memcpy(exposing->data + keys + sender.len, receiver.at, receiver.len);
     loop_post(gate->loop, &exposing->mail);
+}
+
+bool gate_suspends(const struct account *account, unsigned feature, int64_t *until_us)
+{
+    struct gate *gate = desk_of(account->home)->service->gate;
+    return gate != NULL && mode_of(account) == GATE_ON &&
+           gate_bans(gate, &account->jid, (enum feature_kind)feature, until_us);
 }
 
 void gate_reported(struct account *account, struct str sender)

@@ -73,6 +73,9 @@ void gate_prune(const struct gate *gate, struct stanza *stanza);
 /* What waits in a session's outbox is sent again: without what was convicted meanwhile. */
 void gate_resends(struct session *session);
 
+/* Whether an operator has suspended that for the account, and until when; home of the account. */
+bool gate_suspends(const struct account *account, unsigned feature, int64_t *until_us);
+
 /* A message from this peer was handed to the account: whether people talk to each other is part
  * of the pace. */
 void gate_received(struct account *account, const struct jid *peer);

@@ -15,6 +15,7 @@ enum { GATE_OFF, GATE_OBSERVE, GATE_ON }; // im_domain.guard_mode
 enum { WORD_MOST = 64 << 20 };            // bytes of what one event may make the guard say
 
 struct gate_stops; // the keys that are convicted: gate_thread.c
+struct gate_bans;  // what is suspended, for whom: gate_thread.c
 
 struct gate {
     struct service *service;
@@ -25,6 +26,7 @@ struct gate {
     struct lure_rules *rules;   // read-only, any thread
     pthread_mutex_t stops_lock; // "guard-stops": taken when something stored is shown
     struct gate_stops *stops;   // the present ones; never NULL once the gate is made
+    struct gate_bans *bans;     // suspensions; under the same lock
 
     // the guard's thread alone
     struct guard *guard;
@@ -50,6 +52,10 @@ struct gate {
     struct list replayed;              // orders of events since the last snapshot, at the start
     atomic_uint_fast64_t next_message; // numbers of judged messages; any thread
 };
+
+/* Whether that is suspended for this bare JID, and until when; any thread. */
+bool gate_bans(struct gate *gate, const struct jid *who, enum feature_kind feature,
+               int64_t *until_us);
 
 /* The guard's time now; any thread. */
 int64_t gate_now_us(const struct gate *gate);
@@ -77,7 +83,9 @@ struct judging {
     enum verdict verdict;
     enum reason reason;
     uint64_t incident;
-    bool defang; // deliver it with its links made dead
+    int64_t until_us;   // of a suspension,
+    unsigned suspended; // and of what
+    bool defang;        // deliver it with its links made dead
     bool calm;
     struct store_record_put held; // when it is to be held: kept before it is acknowledged
     struct buf held_value;

@@ -11,6 +11,7 @@
 #include "base/must.h"
 #include "im/containment.h"
 #include "route/in_hand.h"
+#include "route/own.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -80,6 +81,77 @@ static void renew_stops_if_changed(struct gate *gate, const struct guard_word *w
             renew_stops(gate);
             return;
         }
+}
+
+/* ---- What is suspended ---- */
+
+struct gate_bans {
+    size_t n, room;
+    struct gate_ban {
+        enum feature_kind feature;
+        struct str account, domain; // own memory
+        int64_t expires_us;
+    } * list;
+};
+
+static void bans_free(struct gate_bans *bans)
+{
+    if (bans == NULL)
+        return;
+    for (size_t i = 0; i < bans->n; i++) {
+        own_str_free(&bans->list[i].account);
+        own_str_free(&bans->list[i].domain);
+    }
+    free(bans->list);
+    free(bans);
+}
+
+static void add_ban(void *context, const struct guard_rule *rule)
+{
+    struct gate_bans *bans = context;
+    if (rule->kind != RULE_SUSPEND)
+        return;
+    if (bans->n == bans->room) {
+        bans->room = bans->room * 2 + 16;
+        bans->list = realloc(bans->list, bans->room * sizeof *bans->list);
+        must(bans->list != NULL);
+    }
+    bans->list[bans->n++] = (struct gate_ban){.feature = rule->feature,
+                                              .account = own_str(rule->account),
+                                              .domain = own_str(rule->domain),
+                                              .expires_us = rule->expires_us};
+}
+
+static void renew_bans(struct gate *gate)
+{
+    struct gate_bans *bans = calloc(1, sizeof *bans);
+    must(bans != NULL);
+    guard_rules(gate->guard, add_ban, bans);
+    pthread_mutex_lock(&gate->stops_lock);
+    struct gate_bans *old = gate->bans;
+    gate->bans = bans;
+    pthread_mutex_unlock(&gate->stops_lock);
+    bans_free(old);
+}
+
+bool gate_bans(struct gate *gate, const struct jid *who, enum feature_kind feature,
+               int64_t *until_us)
+{
+    int64_t now_us = gate_now_us(gate), longest_us = now_us;
+    pthread_mutex_lock(&gate->stops_lock);
+    for (size_t i = 0; i < gate->bans->n; i++) {
+        const struct gate_ban *ban = &gate->bans->list[i];
+        bool covers = ban->account.len > 0
+                          ? str_eq(ban->account, who->full)
+                          : ban->domain.len == 0 || str_eq(ban->domain, who->domain);
+        if (ban->feature == feature && covers && ban->expires_us > longest_us)
+            longest_us = ban->expires_us;
+    }
+    pthread_mutex_unlock(&gate->stops_lock);
+    if (longest_us == now_us)
+        return false;
+    *until_us = longest_us;
+    return true;
 }
 
 /* ---- Judging ---- */
@@ -154,6 +226,8 @@ void gate_take(struct gate *gate, struct guard_event *event, struct guard_word *
         gate_log_flush(gate);
     // first: what the orders bring out is looked at by what holds from now on
     renew_stops_if_changed(gate, word);
+    if (event->kind == EVENT_SUSPEND)
+        renew_bans(gate);
     for (size_t i = 0; i < word->n_orders; i++) {
         const struct order *order = &word->orders[i];
         // who only watches lets nothing happen; what an operator wanted happens all the same
@@ -198,6 +272,8 @@ void gate_judge(struct mail *mail)
     in_hand_done(gate->in_hand);
     judging->verdict = word.verdict;
     judging->reason = word.reason;
+    judging->until_us = word.until_us;
+    judging->suspended = word.suspended;
     judging->incident = word.incident;
     judging->defang = word.defang;
     judging->calm = word.calm;
@@ -327,6 +403,7 @@ enum err gate_new(struct service *service, struct im_settings *settings,
     if (e == OK) {
         gate_bases_open(gate);
         renew_stops(gate);
+        renew_bans(gate);
     }
     if (e == OK)
         e = containment_open(gate, why);
@@ -408,6 +485,7 @@ void gate_free(struct gate **gate)
     lure_rules_free(&g->rules);
     im_settings_unref(&g->settings);
     stops_unref(&g->stops);
+    bans_free(g->bans);
     pthread_mutex_destroy(&g->state_lock);
     pthread_mutex_destroy(&g->stops_lock);
     if (g->loop != NULL)

@@ -17,6 +17,7 @@
 #include "im/feature.h"
 #include "im/gate.h"
 #include "im/iq.h"
+#include "im/limits.h"
 #include "im/offline.h"
 #include "im/presence.h"
 #include "im/send.h"
@@ -354,14 +355,17 @@ size_t message_ids_waiting(const struct account *account, int64_t *ids, size_t m
     return n;
 }
 
-// Whether one more may wait for an account that is away.
-static bool has_room(const struct account *account, const struct stanza *stanza)
+// The limit because of which no more may wait for an account that is away; NULL: one more may.
+static const char *limit_of_room(const struct account *account, const struct stanza *stanza)
 {
     const struct im_settings *settings = desk_of(account->home)->settings;
     size_t size = stanza->text.len > 0 ? stanza->text.len : stanza->inner.len;
-    return account->n_spooled < settings->offline_messages &&
-           account->spooled_bytes <= settings->offline_bytes &&
-           size <= settings->offline_bytes - account->spooled_bytes;
+    if (account->n_spooled >= settings->offline_messages)
+        return "limits.offline_messages";
+    if (account->spooled_bytes > settings->offline_bytes ||
+        size > settings->offline_bytes - account->spooled_bytes)
+        return "limits.offline_bytes";
+    return NULL;
 }
 
 static struct delivery *delivery_new(struct account *account, struct routed *routed)
@@ -414,7 +418,8 @@ void message_arrived(struct account *account, struct routed *routed)
     struct stanza *stanza = routed->stanza;
     struct targets targets;
     bool keepable = message_is_keepable(stanza);
-    bool room = has_room(account, stanza);
+    const char *limit = limit_of_room(account, stanza);
+    bool room = limit == NULL;
     if (account->n_deliveries >= DELIVERIES_MOST) {
         desk->counters.messages_refused++;
         if (!ticket_fail(routed->ticket))
@@ -424,6 +429,8 @@ void message_arrived(struct account *account, struct routed *routed)
     }
     enum rule_fate fate = decide(account, routed, keepable && room, &targets);
     if (fate == RULE_REFUSE || fate == RULE_DROP) {
+        if (fate == RULE_REFUSE && keepable && !room)
+            limit_reached(account->home, account->jid.full, limit);
         if (fate == RULE_REFUSE)
             refuse(account, routed);
         routed_free(&routed);
@@ -485,7 +492,9 @@ static void is_kept(struct store_request *request)
 
 void message_keep(struct account *account, struct stanza *stanza, int64_t at_us)
 {
-    if (!has_room(account, stanza)) {
+    const char *limit = limit_of_room(account, stanza);
+    if (limit != NULL) {
+        limit_reached(account->home, account->jid.full, limit);
         desk_of(account->home)->counters.messages_refused++;
         send_refusal(account->home, stanza, STANZA_SERVICE_UNAVAILABLE, NULL);
         return;

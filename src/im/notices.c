@@ -50,9 +50,17 @@ static const char *const english[N_NOTICES] = {
         "This message was not delivered: your account may not send links or files at present, "
         "because it sent some that belong to an attack. Please call your help desk. Messages "
         "without links arrive as usual.",
-    [NOTICE_REFUSED_SUSPENDED] =
-        "This message was not delivered: links or files are switched off here for a while by your "
-        "administrators. Messages without them arrive as usual.",
+    [NOTICE_REFUSED_NO_LINKS] =
+        "This message was not delivered: links are switched off here by your administrators until "
+        "{until}. Messages without links arrive as usual.",
+    [NOTICE_REFUSED_NO_FILES] =
+        "This message was not delivered: files are switched off here by your administrators until "
+        "{until}. Messages without files arrive as usual.",
+    [NOTICE_REFUSED_NOTHING] =
+        "This message was not delivered: links and files are switched off here by your "
+        "administrators until {until}. Messages without them arrive as usual.",
+    [NOTICE_NO_UPLOADS] = "Files are switched off here by your administrators until {until}: none "
+                          "is taken before. Messages without files arrive as usual.",
     [NOTICE_REFUSED_TOO_MANY] =
         "This message was not delivered: it has more links than one message may carry.",
     [NOTICE_REFUSED_HELD] =

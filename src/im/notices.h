@@ -15,7 +15,10 @@
 enum notice {
     NOTICE_REFUSED_LURE,       // to a sender: the link or file is part of an attack
     NOTICE_REFUSED_RESTRICTED, // to a sender: you may not send links and files at present
-    NOTICE_REFUSED_SUSPENDED,  // to a sender: links or files are switched off for a while
+    NOTICE_REFUSED_NO_LINKS,   // to a sender: links are switched off for a while,
+    NOTICE_REFUSED_NO_FILES,   // files,
+    NOTICE_REFUSED_NOTHING,    // or both
+    NOTICE_NO_UPLOADS,         // to who wants to put a file here while files are
     NOTICE_REFUSED_TOO_MANY,   // to a sender: too many links in one message
     NOTICE_REFUSED_HELD,       // to a sender: a message that was held could not be delivered
     NOTICE_VICTIM,             // to who sends a worm's lures: what happened, how to get clean

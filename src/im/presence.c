@@ -11,6 +11,7 @@
 #include "im/activity.h"
 #include "im/blocking.h"
 #include "im/gate.h"
+#include "im/limits.h"
 #include "im/offline.h"
 #include "im/questions.h"
 #include "im/roster.h"
@@ -201,6 +202,7 @@ static void directed(struct session *session, struct stanza *stanza, struct tick
         for (struct directed_presence *d = session->directed; d != NULL; d = d->next)
             n++;
         if (n >= desk_of(session->home)->settings->directed_presences) {
+            limit_reached(session->home, session->account->jid.full, "limits.directed_presences");
             send_refusal(session->home, stanza, STANZA_RESOURCE_CONSTRAINT,
                          "too many addresses know of you already");
             return;

@@ -5,6 +5,7 @@
  */
 #include "im/private.h"
 
+#include "im/limits.h"
 #include "xml/tokenizer.h"
 #include "xml/writer.h"
 
@@ -114,9 +115,11 @@ static void are_listed(struct store_request *request)
     store_release(request);
     if (e != OK && e != ERR_LIMIT)
         failed(setting, e);
-    else if (e == ERR_LIMIT || n >= most)
+    else if (e == ERR_LIMIT || n >= most) {
+        limit_reached(setting->asked->home, setting->asked->account->jid.full,
+                      "limits.private_items");
         asked_error(&setting->asked, STANZA_RESOURCE_CONSTRAINT, "too many documents are kept");
-    else
+    } else
         put(setting);
 }
 
@@ -150,6 +153,7 @@ static void keep_next(struct setting *setting)
     document->key = key_of(arena, setting->at);
     if (xml_to_str(arena, setting->at, NS_NONE, &document->xml) != OK ||
         document->xml.len > desk_of(asked->home)->settings->private_bytes) {
+        limit_reached(asked->home, asked->account->jid.full, "limits.private_bytes");
         asked_error(&asked, STANZA_NOT_ACCEPTABLE, "the document is too large");
         return;
     }

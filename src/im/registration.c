@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/must.h"
 #include "im/account_work.h"
+#include "im/limits.h"
 #include "im/slowdown.h"
 #include "net/addr.h"
 #include "xml/writer.h"
@@ -141,6 +142,7 @@ static enum stanza_condition read_application(struct applying *applying, const c
                          most * TRIES_PER_ACCOUNT, window_us, now_us) ||
         !slowdown_allows(desk->service->slowdown, SLOWED_ACCOUNTS, &applying->peer, most, window_us,
                          now_us)) {
+        limit_reached_by(desk->home, &applying->peer, "registration.per_address");
         *why = "Too many accounts were made from this address. Try again later.";
         return STANZA_RESOURCE_CONSTRAINT;
     }

@@ -7,6 +7,7 @@
 
 #include "base/must.h"
 #include "base/random.h"
+#include "im/limits.h"
 #include "im/roster_internal.h"
 #include "im/send.h"
 #include "route/own.h"
@@ -404,6 +405,7 @@ static void start_job(struct roster_job *job)
 {
     struct account *account = job->account;
     if (job->is_request && is_one_too_many(job)) {
+        limit_reached(account->home, account->jid.full, "limits.pending_subscriptions");
         job_ends(job, ERR_LIMIT);
         return;
     }
@@ -559,8 +561,18 @@ static void get(struct asked *asked)
     asked_result(&asked, query);
 }
 
-// RFC 6121 2.3.3: what may be wrong with a request.
-static enum stanza_condition read_change(struct asked *asked, struct roster_change *change)
+// RFC 6121 2.3.3, of what is too long or too many.
+static enum stanza_condition is_over(const struct asked *asked, const char *key, const char *text,
+                                     const char **why)
+{
+    limit_reached(asked->home, asked->account->jid.full, key);
+    *why = text;
+    return STANZA_NOT_ACCEPTABLE;
+}
+
+// RFC 6121 2.3.3: what may be wrong with a request; why: in words, where there is more to say.
+static enum stanza_condition read_change(struct asked *asked, struct roster_change *change,
+                                         const char **why)
 {
     const struct im_settings *settings = desk_of(asked->home)->settings;
     struct arena *arena = asked_arena(asked);
@@ -582,19 +594,21 @@ static enum stanza_condition read_change(struct asked *asked, struct roster_chan
     struct str name = element_attr(item, STR("name"));
     change->name = name.at != NULL ? name : STR_EMPTY;
     if (change->name.len > settings->roster_name_bytes)
-        return STANZA_NOT_ACCEPTABLE;
+        return is_over(asked, "limits.roster_name_bytes", "the name is too long", why);
     size_t n = 0;
     ELEMENT_EACH(item, group)
     n++;
     if (n > settings->roster_groups)
-        return STANZA_NOT_ACCEPTABLE;
+        return is_over(asked, "limits.roster_groups", "too many groups", why);
     struct str *groups = arena_make_array(arena, struct str, n + 1);
     ELEMENT_EACH(item, group)
     {
         if (!element_is(group, NS_ROSTER, STR("group")))
             continue;
-        if (group->text.len == 0 || group->text.len > settings->roster_name_bytes)
+        if (group->text.len == 0)
             return STANZA_NOT_ACCEPTABLE;
+        if (group->text.len > settings->roster_name_bytes)
+            return is_over(asked, "limits.roster_name_bytes", "the name is too long", why);
         for (size_t i = 0; i < change->n_groups; i++)
             if (str_eq(groups[i], group->text))
                 return STANZA_BAD_REQUEST;
@@ -626,12 +640,12 @@ static bool keep_subscription(struct account *account, struct roster_change *cha
 static void set_finished(struct account *account, enum err e, void *context)
 {
     struct asked *asked = context;
-    (void)account;
     if (e == OK)
         asked_result(&asked, NULL);
-    else if (e == ERR_MISSING)
+    else if (e == ERR_MISSING) {
+        limit_reached(account->home, account->jid.full, "limits.roster_items");
         asked_error(&asked, STANZA_RESOURCE_CONSTRAINT, "the roster is full");
-    else
+    } else
         asked_store_error(&asked, e);
 }
 
@@ -672,9 +686,10 @@ static void remove_finished(struct account *account, enum err e, void *context)
 static void set(struct asked *asked)
 {
     struct roster_change *change = arena_make(asked_arena(asked), struct roster_change);
-    enum stanza_condition wrong = read_change(asked, change);
+    const char *why = NULL;
+    enum stanza_condition wrong = read_change(asked, change, &why);
     if (wrong != STANZA_N_CONDITIONS) {
-        asked_error(&asked, wrong, NULL);
+        asked_error(&asked, wrong, why);
         return;
     }
     if (!change->remove) {

@@ -8,6 +8,7 @@
 
 #include "base/must.h"
 #include "im/gate.h"
+#include "im/limits.h"
 #include "im/presence.h"
 #include "im/roster_internal.h"
 #include "im/send.h"
@@ -154,6 +155,7 @@ static bool step_now(struct account *account, struct roster_change *change, stru
     if (item == NULL &&
         account->roster->by_jid.n >= desk_of(account->home)->settings->roster_items) {
         act->step.acts = 0;
+        limit_reached(account->home, account->jid.full, "limits.roster_items");
         send_refusal(account->home, act->stanza, STANZA_RESOURCE_CONSTRAINT, "the roster is full");
         return false;
     }

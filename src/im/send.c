@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "im/delivery_rules.h"
+#include "im/limits.h"
 #include "im/message.h"
 #include "im/session_life.h"
 
@@ -23,6 +24,9 @@ void send_past_features(struct session *session, const struct sending_out *what)
     if (what->spool_id == 0 && !what->fleeting && what->stanza->kind == STANZA_MESSAGE &&
         message_is_keepable(what->stanza))
         message_keep(session->account, what->stanza, what->at_us);
+    limit_reached(session->home, session->account->jid.full,
+                  session->outbox_n >= session->outbox_n_most ? "limits.unacked_stanzas"
+                                                              : "limits.outbox_bytes");
     session_end_with(session, STREAM_RESOURCE_CONSTRAINT, "too much waits for this client");
 }
 

@@ -4,6 +4,7 @@
 #include "im/client.h"
 #include "im/delivery_rules.h"
 #include "im/feature.h"
+#include "im/limits.h"
 #include "im/message.h"
 #include "im/offline.h"
 #include "im/presence.h"
@@ -35,8 +36,10 @@ struct session *session_begin(struct account *account, struct str resource, stru
         session_end_with(older, STREAM_CONFLICT, "this resource has logged in anew");
         say_goodbye(older); // contacts hear that the old one went before they hear of the new one
     }
-    if (account->n_sessions >= settings->sessions_per_user)
+    if (account->n_sessions >= settings->sessions_per_user) {
+        limit_reached(account->home, account->jid.full, "limits.sessions_per_user");
         return NULL;
+    }
     struct session *session = session_new(account, resource);
     session_set_lang(session, lang.len > 0 ? lang : STR("en"), lang.len > 0);
     session->outbox_n_most = settings->unacked_stanzas;

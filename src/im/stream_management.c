@@ -82,6 +82,24 @@ static void enable(struct client *client, const struct element *element)
         say(client, "<enabled xmlns='urn:xmpp:sm:3'/>");
 }
 
+// XEP-0198 6: it says that it has more than it was sent.
+static void end_for_too_many(struct client *client, uint32_t h, uint32_t sent)
+{
+    struct arena arena;
+    arena_init(&arena, 4096);
+    const struct stream_error error = {
+        .condition = STREAM_UNDEFINED_CONDITION,
+        .text = arena_printf(&arena, "you acknowledged %u stanzas, of %u that were sent", h, sent),
+        .lang = STR("en"),
+        .specific = arena_printf(&arena,
+                                 "<handled-count-too-high xmlns='urn:xmpp:sm:3' h='%u' "
+                                 "send-count='%u'/>",
+                                 h, sent),
+    };
+    stream_close(client_stream(client), &error);
+    arena_done(&arena);
+}
+
 static void acknowledged(struct client *client, const struct element *element)
 {
     struct session *session = client_session(client);
@@ -92,23 +110,8 @@ static void acknowledged(struct client *client, const struct element *element)
         stream_fail(client_stream(client), STREAM_BAD_FORMAT, "h is the number of stanzas");
         return;
     }
-    if (session_acked(session, h) == OK)
-        return;
-    // XEP-0198 6: more than we sent
-    struct arena arena;
-    arena_init(&arena, 4096);
-    const struct stream_error error = {
-        .condition = STREAM_UNDEFINED_CONDITION,
-        .text = arena_printf(&arena, "you acknowledged %u stanzas, of %u that were sent", h,
-                             session->sm->sent),
-        .lang = STR("en"),
-        .specific = arena_printf(&arena,
-                                 "<handled-count-too-high xmlns='urn:xmpp:sm:3' h='%u' "
-                                 "send-count='%u'/>",
-                                 h, session->sm->sent),
-    };
-    stream_close(client_stream(client), &error);
-    arena_done(&arena);
+    if (session_acked(session, h) != OK)
+        end_for_too_many(client, h, session->sm->sent);
 }
 
 void sm_element(struct client *client, const struct element *element)
@@ -126,10 +129,10 @@ void sm_element(struct client *client, const struct element *element)
     }
 }
 
-static void not_resumed(struct client *client, const char *condition, const uint32_t *h)
+static void not_resumed(struct client *client, const char *condition)
 {
     client_desk(client)->counters.failed_resumptions++;
-    say_failed(client, condition, h);
+    say_failed(client, condition, NULL);
     stream_not_resumed(client_stream(client));
     client_resumed(client);
 }
@@ -147,6 +150,20 @@ static struct session *find_waiting(struct account *account, struct str id)
 static bool h_fits(const struct sm *sm, uint32_t h)
 {
     return h - sm->acked <= sm->sent - sm->acked; // modulo 2^32
+}
+
+// Section 6 has a <failed/> for whatever is wrong with a <resume/>, and the end of the stream for
+// an h that is too high.  With both, a client whose count is off forgets this session, and does not
+// come back with the same.
+static void refuse_h(struct client *client, const struct sm *sm, uint32_t h)
+{
+    client_desk(client)->counters.failed_resumptions++;
+    say_failed(client, "bad-request", &sm->durable);
+    stream_not_resumed(client_stream(client));
+    bool is_too_high = h - sm->sent <= INT32_MAX && h != sm->sent; // modulo 2^32
+    if (is_too_high && !client_is_gone(client))
+        end_for_too_many(client, h, sm->sent);
+    client_resumed(client);
 }
 
 static void resume(struct client *client, struct session *session, uint32_t h)
@@ -188,11 +205,12 @@ static void try_again(struct timer *timer)
     struct session *session = session_find(home, resuming->session);
     if (session == NULL || session->ending || session->client != NULL) {
         free(resuming);
-        not_resumed(client, "item-not-found", NULL);
+        not_resumed(client, "item-not-found");
     } else if (!h_fits(session->sm, resuming->h)) {
         // another connection resumed it meanwhile and went again, further on
+        uint32_t h = resuming->h;
         free(resuming);
-        not_resumed(client, "bad-request", &session->sm->durable);
+        refuse_h(client, session->sm, h);
     } else if (session->sm->durable != session->sm->received && !client_is_gone(client)) {
         loop_timer_set(home->loop, &resuming->timer, SECOND_US / 100, try_again);
     } else {
@@ -209,7 +227,7 @@ static void begin_resuming(struct client *client, struct session *session, uint3
 {
     struct sm *sm = session->sm;
     if (!h_fits(sm, h)) {
-        not_resumed(client, "bad-request", &sm->durable);
+        refuse_h(client, sm, h);
         return;
     }
     if (session->client != NULL) {
@@ -247,7 +265,7 @@ static void account_is_there(struct account_waiter *waiter, struct account *acco
     else if (session != NULL)
         begin_resuming(client, session, h);
     else
-        not_resumed(client, "item-not-found", NULL);
+        not_resumed(client, "item-not-found");
 }
 
 void sm_resume(struct client *client, const struct element *resume)
@@ -257,11 +275,11 @@ void sm_resume(struct client *client, const struct element *resume)
     struct str id = element_attr(resume, STR("previd"));
     must(stream_jid(client_stream(client), &jid));
     if (id.at == NULL || !read_h(resume, &h)) {
-        not_resumed(client, "bad-request", NULL);
+        not_resumed(client, "bad-request");
         return;
     }
     if (client_desk(client)->settings->resume_us == 0) { // section 5: nor is it offered
-        not_resumed(client, "feature-not-implemented", NULL);
+        not_resumed(client, "feature-not-implemented");
         return;
     }
     struct wishing *wishing = calloc(1, sizeof *wishing);

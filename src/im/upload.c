@@ -3,6 +3,8 @@
 #include "base/base64.h"
 #include "base/clock.h"
 #include "files/uploads.h"
+#include "im/containment.h"
+#include "im/gate.h"
 
 /* ---- What the service says of itself ---- */
 
@@ -133,6 +135,15 @@ static void request(struct asked *asked)
     }
     if (name.at == NULL || size.at == NULL || str_to_u64(size, 0, UINT64_MAX, &bytes) != OK) {
         asked_error(&asked, STANZA_BAD_REQUEST, NULL);
+        return;
+    }
+    int64_t until_us;
+    if (gate_suspends(asked->account, FEATURE_FILES, &until_us)) {
+        const struct session *session = asked_session(asked);
+        struct stanza_error error;
+        containment_no_files(asked->home, asked_arena(asked), &asked->account->jid,
+                             session != NULL ? session->lang : STR_EMPTY, until_us, &error);
+        asked_error_full(&asked, &error);
         return;
     }
     enum upload_grant grant = uploads_grant(uploads, asked->account->number,

@@ -1,5 +1,6 @@
 #include "im/vcard.h"
 
+#include "im/limits.h"
 #include "xml/tokenizer.h"
 #include "xml/writer.h"
 
@@ -74,6 +75,7 @@ static void set(struct asked *asked)
     setting->op.document.key = vcard_key;
     if (xml_to_str(arena, asked->payload, NS_NONE, &setting->op.document.xml) != OK ||
         setting->op.document.xml.len > desk_of(asked->home)->settings->vcard_bytes) {
+        limit_reached(asked->home, asked->account->jid.full, "limits.vcard_bytes");
         asked_error(&asked, STANZA_NOT_ACCEPTABLE, "the vCard is too large");
         return;
     }

@@ -25,6 +25,9 @@ enum {
     KEEPALIVE_EACH_S = 30,
     KEEPALIVE_PROBES = 4,
     COMPLAIN_EACH_S = 10,
+    COMPLAIN_OF_ONE_EACH_S = 60,
+    COMPLAINTS_AT_ONCE = 20,
+    FAREWELL_MOST = 4096,
     SWEEP_EACH_S = 30,
 };
 
@@ -36,6 +39,7 @@ struct bucket {
 struct address {
     struct link idle; // in listener->idle while it has no connections
     struct bucket bucket;
+    int64_t complained_us; // loop time of the last line about it; 0: none
     size_t n_conns;
     size_t key_len;
     char key[ADDR_BLOCK_SIZE];
@@ -47,6 +51,7 @@ struct door {
     struct watch *watch;
     int fd, kind;
     uint16_t port;
+    farewell_fn *farewell; // may be NULL
 };
 
 struct listener {
@@ -63,8 +68,11 @@ struct listener {
     bool resting;
     struct timer sweep;
     int reserve; // a descriptor given up to be able to refuse
-    int64_t complained_us;
-    struct listener_stats stats;
+    int64_t complained_us, complained_full_us;
+    struct bucket complaints; // of all addresses
+    // written by the loop's thread, read by any
+    atomic_size_t n_conns, n_addresses;
+    atomic_uint_fast64_t n_accepted, n_refused[N_LISTENER_REFUSALS], n_out_of_descriptors;
 };
 
 /* How long it takes until all that may come at once may come again. */
@@ -98,7 +106,7 @@ static void forget_address(struct listener *listener, struct address *address)
     list_leave(&address->idle);
     must(table_remove(&listener->addresses, str_make(address->key, address->key_len)) == address);
     free(address);
-    listener->stats.n_addresses--;
+    COUNT(listener->n_addresses, (size_t)-1);
 }
 
 /* An address without connections is remembered for as long as its rate matters. */
@@ -136,7 +144,7 @@ static struct address *find_address(struct listener *listener, const struct addr
     address->key_len = block.len;
     must(table_put(&listener->addresses, str_make(address->key, block.len), address) == OK);
     list_add_last(&listener->idle, &address->idle);
-    listener->stats.n_addresses++;
+    COUNT(listener->n_addresses, 1);
     return address;
 }
 
@@ -171,7 +179,7 @@ void listener_free(struct listener **p)
     }
     while (mailbox_drain(loop_mailbox(listener->loop)) > 0) // the last connections' farewells
         continue;
-    must(listener->stats.n_conns == 0);
+    must(COUNTED(listener->n_conns) == 0);
     LIST_EACH(&listener->idle, struct address, idle, address)
     {
         forget_address(listener, address);
@@ -199,7 +207,7 @@ static void on_left(struct mail *mail)
     must(address != NULL && address->n_conns > 0);
     if (--address->n_conns == 0)
         list_add_last(&listener->idle, &address->idle);
-    listener->stats.n_conns--;
+    COUNT(listener->n_conns, (size_t)-1);
     free(arrival);
 }
 
@@ -233,32 +241,77 @@ static struct worker *least_busy(const struct listener *listener)
     return best;
 }
 
+/* One line a minute about an address, or about all; and of many addresses no more than one a
+ * second in the long run, for the refused may come from a whole network. */
+static void complain(struct listener *listener, const struct door *door, const struct addr *peer,
+                     struct address *address, enum listener_refusal refusal)
+{
+    static const char *const keys[] = {
+        [REFUSED_FULL] = "connections",
+        [REFUSED_ADDRESS] = "connections_per_address",
+        [REFUSED_RATE] = "accepts_per_second",
+    };
+    const char *section = listener->limits.section != NULL ? listener->limits.section : "limits";
+    int64_t now_us = loop_now_us(listener->loop);
+    int64_t *complained_us = refusal == REFUSED_FULL || address == NULL
+                                 ? &listener->complained_full_us
+                                 : &address->complained_us;
+    if (*complained_us != 0 && now_us - *complained_us < COMPLAIN_OF_ONE_EACH_S * SECOND_US)
+        return;
+    if (!bucket_take(&listener->complaints, 1, COMPLAINTS_AT_ONCE, now_us))
+        return;
+    *complained_us = now_us;
+    char text[ADDR_TEXT_SIZE];
+    log_event(LOG_NOTICE, "connection-refused", "address=%.*s port=%u key=%s.%s refused=%llu",
+              STR_ARGS(addr_text(peer, text)), door->port, section, keys[refusal],
+              (unsigned long long)COUNTED(listener->n_refused[refusal]));
+}
+
+/* What does not fit into the socket's buffer at once stays unsaid. */
+static void say_farewell(const struct door *door, int fd, enum listener_refusal refusal)
+{
+    struct buf words;
+    if (door->farewell == NULL)
+        return;
+    buf_init(&words, FAREWELL_MOST);
+    door->farewell(&words, refusal);
+    if (send(fd, words.at, words.len, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)words.len)
+        shutdown(fd, SHUT_WR);
+    buf_done(&words);
+}
+
+static void refuse(struct door *door, int fd, const struct addr *peer, struct address *address,
+                   enum listener_refusal refusal)
+{
+    COUNT(door->listener->n_refused[refusal], 1);
+    complain(door->listener, door, peer, address, refusal);
+    say_farewell(door, fd, refusal);
+    close(fd);
+}
+
 static void admit(struct door *door, int fd, const struct addr *peer)
 {
     struct listener *listener = door->listener;
     const struct listener_limits *limits = &listener->limits;
-    if (limits->conns != 0 && listener->stats.n_conns >= limits->conns) {
-        listener->stats.n_refused_full++;
-        close(fd);
+    if (limits->conns != 0 && COUNTED(listener->n_conns) >= limits->conns) {
+        refuse(door, fd, peer, NULL, REFUSED_FULL);
         return;
     }
     struct address *address = find_address(listener, peer);
     if (address == NULL ||
         (limits->conns_per_address != 0 && address->n_conns >= limits->conns_per_address)) {
-        listener->stats.n_refused_address++;
-        close(fd);
+        refuse(door, fd, peer, address, REFUSED_ADDRESS);
         return;
     }
     if (!bucket_take(&address->bucket, limits->accepts_per_s_per_address,
                      limits->accepts_at_once_per_address, loop_now_us(listener->loop))) {
-        listener->stats.n_refused_rate++;
-        close(fd);
+        refuse(door, fd, peer, address, REFUSED_RATE);
         return;
     }
     address->n_conns++;
     list_leave(&address->idle);
-    listener->stats.n_conns++;
-    listener->stats.n_accepted++;
+    COUNT(listener->n_conns, 1);
+    COUNT(listener->n_accepted, 1);
     struct arrival *arrival = malloc(sizeof *arrival);
     must(arrival != NULL);
     *arrival = (struct arrival){
@@ -302,11 +355,11 @@ static bool refuse_one(struct door *door)
 {
     struct listener *listener = door->listener;
     int64_t now_us = loop_now_us(listener->loop);
-    listener->stats.n_out_of_descriptors++;
+    COUNT(listener->n_out_of_descriptors, 1);
     if (listener->complained_us == 0 ||
         now_us - listener->complained_us > COMPLAIN_EACH_S * SECOND_US) {
         listener->complained_us = now_us;
-        log_event(LOG_ERROR, "out-of-descriptors", "connections=%zu", listener->stats.n_conns);
+        log_event(LOG_ERROR, "out-of-descriptors", "connections=%zu", COUNTED(listener->n_conns));
     }
     if (listener->reserve < 0)
         return false;
@@ -440,6 +493,11 @@ uint16_t door_port(const struct door *door)
     return door->port;
 }
 
+void door_set_farewell(struct door *door, farewell_fn *farewell)
+{
+    door->farewell = farewell;
+}
+
 void door_close(struct door **p)
 {
     struct door *door = TAKE(*p);
@@ -473,5 +531,12 @@ size_t listener_inherited(struct inherited *out, size_t n)
 
 void listener_stats(const struct listener *listener, struct listener_stats *out)
 {
-    *out = listener->stats;
+    *out = (struct listener_stats){
+        .n_conns = COUNTED(listener->n_conns),
+        .n_addresses = COUNTED(listener->n_addresses),
+        .n_accepted = COUNTED(listener->n_accepted),
+        .n_out_of_descriptors = COUNTED(listener->n_out_of_descriptors),
+    };
+    for (size_t i = 0; i < N_LISTENER_REFUSALS; i++)
+        out->n_refused[i] = COUNTED(listener->n_refused[i]);
 }

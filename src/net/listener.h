@@ -4,13 +4,16 @@
  * One acceptor on one loop (the main thread's) accepts for all workers, so
  * that limits per address and rates are exact, and hands each connection to
  * the worker with the fewest.  Too many from one address (one /64 of IPv6):
- * closed at once, and so are too many in all.  Too fast in all: left in the
- * kernel's queue until the rate allows them.  Out of descriptors: refused one
- * by one through a reserve, with an alarm in the log, not in a spin.
+ * closed at once, and so are too many in all; the log names the limit, once a
+ * minute for each address, and where the door has a farewell they hear it
+ * first.  Too fast in all: left in the kernel's queue until the rate allows
+ * them.  Out of descriptors: refused one by one through a reserve, with an
+ * alarm in the log, not in a spin.
  */
 #ifndef NET_LISTENER_H
 #define NET_LISTENER_H
 
+#include "base/buf.h"
 #include "net/addr.h"
 #include "net/worker.h"
 
@@ -28,7 +31,11 @@ struct arrival {
     struct addr peer;
 };
 
+/* Why somebody may not come in. */
+enum listener_refusal { REFUSED_FULL, REFUSED_ADDRESS, REFUSED_RATE, N_LISTENER_REFUSALS };
+
 struct listener_limits {
+    const char *section;      // of the configuration, for the log; NULL: "limits"
     size_t conns;             // in all; 0: no limit
     size_t conns_per_address; // 0: no limit
     uint32_t accepts_per_s;   // in all; 0: no limit
@@ -55,6 +62,10 @@ enum err listener_open(struct listener *listener, struct str address, uint16_t p
 enum err listener_adopt(struct listener *listener, int fd, int kind, struct door **out,
                         struct why *why) MUST_CHECK;
 uint16_t door_port(const struct door *door);
+/* What those who are refused at this door hear in plain bytes before it is closed; short, for
+ * nobody waits until it is sent. */
+typedef void farewell_fn(struct buf *out, enum listener_refusal refusal);
+void door_set_farewell(struct door *door, farewell_fn *farewell);
 void door_close(struct door **p);
 
 /* Closes the descriptor and settles the counts. */
@@ -68,10 +79,10 @@ struct inherited {
 };
 size_t listener_inherited(struct inherited *out, size_t n);
 
-/* Loop's thread. */
+/* Any thread. */
 struct listener_stats {
     size_t n_conns, n_addresses;
-    uint64_t n_accepted, n_refused_address, n_refused_rate, n_refused_full, n_out_of_descriptors;
+    uint64_t n_accepted, n_refused[N_LISTENER_REFUSALS], n_out_of_descriptors;
 };
 void listener_stats(const struct listener *listener, struct listener_stats *out);
 

@@ -470,18 +470,20 @@ struct store_spool_expire {
 void store_spool_expire(struct store *store, struct store_spool_expire *op);
 
 /*
- * XEP-0313 with XEP-0059.  The page holds at most `most` rows of those that
- * match the filters and lie between after_id and before_id (both exclusive), in
+ * XEP-0313 with XEP-0059.  The filters, above_id and below_id (both exclusive)
+ * among them, make the set that total and index count.  The page holds at most
+ * `most` rows of it that lie between after_id and before_id (both exclusive), in
  * order: the oldest of them, or with backwards the newest.
- * An after_id or before_id that is not in the owner's archive, or one of ids
- * that is not: ERR_MISSING (item-not-found).
+ * An id among these four that is not in the owner's archive, or one of ids that
+ * is not: ERR_MISSING (item-not-found).
  */
 struct store_archive_query {
     struct store_request request;
     int64_t account;
     struct str with, with_resource; // bare JID and resource; empty: any
     int64_t start_us, end_us;       // inclusive; 0: open
-    int64_t after_id, before_id;    // 0: open
+    int64_t above_id, below_id;     // of the set; 0: open
+    int64_t after_id, before_id;    // of the page; 0: open
     bool backwards;
     uint32_t n_ids;
     const int64_t *ids; // only these

@@ -116,7 +116,7 @@ static bool may_have(struct tokenizer *t, size_t in_hand, size_t n)
     must(t->n_bytes <= t->limits.bytes);
     size_t room = t->limits.bytes - t->n_bytes;
     if (in_hand > room || n > room - in_hand) {
-        too_much(t, "size");
+        too_much(t, "too large");
         return false;
     }
     return true;
@@ -324,7 +324,7 @@ static enum parsed scan_cdata(struct tokenizer *t, const char *p, const char *en
 static bool count_node(struct tokenizer *t)
 {
     if (t->n_elements >= t->limits.elements) {
-        too_much(t, "number of elements");
+        too_much(t, "too many elements");
         return false;
     }
     t->n_elements++;
@@ -531,7 +531,7 @@ static enum parsed scan_attribute(struct tokenizer *t, const char **at, const ch
     uint32_t most = t->limits.attributes < TOKENIZER_ATTRIBUTES_MOST ? t->limits.attributes
                                                                      : TOKENIZER_ATTRIBUTES_MOST;
     if (tag->n_attributes >= most)
-        return too_much(t, "number of attributes");
+        return too_much(t, "too many attributes");
     struct raw_attribute *a = &tag->attributes[tag->n_attributes];
     enum parsed parsed = scan_name(t, at, end, &a->name);
     if (parsed != PARSED)
@@ -899,7 +899,7 @@ static enum parsed read_start_tag(struct tokenizer *t, struct arena *arena, cons
     *p = tag.end;
     bool is_header = t->state == AT_START || t->state == AT_HEADER;
     if (t->depth >= t->limits.depth && !is_header)
-        return too_much(t, "depth");
+        return too_much(t, "nested too deep");
     if (!count_node(t))
         return PARSED_FAULT;
     uint32_t n_namespaces = t->innermost != NULL ? t->n_namespaces : t->n_header_namespaces;

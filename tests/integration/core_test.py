@@ -297,6 +297,38 @@ def test_a_closed_account_loses_its_sessions_while_it_is_read_anew(server, peopl
     again.close()
 
 
+def test_who_resumes_with_more_than_was_sent_is_told_and_disconnected(server, people):
+    # XEP-0198 §6: <failed/> for what is wrong with <resume/>, and the end for an h that is too high
+    name, other = people(2)
+    old = server.connect(name, sm=True)
+    old.online()
+    old.cut()
+    new, answer = xmpp.Client.resume(server, old, h=1000)
+    assert xmpp.local(answer) == "failed" and xmpp.condition_of(answer) == "bad-request"
+    assert answer.get("h") is not None
+    closed = new.read_until_closed()
+    assert closed.condition == "undefined-condition"
+    too_high = closed.error.find("{urn:xmpp:sm:3}handled-count-too-high")
+    assert too_high.get("h") == "1000" and int(too_high.get("send-count")) < 1000
+    # fewer than it had acknowledged: only that, and it may bind; the right number still resumes
+    sender = server.connect(other)
+    once = server.connect(name, sm=True)
+    once.online()
+    say(sender, once.jid, "one")
+    once.wait_for(lambda s: s.findtext(BODY) == "one")
+    once.write(f"<a xmlns='urn:xmpp:sm:3' h='{once.handled}'/>")
+    once.fence()
+    once.cut()
+    new, answer = xmpp.Client.resume(server, once, h=0)
+    assert xmpp.local(answer) == "failed" and xmpp.condition_of(answer) == "bad-request"
+    new.bind()
+    new.close()
+    again, answer = xmpp.Client.resume(server, once)
+    assert xmpp.local(answer) == "resumed"
+    again.close()
+    sender.close()
+
+
 def test_where_nothing_is_resumed_a_client_is_told_so(own_server):
     # XEP-0198 section 5: not offered, and feature-not-implemented for who asks anyway
     server = own_server({"limits.resume_time": "0 s"})

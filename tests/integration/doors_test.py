@@ -230,6 +230,26 @@ def test_suspended_links_are_suspended_at_every_door(guarded):
     friend.close()
 
 
+def test_a_withdrawal_reaches_who_has_blocked_the_author(guarded):
+    # docs/decisions/0008: the copy is there all the same; nothing else of him passes
+    author, reader = online(guarded, 2)
+    word, link = fresh()
+    author.send(f"<message type='chat' to='{reader.bare}' id='b'><body>{link}</body></message>")
+    assert reader.wait_for(is_message).get("id") == "b"
+    answer = reader.ask("set", f"<block xmlns='urn:xmpp:blocking'><item jid='{author.bare}'/></block>")
+    assert answer.get("type") == "result"
+    convict(guarded, link)
+    gone = reader.wait_for(is_message)
+    assert gone.find("{urn:xmpp:message-retract:1}retract").get("id") == "b"
+    assert gone.get("from").split("/")[0] == author.bare
+    author.send(f"<message type='chat' to='{reader.bare}' id='c'><body>let me in</body></message>")
+    refused = author.wait_for(lambda e: e.get("id") == "c")
+    assert condition(refused) == "service-unavailable"
+    assert not [e for e in reader.drain() if is_message(e)]
+    author.close()
+    reader.close()
+
+
 def test_a_warning_that_quotes_a_convicted_link_arrives_with_the_link_dead(guarded):
     warner, reader = online(guarded, 2)
     word, link = fresh()

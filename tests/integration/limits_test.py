@@ -10,6 +10,12 @@ def body(to, id, size):
     return (f"<message type='chat' to='{to}' id='{id}'><body>{'x' * size}</body></message>")
 
 
+def limits(server):
+    """What the log says of limits."""
+    return [line.split("event=limit ")[1] for line in server.log().splitlines()
+            if "event=limit " in line]
+
+
 def until(what):
     end = time.monotonic() + xmpp.PATIENCE
     while not what():
@@ -53,6 +59,7 @@ def test_what_waits_is_bounded_by_its_size_over_delivery_and_restart(own_server)
     sender.send(body(to, "m3", 30000))
     sender.send(body(to, "m4", 100))
     assert refusals(sender, {"m1", "m2", "m3", "m4"}) == {"m3"}
+    assert limits(server) == [f"key=limits.offline_bytes account={to}"]
     # the count comes back with the store
     sender.close()
     server.stop()
@@ -99,6 +106,7 @@ def test_messages_taken_back_make_room(own_server):
     assert refusals(sender, {"m0", "m1", "m2"}) == set()
     sender.send(body(to, "m3", 10))
     assert refusals(sender, {"m3"}) == {"m3"}
+    assert limits(server) == [f"key=limits.offline_messages account={to}"]
     server.ctl("incident", "convict", "http://bad.example/worm", "--reason", "test")
 
     def has_room():
@@ -136,6 +144,8 @@ def test_each_measure_of_a_stanza_has_its_ceiling(own_server):
         client.try_write(f"<message to='{client.jid}' id='bad'>{bad}</message>")
         closed = client.read_until_closed()
         assert closed.condition == "policy-violation", (measure, closed)
+        key = "stanza_bytes" if measure == "bytes" else measure
+        assert limits(server)[-1] == f"key=limits.{key} account={client.bare}"
 
 
 def test_before_the_login_an_element_is_smaller(own_server):
@@ -146,6 +156,7 @@ def test_before_the_login_an_element_is_smaller(own_server):
     stream.try_write("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>"
                      + "A" * 10500 + "</auth>")
     assert stream.read_until_closed().condition == "policy-violation"
+    assert limits(server)[-1].startswith("key=limits.preauth_stanza_bytes address=127.0.0.1:")
 
 
 def test_who_says_nothing_is_asked_and_then_gone(own_server):
@@ -174,32 +185,33 @@ def test_the_lists_that_one_keeps_have_their_ceilings(own_server):
     client.online()
     client.drain()
 
-    def refused(payload, condition):
+    def refused(payload, condition, words):
         answer = client.ask("set", payload)
         assert answer.get("type") == "error", xmpp.show(answer)
         assert condition_of(answer.find("{jabber:client}error")) == condition
+        assert words in xmpp.show(answer)
 
     def groups(n):
         return ("<query xmlns='jabber:iq:roster'><item jid='a@example.org'>"
                 + "".join(f"<group>g{i}</group>" for i in range(n)) + "</item></query>")
 
     assert client.ask("set", groups(2)).get("type") == "result"
-    refused(groups(3), "not-acceptable")
+    refused(groups(3), "not-acceptable", "too many groups")
 
     def block(first, n):
         return ("<block xmlns='urn:xmpp:blocking'>"
                 + "".join(f"<item jid='b{i}@example.org'/>" for i in range(first, first + n))
                 + "</block>")
 
-    refused(block(0, 3), "resource-constraint")
+    refused(block(0, 3), "resource-constraint", "the block list is full")
     assert client.ask("set", block(0, 2)).get("type") == "result"
-    refused(block(2, 1), "resource-constraint")
+    refused(block(2, 1), "resource-constraint", "the block list is full")
 
     def vcard(n):
         return f"<vCard xmlns='vcard-temp'><FN>{'x' * n}</FN></vCard>"
 
     assert client.ask("set", vcard(1000)).get("type") == "result"
-    refused(vcard(3000), "not-acceptable")
+    refused(vcard(3000), "not-acceptable", "too large")
 
     for i in range(4):
         client.send(f"<message to='{client.jid}' type='chat' id='a{i}'><body>x</body></message>")
@@ -209,6 +221,10 @@ def test_the_lists_that_one_keeps_have_their_ceilings(own_server):
     page = [s for s in client.drain() if s.find("{urn:xmpp:mam:2}result") is not None]
     assert len(page) == 2 and answer[0].get("complete") != "true"
     client.close()
+    # the log names each once in a minute, though the second was reached twice
+    for key in ("roster_groups", "block_items", "vcard_bytes"):
+        assert limits(server).count(f"key=limits.{key} account={client.bare}") == 1
+    assert server.count("limits_reached") == 4
 
 
 def is_admitted(server):
@@ -233,6 +249,10 @@ def test_connections_in_all_have_a_ceiling_and_make_room_when_they_go(own_server
     for _ in range(3):
         until(takes_one)  # the harness' own look at the ports may not be gone yet
     assert is_admitted(server) is None
+    refused = server.stream().read_until_closed()  # RFC 6120 §4.9.3.17
+    assert refused.condition == "resource-constraint"
+    assert "too many connections" in xmpp.show(refused.error)
+    assert "key=limits.connections " in server.log()
     held.pop().cut()
     until(takes_one)
     for stream in held:
@@ -244,6 +264,7 @@ def test_an_address_comes_in_at_its_pace(own_server):
     server = own_server({"limits.accepts_per_second": 2})
     admitted = [is_admitted(server) for _ in range(60)]
     assert 10 < sum(one is not None for one in admitted) < 60
+    assert "key=limits.accepts_per_second " in server.log()
     until(lambda: is_admitted(server))  # and it may come again
     for stream in filter(None, admitted):
         stream.cut()

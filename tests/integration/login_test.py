@@ -325,6 +325,8 @@ def test_an_account_has_a_most_of_sessions(own_server):
     answer = third.ask("set", f"<bind xmlns='{xmpp.NS_BIND}'/>")
     assert answer.get("type") == "error"
     assert xmpp.condition_of(answer.find("{jabber:client}error")) == "resource-constraint"
+    assert "too many sessions" in xmpp.show(answer)
+    assert f"key=limits.sessions_per_user account={name}@{one.domain}" in one.log()
     for client in (*clients, third):
         client.close()
 

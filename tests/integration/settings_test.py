@@ -184,3 +184,28 @@ def test_a_database_of_a_newer_server_is_refused_and_left_as_it_is(own_server):
     db.commit()
     db.close()
     one.start()
+
+
+def test_an_archive_that_is_turned_off_is_not_announced(own_server):
+    # archive.enabled; XEP-0313 §6
+    one = own_server({"archive.enabled": "false"})
+    name, = one.fresh_users(1)
+    client = one.connect(name)
+
+    def announced():
+        answer = client.ask("get", "<query xmlns='http://jabber.org/protocol/disco#info'/>",
+                            to=client.bare)
+        return {f.get("var") for f in answer.iter("{http://jabber.org/protocol/disco#info}feature")}
+
+    of_archive = {"urn:xmpp:mam:2", "urn:xmpp:mam:2#extended", "urn:xmpp:message-retract:1",
+                  "urn:xmpp:message-retract:1#tombstone"}
+    assert not announced() & of_archive
+    # forged stanza ids are taken away all the same (XEP-0359 §5)
+    assert {"urn:xmpp:sid:0", "urn:xmpp:carbons:2"} <= announced()
+    client.close()
+    one.settings["archive.enabled"] = "true"
+    one.stop()
+    one.start()
+    client = one.connect(name)
+    assert announced() >= of_archive
+    client.close()

@@ -722,3 +722,58 @@ def test_settings_that_make_no_sense_are_named(own_server, settings, said):
     server = with_uploads(own_server, settings, start=False)
     got = subprocess.run(server.command() + ["--check"], capture_output=True, text=True, timeout=60)
     assert got.returncode == 78 and said in got.stderr
+
+
+def test_suspended_files_are_refused_at_every_door_and_people_read_which_and_until_when(own_server):
+    server = with_uploads(own_server, {"guard.mode": "on"})
+    client = connect(server)
+    german = server.connect(server.fresh_users(1)[0], lang="de")
+    german.server_of = server
+    for one in (client, german):
+        one.online()
+    url = upload(server, client, "before.txt", b"text")
+    until = server.ctl_json("suspend", "files", "--for", "2h", "--reason", "test")["expires"][:16]
+
+    def refused(body, id="m", of=client, more=""):
+        of.send(f"<message type='chat' to='{german.bare}' id='{id}'><body>{body}</body>{more}"
+                "</message>")
+        error = of.wait_for(lambda e: e.get("type") == "error").find("{jabber:client}error")
+        assert xmpp.condition_of(error) == "policy-violation" and error.get("type") == "wait"
+        return error.findtext("{urn:ietf:params:xml:ns:xmpp-stanzas}text")
+
+    def offered(one):
+        error = ask_slot(one, "a.txt", 5).find("{jabber:client}error")
+        assert xmpp.condition_of(error) == "policy-violation" and error.get("type") == "wait"
+        return error.findtext("{urn:ietf:params:xml:ns:xmpp-stanzas}text")
+
+    words = offered(client)
+    assert words.startswith("Files are switched off") and f"until {until}" in words, words
+    words = offered(german)
+    assert words.startswith("Dateien sind hier") and f"bis {until}" in words, words
+    shown = ("<media-sharing xmlns='urn:xmpp:sims:1'><file xmlns='urn:xmpp:jingle:apps:"
+             "file-transfer:5'><name>a.pdf</name><size>5</size></file></media-sharing>")
+    for words in (refused("look: " + url), refused("look", more=shown)):
+        assert "files are switched off" in words and "links" not in words, words
+        assert f"until {until}" in words, words
+    # links pass, and what is here already is given out
+    client.send(f"<message type='chat' to='{german.bare}' id='l'><body>http://a.example/</body>"
+                "</message>")
+    assert german.wait_for(is_message).get("id") == "l"
+    assert get(server, url)[0] == 200
+    # both; the one that ends last is named
+    later = server.ctl_json("suspend", "links", "--for", "3h", "--reason", "test")["expires"][:16]
+    words = refused("look: " + url)
+    assert "links and files are switched off" in words and f"until {later}" in words, words
+    words = refused("look: http://a.example/")
+    assert "links are switched off" in words and "files" not in words, words
+    assert "Links sind hier" in refused("look: http://a.example/", of=german)
+    # over a restart, and until it is over
+    client.close()
+    german.close()
+    server.stop()
+    server.start()
+    client = connect(server)
+    assert offered(client).startswith("Files are switched off")
+    server.ctl("resume", "files")
+    slot(client, "a.txt", 5)
+    client.close()

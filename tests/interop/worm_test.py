@@ -328,3 +328,129 @@ def test_two_decoys_and_one_relay_are_enough(guarded):
     # whoever talks to a decoy without a lure is not even noticed
     send(victim, one.bare, "hello?", id="hello")
     assert text_of(one.wait_for(lambda e: e.get("id") == "hello")) == "hello?"
+
+
+# The same through strangers' eyes: the guard convicts, and nobody there knows Firedoor
+
+
+async def aside(act, *words):
+    """Raw clients wait; slixmpp reads on meanwhile."""
+    return await asyncio.get_running_loop().run_in_executor(None, act, *words)
+
+
+def convicted(server, fence):
+    """The number of the incident, once the guard has convicted it."""
+    for _ in range(100):
+        rows = server.ctl_json("incident", "list", "--state", "convicted")["incidents"]
+        if rows:
+            return str(rows[0]["id"])
+        fence()
+    raise AssertionError(server.ctl("incident", "list"))
+
+
+def spread(crowd, targets, lure):
+    """Each of the crowd sends it to all targets, bare JIDs, at machine pace."""
+    for worm in crowd:
+        for target in targets:
+            send(worm, target, "haha is this you? " + lure)
+        worm.fence()
+
+
+def test_slixmpp_sees_the_guard_convict_restrict_and_release(guarded, run):
+    async def story():
+        people = await aside(online, guarded, 23)
+        zero, first, second = people[0], people[1:12], people[12:]
+        one, other = guarded.fresh_users(2)
+        relay = await Stranger(guarded, one).enter()
+        victim = await Stranger(guarded, other).enter()
+        errors = asyncio.Queue()
+        relay.add_event_handler("message_error", errors.put_nowait)
+        lure = link()
+        # the first few of a star arrive at once, what follows is held for a moment
+        await aside(spread, [zero], [relay.boundjid.bare, victim.boundjid.bare]
+                    + [p.bare for p in first], lure)
+        assert lure in (await relay.next())["body"]
+        assert lure in (await victim.next())["body"]
+        for target in second:
+            relay.chat(target.bare, "haha is this you? " + lure)
+        await relay.fence()
+        incident = await aside(convicted, guarded, zero.fence)
+
+        # rejected: the relay reads why
+        error = await errors.get()
+        assert has_policy_violation(error) and "attack" in error["error"]["text"]
+        # the exposed: from whom it came, that it was not he, and nothing to click
+        told = await victim.next(lambda m: "do not open" in m["body"])
+        assert told["from"].bare == zero.bare
+        assert zero.bare in told["body"] and "malicious program" in told["body"]
+        assert "http://" not in told["body"]
+        # the relay: what happened and how to get clean, from the domain
+        told = await relay.next(lambda m: "program seems to be sending" in m["body"])
+        assert told["from"].bare == guarded.domain
+        assert re.search("program.*your account.*help desk.*password", told["body"], re.S)
+        assert "http://" not in told["body"]
+        # it has lost links, any link, and keeps its voice
+        while not errors.empty():
+            errors.get_nowait()
+        relay.chat(victim.boundjid.bare, "see https://www.example.org/minutes")
+        error = await errors.get()
+        assert has_policy_violation(error) and error["error"]["type"] == "wait"
+        assert "may not send links" in error["error"]["text"]
+        relay.chat(victim.boundjid.bare, "but I can talk")
+        assert (await victim.next(lambda m: "talk" in m["body"]))["from"].bare == \
+            relay.boundjid.bare
+
+        # released: told so, links pass, and what was withdrawn comes again with its time
+        await aside(guarded.ctl, "incident", "release", incident, "--reason", "it was ours")
+        await relay.next(lambda m: m["from"].bare == guarded.domain
+                         and "may send links and files again" in m["body"])
+        again = await victim.next(lambda m: lure in m["body"])
+        assert again["delay"]["stamp"] is not None and again["from"].bare == zero.bare
+        relay.chat(victim.boundjid.bare, "see https://www.example.org/minutes")
+        assert await victim.next(lambda m: m["body"].endswith("/minutes"))
+        assert errors.empty()
+        for stranger in (relay, victim):
+            await stranger.leave()
+        for client in people:
+            client.close()
+
+    run(story(), timeout=10 * xmpp.PATIENCE)
+
+
+def test_profanity_shows_a_relay_what_happened_and_lets_it_talk(guarded):
+    people = online(guarded, 24)
+    zero, first, second = people[0], people[1:12], people[12:]
+    name, = guarded.fresh_users(1)
+    person = Profanity(guarded, name)
+    try:
+        person.log_in()
+        lure = link()
+        friend = second[0]
+        spread([zero], [person.jid] + [p.bare for p in first], lure)
+        person.types(f"/msg {zero.bare}")
+        person.sees("album")
+        spread(first[:1], [p.bare for p in second], lure)
+        incident = convicted(guarded, zero.fence)
+        # exposed: in the place of what zero sent
+        person.types(f"/msg {zero.bare}")
+        person.sees("do not open", "help desk")
+        # a program in his place passes it on nevertheless
+        for target in second[:4]:
+            person.types(f"/msg {target.bare} haha is this you? {lure}")
+        person.sees("(?i)error.*not delivered|part of an attack")
+        # relay: from the domain
+        person.types(f"/msg {guarded.domain}")
+        person.sees("program seems to be sending", "change your password|password")
+        # its links are refused, and it reads why; its words arrive
+        person.types(f"/msg {friend.bare} see https://www.example.org/minutes")
+        person.sees("(?i)error.*not delivered|may not send links")
+        person.types(f"/msg {friend.bare} but-I-can-talk")
+        assert friend.wait_for(lambda e: is_message(e) and text_of(e) == "but-I-can-talk")
+        # released
+        guarded.ctl("incident", "release", incident, "--reason", "it was ours")
+        person.types(f"/msg {guarded.domain}")
+        person.sees("may send links and files again")
+        person.types(f"/msg {friend.bare} see https://www.example.org/agenda")
+        assert friend.wait_for(lambda e: is_message(e) and "agenda" in text_of(e))
+    finally:
+        person.close()

@@ -399,26 +399,32 @@ def test_unauthenticated_connections_have_their_time(own_server):
 
 
 def test_an_address_has_a_most_of_connections(own_server):
-    # limits.connections_per_address, which leaves other addresses alone
+    # limits.connections_per_address, which leaves other addresses alone; RFC 6120 §4.9.3.14
     one = own_server({"limits.connections_per_address": 10})
-    held = []
-    refused = 0
-    for _ in range(30):
-        raw = socket.create_connection(one.address, source_address=("127.0.0.7", 0))
-        raw.settimeout(2)
-        raw.sendall(b"<?xml version='1.0'?><stream:stream xmlns='jabber:client' xmlns:stream="
-                    b"'http://etherx.jabber.org/streams' version='1.0' to='firedoor.test'>")
-        try:
-            data = raw.recv(4096)
-            refused += not data or b"policy-violation" in data or b"resource-constraint" in data
-        except (ConnectionError, TimeoutError):
-            refused += 1
-        held.append(raw)
-    assert refused == 20
+    held = [one.stream(source=("127.0.0.7", 0)) for _ in range(10)]
+    for stream in held:
+        stream.open()
+    for said in [False, True] * 10:
+        stream = one.stream(source=("127.0.0.7", 0))
+        if said:  # it need not say a word to hear why
+            stream.try_write("<?xml version='1.0'?><stream:stream xmlns='jabber:client' "
+                             f"xmlns:stream='{xmpp.NS_STREAM}' version='1.0' to='{one.domain}'>")
+        closed = stream.read_until_closed()
+        assert closed.condition == "policy-violation", closed
+        assert "too many connections from your address" in xmpp.show(closed.error)
+    # behind TLS nothing can be said
+    raw = socket.create_connection(one.tls_address, source_address=("127.0.0.7", 0))
+    raw.settimeout(xmpp.PATIENCE)
+    assert raw.recv(4096) == b""
     name, = one.fresh_users(1)
     one.connect(name, source=("127.0.0.8", 0)).close()
-    for raw in held:
-        raw.close()
+    # counted each time, logged once
+    assert one.count("connections_refused_address") == 21
+    lines = [line for line in one.log().splitlines() if "event=connection-refused" in line]
+    assert len(lines) == 1 and "key=limits.connections_per_address" in lines[0], lines
+    assert "address=127.0.0.7:" in lines[0] and f"port={one.address[1]}" in lines[0]
+    for stream in held:
+        stream.cut()
 
 
 def test_ten_thousand_half_open_connections_disturb_nobody(own_server, many_descriptors):

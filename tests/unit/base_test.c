@@ -198,6 +198,24 @@ TEST(a_log_line_that_is_too_long_is_cut_where_it_stays_json)
     check(log_open(NULL, LOG_INFO, false, &why) == OK);
 }
 
+TEST(a_number_in_the_log_is_one_in_json)
+{
+    char path[] = "/tmp/firedoor-log-XXXXXX", line[1024];
+    struct why why;
+    int fd = mkstemp(path);
+    check(fd >= 0 && log_open(path, LOG_INFO, true, &why) == OK);
+    FILE *in = fdopen(fd, "r");
+    log_event(LOG_INFO, "test", "a=%u b=%s c=%lld d=%zu to=%d%s e=7 f=%.1f", 1U, "2", -3LL,
+              (size_t)4, 5, "s", 1.5);
+    check(fgets(line, sizeof line, in) != NULL);
+    check(str_ends(str_trim(str_of(line)), STR("\"event\":\"test\",\"a\":1,\"b\":\"2\",\"c\":-3,"
+                                               "\"d\":4,\"to\":\"5s\",\"e\":\"7\","
+                                               "\"f\":\"1.5\"}")));
+    fclose(in);
+    unlink(path);
+    check(log_open(NULL, LOG_INFO, false, &why) == OK);
+}
+
 TEST(root_writes_its_log_through_nobody_elses_link)
 {
     char dir[] = "/tmp/firedoor-log-XXXXXX", target[64], link[64];

@@ -596,22 +596,29 @@ static enum err query_ids(struct connection *c, struct store_archive_query *op,
     return OK;
 }
 
+// To the ids between these two; 0: open.
+static void narrow(struct filter *filter, int64_t low, int64_t high)
+{
+    if (low > filter->low)
+        filter->low = low;
+    if (high != 0 && high < filter->high)
+        filter->high = high;
+}
+
 enum err archive_query(struct connection *c, struct store_request *request)
 {
     OP(archive_query);
     op->n = 0;
     op->total = op->index = 0;
     op->complete = true;
-    struct filter all = filter_of(c, op), page = all;
-    // a withdrawn row may still be a client's mark
-    if (op->after_id != 0 && !is_in_archive(c, op->account, op->after_id, VISIBLE_LEDGER))
-        return ERR_MISSING;
-    if (op->before_id != 0 && !is_in_archive(c, op->account, op->before_id, VISIBLE_LEDGER))
-        return ERR_MISSING;
-    if (op->after_id > page.low)
-        page.low = op->after_id;
-    if (op->before_id != 0 && op->before_id < page.high)
-        page.high = op->before_id;
+    const int64_t marks[] = {op->above_id, op->below_id, op->after_id, op->before_id};
+    for (size_t i = 0; i < COUNT_OF(marks); i++) // a withdrawn row may still be a client's mark
+        if (marks[i] != 0 && !is_in_archive(c, op->account, marks[i], VISIBLE_LEDGER))
+            return ERR_MISSING;
+    struct filter all = filter_of(c, op);
+    narrow(&all, op->above_id, op->below_id);
+    struct filter page = all;
+    narrow(&page, op->after_id, op->before_id);
     op->messages = sql_room(c, op->most, sizeof *op->messages);
     if (op->messages == NULL)
         return OK;
