@@ -145,11 +145,27 @@ static uint32_t user_make(struct guard *guard, struct str jid, uint64_t hash)
     return number;
 }
 
+/* The sender and the receiver of what was judged are who it is then shown to, mostly: they need not
+ * be searched again. */
+static uint32_t among_newest(const struct guard *guard, struct str jid)
+{
+    uint32_t number = guard->newest_user;
+    for (int i = 0; i < 2 && number != 0; i++) {
+        const struct user *user = user_at(guard, number);
+        if (str_eq(user_jid(guard, user), jid))
+            return number;
+        number = user->older;
+    }
+    return 0;
+}
+
 struct user *user_get(struct guard *guard, struct str jid)
 {
     jid = of_jid(jid);
-    uint64_t hash = guard_hash(guard, jid);
-    uint32_t number = number_of(guard, jid, hash);
+    uint32_t number = among_newest(guard, jid);
+    uint64_t hash = number == 0 ? guard_hash(guard, jid) : 0;
+    if (number == 0)
+        number = number_of(guard, jid, hash);
     if (number == 0)
         number = user_make(guard, jid, hash);
     else if (number == guard->newest_user)
