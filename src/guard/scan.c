@@ -495,6 +495,13 @@ static bool is_opaque_scheme(struct str scheme)
 static unsigned undead(struct str text, char *out)
 {
     unsigned flags = 0;
+    bool any = false;
+    for (size_t i = 0; i < text.len; i++)
+        any |= (text.at[i] >= DEAD_DOT) & (text.at[i] <= SAID_DOT);
+    if (!any) {
+        memcpy(out, text.at, text.len);
+        return 0;
+    }
     for (size_t i = 0; i < text.len; i++) {
         char c = text.at[i];
         if (c <= SAID_DOT && c >= DEAD_DOT) {

@@ -24,18 +24,20 @@ struct str own_text(struct str text, size_t most)
 {
     size_t len = text.len < most ? text.len : most;
     must(len < SIZE_MAX);
+    if (len == 0) // nothing takes nothing
+        return STR_EMPTY;
     char *copy = malloc(len + 1);
     must(copy != NULL);
-    if (len > 0)
-        memcpy(copy, text.at, len);
+    memcpy(copy, text.at, len);
     copy[len] = 0;
     return str_make(copy, len);
 }
 
 void str_free(struct str *text)
 {
-    free((char *)text->at);
-    *text = (struct str){0};
+    if (text->len > 0)
+        free((char *)text->at);
+    *text = STR_EMPTY;
 }
 
 /* ---- Finding ----------------------------------------------------------------------------------

@@ -28,8 +28,8 @@ enum {
 };
 
 struct letters {
-    uint32_t at[LETTERS_MOST];
-    size_t n, n_wide; // words that had letters of other scripts
+    uint32_t at[LETTERS_MOST + 1]; // one that may be written before it is known to be none
+    size_t n, n_wide;              // words that had letters of other scripts
 };
 
 // What there is in a word.
@@ -112,7 +112,15 @@ static void add_ascii_word(struct letters *letters, struct str word)
         last--;
     if (last > 0 && word.len <= SHORT)
         last = word.len;
-    for (size_t i = 0; i < last; i++) {
+    bool has_room = letters->n + 2 * last <= LETTERS_MOST; // even if all of them were m
+    for (size_t i = 0; i < last && has_room; i++) {
+        char c = folded[(unsigned char)word.at[i] & 0x7F];
+        letters->at[letters->n] = c == 'm' ? 'r' : (unsigned char)c;
+        letters->n += c != 0;
+        if (c == 'm')
+            letters->at[letters->n++] = 'n';
+    }
+    for (size_t i = 0; i < last && !has_room; i++) {
         char c = folded[(unsigned char)word.at[i] & 0x7F];
         if (c == 'm') {
             add_letter(letters, 'r');
