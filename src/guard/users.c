@@ -288,8 +288,7 @@ static size_t pack(const struct trail *trail, unsigned char *out)
 {
     size_t n_recent = n_kept(trail->recent, RECENT_CLUSTERS),
            n_shown = n_kept(trail->shown, SHOWN_KEPT);
-    double usual = usual_level(trail);
-    bool has_level = memcmp(&trail->level, &usual, sizeof usual) != 0;
+    bool has_level = trail->level != usual_level(trail);
     unsigned has = (trail->sent_us != 0 || trail->receiver != 0 ? TRAIL_SENT : 0) |
                    (has_level ? TRAIL_LEVEL : 0) | (trail->campaign != 0 ? TRAIL_CAMPAIGN : 0) |
                    (trail->sent != 0 ? TRAIL_OF_SENT : 0) | (n_recent > 0 ? TRAIL_RECENT : 0) |
@@ -490,7 +489,7 @@ size_t users_memory(const struct guard *guard)
 {
     return slab_memory(&guard->users) + slab_memory(&guard->texts) +
            heap_size(guard->n_user_slots * sizeof *guard->user_slots) +
-           heap_size(guard->standings.n_slots * sizeof *guard->standings.slots) +
+           heap_size(guard->standings.n_slots * sizeof(struct map_node *)) +
            guard->standings.n * heap_size(sizeof(struct standing));
 }
 
