@@ -227,7 +227,7 @@ static size_t receivers_size(size_t n)
 void member_make_room(struct guard *guard, struct member *member, size_t n)
 {
     size_t size = receivers_size(n), wanted = receivers_size(n + 1);
-    if (size == wanted)
+    if (wanted <= size)
         return;
     uint32_t *many = realloc(size > 0 ? member->receivers.many : NULL, wanted);
     must(many != NULL);
@@ -246,7 +246,7 @@ void cluster_make_room(struct guard *guard, struct cluster *cluster)
 {
     size_t size = evidence_size(cluster->n_evidence),
            wanted = evidence_size(cluster->n_evidence + 1);
-    if (size == wanted)
+    if (wanted <= size)
         return;
     cluster->evidence = realloc(cluster->evidence, wanted);
     must(cluster->evidence != NULL);
