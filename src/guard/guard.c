@@ -237,6 +237,8 @@ static bool is_convicted_now(struct guard *guard, struct cluster *cluster, struc
     if (asking == ASK_NO_MORE)
         return false;
     convict(guard, cluster, word);
+    if (cluster->state == CLUSTER_CONVICTED && !sending->observed)
+        question_of_root(guard, cluster, word);
     if (cluster->state == CLUSTER_CONVICTED && careful && guard->config.defangs)
         let_warn(cluster->id, word);
     else if (cluster->state == CLUSTER_CONVICTED && asking == ASK_SENDER &&
@@ -516,6 +518,34 @@ static void take_report(struct guard *guard, const struct report *report, struct
     reporter->n_refs--;
 }
 
+// What an operator's conviction does beside its stops.
+static void operator_convicts(struct guard *guard, struct cluster *cluster,
+                              const struct conviction *conviction, struct guard_word *word)
+{
+    cluster->operators = true;
+    cluster->cleared = false;
+    str_free(&cluster->actor);
+    str_free(&cluster->why);
+    cluster->actor = own_text(conviction->actor, TEXT_KEPT);
+    cluster->why = own_text(conviction->reason, TEXT_KEPT);
+    holds_end(guard, cluster, NULL, false, REASON_OPERATOR, word);
+    restrict_members(guard, cluster, word);
+    cluster_touch(guard, cluster);
+    tally_operator(guard, cluster, true);
+    word->incident = cluster->id;
+}
+
+static void take_conviction_of_incident(struct guard *guard, const struct conviction *conviction,
+                                        struct guard_word *word)
+{
+    struct cluster *cluster = cluster_by_id(guard, conviction->incident);
+    word->reason = REASON_OPERATOR;
+    if (cluster == NULL || !cluster->is_incident ||
+        !convict_as_told(guard, cluster, conviction, word))
+        return;
+    operator_convicts(guard, cluster, conviction, word);
+}
+
 static void take_conviction(struct guard *guard, const struct conviction *conviction,
                             struct guard_word *word)
 {
@@ -538,26 +568,15 @@ static void take_conviction(struct guard *guard, const struct conviction *convic
     struct str shown = conviction->width == LURE_HOST     ? lure->host
                        : conviction->width == LURE_DOMAIN ? lure->domain
                                                           : lure->shown;
-    int64_t expires_us = conviction->expires_us != 0 ? conviction->expires_us
-                                                     : guard->now_us + guard->config.conviction_us;
+    int64_t expires_us = conviction_end_us(guard, conviction);
     cluster_is_convicted(guard, cluster, key, conviction->width, shown, expires_us);
-    cluster->operators = true;
-    cluster->cleared = false;
     if ((lure->flags & LURE_INFECTED) != 0) {
         evidence_of_content(guard, cluster, lure, NULL);
         cluster_sum(cluster);
     }
     questions_withdraw(guard, cluster, word);
-    str_free(&cluster->actor);
-    str_free(&cluster->why);
-    cluster->actor = own_text(conviction->actor, TEXT_KEPT);
-    cluster->why = own_text(conviction->reason, TEXT_KEPT);
     convict_key(guard, cluster, key, conviction->width, shown, expires_us, REASON_OPERATOR, word);
-    holds_end(guard, cluster, NULL, false, REASON_OPERATOR, word);
-    restrict_members(guard, cluster, word);
-    cluster_touch(guard, cluster);
-    tally_operator(guard, cluster, true);
-    word->incident = cluster->id;
+    operator_convicts(guard, cluster, conviction, word);
 }
 
 static void take_release(struct guard *guard, const struct release *release,
@@ -626,6 +645,9 @@ void guard_take(struct guard *guard, const struct guard_event *event, struct gua
     case EVENT_CONVICT:
         take_conviction(guard, &event->conviction, word);
         break;
+    case EVENT_CONVICT_INCIDENT:
+        take_conviction_of_incident(guard, &event->conviction, word);
+        break;
     case EVENT_RELEASE:
         take_release(guard, &event->release, word);
         break;
@@ -680,7 +702,10 @@ void guard_answered(struct guard *guard, const struct answer *answer, int64_t no
 void guard_convict(struct guard *guard, const struct conviction *conviction, int64_t now_us,
                    struct guard_word *word)
 {
-    struct guard_event event = {.kind = EVENT_CONVICT, .now_us = now_us, .conviction = *conviction};
+    struct guard_event event = {.kind = conviction->lure != NULL ? EVENT_CONVICT
+                                                                 : EVENT_CONVICT_INCIDENT,
+                                .now_us = now_us,
+                                .conviction = *conviction};
     guard_take(guard, &event, word);
 }
 

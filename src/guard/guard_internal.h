@@ -534,6 +534,11 @@ void convict(struct guard *guard, struct cluster *cluster, struct guard_word *wo
 void convict_key(struct guard *guard, struct cluster *cluster, const struct lure_key *key,
                  enum lure_width width, struct str shown, int64_t expires_us, enum reason reason,
                  struct guard_word *word);
+/* An operator's, of an incident by its number (conviction->lure is NULL); whether it has such keys.
+ */
+bool convict_as_told(struct guard *guard, struct cluster *cluster,
+                     const struct conviction *conviction, struct guard_word *word);
+int64_t conviction_end_us(const struct guard *guard, const struct conviction *conviction);
 /* The width of the keys that cover it narrowest; -1: it has none that may be convicted. */
 int conviction_width(const struct cluster *cluster);
 void restrict_members(struct guard *guard, struct cluster *cluster, struct guard_word *word);
@@ -576,6 +581,9 @@ bool question_confirmed(const struct cluster *cluster, const struct user *user);
 /* Until when a message of his waits for an answer; 0: for none. */
 int64_t questions_wait_us(const struct cluster *cluster, const struct user *user);
 void take_answer(struct guard *guard, const struct answer *answer, struct guard_word *word);
+/* Who began at machine pace what is convicted by what others did: it takes his own word that it was
+ * not he to take his links. */
+void question_of_root(struct guard *guard, struct cluster *cluster, struct guard_word *word);
 /* Convicted for good: nobody's answer is waited for any more, and what waited for one returns.  Who
  * was asked may still say that it was not he, and loses his links then. */
 void questions_overtaken(struct guard *guard, struct cluster *cluster, struct guard_word *word);

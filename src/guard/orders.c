@@ -276,14 +276,19 @@ int conviction_width(const struct cluster *cluster)
 }
 
 static void convict_binding(struct guard *guard, struct cluster *cluster,
-                            const struct binding *binding, struct guard_word *word)
+                            const struct binding *binding, int64_t expires_us, enum reason reason,
+                            struct guard_word *word)
 {
-    int64_t expires_us = guard->now_us + guard->config.conviction_us;
     if (cluster->state != CLUSTER_CONVICTED)
         cluster_is_convicted(guard, cluster, &binding->key, binding->width, binding->shown,
                              expires_us);
-    convict_key(guard, cluster, &binding->key, binding->width, binding->shown, expires_us,
-                REASON_CONVICTED, word);
+    convict_key(guard, cluster, &binding->key, binding->width, binding->shown, expires_us, reason,
+                word);
+}
+
+static int64_t usual_end_us(const struct guard *guard)
+{
+    return guard->now_us + guard->config.conviction_us;
 }
 
 /* The lures that its people sent, each by itself: no host is theirs alone. */
@@ -299,7 +304,7 @@ static void convict_lures(struct guard *guard, struct cluster *campaign, struct 
         if (!campaign_covers(guard, campaign, lure->zero))
             continue;
         if (binding != NULL)
-            convict_binding(guard, campaign, binding, word);
+            convict_binding(guard, campaign, binding, usual_end_us(guard), REASON_CONVICTED, word);
         holds_end(guard, lure, NULL, false, REASON_CONVICTED, word);
     }
 }
@@ -314,7 +319,7 @@ void convict(struct guard *guard, struct cluster *cluster, struct guard_word *wo
         questions_overtaken(guard, cluster, word);
     LIST_EACH(&cluster->bindings, struct binding, link, binding)
     if ((int)binding->width == width)
-        convict_binding(guard, cluster, binding, word);
+        convict_binding(guard, cluster, binding, usual_end_us(guard), REASON_CONVICTED, word);
     if (cluster->by_itself_us == 0)
         cluster->by_itself_us = guard->now_us;
     holds_end(guard, cluster, NULL, false, REASON_CONVICTED, word);
@@ -326,6 +331,47 @@ void convict(struct guard *guard, struct cluster *cluster, struct guard_word *wo
                            .key = cluster->key,
                            .shown = cluster->shown};
     order_add(guard, word, cluster, &notify, NULL);
+}
+
+int64_t conviction_end_us(const struct guard *guard, const struct conviction *conviction)
+{
+    return conviction->expires_us != 0 ? conviction->expires_us : usual_end_us(guard);
+}
+
+// The cluster's keys of a width, as stops of an incident; whether there are any.
+static bool convict_width(struct guard *guard, struct cluster *incident, struct cluster *cluster,
+                          int width, int64_t expires_us, struct guard_word *word)
+{
+    bool any = false;
+    LIST_EACH(&cluster->bindings, struct binding, link, binding)
+    if ((int)binding->width == width) {
+        convict_binding(guard, incident, binding, expires_us, REASON_OPERATOR, word);
+        any = true;
+    }
+    return any;
+}
+
+bool convict_as_told(struct guard *guard, struct cluster *cluster,
+                     const struct conviction *conviction, struct guard_word *word)
+{
+    int64_t expires_us = conviction_end_us(guard, conviction);
+    bool as_usual = conviction->width == LURE_WIDTHS;
+    bool any = convict_width(guard, cluster, cluster,
+                             as_usual ? conviction_width(cluster) : (int)conviction->width,
+                             expires_us, word);
+    // of a campaign all: who said so has looked at its people
+    LIST_EACH(&cluster->lures, struct cluster, in_campaign, lure)
+    {
+        const struct binding *narrowest = cluster_narrowest(lure);
+        int width = as_usual && narrowest != NULL ? (int)narrowest->width : (int)conviction->width;
+        if (convict_width(guard, cluster, lure, width, expires_us, word)) {
+            holds_end(guard, lure, NULL, false, REASON_OPERATOR, word);
+            any = true;
+        }
+    }
+    if (any)
+        questions_withdraw(guard, cluster, word);
+    return any;
 }
 
 void stops_undo(struct guard *guard, struct cluster *cluster, enum reason reason,

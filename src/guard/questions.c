@@ -151,7 +151,8 @@ static bool may_be_asked(const struct guard *guard, const struct member *member)
 {
     const struct user *user = member->user;
     return asked_today(guard, user) < guard->config.ask_a_day && !member->remote &&
-           !user->is_decoy && member->n_receivers > 0 && !member->warned &&
+           !user->is_decoy && member->n_receivers > 0 &&
+           (!member->warned || member->n_machine >= MACHINE_GAPS) &&
            restricted_until_us(guard, user) <= guard->now_us && guard->n_questions < QUESTIONS_MOST;
 }
 
@@ -238,6 +239,13 @@ enum asking questions_first(struct guard *guard, struct cluster *cluster, struct
         ask(guard, cluster, member, word);
     cluster->on_trial = true;
     return question_is_open(cluster, member->user) ? ASK_SENDER : ASK_NOBODY;
+}
+
+void question_of_root(struct guard *guard, struct cluster *cluster, struct guard_word *word)
+{
+    struct member *root = cluster->root != NULL ? member_find(guard, cluster, cluster->root) : NULL;
+    if (guard->config.ask_us > 0 && root != NULL && root->n_machine >= MACHINE_GAPS)
+        ask(guard, cluster, root, word);
 }
 
 /* Looks like a tree that a worm makes. */
