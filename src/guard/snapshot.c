@@ -117,8 +117,10 @@ static void save_member(const struct saving *saving, const struct member *member
     put_i64(out, member->last_sent_us);
     put_u64(out, member->n_sent);
     put_u64(out, member->n_receivers);
+    size_t n = n_told_apart(member);
+    const uint32_t *receivers = receivers_of((struct member *)member, n);
     for (size_t i = 0; i < RECEIVERS_MOST; i++)
-        put_u64(out, member->receivers[i]);
+        put_u64(out, i < n ? receivers[i] : 0);
     put_u64(out, member->n_machine);
     put_u64(out, member->n_live);
     put_u64(out, member->n_dormant);
@@ -156,9 +158,15 @@ static void load_member(struct reader *in, uint64_t version, struct guard *guard
     member->sent_us = get_i64(in);
     member->last_sent_us = get_i64(in);
     member->n_sent = get_u32(in, UINT32_MAX);
-    member->n_receivers = get_u32(in, UINT32_MAX);
-    for (size_t i = 0; i < RECEIVERS_MOST; i++)
-        member->receivers[i] = get_u32(in, UINT32_MAX);
+    uint32_t n_receivers = get_u32(in, UINT32_MAX), n = 0;
+    for (uint32_t i = 0; i < RECEIVERS_MOST; i++) {
+        uint32_t receiver = get_u32(in, UINT32_MAX);
+        if (i >= n_receivers)
+            continue;
+        member_make_room(guard, member, n++);
+        receivers_of(member, n)[i] = receiver;
+    }
+    member->n_receivers = n_receivers;
     member->n_machine = get_u32(in, UINT32_MAX);
     member->n_live = get_u32(in, UINT32_MAX);
     member->n_dormant = get_u32(in, UINT32_MAX);
@@ -420,6 +428,7 @@ static void load_cluster(struct reader *in, uint64_t version, struct guard *guar
         cluster->mature = member;
     n = get_u32(in, EVIDENCE_MOST);
     for (uint32_t i = 0; i < n && !in->bad; i++) {
+        cluster_make_room(guard, cluster);
         struct evidence *evidence = &cluster->evidence[cluster->n_evidence++];
         evidence->kind = get_u32(in, EVIDENCE_KINDS - 1);
         evidence->nats = get_real(in);
