@@ -264,7 +264,8 @@ def test_an_entitlement_names_an_account_and_a_host_as_links_do(server, people):
     assert status_of(server, "entitle", "add", name, "--host", "what host?") == USAGE
     server.ctl("entitle", "add", name, "--host", "News.B\u00fccher.Example")
     given = [r for r in server.ctl_json("entitle", "list")["rules"] if r["account"] == name]
-    assert [r["domain"] for r in given] == ["news.xn--bcher-kva.example"]
+    assert [r["host"] for r in given] == ["news.xn--bcher-kva.example"]
+    assert given[0]["domain"] == "" and given[0]["receivers"] is None
     assert status_of(server, "entitle", "remove", name) == MISSING  # not of all hosts
     assert status_of(server, "entitle", "remove", name, "--host", "news.b\u00fccher.example") == DONE
 
@@ -381,6 +382,10 @@ def test_the_shell_completes_commands_and_options(server):
     assert {"add", "list", "delete"} <= set(completed("user", "''"))
     assert "--contains" in completed("user", "list", "--co")
     assert "warning" in completed("log", "w")
+    assert "--output" in completed("export", "--o") and "--output" in completed("--o")
+    assert completed("user", "list", "--o") == ["--output"]  # it may stand anywhere
+    assert "--password-stdin" in completed("user", "passwd", "--pa")
+    assert "--password-stdin" in completed("--pa")
 
 
 # configuration
@@ -590,6 +595,17 @@ def test_the_log_level_changes_without_a_reload(own_server):
     assert one.ctl_json("log", "debug")["level"] == "debug"
     assert one.ctl_json("log", "error")["level"] == "error"
     assert status_of(one, "log", "loud") == USAGE
+
+
+def test_who_only_looks_leaves_no_audit_record(server):
+    def entries():
+        return [e for e in server.ctl_json("audit", "list")["entries"] if e["action"] == "log"]
+
+    before = len(entries())
+    now = server.ctl_json("log")["level"]
+    assert len(entries()) == before
+    server.ctl("log", now)
+    assert len(entries()) == before + 1
 
 
 def test_a_second_server_does_not_take_the_first_ones_socket(own_server):
