@@ -543,8 +543,14 @@ static json_t *rule_of(const struct guard_rule *rule)
     if (rule->kind == RULE_SUSPEND)
         json_object_set_new(json, "feature",
                             json_string(rule->feature == FEATURE_LINKS ? "links" : "files"));
-    if (rule->kind == RULE_ENTITLE)
-        json_object_set_new(json, "receivers", json_integer(rule->receivers));
+    if (rule->kind == RULE_ENTITLE) {
+        // the guard keeps them in one field; to a person a host is no domain of ours
+        json_object_set_new(json, "domain", json_string(""));
+        json_object_set_new(json, "host", json_of(rule->domain));
+        json_object_set_new(json, "receivers",
+                            rule->receivers == UINT32_MAX ? json_null()
+                                                          : json_integer(rule->receivers));
+    }
     if (rule->incident != 0)
         json_object_set_new(json, "incident", json_integer((json_int_t)rule->incident));
     return json;
