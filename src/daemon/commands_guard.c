@@ -284,8 +284,8 @@ static void run_incident_release(struct command_call *call)
     send_off(errand);
 }
 
-// The lure of a link that an operator names; NULL if it is none.  Of a protected one, which is what
-// people see and report, that to which it leads.
+// The lure of a link, or of a rule for texts, that an operator names; NULL if it is none.  Of a
+// protected one, which is what people see and report, that to which it leads.
 static struct lure_list *lure_of(struct command_call *call, const struct gate *gate,
                                  struct str link)
 {
@@ -293,6 +293,10 @@ static struct lure_list *lure_of(struct command_call *call, const struct gate *g
     struct lure_list *list = arena_make(&call->arena, struct lure_list);
     struct sealed_link sealed;
     lure_list_init(list, gate_lure_rules(gate), &call->arena);
+    if (str_starts(link, STR("rule:"))) { // as incidents show what a rule for texts found
+        lure_add_words(list, str_skip(link, 5), false);
+        return list;
+    }
     lure_add_url(list, link, STR_EMPTY);
     if (list->n == 1 && links_original(server_im_settings(daemon->server), &call->arena,
                                        &list->lures[0], &sealed) == OK) {
@@ -366,7 +370,7 @@ static void run_incident_convict(struct command_call *call)
     for (size_t i = 0; i < COUNT_OF(widths); i++)
         if (str_eq(argument_text(call, "width"), str_of(widths[i].word)))
             width = widths[i].width;
-    if (becomes_upload(call, list))
+    if (list->lures[0].kind == LURE_WORDS || becomes_upload(call, list))
         width = LURE_EXACT;
     lure_list_keys(list, NULL);
     int64_t for_us = argument_number(call, "for");
@@ -705,7 +709,7 @@ static const struct command rows[] = {
      .flags = COMMAND_AUDITED,
      .run = run_incident_convict,
      .arguments = {{"link", ARGUMENT_TEXT, ARGUMENT_REQUIRED | ARGUMENT_POSITIONAL, NULL,
-                       "The link."},
+                       "The link, or rule:NAME of a rule for texts."},
                       {"width", ARGUMENT_CHOICE, 0, "link|template|host|domain",
                        "How wide; template if not said."},
                       {"for", ARGUMENT_TIME, 0, NULL, "How long."},

@@ -15,6 +15,7 @@
 #include "daemon/server.h"
 #include "daemon/server_settings.h"
 #include "files/inspector.h"
+#include "files/text_rules.h"
 #include "files/uploads.h"
 #include "im/desk.h"
 #include "im/sessions.h"
@@ -390,6 +391,7 @@ static enum err open_service(struct daemon *daemon, struct why *why)
     commands_add_sessions(daemon);
     commands_add_aside(daemon);
     commands_add_uploads(daemon);
+    commands_add_texts(daemon);
     commands_add_decoys(daemon);
     return control_serve(daemon->control, daemon->loop, daemon->commands, why);
 }
@@ -518,15 +520,20 @@ static enum err check_certificates(const struct config *config, struct why *why)
     return e;
 }
 
-// That the rules for files can be compiled.
-static enum err check_rules(struct daemon *daemon, struct why *why)
+// That the rules for texts and for files can be compiled.
+static enum err check_rules(struct daemon *daemon, const char **key, struct why *why)
 {
-    if (!daemon->config->upload.enabled)
-        return OK;
+    struct text_rules *texts = NULL;
+    *key = "texts.rules";
+    enum err e = server_read_text_rules(daemon->config, &texts, why);
+    text_rules_unref(&texts);
+    if (e != OK || !daemon->config->upload.enabled)
+        return e;
+    *key = "upload.rules";
     struct inspector_options options = inspector_options(daemon);
     struct inspector *inspector = NULL;
     options.confine = NULL;
-    enum err e = inspector_start(&options, &inspector, why);
+    e = inspector_start(&options, &inspector, why);
     inspector_stop(&inspector);
     return e;
 }
@@ -572,6 +579,7 @@ int main(int argc, char **argv)
         .administrators = json_object(),
     };
     struct why why = {""};
+    const char *key = "";
     struct buf troubles;
     buf_init(&troubles, 1 << 20);
     status = EXIT_SUCCESS;
@@ -581,8 +589,8 @@ int main(int argc, char **argv)
     } else if (line.act == ACT_CHECK && check_certificates(daemon.config, &why) != OK) {
         fprintf(stderr, "%s\n", why.text);
         status = EXIT_CONFIG;
-    } else if (line.act == ACT_CHECK && check_rules(&daemon, &why) != OK) {
-        fprintf(stderr, "upload.rules: %s\n", why.text);
+    } else if (line.act == ACT_CHECK && check_rules(&daemon, &key, &why) != OK) {
+        fprintf(stderr, "%s: %s\n", key, why.text);
         status = EXIT_CONFIG;
     } else if (line.act == ACT_CHECK) {
         puts("the configuration is good");

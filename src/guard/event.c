@@ -9,8 +9,9 @@
 
 #include "base/must.h"
 
-// 2: what was only observed; 3: the device that sent, and what an answer is worth
-enum { EVENT_VERSION = 3, KEYS_MOST = 4096 };
+// 2: what was only observed; 3: the device that sent, and what an answer is worth; 4: words that a
+// rule found
+enum { EVENT_VERSION = 4, KEYS_MOST = 4096 };
 
 static void put_lure(struct buf *out, const struct lure *lure)
 {
@@ -32,7 +33,7 @@ static void get_lure(struct reader *in, struct lure *lure)
 {
     *lure = (struct lure){
         .url = STR_EMPTY, .media_type = STR_EMPTY, .digest_name = STR_EMPTY, .digest = STR_EMPTY};
-    lure->kind = get_u32(in, LURE_FILE);
+    lure->kind = get_u32(in, LURE_WORDS);
     lure->flags = get_u32(in, UINT32_MAX);
     lure->shown = get_str(in);
     lure->host = get_str(in);

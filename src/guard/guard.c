@@ -300,7 +300,9 @@ static void judge_lure(struct guard *guard, struct user *sender, struct user *re
     // established hosts links stay alive, and honest people's pace convicts nobody there.  An
     // address that he made dead himself can still be typed: his copy counts as any other.
     struct sending heard = *sending;
-    bool speaks = sending->warns && !established, dead = (lure->flags & LURE_DEFANGED) != 0;
+    // Words that a rule found cannot be made dead at all.
+    bool speaks = sending->warns && !established && lure->kind != LURE_WORDS,
+         dead = (lure->flags & LURE_DEFANGED) != 0;
     heard.warns = speaks && !dead;
     sending = &heard;
     word->defang |= heard.warns && guard->config.defangs;
@@ -380,6 +382,23 @@ static void judge_lure(struct guard *guard, struct user *sender, struct user *re
         say(word, VERDICT_HOLD, REASON_SUSPECTED, cluster->id);
 }
 
+static void take_conviction(struct guard *guard, const struct conviction *conviction,
+                            struct guard_word *word);
+
+/* What a rule of the operator's forbids is convicted with the first text that it finds, as if by
+ * his hand; unless he has released that since.  NULL: then. */
+static const struct stop *stop_of_rule(struct guard *guard, const struct lure *lure,
+                                       struct guard_word *word)
+{
+    const struct cluster *cluster = cluster_find_key(guard, &lure->keys[LURE_EXACT]);
+    if (cluster != NULL && cluster->cleared)
+        return NULL;
+    const struct conviction conviction = {
+        .lure = lure, .width = LURE_EXACT, .actor = STR("rules"), .reason = lure->shown};
+    take_conviction(guard, &conviction, word);
+    return stop_find(guard, lure);
+}
+
 static void take_sending(struct guard *guard, const struct sending *sending,
                          struct guard_word *word)
 {
@@ -406,10 +425,14 @@ static void take_sending(struct guard *guard, const struct sending *sending,
         uint64_t stopped = 0;
         for (size_t i = 0; i < sending->n_lures; i++) {
             const struct stop *stop = stop_find(guard, &sending->lures[i]);
+            if (stop == NULL && (sending->lures[i].flags & LURE_FORBIDDEN) != 0)
+                stop = stop_of_rule(guard, &sending->lures[i], word);
             if (stop == NULL)
                 continue;
+            struct sending heard = *sending; // no warning makes forbidden words harmless
+            heard.warns = sending->warns && sending->lures[i].kind != LURE_WORDS;
             stopped = stop->incident;
-            convicted_again(guard, sender, receiver, sending, stop, word);
+            convicted_again(guard, sender, receiver, &heard, stop, word);
         }
         if (stopped == 0 && sender->restricted_until_us > guard->now_us)
             say(word, VERDICT_REJECT, REASON_RESTRICTED, sender->restricted_by);

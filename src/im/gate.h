@@ -19,10 +19,15 @@
 struct guard_config;
 struct lure_file;
 
-/* The guard, with its state brought back from the store (snapshot, then the events since).
- * clock_rate: tests only, else 1. */
+struct gate_options {
+    uint64_t seed;
+    double clock_rate; // tests only, else 1
+    unsigned readers;  // threads that look at texts by an operator's rules (gate_texts.c)
+    size_t readings;   // stanzas that may wait for them
+};
+/* The guard, with its state brought back from the store (snapshot, then the events since). */
 enum err gate_new(struct service *service, struct im_settings *settings,
-                  const struct guard_config *config, uint64_t seed, double clock_rate,
+                  const struct guard_config *config, const struct gate_options *options,
                   struct gate **out, struct why *why) MUST_CHECK;
 /* From any thread: these settings from now on. */
 void gate_set_settings(struct gate *gate, struct im_settings *settings);

@@ -305,7 +305,7 @@ static void *run(void *context)
 }
 
 enum err gate_new(struct service *service, struct im_settings *settings,
-                  const struct guard_config *config, uint64_t seed, double clock_rate,
+                  const struct guard_config *config, const struct gate_options *options,
                   struct gate **out, struct why *why)
 {
     struct gate *gate = calloc(1, sizeof *gate);
@@ -316,20 +316,23 @@ enum err gate_new(struct service *service, struct im_settings *settings,
     gate_log_init(gate);
     pthread_mutex_init(&gate->state_lock, NULL);
     pthread_mutex_init(&gate->stops_lock, NULL);
-    gate->clock_rate = clock_rate;
+    gate->clock_rate = options->clock_rate;
     gate->born_us = clock_wall_us();
     // above every number an earlier run has given out
     atomic_init(&gate->next_message, (uint64_t)gate->born_us);
     gate->rules = lure_rules_new();
     enum err e = loop_new("guard", &gate->loop, why);
     if (e == OK)
-        e = gate_bring_back(gate, config, seed, why);
+        e = gate_bring_back(gate, config, options->seed, why);
     if (e == OK) {
         gate_bases_open(gate);
         renew_stops(gate);
     }
     if (e == OK)
         e = containment_open(gate, why);
+    if (e == OK)
+        e = gate_readings_new(options, service->in_hand, service->homes.n + 1, &gate->readings,
+                              why);
     gate_carry_out_replayed(gate);
     if (e == OK)
         guard_state(gate->guard, &gate->state);
@@ -375,6 +378,7 @@ enum err gate_start(struct gate *gate, struct why *why)
 
 void gate_stop(struct gate *gate)
 {
+    gate_readings_stop(gate->readings);
     if (!gate->running)
         return;
     gate->running = false;
@@ -404,6 +408,7 @@ void gate_free(struct gate **gate)
     containment_close(g);
     loop_timer_cancel(&g->tick);
     loop_timer_cancel(&g->state_timer);
+    gate_readings_free(&g->readings);
     guard_free(&g->guard);
     lure_rules_free(&g->rules);
     im_settings_unref(&g->settings);

@@ -1,6 +1,7 @@
 #include "im/settings.h"
 
 #include "base/must.h"
+#include "files/text_rules.h"
 
 #include <stdlib.h>
 
@@ -27,6 +28,7 @@ void im_settings_unref(struct im_settings **settings)
     struct im_settings *s = TAKE(*settings);
     if (s == NULL || atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) != 1)
         return;
+    text_rules_unref(&s->text_rules);
     arena_done(&s->arena);
     free(s);
 }

@@ -31,6 +31,7 @@ struct im_domain {
 };
 
 struct seal_keys;
+struct text_rules;
 
 struct im_settings {
     atomic_uint refs;
@@ -56,6 +57,7 @@ struct im_settings {
     size_t offline_messages, offline_bytes, outbox_bytes, unacked_stanzas;
     size_t private_bytes, private_items, vcard_bytes, archive_page;
     int64_t resume_us, archive_retention_us;
+    struct text_rules *text_rules; // counted; for what people write; NULL: none
     // protected links
     const struct str *link_hosts; // whose links stay as they are, with all below them
     size_t n_link_hosts;
