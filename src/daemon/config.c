@@ -5,6 +5,7 @@
 #include "base/must.h"
 #include "daemon/config_internal.h"
 #include "files/clamd.h"
+#include "http/cross.h"
 #include "net/tls.h"
 
 #include <arpa/inet.h>
@@ -655,6 +656,12 @@ static void check_whole(struct loading *loading)
     if ((config->http.certificate.len > 0) != (config->http.key.len > 0))
         trouble(loading, config->http.key.len > 0 ? ORIGIN(http, key) : ORIGIN(http, certificate),
                 "http.certificate and http.key: only one given");
+    for (size_t i = 0; i < config->upload.origins.n; i++)
+        if (!http_cross_is_origin(config->upload.origins.at[i]))
+            trouble(loading, ORIGIN(upload, origins),
+                    "upload.origins: \"%.*s\" is neither * nor an origin such as "
+                    "https://chat.example.org",
+                    STR_ARGS(config->upload.origins.at[i]));
     if (config->http.certificate.len > 0 && config->http.url.len == 0)
         trouble(loading, ORIGIN(http, certificate),
                 "http.certificate: for which host? set http.url");
