@@ -631,6 +631,9 @@ void guard_take(struct guard *guard, const struct guard_event *event, struct gua
     case EVENT_EXPOSURE:
         take_exposure(guard, &event->exposure);
         break;
+    case EVENT_OPENING:
+        take_opening(guard, &event->opened);
+        break;
     case EVENT_REPORT:
         take_report(guard, &event->report, word);
         break;
@@ -674,6 +677,13 @@ void guard_exposed(struct guard *guard, const struct exposure *exposure, int64_t
                    struct guard_word *word)
 {
     struct guard_event event = {.kind = EVENT_EXPOSURE, .now_us = now_us, .exposure = *exposure};
+    guard_take(guard, &event, word);
+}
+
+void guard_opened(struct guard *guard, const struct opened *opened, int64_t now_us,
+                  struct guard_word *word)
+{
+    struct guard_event event = {.kind = EVENT_OPENING, .now_us = now_us, .opened = *opened};
     guard_take(guard, &event, word);
 }
 

@@ -12,7 +12,7 @@
 // been
 // 3: questions
 // 4: trails of never-seen lures, campaigns
-enum { SNAPSHOT_VERSION = 4 };
+enum { SNAPSHOT_VERSION = 5 };
 
 static const char magic[] = "firedoor guard\n";
 
@@ -114,6 +114,7 @@ static void save_member(const struct member *member, struct buf *out)
         put_u64(out, member->gaps[i]);
     put_u64(out, member->shape);
     put_u64(out, member->device);
+    put_i64(out, member->opened_us);
     const double reals[] = {member->fan,     member->pace,  member->silence, member->roster,
                             member->dormant, member->decoy, member->relay,   member->streak};
     for (size_t i = 0; i < COUNT_OF(reals); i++)
@@ -154,6 +155,7 @@ static void load_member(struct reader *in, uint64_t version, struct guard *guard
         member->gaps[i] = (uint8_t)get_u32(in, UINT8_MAX);
     member->shape = get_u64(in);
     member->device = version >= 3 ? get_u64(in) : 0;
+    member->opened_us = version >= 5 ? get_i64(in) : 0;
     double *reals[] = {&member->fan,     &member->pace,  &member->silence, &member->roster,
                        &member->dormant, &member->decoy, &member->relay,   &member->streak};
     for (size_t i = 0; i < (version >= 4 ? COUNT_OF(reals) : MEMBER_REALS_3); i++)

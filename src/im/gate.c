@@ -667,6 +667,24 @@ void gate_received(struct account *account, const struct jid *peer)
         pace_received(account, jid_bare(peer), gate_now_us(gate));
 }
 
+static void tell_guard(struct gate *gate, void (*note)(struct mail *mail), struct str keys,
+                       struct str sender, struct str receiver)
+{
+    struct exposing *exposing = malloc(sizeof *exposing + keys.len + sender.len + receiver.len);
+    must(exposing != NULL);
+    *exposing = (struct exposing){
+        .mail.run = note,
+        .gate = gate,
+        .n = (uint32_t)(keys.len / sizeof(struct lure_key)),
+        .sender_len = sender.len,
+        .receiver_len = receiver.len,
+    };
+    memcpy(exposing->data, keys.at, keys.len);
+    memcpy(exposing->data + keys.len, sender.at, sender.len);
+    memcpy(exposing->data + keys.len + sender.len, receiver.at, receiver.len);
+    loop_post(gate->loop, &exposing->mail);
+}
+
 void gate_exposed(struct account *account, const struct stanza *stanza)
 {
     struct gate *gate = desk_of(account->home)->service->gate;
@@ -680,20 +698,13 @@ void gate_exposed(struct account *account, const struct stanza *stanza)
     struct str receiver = account->jid.full;
     if (str_eq(sender, receiver))
         return; // his own
-    size_t keys = stanza->lure_keys.len;
-    struct exposing *exposing = malloc(sizeof *exposing + keys + sender.len + receiver.len);
-    must(exposing != NULL);
-    *exposing = (struct exposing){
-        .mail.run = gate_note_exposure,
-        .gate = gate,
-        .n = (uint32_t)(keys / sizeof(struct lure_key)),
-        .sender_len = sender.len,
-        .receiver_len = receiver.len,
-    };
-    memcpy(exposing->data, stanza->lure_keys.at, keys);
-    memcpy(exposing->data + keys, sender.at, sender.len);
-    memcpy(exposing->data + keys + sender.len, receiver.at, receiver.len);
-    loop_post(gate->loop, &exposing->mail);
+    tell_guard(gate, gate_note_exposure, stanza->lure_keys, sender, receiver);
+}
+
+void gate_opened(struct gate *gate, struct str reader, struct str keys)
+{
+    if (!is_overloaded(gate))
+        tell_guard(gate, gate_note_opening, keys, STR_EMPTY, reader);
 }
 
 void gate_reported(struct account *account, struct str sender)

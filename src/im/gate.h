@@ -85,6 +85,9 @@ void gate_received(struct account *account, const struct jid *peer);
 /* A copy of a message with lures reached a client of this account: an exposure. */
 void gate_exposed(struct account *account, const struct stanza *stanza);
 
+/* The account (bare) followed a protected link with these keys, side by side; any thread. */
+void gate_opened(struct gate *gate, struct str reader, struct str keys);
+
 /* The virus scanner found something in a file: it is convicted by its digest, in the scanner's
  * name, whatever guard.mode is; any thread. */
 void gate_convict_file(struct gate *gate, const struct lure_file *file, struct str finding);

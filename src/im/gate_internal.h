@@ -141,9 +141,10 @@ struct exposing {
     struct gate *gate;
     uint32_t n;
     size_t sender_len, receiver_len;
-    char data[]; // keys, then sender, then receiver
+    char data[]; // keys, then sender (of an opening: nobody), then receiver
 };
 void gate_note_exposure(struct mail *mail);
+void gate_note_opening(struct mail *mail);
 
 /* Somebody's word against a sender. */
 struct reporting {

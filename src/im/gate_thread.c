@@ -207,7 +207,7 @@ void gate_judge(struct mail *mail)
     gate_answer(gate, judging);
 }
 
-void gate_note_exposure(struct mail *mail)
+static void note(struct mail *mail, enum event_kind kind)
 {
     struct exposing *exposing = CONTAINER_OF(mail, struct exposing, mail);
     struct gate *gate = exposing->gate;
@@ -217,18 +217,28 @@ void gate_note_exposure(struct mail *mail)
     uint32_t n = exposing->n < STORE_LURES_MOST ? exposing->n : STORE_LURES_MOST;
     memcpy(keys, exposing->data, n * sizeof keys[0]);
     const char *sender = exposing->data + (size_t)exposing->n * sizeof keys[0];
-    struct guard_event event = {
-        .kind = EVENT_EXPOSURE,
-        .exposure = {.sender = str_make(sender, exposing->sender_len),
-                     .receiver = str_make(sender + exposing->sender_len, exposing->receiver_len),
-                     .keys = keys,
-                     .n_keys = n},
-    };
+    struct str receiver = str_make(sender + exposing->sender_len, exposing->receiver_len);
+    struct guard_event event = {.kind = kind};
+    if (kind == EVENT_EXPOSURE)
+        event.exposure =
+            (struct exposure){str_make(sender, exposing->sender_len), receiver, keys, n};
+    else
+        event.opened = (struct opened){receiver, keys, n};
     arena_init(&arena, WORD_MOST);
     guard_word_init(&word, &arena);
     gate_take(gate, &event, &word, false);
     arena_done(&arena);
     free(exposing);
+}
+
+void gate_note_exposure(struct mail *mail)
+{
+    note(mail, EVENT_EXPOSURE);
+}
+
+void gate_note_opening(struct mail *mail)
+{
+    note(mail, EVENT_OPENING);
 }
 
 void gate_note_report(struct mail *mail)

@@ -82,7 +82,7 @@ static struct str protect(void *context, const struct lure *lure)
             return protecting->known[i].instead;
     const struct sealed_link link = {
         .url = lure->url,
-        .domain = protecting->domain->name,
+        .reader = protecting->people.names[1],
         .lang = protecting->lang,
         .template = template_of(protecting, lure),
         .expires_us = protecting->expires_us,

@@ -321,6 +321,33 @@ def test_nobody_else_makes_a_link_that_leads_anywhere(guarded_once):
     leads_on(one, path, link)
 
 
+def test_an_opening_is_evidence(guarded):
+    """Who opened what he was shown, and then sent it on, is a stronger relay."""
+    one = guarded()
+    weights = []
+    for opens in (False, True):
+        a, b, c = online(one, 3)
+        link = fresh("album.php")
+        shown = text_of(say(a, b, f"<body>{link}</body>"))
+        one.https.ask("HEAD", path_in(one, shown))  # a look at the head is none
+        if opens:
+            leads_on(one, path_in(one, shown), link)
+        say(b, c, f"<body>{shown}</body>")
+        number = one.ctl_json("incident", "convict", link, "--reason", "test")["incident"]
+        story = one.ctl_json("incident", "show", str(number))
+        found = [e for e in story["evidence"] if e["kind"] == "opening"]
+        assert [(e["nats"], e["who"]) for e in found] == ([(0.84, b.bare)] if opens else [])
+        weights.append(story["sum"]["relays"])
+        for client in (a, b, c):
+            client.close()
+    assert weights[1] - weights[0] == pytest.approx(0.84)
+    # it is in the log: a killed server knows it
+    one.kill()
+    one.start()
+    story = one.ctl_json("incident", "show", str(number))
+    assert any(e["kind"] == "opening" for e in story["evidence"])
+
+
 def test_a_protected_link_sent_on_is_judged_by_where_it_leads(guarded):
     one = guarded()
     a, b, c, d = online(one, 4)
