@@ -22,7 +22,7 @@ static const double opened_absent_nats = -0.6, absent_nats = -0.15;
 
 double opening_of_relay(struct guard *guard, struct cluster *cluster, struct member *member)
 {
-    if (member->opened_us == 0)
+    if (member->opened_us == 0 || !evidence_counts(guard, EVIDENCE_OPENING))
         return 0;
     evidence_add(guard, cluster, EVIDENCE_OPENING, opened_relay_nats, member->user);
     return opened_relay_nats;

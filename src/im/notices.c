@@ -109,6 +109,9 @@ static const char *const english[N_NOTICES] = {
     [NOTICE_REFUSED_DENIED] =
         "This message was not delivered: you said that you did not send it. Please call your help "
         "desk to have your device cleaned.",
+    [NOTICE_REFUSED_CROWDED] =
+        "This message was not delivered: so many messages of yours wait already to be cleared. "
+        "Please answer the question that you were sent, or send it again later.",
     [NOTICE_PAGE_WARN_TITLE] = "Be careful with this link",
     [NOTICE_PAGE_WARN] =
         "It has the look of something that a malicious program sends in people's names, though "
