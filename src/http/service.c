@@ -691,6 +691,19 @@ static void run_chore(struct chore *chore)
     }
 }
 
+// RFC 9112 §9.6 lets a peer end its side behind its last request: the answer to one that came whole
+// still goes out, those behind it do not.
+static bool on_eof(struct conn *conn)
+{
+    struct http_conn *hc = conn_owner(conn);
+    if (hc->x == NULL || hc->x->body_left > 0)
+        return false;
+    hc->x->keep = false;
+    if (hc->x->done)
+        look_again(hc);
+    return true;
+}
+
 static void on_drained(struct conn *conn)
 {
     struct http_conn *hc = conn_owner(conn);
@@ -757,6 +770,7 @@ static void on_closed(struct conn *conn, enum conn_end end)
 
 static const struct conn_events conn_calls = {
     .on_bytes = on_bytes,
+    .on_eof = on_eof,
     .on_secured = on_secured,
     .on_drained = on_drained,
     .on_closed = on_closed,

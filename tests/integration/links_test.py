@@ -321,6 +321,28 @@ def test_nobody_else_makes_a_link_that_leads_anywhere(guarded_once):
     leads_on(one, path, link)
 
 
+def test_who_ends_his_side_behind_his_request_gets_the_late_answer(guarded_once):
+    one, a, b = guarded_once
+    link = fresh()
+    path = path_in(one, text_of(say(a, b, f"<body>{link}</body>")))
+    request = f"GET {path} HTTP/1.1\r\nHost: {one.domain}\r\n\r\n".encode()
+    said = one.https.half_closed(request)
+    assert said.startswith(b"HTTP/1.1 303 ") and said.count(b"HTTP/1.1 ") == 1
+    assert f"\r\nLocation: {link}\r\n".encode() in said
+    assert b"\r\nConnection: close\r\n" in said
+    # half a request is none, and what came behind one is not answered
+    assert one.https.half_closed(request[:-2]) == b""
+    assert one.https.half_closed(request * 2).count(b"HTTP/1.1 ") == 1
+    wait_until_closed(one)
+
+
+def wait_until_closed(one):
+    until = time.monotonic() + xmpp.PATIENCE
+    while one.count("http_connections") > 0:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
 def test_an_opening_is_evidence(guarded):
     """Who opened what he was shown, and then sent it on, is a stronger relay."""
     one = guarded()
