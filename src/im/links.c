@@ -251,8 +251,9 @@ static enum passing to_session(struct session *session, const struct sending_out
     const struct stanza *stanza = what->stanza;
     const struct desk *desk = desk_of(session->home);
     const struct im_domain *domain = desk_domain(desk, session->account->jid.domain);
-    if (domain == NULL || !domain->links || desk->settings->seals == NULL ||
-        stanza->links_protected || stanza->kind == STANZA_IQ)
+    if (domain == NULL || desk->settings->seals == NULL || stanza->links_protected ||
+        stanza->kind == STANZA_IQ ||
+        !im_settings_protects(desk->settings, domain, session->account->jid.full))
         return PASS;
     struct stanza *copy = protected_copy(session, stanza, domain);
     if (copy == NULL)

@@ -42,6 +42,23 @@ const struct im_domain *im_settings_domain(const struct im_settings *settings, s
     return NULL;
 }
 
+static int compare(const void *a, const void *b)
+{
+    return str_cmp(*(const struct str *)a, *(const struct str *)b);
+}
+
+static bool is_among(const struct str *sorted, size_t n, struct str bare)
+{
+    return n > 0 && bsearch(&bare, sorted, n, sizeof bare, compare) != NULL;
+}
+
+bool im_settings_protects(const struct im_settings *settings, const struct im_domain *domain,
+                          struct str bare)
+{
+    return domain->links ? !is_among(settings->links_spared, settings->n_links_spared, bare)
+                         : is_among(settings->links_people, settings->n_links_people, bare);
+}
+
 const struct im_domain *im_settings_of_upload_host(const struct im_settings *settings,
                                                    struct str host)
 {

@@ -61,7 +61,9 @@ struct im_settings {
     // protected links
     const struct str *link_hosts; // whose links stay as they are, with all below them
     size_t n_link_hosts;
-    const struct seal_keys *seals; // NULL: there is no page for them
+    const struct seal_keys *seals;                 // NULL: there is no page for them
+    const struct str *links_people, *links_spared; // bare JIDs, sorted: other than their domain
+    size_t n_links_people, n_links_spared;
     int64_t links_valid_us, links_answer_us;
     double links_warn_nats;
     bool links_closed; // where the guard does not answer
@@ -73,6 +75,10 @@ struct im_settings {
 struct im_settings *im_settings_new(void); // one reference, zeroed, arena ready
 struct im_settings *im_settings_ref(struct im_settings *settings);
 void im_settings_unref(struct im_settings **settings);
+
+/* Whether the links that this account (bare) of the domain reads are protected. */
+bool im_settings_protects(const struct im_settings *settings, const struct im_domain *domain,
+                          struct str bare);
 
 /* The served domain of this prepared name, or NULL. */
 const struct im_domain *im_settings_domain(const struct im_settings *settings, struct str name);

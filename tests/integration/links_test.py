@@ -343,6 +343,46 @@ def wait_until_closed(one):
         time.sleep(0.05)
 
 
+def test_some_people_alone_are_protected_or_spared(own_server):
+    one = https.serve(own_server, {"guard.mode": "on", "links.people": "judy@firedoor.test, "
+                                   "zoe@firedoor.test"}, start=False)
+    one.start()
+    one.add_users(["adam", "judy", "mike"])
+    a, b, c = (one.connect(name) for name in ("adam", "judy", "mike"))
+    for client in (a, b, c):
+        client.send("<presence/>")
+        client.fence()
+    link = fresh()
+    assert tokens_in(one, text_of(say(a, b, f"<body>{link}</body>")))
+    assert text_of(say(a, c, f"<body>{link}</body>")) == link
+    # a reload moves people, here from the file of settings to none, and the other way round
+    for client in (a, b, c):
+        client.close()
+    one.stop()
+    one.settings.update({"links.protect": "true", "links.people": "",
+                         "links.spared": "judy@firedoor.test"})
+    one.start()
+    a, b, c = (one.connect(name) for name in ("adam", "judy", "mike"))
+    for client in (a, b, c):
+        client.send("<presence/>")
+        client.fence()
+    assert text_of(say(a, b, f"<body>{link}</body>")) == link
+    assert tokens_in(one, text_of(say(a, c, f"<body>{link}</body>")))
+    for client in (a, b, c):
+        client.close()
+
+
+@pytest.mark.parametrize("key, value", [("links.people", "Judy@firedoor.test"),
+                                        ("links.people", "judy@elsewhere.example"),
+                                        ("links.spared", "judy")])
+def test_people_that_are_no_accounts_are_named(own_server, key, value):
+    import subprocess
+    one = https.serve(own_server, {key: value}, start=False)
+    got = subprocess.run(one.command() + ["--check"], capture_output=True, text=True, timeout=60,
+                         cwd=one.folder)
+    assert got.returncode != 0 and key in got.stderr
+
+
 def test_an_opening_is_evidence(guarded):
     """Who opened what he was shown, and then sent it on, is a stronger relay."""
     one = guarded()
