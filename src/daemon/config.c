@@ -571,18 +571,22 @@ static bool is_account_of(struct str account, struct str domain)
     return local.len > 0 && rest.at != NULL && str_eq(rest, domain);
 }
 
-static void check_people(struct loading *loading, const struct config *config, struct origin origin,
-                         const char *what, const struct config_list *people)
+static bool is_account(const struct loading *loading, struct str account)
 {
-    for (size_t i = 0; i < people->n; i++) {
-        struct str domain = people->at[i];
-        (void)str_cut(&domain, '@');
-        if (domain.at == NULL || config_find_domain(config, domain) == NULL ||
-            !is_account_of(people->at[i], domain))
+    for (size_t d = 0; d < loading->n_domains; d++)
+        if (is_account_of(account, loading->domains[d].name))
+            return true;
+    return false;
+}
+
+static void check_people(struct loading *loading, struct origin origin, const char *what,
+                         const struct config_list *people)
+{
+    for (size_t i = 0; i < people->n; i++)
+        if (!is_account(loading, people->at[i]))
             trouble(loading, origin,
                     "%s: \"%.*s\" is no account in lower case of a domain served here", what,
                     STR_ARGS(people->at[i]));
-    }
 }
 
 static int compare_names(const void *a, const void *b)
@@ -707,8 +711,8 @@ static void check_whole(struct loading *loading)
                 "needed",
                 STR_ARGS(domain->name));
     }
-    check_people(loading, config, ORIGIN(links, people), "links.people", &config->links.people);
-    check_people(loading, config, ORIGIN(links, spared), "links.spared", &config->links.spared);
+    check_people(loading, ORIGIN(links, people), "links.people", &config->links.people);
+    check_people(loading, ORIGIN(links, spared), "links.spared", &config->links.spared);
     if (config->links.people.n > 0 && config->http.port == 0)
         trouble(loading, ORIGIN(links, people),
                 "links.people: http.port is 0: there is no page to open links");

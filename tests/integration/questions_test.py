@@ -200,7 +200,7 @@ def test_the_question_is_also_a_command(asking):
     assert star.word in first.findtext(".//{jabber:x:data}instructions")
     # whose question it is not, or who names another, is told of none
     assert command(star.friends[0]).get("type") == "error"
-    assert command(phone, submitted(meant="1"), sessionid="1").get("type") == "error"
+    assert command(phone, submitted(meant="1"), sessionid="999999").get("type") == "error"
     over = command(phone, sessionid=number, action="cancel").find(COMMANDS + "command")
     assert over.get("status") == "canceled" and star.pending() != []
     # the device that sent hears of it through this door no more than through the other
