@@ -143,13 +143,6 @@ static void say(struct guard_word *word, enum verdict verdict, enum reason reaso
     word->incident = incident;
 }
 
-/* A star on trial has become a tree: nobody's answer is waited for any more. */
-static void convict_for_good(struct guard *guard, struct cluster *cluster, struct guard_word *word)
-{
-    questions_withdraw(guard, cluster, word);
-    holds_end(guard, cluster, NULL, false, REASON_CONVICTED, word);
-}
-
 /* A warning that names what is convicted passes with nothing left to open. */
 static void let_warn(uint64_t incident, struct guard_word *word)
 {
@@ -165,7 +158,7 @@ static void convicted_again(struct guard *guard, struct user *sender, struct use
 {
     struct cluster *cluster = cluster_by_id(guard, stop->incident);
     bool waits = cluster != NULL && !sending->observed && guard->n_holds < HOLDS_MOST &&
-                 question_is_open(cluster, sender);
+                 cluster->on_trial && question_is_open(cluster, sender);
     if (sending->warns && guard->config.defangs) {
         let_warn(stop->incident, word);
     } else if (waits) {
@@ -182,8 +175,9 @@ static void convicted_again(struct guard *guard, struct user *sender, struct use
     struct member *member = member_get(guard, cluster, sender);
     if (member != NULL) {
         evidence_of_sending(guard, cluster, member, sending, stop->width, receiver);
-        if (cluster->on_trial && may_convict_tree(guard, cluster, true))
-            convict_for_good(guard, cluster, word);
+        // at a human pace not before somebody has denied it
+        if (cluster->on_trial && may_convict_tree(guard, cluster, cluster->n_denied > 0))
+            questions_overtaken(guard, cluster, word);
         if (waits && !cluster->on_trial) { // not any more
             say(word, VERDICT_REJECT, REASON_CONVICTED, stop->incident);
             cluster->n_rejected++;
@@ -296,18 +290,20 @@ static void judge_lure(struct guard *guard, struct user *sender, struct user *re
                        struct guard_word *word)
 {
     bool established = lure_is_established(guard, lure);
+    enum lure_width via = LURE_EXACT;
+    struct cluster *cluster = cluster_find(guard, lure, established, &via);
     // Words cost a worm nothing: who warns is believed only while his copy opens nothing.  On
-    // established hosts links stay alive, and honest people's pace convicts nobody there.  An
-    // address that he made dead himself can still be typed: his copy counts as any other.
+    // established hosts links stay alive while nobody is asked about them, and honest people's pace
+    // convicts nobody there.  An address that he made dead himself can still be typed: his copy
+    // counts as any other.
+    bool is_asked = cluster != NULL && cluster->asks_tree;
     struct sending heard = *sending;
     // Words that a rule found cannot be made dead at all.
-    bool speaks = sending->warns && !established && lure->kind != LURE_WORDS,
-         dead = (lure->flags & LURE_DEFANGED) != 0;
+    bool quotes = sending->warns && lure->kind != LURE_WORDS,
+         speaks = quotes && (!established || is_asked), dead = (lure->flags & LURE_DEFANGED) != 0;
     heard.warns = speaks && !dead;
     sending = &heard;
     word->defang |= heard.warns && guard->config.defangs;
-    enum lure_width via = LURE_EXACT;
-    struct cluster *cluster = cluster_find(guard, lure, established, &via);
     if (cluster != NULL && cluster->n_waiting == 0 && cluster->n_asking == 0 &&
         guard->now_us - cluster->first_us > guard->config.novel_us) {
         // ordinary traffic: what is old must not add up for ever
@@ -335,6 +331,7 @@ static void judge_lure(struct guard *guard, struct user *sender, struct user *re
         say(word, VERDICT_DELIVER, REASON_NONE, 0);
         return;
     }
+    member->quoted |= quotes;
     // who only ever warned loses nothing for it, unless he does so like a program
     if (speaks && dead && member->n_sent == 0)
         member->warned = true;

@@ -126,6 +126,7 @@ struct member {
     double fan, pace, silence, roster, dormant, decoy, streak;
     double relay; // weight of his being a relay
     bool is_relay, independent, composed, warned, reported, restricted, remote;
+    bool quoted; // a copy of his warned of it: that he meant it says nothing of the others
 };
 
 struct evidence {
@@ -500,6 +501,9 @@ bool question_confirmed(const struct cluster *cluster, const struct user *user);
 /* Until when a message of his waits for an answer; 0: for none. */
 int64_t questions_wait_us(const struct cluster *cluster, const struct user *user);
 void take_answer(struct guard *guard, const struct answer *answer, struct guard_word *word);
+/* Convicted for good: nobody's answer is waited for any more, and what waited for one returns.  Who
+ * was asked may still say that it was not he, and loses his links then. */
+void questions_overtaken(struct guard *guard, struct cluster *cluster, struct guard_word *word);
 /* Nobody needs to know any more. */
 void questions_withdraw(struct guard *guard, struct cluster *cluster, struct guard_word *word);
 /* The time for answers is over. */

@@ -309,9 +309,9 @@ void convict(struct guard *guard, struct cluster *cluster, struct guard_word *wo
     int width = conviction_width(cluster);
     if (width < 0 && cluster->n_lures == 0)
         return; // nothing that may be convicted
-    if (!cluster->on_trial)
-        questions_withdraw(guard, cluster, word);
     convict_lures(guard, cluster, word);
+    if (!cluster->on_trial)
+        questions_overtaken(guard, cluster, word);
     LIST_EACH(&cluster->bindings, struct binding, link, binding)
     if ((int)binding->width == width)
         convict_binding(guard, cluster, binding, word);
@@ -391,7 +391,8 @@ void restrict_members(struct guard *guard, struct cluster *cluster, struct guard
         if (left == 0)
             break;
         if (!member_must_respond(guard, cluster, member) ||
-            question_is_open(cluster, member->user) || question_confirmed(cluster, member->user))
+            (cluster->on_trial && question_is_open(cluster, member->user)) ||
+            question_confirmed(cluster, member->user))
             continue;
         left--;
         restrict_member(guard, cluster, member, REASON_CONVICTED, word);

@@ -130,6 +130,8 @@ int64_t questions_wait_us(const struct cluster *cluster, const struct user *user
  * anything yet. */
 static bool is_doubted(const struct guard *guard, const struct cluster *cluster)
 {
+    if (cluster->cleared)
+        return false;
     if (cluster->n_denied == 0 && cluster->n_confirmed == 0)
         return may_convict_tree(guard, cluster, true);
     uint32_t enough = cluster->established ? guard->config.ask_denials : 1;
@@ -252,6 +254,10 @@ enum verdict questions_of_tree(struct guard *guard, struct cluster *cluster, str
     }
     if (!doubted || !concerns || question_confirmed(cluster, member->user))
         return VERDICT_DELIVER;
+    // a day's questions are used up: that is no reason to refuse him what most people may send
+    if (cluster->established && question_to(cluster, member->user) == NULL &&
+        member->user->n_questions >= guard->config.ask_a_day)
+        return VERDICT_DELIVER;
     bool waits = question_is_open(cluster, member->user) && guard->n_holds < HOLDS_MOST;
     *reason = waits ? REASON_ASKED : REASON_UNANSWERED;
     return waits ? VERDICT_HOLD : VERDICT_REJECT;
@@ -292,6 +298,15 @@ void questions_withdraw(struct guard *guard, struct cluster *cluster, struct gua
     }
 }
 
+void questions_overtaken(struct guard *guard, struct cluster *cluster, struct guard_word *word)
+{
+    cluster->on_trial = false;
+    LIST_EACH(&cluster->questions, struct question, in_cluster, question)
+    if (question->state == QUESTION_OPEN)
+        holds_end(guard, cluster, question->who, false, REASON_CONVICTED, word);
+    holds_end(guard, cluster, NULL, false, REASON_CONVICTED, word);
+}
+
 /* The star was its sender's own will: as if nothing had been. */
 static void acquit(struct guard *guard, struct cluster *cluster, struct guard_word *word)
 {
@@ -312,8 +327,7 @@ static void decide(struct guard *guard, struct cluster *cluster, struct guard_wo
     if (cluster->state == CLUSTER_CONVICTED) {
         if (!cluster->on_trial)
             return;
-        questions_withdraw(guard, cluster, word);
-        holds_end(guard, cluster, NULL, false, REASON_CONVICTED, word);
+        questions_overtaken(guard, cluster, word);
         return;
     }
     if (may_convict(guard, cluster))
@@ -354,10 +368,11 @@ static void take_back_his(struct guard *guard, struct cluster *cluster, struct u
 }
 
 static void he_denies(struct guard *guard, struct cluster *cluster, struct member *member,
-                      struct question *question, struct guard_word *word)
+                      struct question *question, enum answer_trust trust, struct guard_word *word)
 {
-    if (question->state == QUESTION_YES)
+    if (question->state == QUESTION_YES && question->trust == ANSWER_OTHER_DEVICE)
         cluster->n_confirmed--; // somebody else had said so
+    question->trust = trust;
     end(guard, question, QUESTION_NO, word);
     guard->n_said_no++;
     add_nats(guard, cluster, cluster->n_denied == 0 ? denial_nats : more_denials_nats,
@@ -370,8 +385,10 @@ static void he_denies(struct guard *guard, struct cluster *cluster, struct membe
 }
 
 static void he_confirms(struct guard *guard, struct cluster *cluster, struct member *member,
-                        struct question *question, struct guard_word *word)
+                        struct question *question, enum answer_trust trust, struct guard_word *word)
 {
+    // a warner means his warning: that does not say that the others meant it
+    question->trust = member->quoted && trust == ANSWER_OTHER_DEVICE ? ANSWER_PUZZLE : trust;
     bool was_star = cluster->on_trial && member->n_machine >= MACHINE_GAPS;
     bool is_sure = question->trust == ANSWER_OTHER_DEVICE;
     end(guard, question, QUESTION_YES, word);
@@ -383,7 +400,7 @@ static void he_confirms(struct guard *guard, struct cluster *cluster, struct mem
     double nats = is_sure ? confirmed_nats : puzzle_nats;
     if (own < 0)
         add_nats(guard, cluster, own, own, denials_most, member->user);
-    else
+    else if (!member->quoted)
         add_nats(guard, cluster, nats, confirmed_most, denials_most, member->user);
     if (member->n_machine >= MACHINE_GAPS && cluster->n_machine_senders > 0)
         cluster->n_machine_senders--; // he has said why
@@ -415,11 +432,9 @@ void take_answer(struct guard *guard, const struct answer *answer, struct guard_
         if (question->state != QUESTION_OPEN || answer->trust == ANSWER_SAME_DEVICE ||
             (answer->trust == ANSWER_PUZZLE && is_doubted(guard, cluster)))
             return;
-        question->trust = answer->trust;
-        he_confirms(guard, cluster, member, question, word);
+        he_confirms(guard, cluster, member, question, answer->trust, word);
     } else if (question->state != QUESTION_NO && question->state != QUESTION_WITHDRAWN) {
-        question->trust = answer->trust;
-        he_denies(guard, cluster, member, question, word);
+        he_denies(guard, cluster, member, question, answer->trust, word);
     }
     cluster_touch(guard, cluster);
 }

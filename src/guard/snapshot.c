@@ -122,7 +122,7 @@ static void save_member(const struct member *member, struct buf *out)
     put_u64(out, (unsigned)member->is_relay | (unsigned)member->composed << 1 |
                      (unsigned)member->warned << 2 | (unsigned)member->reported << 3 |
                      (unsigned)member->restricted << 4 | (unsigned)member->remote << 5 |
-                     (unsigned)member->independent << 6);
+                     (unsigned)member->independent << 6 | (unsigned)member->quoted << 7);
 }
 
 enum { MEMBER_REALS_3 = 7 };
@@ -160,7 +160,7 @@ static void load_member(struct reader *in, uint64_t version, struct guard *guard
                        &member->dormant, &member->decoy, &member->relay,   &member->streak};
     for (size_t i = 0; i < (version >= 4 ? COUNT_OF(reals) : MEMBER_REALS_3); i++)
         *reals[i] = get_real(in);
-    uint32_t bits = get_u32(in, 127);
+    uint32_t bits = get_u32(in, 255);
     member->is_relay = bits & 1;
     member->composed = bits & 2;
     member->warned = bits & 4;
@@ -168,6 +168,7 @@ static void load_member(struct reader *in, uint64_t version, struct guard *guard
     member->restricted = bits & 16;
     member->remote = bits & 32;
     member->independent = bits & 64;
+    member->quoted = bits & 128;
 }
 
 /* The counters of a cluster, for both ways. */

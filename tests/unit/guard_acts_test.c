@@ -205,7 +205,7 @@ TEST(words_of_warning_hide_no_worm)
     unsigned rejected = 0;
     int64_t now =
         burst(guard, t0 + second, "zero@a.example", "look http://evil.example/x", 0, 30, &rejected);
-    convict_evil(guard, now, LURE_HOST);
+    convict_evil(guard, now, LURE_HOST); // by an operator: his word is enough
     check(send(guard, now, "zero@a.example", "d@a.example", "http://other.example/") ==
           VERDICT_REJECT);
     check(word.reason == REASON_RESTRICTED);
@@ -343,6 +343,11 @@ TEST(a_worm_is_stopped_retracted_and_its_carriers_restricted_and_all_of_it_undon
     check(word.reason == REASON_RESTRICTED);
     uint64_t incident = word.incident;
     check(send(guard, now, "p1@a.example", "p99@a.example", "i can talk") == VERDICT_DELIVER);
+    // who began it was perhaps honest: he is asked, and loses them when it was not he
+    check(send(guard, now, "zero@a.example", "p95@a.example", "http://fine.example/") ==
+          VERDICT_DELIVER);
+    struct answer no = {.sender = STR("zero@a.example"), .incident = incident};
+    guard_answered(guard, &no, now, fresh_word());
     check(send(guard, now, "zero@a.example", "p99@a.example", "http://fine.example/") ==
           VERDICT_REJECT);
     // who was only shown it keeps all
@@ -583,6 +588,68 @@ TEST(a_few_accounts_cannot_poison_an_established_host)
         poison("http://wiki.example.net/page/77", ks[i], false); // learnt, not shipped
         poison("http://new.example/page", ks[i], true);          // nobody's restriction even so
     }
+}
+
+static bool restricts(const char *who)
+{
+    for (size_t i = 0; i < word.n_orders; i++)
+        if (word.orders[i].kind == ORDER_RESTRICT && !word.orders[i].undo &&
+            str_eq(word.orders[i].who, str_of(who)))
+            return true;
+    return false;
+}
+
+TEST(ten_liars_who_pass_it_on_like_programs_and_deny_it_convict_no_established_link)
+{
+    struct guard *guard = new_guard();
+    const char *link = "https://www.youtube.com/watch?v=honest";
+    int64_t now = t0;
+    char from[32], to[32];
+    for (unsigned i = 1; i < 10; i++, now += second / 10) {
+        snprintf(to, sizeof to, "liar%u@a.example", i);
+        if (send(guard, now, "liar0@a.example", to, link) == VERDICT_DELIVER)
+            expose(guard, now, "liar0@a.example", to, link);
+    }
+    for (unsigned i = 1; i < 10; i++)
+        for (unsigned n = 0; n < 5; n++, now += second / 10) {
+            snprintf(from, sizeof from, "liar%u@a.example", i);
+            snprintf(to, sizeof to, "p%u@a.example", i * 10 + n);
+            send(guard, now, from, to, link);
+        }
+    uint64_t at = 0, incident = guard_incident_next(guard, &at);
+    check(incident != 0); // they were asked
+    for (unsigned i = 0; i < 10; i++) {
+        snprintf(from, sizeof from, "liar%u@a.example", i);
+        struct answer no = {.sender = str_of(from), .incident = incident};
+        guard_answered(guard, &no, now += second, fresh_word());
+        check(count_orders(ORDER_STOP, false) == 0);
+    }
+    check(send(guard, now, "honest@a.example", "friend@a.example", link) == VERDICT_DELIVER);
+    guard_free(&guard);
+}
+
+TEST(nobody_who_sends_at_a_hand_s_pace_is_restricted_for_what_another_makes_of_it)
+{
+    struct guard *guard = new_guard();
+    const char *link = "https://meet.new-host.example/r/7";
+    int64_t now = t0;
+    char to[32];
+    for (unsigned i = 0; i < 12; i++, now += 16 * second / 10) {
+        snprintf(to, sizeof to, "p%u@a.example", i);
+        if (send(guard, now, "honest@a.example", to, link) == VERDICT_DELIVER)
+            expose(guard, now, "honest@a.example", to, link);
+    }
+    bool restricted = false;
+    now += 300 * second;
+    for (unsigned i = 20; i < 40; i++, now += second / 10) {
+        snprintf(to, sizeof to, "p%u@a.example", i);
+        send(guard, now, "p0@a.example", to, link);
+        restricted |= restricts("honest@a.example");
+    }
+    check(!restricted);
+    check(send(guard, now, "honest@a.example", "p50@a.example", "http://other.example/") ==
+          VERDICT_DELIVER);
+    guard_free(&guard);
 }
 
 TEST(a_flood_of_unique_links_does_not_push_out_a_live_outbreak)
@@ -976,7 +1043,8 @@ TEST(a_star_that_becomes_a_tree_waits_for_nobody)
     check(rejected == 4);
     struct guard_state state;
     guard_state(guard, &state);
-    check(state.n_asking == 0 && state.n_withdrawn == 1 && state.n_waiting == 0);
+    // his word decides nothing now but whether he keeps his links
+    check(state.n_asking == 1 && state.n_waiting == 0);
     check(send(guard, t0 + 40 * second, "zero@a.example", "q@a.example", "http://evil.example/x") ==
           VERDICT_REJECT);
     guard_free(&guard);
@@ -1193,7 +1261,8 @@ TEST(what_would_have_been_is_counted_and_nothing_else_is)
     check(all.n == 2 && all.sendings == 30); // the day's, and the incident's
     check(all.last.n_rejects == rejected && rejected > 0);
     check(all.last.n_rejects + all.last.n_holds + all.last.n_retracts == 30);
-    check(all.last.n_restricts == 1 && all.last.convicted_us != 0);
+    // nobody had shown it to him: he would have been asked before he lost his links
+    check(all.last.n_restricts == 0 && all.last.convicted_us != 0);
     check_str(all.last.domain, STR("a.example"));
     guard_free(&guard);
 }
