@@ -153,7 +153,7 @@ void evidence_of_birth(struct guard *guard, struct cluster *cluster, const struc
 
 bool member_is_new_receiver(struct member *member, const struct user *receiver)
 {
-    uint32_t hash = (uint32_t)(receiver->node.hash >> 32);
+    uint32_t hash = receiver->hash_high;
     size_t n = member->n_receivers < RECEIVERS_MOST ? member->n_receivers : RECEIVERS_MOST;
     for (size_t i = 0; i < n; i++)
         if (member->receivers[i] == hash)
@@ -401,8 +401,8 @@ void lessons_of(struct guard *guard, struct cluster *cluster)
     LIST_EACH(&cluster->members, struct member, link, member)
     {
         if (cluster->is_campaign) { // its pauses taught at once; this is its senders' habit
-            if (member->n_receivers >= 4 && member->user->n_fans < 20)
-                member->user->n_fans++;
+            if (member->n_receivers >= 4)
+                user_was_seen_fanning(member->user);
             continue;
         }
         if (member->warned || !user_may_teach(guard, member->user))
@@ -420,8 +420,8 @@ void lessons_of(struct guard *guard, struct cluster *cluster)
         }
         for (size_t bin = 0; bin < GAP_BINS; bin++)
             lessons->gaps[bin] += member->gaps[bin] < 3 ? member->gaps[bin] : 3;
-        if (member->n_receivers >= 4 && member->user->n_fans < 20)
-            member->user->n_fans++;
+        if (member->n_receivers >= 4)
+            user_was_seen_fanning(member->user);
     }
     double sum = 0;
     for (size_t bin = 0; bin < GAP_BINS; bin++)

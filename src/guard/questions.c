@@ -140,17 +140,30 @@ static bool is_doubted(const struct guard *guard, const struct cluster *cluster)
 
 /* ---- Asking ---------------------------------------------------------------------------------- */
 
-static bool may_be_asked(const struct guard *guard, struct member *member)
+static uint32_t asked_today(const struct guard *guard, const struct user *user)
 {
-    struct user *user = member->user;
-    int64_t day = guard->now_us / (86400 * INT64_C(1000000));
-    if (user->question_day != day) {
-        user->question_day = day;
-        user->n_questions = 0;
+    const struct standing *standing = standing_of(guard, user);
+    return standing != NULL && standing->question_day == guard_day(guard) ? standing->n_questions
+                                                                          : 0;
+}
+
+static bool may_be_asked(const struct guard *guard, const struct member *member)
+{
+    const struct user *user = member->user;
+    return asked_today(guard, user) < guard->config.ask_a_day && !member->remote &&
+           !user->is_decoy && member->n_receivers > 0 &&
+           (!member->warned || member->n_machine >= MACHINE_GAPS) &&
+           restricted_until_us(guard, user) <= guard->now_us && guard->n_questions < QUESTIONS_MOST;
+}
+
+static void count_question(struct guard *guard, struct user *user)
+{
+    struct standing *standing = standing_get(guard, user);
+    if (standing->question_day != guard_day(guard)) {
+        standing->question_day = guard_day(guard);
+        standing->n_questions = 0;
     }
-    return user->n_questions < guard->config.ask_a_day && !member->remote && !user->is_decoy &&
-           member->n_receivers > 0 && !member->warned &&
-           user->restricted_until_us <= guard->now_us && guard->n_questions < QUESTIONS_MOST;
+    standing->n_questions++;
 }
 
 /* False: he is not asked, or was before. */
@@ -169,7 +182,7 @@ static bool ask(struct guard *guard, struct cluster *cluster, struct member *mem
     question->due_us = guard->now_us + guard->config.ask_us;
     question->device = member->device;
     question->receivers = member->n_receivers;
-    member->user->n_questions++;
+    count_question(guard, member->user);
     guard->n_asked++;
     struct order order = {.kind = ORDER_ASK,
                           .reason = REASON_ASKED,
@@ -228,6 +241,13 @@ enum asking questions_first(struct guard *guard, struct cluster *cluster, struct
     return question_is_open(cluster, member->user) ? ASK_SENDER : ASK_NOBODY;
 }
 
+void question_of_root(struct guard *guard, struct cluster *cluster, struct guard_word *word)
+{
+    struct member *root = cluster->root != NULL ? member_find(guard, cluster, cluster->root) : NULL;
+    if (guard->config.ask_us > 0 && root != NULL && root->n_machine >= MACHINE_GAPS)
+        ask(guard, cluster, root, word);
+}
+
 /* Looks like a tree that a worm makes. */
 static bool is_suspect(const struct guard *guard, const struct cluster *cluster)
 {
@@ -256,7 +276,7 @@ enum verdict questions_of_tree(struct guard *guard, struct cluster *cluster, str
         return VERDICT_DELIVER;
     // a day's questions are used up: that is no reason to refuse him what most people may send
     if (cluster->established && question_to(cluster, member->user) == NULL &&
-        member->user->n_questions >= guard->config.ask_a_day)
+        asked_today(guard, member->user) >= guard->config.ask_a_day)
         return VERDICT_DELIVER;
     bool waits = question_is_open(cluster, member->user) && guard->n_holds < HOLDS_MOST;
     *reason = waits ? REASON_ASKED : REASON_UNANSWERED;
@@ -316,7 +336,7 @@ static void acquit(struct guard *guard, struct cluster *cluster, struct guard_wo
     cluster->key = (struct lure_key){0};
     stops_undo(guard, cluster, REASON_CLEARED, word);
     LIST_EACH(&cluster->members, struct member, link, member)
-    if (member->restricted && member->user->restricted_by == cluster->id)
+    if (member->restricted && restricted_by(guard, member->user) == cluster->id)
         restrict_undo(guard, member->user, REASON_CLEARED, word);
     holds_end(guard, cluster, NULL, true, REASON_CLEARED, word);
 }
@@ -394,8 +414,7 @@ static void he_confirms(struct guard *guard, struct cluster *cluster, struct mem
     end(guard, question, QUESTION_YES, word);
     guard->n_said_yes++;
     cluster->window = MEMBERS_MOST;
-    if (member->user->n_fans < 20) // a lesson: he does send to many
-        member->user->n_fans++;
+    user_was_seen_fanning(member->user); // a lesson: he does send to many
     double own = was_star ? -member_nats(member) + (is_sure ? own_nats : puzzle_nats) : 0;
     double nats = is_sure ? confirmed_nats : puzzle_nats;
     if (own < 0)
@@ -463,7 +482,7 @@ void guard_questions(const struct guard *guard, guard_question_fn *fn, void *con
         struct guard_question out = {
             .number = question->number,
             .incident = cluster->id,
-            .who = question->who->jid,
+            .who = user_jid(guard, question->who),
             .shown = narrowest != NULL ? narrowest->shown : cluster->shown,
             .asked_us = question->asked_us,
             .due_us = question->due_us,

@@ -323,6 +323,81 @@ TEST(a_conviction_expires_by_itself)
     guard_free(&guard);
 }
 
+// What was held of an incident that nothing has convicted yet.
+static uint64_t held_incident(struct guard *guard, int64_t *now)
+{
+    unsigned rejected = 0;
+    *now = burst(guard, t0, "zero@a.example", "http://evil.example/x", 0, 8, &rejected);
+    check(rejected == 0);
+    uint64_t at = 0;
+    return guard_incident_next(guard, &at);
+}
+
+TEST(an_operator_convicts_an_incident_by_its_number)
+{
+    struct guard *guard = new_guard();
+    int64_t now = t0;
+    uint64_t id = held_incident(guard, &now);
+    struct conviction conviction = {
+        .incident = id, .width = LURE_WIDTHS, .actor = STR("admin"), .reason = STR("a worm")};
+    guard_convict(guard, &conviction, now, fresh_word());
+    check(word.incident == id && word.reason == REASON_OPERATOR);
+    check(count_orders(ORDER_STOP, false) == 1 && count_orders(ORDER_RETRACT, false) == 1);
+    check(count_orders(ORDER_REJECT_HELD, false) > 0);
+    struct incident shown;
+    check(guard_incident(guard, id, test_arena(), &shown) == OK);
+    check(shown.state == INCIDENT_CONVICTED && shown.width == LURE_EXACT);
+    check_str(shown.actor, STR("admin"));
+    check_str(shown.why, STR("a worm"));
+    check(send(guard, now, "c@a.example", "d@a.example", "http://evil.example/x") ==
+          VERDICT_REJECT);
+    // as wide as he says, of the same incident; who had nothing to do with it goes on
+    check(send(guard, now, "c@a.example", "d@a.example", "http://www.evil.example/other") ==
+          VERDICT_DELIVER);
+    conviction.width = LURE_HOST;
+    guard_convict(guard, &conviction, now, fresh_word());
+    check(word.incident == id && count_orders(ORDER_STOP, false) == 1);
+    check(send(guard, now, "e@a.example", "d@a.example", "http://www.evil.example/other") ==
+          VERDICT_REJECT);
+    check(word.incident == id);
+    check(send(guard, now, "e@a.example", "d@a.example", "http://fine.example/") ==
+          VERDICT_DELIVER);
+    // released, and convicted once more
+    struct release release = {.incident = id, .actor = STR("admin")};
+    guard_release(guard, &release, now, fresh_word());
+    check(send(guard, now, "c@a.example", "d@a.example", "http://evil.example/x") ==
+          VERDICT_DELIVER);
+    conviction.width = LURE_WIDTHS;
+    guard_convict(guard, &conviction, now, fresh_word());
+    check(word.incident == id);
+    check(send(guard, now, "c@a.example", "d@a.example", "http://evil.example/x") ==
+          VERDICT_REJECT);
+    guard_free(&guard);
+}
+
+TEST(a_number_that_is_no_incident_convicts_nothing)
+{
+    struct guard *guard = new_guard();
+    int64_t now = t0;
+    uint64_t id = held_incident(guard, &now);
+    struct guard_state state;
+    struct conviction conviction = {.incident = id + 1000, .width = LURE_WIDTHS};
+    guard_convict(guard, &conviction, now, fresh_word());
+    check(word.incident == 0 && word.n_orders == 0);
+    guard_state(guard, &state);
+    check(state.n_convicted == 0);
+    // one that is over has no keys any more
+    conviction =
+        (struct conviction){.incident = id, .width = LURE_WIDTHS, .expires_us = now + hour};
+    guard_convict(guard, &conviction, now, fresh_word());
+    check(word.incident == id);
+    guard_tick(guard, now + hour, fresh_word());
+    conviction.expires_us = 0;
+    guard_convict(guard, &conviction, now + hour, fresh_word());
+    check(word.incident == 0 && word.n_orders == 0);
+    guard_free(&guard);
+}
+
 TEST(a_worm_is_stopped_retracted_and_its_carriers_restricted_and_all_of_it_undone)
 {
     struct guard *guard = new_guard();
@@ -816,7 +891,7 @@ TEST(every_kind_of_event_comes_back_from_its_bytes)
          .exposure = {.sender = STR("a@b"),
                       .receiver = STR("c@d"),
                       .keys = list.lures[0].keys,
-                      .n_keys = 4}},
+                      .n_keys = 4}        },
         {.kind = EVENT_REPORT,
          .report = {.reporter = STR("a@b"),
                     .sender = STR("c@d"),
@@ -824,28 +899,31 @@ TEST(every_kind_of_event_comes_back_from_its_bytes)
                     .n_keys = 1,
                     .observed = true}  },
         {.kind = EVENT_ANSWER,
-         .answer = {.sender = STR("a@b"), .incident = 7, .meant = true, .trust = ANSWER_PUZZLE}},
+         .answer = {.sender = STR("a@b"), .incident = 7, .meant = true, .trust = ANSWER_PUZZLE}        },
         {.kind = EVENT_CONVICT,
          .conviction =
              {.lure = list.lures, .width = LURE_HOST, .actor = STR("x"), .reason = STR("y")} },
+        {.kind = EVENT_CONVICT_INCIDENT,
+         .conviction =
+             {.incident = 7, .width = LURE_WIDTHS, .actor = STR("x"), .reason = STR("y")}},
         {.kind = EVENT_RELEASE,
-         .release = {.incident = 7, .account = STR("a@b"), .actor = STR("x"), .reason = STR("y")}},
+         .release = {.incident = 7, .account = STR("a@b"), .actor = STR("x"), .reason = STR("y")}          },
         {.kind = EVENT_SUSPEND,
          .suspension = {.feature = FEATURE_FILES,
                         .domain = STR("d"),
                         .account = STR("a@b"),
                         .expires_us = 9,
                         .actor = STR("x"),
-                        .reason = STR("y")} },
+                        .reason = STR("y")}},
         {.kind = EVENT_ENTITLE,
          .entitlement = {.account = STR("a@b"),
                          .domain = STR("d"),
                          .receivers = 9,
                          .expires_us = 9,
                          .actor = STR("x"),
-                         .reason = STR("y")}},
-        {.kind = EVENT_DECOY,                     .decoy = {.account = STR("a@b"), .removed = true, .actor = STR("x")}   },
-        {.kind = EVENT_TICK,                     .now_us = t0 },
+                         .reason = STR("y")}          },
+        {.kind = EVENT_DECOY,                     .decoy = {.account = STR("a@b"), .removed = true, .actor = STR("x")} },
+        {.kind = EVENT_TICK,                     .now_us = t0           },
         {.kind = EVENT_OUTCOME,
          .outcome = {.incident = 7,
                      .order = 9,
@@ -1378,6 +1456,10 @@ TEST(links_that_are_new_with_every_copy_are_one_campaign)
         check(count_orders(ORDER_STOP, true) == n_stops);
         check(send(guard, now, "zero@a.example", "f@a.example", "http://third.example/") ==
               VERDICT_DELIVER);
+        // an operator who thinks better of it names the incident: all its links, each by itself
+        struct conviction conviction = {.incident = id, .width = LURE_WIDTHS};
+        guard_convict(guard, &conviction, now, fresh_word());
+        check(word.incident == id && count_orders(ORDER_STOP, false) >= n_stops);
         guard_free(&guard);
     }
 }
