@@ -1,7 +1,9 @@
 #include "daemon/check.h"
 
 #include "base/must.h"
+#include "daemon/server.h"
 #include "daemon/server_settings.h"
+#include "files/text_rules.h"
 #include "net/certificate.h"
 #include "net/tls.h"
 #include "store/store_faults.h"
@@ -185,6 +187,18 @@ static enum err check_certificates(const struct config *config, struct buf *trou
     return all;
 }
 
+// That the rules for texts can be compiled.
+static enum err check_text_rules(const struct config *config, struct buf *troubles)
+{
+    struct text_rules *texts = NULL;
+    struct why why = {""};
+    enum err e = server_read_text_rules(config, &texts, &why);
+    if (e != OK)
+        config_trouble(config, troubles, "texts", "rules", "texts.rules: %s", why.text);
+    text_rules_unref(&texts);
+    return e;
+}
+
 // That the rules for files can be compiled.
 static enum err check_rules(const struct config *config, const struct inspector_options *options,
                             struct buf *troubles)
@@ -203,6 +217,6 @@ static enum err check_rules(const struct config *config, const struct inspector_
 enum err check_files(const struct config *config, const struct inspector_options *options,
                      struct buf *troubles)
 {
-    enum err e = check_certificates(config, troubles);
+    enum err e = worse(check_certificates(config, troubles), check_text_rules(config, troubles));
     return config->upload.enabled ? worse(e, check_rules(config, options, troubles)) : e;
 }

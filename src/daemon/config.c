@@ -5,6 +5,7 @@
 #include "base/must.h"
 #include "daemon/config_internal.h"
 #include "files/clamd.h"
+#include "http/cross.h"
 #include "net/tls.h"
 
 #include <arpa/inet.h>
@@ -579,6 +580,24 @@ static bool is_account_of(struct str account, struct str domain)
     return local.len > 0 && rest.at != NULL && str_eq(rest, domain);
 }
 
+static bool is_account(const struct loading *loading, struct str account)
+{
+    for (size_t d = 0; d < loading->n_domains; d++)
+        if (is_account_of(account, loading->domains[d].name))
+            return true;
+    return false;
+}
+
+static void check_people(struct loading *loading, struct origin origin, const char *what,
+                         const struct config_list *people)
+{
+    for (size_t i = 0; i < people->n; i++)
+        if (!is_account(loading, people->at[i]))
+            trouble(loading, origin,
+                    "%s: \"%.*s\" is no account in lower case of a domain served here", what,
+                    STR_ARGS(people->at[i]));
+}
+
 static int compare_names(const void *a, const void *b)
 {
     return str_cmp(((const struct config_domain *)a)->name,
@@ -664,6 +683,12 @@ static void check_whole(struct loading *loading)
     if ((config->http.certificate.len > 0) != (config->http.key.len > 0))
         trouble(loading, config->http.key.len > 0 ? ORIGIN(http, key) : ORIGIN(http, certificate),
                 "http.certificate and http.key: only one given");
+    for (size_t i = 0; i < config->upload.origins.n; i++)
+        if (!http_cross_is_origin(config->upload.origins.at[i]))
+            trouble(loading, ORIGIN(upload, origins),
+                    "upload.origins: \"%.*s\" is neither * nor an origin such as "
+                    "https://chat.example.org",
+                    STR_ARGS(config->upload.origins.at[i]));
     if (config->http.certificate.len > 0 && config->http.url.len == 0)
         trouble(loading, ORIGIN(http, certificate),
                 "http.certificate: for which host? set http.url");
@@ -695,6 +720,11 @@ static void check_whole(struct loading *loading)
                 "needed",
                 STR_ARGS(domain->name));
     }
+    check_people(loading, ORIGIN(links, people), "links.people", &config->links.people);
+    check_people(loading, ORIGIN(links, spared), "links.spared", &config->links.spared);
+    if (config->links.people.n > 0 && config->http.port == 0)
+        trouble(loading, ORIGIN(links, people),
+                "links.people: http.port is 0: there is no page to open links");
     for (size_t i = 0; i < config->links.allowed.n; i++)
         if (!is_domain(config->links.allowed.at[i]) || !is_ascii(config->links.allowed.at[i]))
             trouble(loading, ORIGIN(links, allowed),

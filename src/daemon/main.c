@@ -394,6 +394,7 @@ static enum err open_service(struct daemon *daemon, struct why *why)
     commands_add_sessions(daemon);
     commands_add_aside(daemon);
     commands_add_uploads(daemon);
+    commands_add_texts(daemon);
     commands_add_decoys(daemon);
     return control_serve(daemon->control, daemon->loop, daemon->commands, why);
 }

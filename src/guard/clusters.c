@@ -12,7 +12,7 @@ static const double clusters_share = 0.5;
 
 bool lure_template_links(const struct lure *lure, bool established)
 {
-    if (lure->kind == LURE_FILE) // half the world sends IMG_{n}.jpg
+    if (lure->kind != LURE_LINK) // half the world sends IMG_{n}.jpg
         return (lure->flags & (LURE_EXECUTABLE | LURE_DISGUISED)) != 0;
     return !established || (lure->flags & (LURE_NAMED | LURE_NUMBERED)) == LURE_NAMED;
 }

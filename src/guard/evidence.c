@@ -193,7 +193,7 @@ static bool becomes_relay(struct guard *guard, struct cluster *cluster, struct m
     member->is_relay = true;
     member->relay = clamp(0, log(0.9 / honest), relay_most);
     cluster->n_relays++;
-    cluster->relays_nats += member->relay;
+    cluster->relays_nats += member->relay + opening_of_relay(guard, cluster, member);
     evidence_add(guard, cluster, EVIDENCE_RELAY, member->relay, member->user);
 
     const struct member *from =
@@ -377,7 +377,8 @@ void evidence_of_absence(struct guard *guard, struct cluster *cluster)
             break;
         if (member->exposed_us != 0 && member->n_receivers == 0 &&
             evidence_counts(guard, EVIDENCE_ABSENCE)) {
-            double sum = clamp(absence_most, cluster->absence - 0.15, 0);
+            double nats = opening_of_absent(guard, member);
+            double sum = clamp(absence_most, cluster->absence + nats, 0);
             evidence_add(guard, cluster, EVIDENCE_ABSENCE, sum - cluster->absence, NULL);
             cluster->absence = sum;
         }

@@ -126,6 +126,7 @@ struct member {
     struct user *user;
     struct user *from;                         // who exposed him first; NULL: nobody
     int64_t exposed_us, sent_us, last_sent_us; // 0: not
+    int64_t opened_us;                         // after he was shown it, before he sent it
     uint32_t n_sent, n_receivers;
     union { // hashes of the last ones, told apart: receivers_of
         uint32_t few[RECEIVERS_FEW];
@@ -643,5 +644,13 @@ static inline double clamp(double low, double value, double high)
 {
     return value < low ? low : value > high ? high : value;
 }
+
+/* ---- opening.c ---- */
+
+void take_opening(struct guard *guard, const struct opened *opened);
+/* What it adds that this new relay had opened the lure. */
+double opening_of_relay(struct guard *guard, struct cluster *cluster, struct member *member);
+/* What it weighs that somebody who was shown the lure did not pass it on. */
+double opening_of_absent(const struct guard *guard, const struct member *member);
 
 #endif

@@ -536,6 +536,14 @@ static void file_keys(struct lure_list *list, struct arena *scratch, struct lure
     }
 }
 
+static void words_keys(const struct lure_list *list, struct lure *lure)
+{
+    lure->keys[LURE_EXACT] = hash('W', lure->url, STR_EMPTY);
+    lure->shown = arena_fits(list->arena, lure->url.len + 8)
+                      ? arena_printf(list->arena, "rule:%.*s", STR_ARGS(lure->url))
+                      : lure->url;
+}
+
 /* What parts a link into those that are compared with a name. */
 static const bool parts[256] = {
     ['/'] = true, ['?'] = true, ['&'] = true, ['='] = true, ['#'] = true};
@@ -578,6 +586,8 @@ void lure_list_keys(struct lure_list *list, const struct lure_people *people)
         struct draft draft = {.at = arena_alloc(&work, room), .room = room, .dresses = &dresses};
         if (lure->kind == LURE_LINK)
             link_keys(list, &work, lure, &draft);
+        else if (lure->kind == LURE_WORDS)
+            words_keys(list, lure);
         else
             file_keys(list, &work, lure, &draft);
         arena_reset(&work);

@@ -333,6 +333,19 @@ void lure_add_file(struct lure_list *list, const struct lure_file *file)
     list->n += list->overflowed ? 0 : 1;
 }
 
+void lure_add_words(struct lure_list *list, struct str rule, bool forbids)
+{
+    struct lure *lure = lure_list_room(list);
+    for (size_t i = 0; i < list->n && !forbids; i++)
+        list->lures[i].flags |= LURE_SUSPECT;
+    if (lure == NULL)
+        return;
+    lure->kind = LURE_WORDS;
+    lure->url = keep(list, str_first(rule, rule.len < NAME_MOST ? rule.len : NAME_MOST));
+    lure->flags = forbids ? LURE_FORBIDDEN : LURE_SUSPECT;
+    list->n += list->overflowed ? 0 : 1;
+}
+
 size_t lure_list_collect(const struct lure_list *list, struct lure_key *keys, size_t room)
 {
     static const enum lure_width order[] = {LURE_HOST, LURE_DOMAIN, LURE_TEMPLATE, LURE_EXACT};

@@ -13,7 +13,8 @@
 // 3: questions
 // 4: trails of never-seen lures, campaigns
 // 5: no time of a user's last use; whose trail is looked at next
-enum { SNAPSHOT_VERSION = 5 };
+// 6: openings; words that a rule found
+enum { SNAPSHOT_VERSION = 6 };
 
 static const char magic[] = "firedoor guard\n";
 
@@ -129,6 +130,7 @@ static void save_member(const struct saving *saving, const struct member *member
         put_u64(out, member->gaps[i]);
     put_u64(out, member->shape);
     put_u64(out, member->device);
+    put_i64(out, member->opened_us);
     const double reals[] = {member->fan,     member->pace,  member->silence, member->roster,
                             member->dormant, member->decoy, member->relay,   member->streak};
     for (size_t i = 0; i < COUNT_OF(reals); i++)
@@ -175,6 +177,7 @@ static void load_member(struct reader *in, uint64_t version, struct guard *guard
         member->gaps[i] = (uint8_t)get_u32(in, UINT8_MAX);
     member->shape = get_u64(in);
     member->device = version >= 3 ? get_u64(in) : 0;
+    member->opened_us = version >= 6 ? get_i64(in) : 0;
     double *reals[] = {&member->fan,     &member->pace,  &member->silence, &member->roster,
                        &member->dormant, &member->decoy, &member->relay,   &member->streak};
     for (size_t i = 0; i < (version >= 4 ? COUNT_OF(reals) : MEMBER_REALS_3); i++)
@@ -358,7 +361,7 @@ static void load_cluster(struct reader *in, uint64_t version, struct guard *guar
 {
     uint64_t id = get_u64(in);
     uint32_t rank = get_u32(in, 3), state = get_u32(in, CLUSTER_EXPIRED),
-             kind = get_u32(in, LURE_FILE), bits = get_u32(in, version >= 3 ? 511 : 127),
+             kind = get_u32(in, LURE_WORDS), bits = get_u32(in, version >= 3 ? 511 : 127),
              n_grown = version >= 3 ? get_u32(in, UINT32_MAX) : 0, zero = get_u32(in, n_users);
     uint32_t root = get_u32(in, n_users);
     if (in->bad || cluster_by_id(guard, id) != NULL) {
