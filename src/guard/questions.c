@@ -156,8 +156,9 @@ static bool ask(struct guard *guard, struct cluster *cluster, struct member *mem
                 struct guard_word *word)
 {
     const struct question *before = question_to(cluster, member->user);
-    if ((before != NULL && before->state != QUESTION_EXPIRED) || !may_be_asked(guard, member) ||
-        cluster->n_questions >= QUESTIONS_OF_ONE ||
+    bool again = before == NULL || before->state == QUESTION_EXPIRED ||
+                 (before->state == QUESTION_YES && trail_is_full(guard, member->user));
+    if (!again || !may_be_asked(guard, member) || cluster->n_questions >= QUESTIONS_OF_ONE ||
         (cluster->n_questions >= guard->config.ask_most && !is_doubted(guard, cluster)))
         return false;
     const struct binding *narrowest = cluster_narrowest(cluster);
@@ -252,6 +253,20 @@ enum verdict questions_of_tree(struct guard *guard, struct cluster *cluster, str
     }
     if (!doubted || !concerns || question_confirmed(cluster, member->user))
         return VERDICT_DELIVER;
+    bool waits = question_is_open(cluster, member->user) && guard->n_holds < HOLDS_MOST;
+    *reason = waits ? REASON_ASKED : REASON_UNANSWERED;
+    return waits ? VERDICT_HOLD : VERDICT_REJECT;
+}
+
+enum verdict questions_of_sender(struct guard *guard, struct cluster *cluster,
+                                 struct member *member, const struct sending *sending,
+                                 enum reason *reason, struct guard_word *word)
+{
+    if (guard->config.ask_us <= 0 || sending->observed)
+        return VERDICT_DELIVER;
+    if (question_confirmed(cluster, member->user) && !trail_is_full(guard, member->user))
+        return VERDICT_DELIVER;
+    ask(guard, cluster, member, word);
     bool waits = question_is_open(cluster, member->user) && guard->n_holds < HOLDS_MOST;
     *reason = waits ? REASON_ASKED : REASON_UNANSWERED;
     return waits ? VERDICT_HOLD : VERDICT_REJECT;
@@ -388,10 +403,11 @@ static void he_confirms(struct guard *guard, struct cluster *cluster, struct mem
     if (member->n_machine >= MACHINE_GAPS && cluster->n_machine_senders > 0)
         cluster->n_machine_senders--; // he has said why
     cluster->n_confirmed += is_sure;
+    trail_clear(member->user);
     if (was_star)
         acquit(guard, cluster, word);
-    if (cluster->state == CLUSTER_CONVICTED) // on trial for somebody else's acts
-        return;
+    if (cluster->state == CLUSTER_CONVICTED && !cluster->is_campaign)
+        return; // on trial for somebody else's acts
     holds_end(guard, cluster, member->user, true, REASON_CLEARED, word);
     if (cluster->n_confirmed >= CONFIRMS_ENOUGH + 2 * cluster->n_denied) {
         questions_withdraw(guard, cluster, word);

@@ -210,3 +210,95 @@ TEST(ordinary_people_who_exchange_new_links_are_no_campaign)
     check(state.n_convicted == 0 && state.n_held == 0);
     guard_free(&guard);
 }
+
+/* One link of his own to so many, a minute apart each; how many were delivered. */
+static unsigned send_own(struct guard *guard, int64_t *now, const char *from, const char *link,
+                         unsigned first, unsigned n)
+{
+    unsigned delivered = 0;
+    for (unsigned i = first; i < first + n; i++, *now += 60 * second) {
+        char to[48];
+        snprintf(to, sizeof to, "to%u-%s", i, from);
+        if (send(guard, *now, from, to, link) != VERDICT_DELIVER)
+            continue;
+        delivered++;
+        expose(guard, *now, from, to, link);
+    }
+    return delivered;
+}
+
+static struct guard *taught_guard(void)
+{
+    struct guard_config config;
+    guard_config_default(&config);
+    config.campaign_lessons = 0;
+    config.ask_nats = 4;
+    return guard_new(&config, 42);
+}
+
+static void say(struct guard *guard, int64_t now, const char *who, uint64_t incident, bool meant)
+{
+    struct answer answer = {
+        .sender = str_of(who), .incident = incident, .meant = meant, .trust = ANSWER_OTHER_DEVICE};
+    guard_answered(guard, &answer, now, fresh_word());
+}
+
+TEST(a_worm_with_a_host_for_each_person_is_asked_for_and_then_waits)
+{
+    struct guard *guard = taught_guard();
+    struct guard_state state;
+    int64_t now = t0;
+    send_own(guard, &now, "zero@a.example", "http://zero.example/", 0, 4);
+    guard_state(guard, &state);
+    check(state.n_asked == 0);
+    send_own(guard, &now, "to0-zero@a.example", "http://second.example/", 0, 4);
+    guard_state(guard, &state);
+    check(state.n_asked == 2 && state.n_held == 0); // he, and who showed it to him
+    uint64_t at = 0, id = guard_incident_next(guard, &at);
+    say(guard, now, "zero@a.example", id, false);
+    check(count_orders(ORDER_RETRACT, false) == 1 && count_orders(ORDER_RESTRICT, false) == 1);
+    // it is known now: of the others whom he showed his, one copy passes without their word,
+    // hours later
+    now += 2 * hour;
+    check(send_own(guard, &now, "to1-zero@a.example", "http://third.example/", 0, 3) == 1);
+    check(send_own(guard, &now, "to2-zero@a.example", "http://fine.example/", 0, 3) == 1);
+    guard_state(guard, &state);
+    check(state.n_waiting == 4 && state.n_rejected == 0);
+    say(guard, now, "to2-zero@a.example", id, true);
+    check(count_orders(ORDER_DELIVER_HELD, false) == 2);
+    check(send(guard, now, "to2-zero@a.example", "q@a.example", "http://fine.example/") ==
+          VERDICT_DELIVER);
+    say(guard, now, "to1-zero@a.example", id, false);
+    check(count_orders(ORDER_REJECT_HELD, false) == 2);
+    // nobody else has to say anything
+    check(send_own(guard, &now, "friend@a.example", "http://friend.example/", 0, 3) == 3);
+    guard_free(&guard);
+}
+
+TEST(who_sends_to_many_is_asked_and_waits_only_if_he_was_shown_one)
+{
+    struct guard *guard = taught_guard();
+    struct guard_state state;
+    int64_t now = t0;
+    for (unsigned i = 0; i < 12; i++, now += 4 * second) {
+        char to[32];
+        snprintf(to, sizeof to, "p%u@a.example", i);
+        check(send(guard, now, "newcomer@a.example", to, "http://me.example/") == VERDICT_DELIVER);
+    }
+    guard_state(guard, &state);
+    check(state.n_asked == 1 && state.n_held == 0);
+    now += hour;
+    guard_tick(guard, now, fresh_word());
+    expose(guard, now, "newcomer@a.example", "p0@a.example", "http://me.example/");
+    unsigned held = 0;
+    for (unsigned i = 0; i < 12; i++) {
+        char to[32];
+        snprintf(to, sizeof to, "q%u@a.example", i);
+        now += 4 * second;
+        held += send(guard, now, "p0@a.example", to, "http://own.example/") == VERDICT_HOLD;
+    }
+    check(held == 5); // seven people need nothing
+    guard_state(guard, &state);
+    check(state.n_asked == 2);
+    guard_free(&guard);
+}
