@@ -344,6 +344,17 @@ static void learn(struct guard *guard, const struct cluster *campaign, struct tr
     lessons->streaks += gap_us >= 0 && span_us <= gap_us + gap_us / 8;
 }
 
+void campaign_denied(struct guard *guard, struct cluster *cluster)
+{
+    if (!guard->config.campaigns)
+        return;
+    struct cluster *campaign = campaign_alive(guard, cluster->campaign);
+    if (campaign == NULL)
+        campaign = campaign_make(guard, cluster);
+    campaign->n_denied++;
+    cluster_touch(guard, campaign);
+}
+
 /* That he was shown the lure, and then sent others to several, whenever it was. */
 static void spread_weighs(struct guard *guard, struct cluster *campaign, struct member *member,
                           double nats)
@@ -423,10 +434,12 @@ static struct cluster *spreads(struct guard *guard, struct cluster *cluster, str
     member = member_get(guard, campaign, sender);
     if (member == NULL)
         return NULL;
-    adopt(guard, campaign, cluster);
-    for (size_t i = 0; i < RECENT_CLUSTERS; i++) {
+    if (nats > 0) // what he sent may be his own will
+        adopt(guard, campaign, cluster);
+    for (size_t i = 0; nats > 0 && i < RECENT_CLUSTERS; i++) {
         struct cluster *recent = cluster_by_id(guard, sender->recent[i]);
-        if (recent != NULL && recent->fresh && recent->zero == sender)
+        if (recent != NULL && recent->fresh && recent->zero == sender &&
+            recent->first_us >= trail->shown_us[arrow])
             adopt(guard, campaign, recent);
     }
     spread_weighs(guard, campaign, member, nats);
@@ -494,7 +507,7 @@ struct cluster *campaign_takes(struct guard *guard, struct cluster *cluster, str
     if (!guard->config.campaigns)
         return NULL;
     struct trail *trail = trail_get(guard, sender);
-    bool adds = trail_adds(guard, trail, (uint32_t)(receiver->node.hash >> 32));
+    bool adds = trail_adds(guard, trail, (uint32_t)(receiver->node.hash >> 32), sending->audience);
     struct cluster *campaign = is_born
                                    ? takes_first(guard, cluster, sender, receiver, sending, machine)
                                    : campaign_alive(guard, trail->campaign);

@@ -267,8 +267,12 @@ static void judge_campaign(struct guard *guard, struct cluster *cluster, struct 
         return;
     struct member *member = member_find(guard, campaign, sender);
     enum reason reason = REASON_NONE;
-    bool waits = trail_is_full(guard, sender) || campaign_is_late(guard, campaign, member);
-    if (waits || trail_is_star(guard, sender)) {
+    // while a worm is about, those whom nobody showed one wait as well
+    bool is_star = trail_is_star(guard, sender);
+    bool waits = trail_is_full(guard, sender) || campaign_is_late(guard, campaign, member) ||
+                 (is_star && guard->outbreak_us != 0 &&
+                  guard->now_us - guard->outbreak_us < guard->config.restriction_us);
+    if (waits || is_star) {
         enum verdict verdict = questions_of_sender(guard, campaign, member, sending, &reason, word);
         if (waits && verdict != VERDICT_DELIVER) {
             say(word, verdict, reason, campaign->id);

@@ -298,7 +298,8 @@ struct guard {
     struct lessons lessons;
     uint64_t n_sendings, n_delivered, n_held, n_rejected, n_exposures, n_forgotten, n_convicted;
     uint64_t n_incidents;
-    size_t n_questions; // open
+    int64_t outbreak_us; // when a campaign at human pace was last known for a worm
+    size_t n_questions;  // open
     uint64_t n_asked, n_said_yes, n_said_no, n_unanswered, n_withdrawn;
     size_t n_tallies;
     uint64_t n_tallies_forgotten, n_would_reject, n_would_hold;
@@ -441,8 +442,9 @@ bool trail_is_star(const struct guard *guard, const struct user *user);
 bool trail_is_full(const struct guard *guard, const struct user *user);
 /* He has said that he meant it: the count begins anew. */
 void trail_clear(struct user *user);
-/* One was sent to him whom the hash stands for.  False: he is one of those who had the last. */
-bool trail_adds(struct guard *guard, struct trail *trail, uint32_t receiver);
+/* One was sent to him whom the hash stands for, or to so many in a room.  False: he is one of those
+ * who had the last. */
+bool trail_adds(struct guard *guard, struct trail *trail, uint32_t receiver, uint32_t audience);
 /* When he sent the n-th last one, to somebody else each; 0: he has not sent so many. */
 int64_t trail_nth_us(const struct trail *trail, size_t n);
 /* He did that within this time. */
@@ -463,6 +465,8 @@ bool campaign_covers(const struct guard *guard, const struct cluster *campaign,
 /* Whether somebody's never-seen lures are still refused after his campaign's conviction. */
 bool campaign_follows(const struct guard *guard, const struct cluster *campaign,
                       const struct user *sender);
+/* Its sender has denied this lure: his campaign is known, and is made if it was none. */
+void campaign_denied(struct guard *guard, struct cluster *cluster);
 /* Whether he joined it after that, having been shown a lure of it: then his own word decides. */
 bool campaign_is_late(const struct guard *guard, const struct cluster *campaign,
                       const struct member *member);

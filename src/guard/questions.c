@@ -378,6 +378,12 @@ static void he_denies(struct guard *guard, struct cluster *cluster, struct membe
     add_nats(guard, cluster, cluster->n_denied == 0 ? denial_nats : more_denials_nats,
              confirmed_most, denials_most, member->user);
     cluster->n_denied++;
+    // who sends like a program is stopped as a star: there is no more of that to fear
+    if ((cluster->is_campaign || cluster->fresh) && member->n_machine < MACHINE_GAPS) {
+        guard->outbreak_us = guard->now_us;
+        if (!cluster->is_campaign && cluster->zero == member->user)
+            campaign_denied(guard, cluster);
+    }
     take_back_his(guard, cluster, member->user, word);
     restrict_member(guard, cluster, member, REASON_DENIED, word);
     holds_end(guard, cluster, member->user, false, REASON_DENIED, word);

@@ -688,6 +688,7 @@ void guard_save(const struct guard *saved, struct buf *out)
     put_u64(out, guard->seed);
     put_i64(out, guard->now_us);
     put_i64(out, guard->next_expiry_us);
+    put_i64(out, guard->outbreak_us);
     put_u64(out, guard->n_incidents);
     uint64_t *counts[GUARD_COUNTS];
     guard_counts(guard, counts);
@@ -797,6 +798,7 @@ enum err guard_load(const struct guard_config *config, struct str bytes, struct 
     struct guard *guard = guard_new(config, get_u64(&in));
     guard->now_us = get_i64(&in);
     guard->next_expiry_us = get_i64(&in);
+    guard->outbreak_us = version >= 5 ? get_i64(&in) : 0;
     guard->n_incidents = get_u64(&in);
     uint64_t *counts[GUARD_COUNTS];
     guard_counts(guard, counts);

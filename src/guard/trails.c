@@ -10,7 +10,8 @@
  */
 #include "guard/guard_internal.h"
 
-enum { NEVER = SPAN_BINS - 1 };
+/* ROOM_COUNTS: a room counts for its people, but for no more than these. */
+enum { NEVER = SPAN_BINS - 1, ROOM_COUNTS = 4 };
 
 /* How likely of somebody whose client a worm owns, if any. */
 static const double worms_spread = 0.1, worms_burst = 0.5, rare_most = 4.6;
@@ -44,18 +45,20 @@ double trail_level(const struct guard *guard, const struct trail *trail)
     return trail->level * exp(-windows);
 }
 
-bool trail_adds(struct guard *guard, struct trail *trail, uint32_t receiver)
+bool trail_adds(struct guard *guard, struct trail *trail, uint32_t receiver, uint32_t audience)
 {
     uint16_t hash = (uint16_t)receiver;
     for (size_t i = 0; i < trail->n_to; i++)
         if (trail->to[i] == hash)
             return false;
-    memmove(trail->to + 1, trail->to, sizeof trail->to - sizeof *trail->to);
-    memmove(trail->to_s + 1, trail->to_s, sizeof trail->to_s - sizeof *trail->to_s);
-    trail->to[0] = hash;
-    trail->to_s[0] = (uint32_t)(guard->now_us / 1000000);
-    if (trail->n_to < TRAIL_KEPT)
-        trail->n_to++;
+    for (uint32_t i = 0; i < (audience < 1 ? 1 : audience) && i < ROOM_COUNTS; i++) {
+        memmove(trail->to + 1, trail->to, sizeof trail->to - sizeof *trail->to);
+        memmove(trail->to_s + 1, trail->to_s, sizeof trail->to_s - sizeof *trail->to_s);
+        trail->to[0] = hash;
+        trail->to_s[0] = (uint32_t)(guard->now_us / 1000000);
+        if (trail->n_to < TRAIL_KEPT)
+            trail->n_to++;
+    }
     return true;
 }
 
