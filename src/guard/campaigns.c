@@ -111,11 +111,12 @@ int64_t fresh_window_us(const struct guard *guard)
 void campaign_shown(struct guard *guard, struct cluster *cluster, struct user *sender,
                     struct user *receiver)
 {
-    struct trail *trail = trail_get(guard, receiver);
-    memmove(trail->shown + 1, trail->shown, sizeof trail->shown - sizeof *trail->shown);
-    memmove(trail->shown_us + 1, trail->shown_us, sizeof trail->shown_us - sizeof *trail->shown_us);
-    trail->shown[0] = cluster->id;
-    trail->shown_us[0] = guard->now_us;
+    struct trail trail = trail_of(guard, receiver);
+    memmove(trail.shown + 1, trail.shown, sizeof trail.shown - sizeof *trail.shown);
+    memmove(trail.shown_us + 1, trail.shown_us, sizeof trail.shown_us - sizeof *trail.shown_us);
+    trail.shown[0] = cluster->id;
+    trail.shown_us[0] = guard->now_us;
+    trail_put(guard, receiver, &trail);
     struct cluster *campaign = cluster_by_id(guard, cluster->campaign);
     if ((campaign == NULL || campaign->rank < 2) && guard->lessons.shown < lessons_most)
         guard->lessons.shown++;
@@ -235,11 +236,13 @@ static struct cluster *campaign_make(struct guard *guard, struct cluster *first)
     campaign->is_campaign = true;
     campaign->kind = first->kind;
     campaign->novel = true;
-    cluster_share(campaign); // his trail alone bounds how many he has
+    cluster_share(guard, campaign); // his trail alone bounds how many he has
     evidence_of_novelty(guard, campaign);
     adopt(guard, campaign, first);
-    if (first->zero->trail != NULL)
-        first->zero->trail->campaign = campaign->id;
+    struct trail trail = trail_of(guard, first->zero);
+    trail.campaign = campaign->id;
+    if (trail.sent_us != 0 || trail.shown[0] != 0)
+        trail_put(guard, first->zero, &trail);
     return campaign;
 }
 
@@ -283,7 +286,7 @@ static void weigh(struct guard *guard, struct cluster *campaign, struct member *
                   bool *machine)
 {
     const struct lessons *lessons = &guard->lessons;
-    const struct trail *trail = member->user->trail;
+    const struct trail trail = trail_of(guard, member->user);
     campaign->n_sendings++;
     member->n_sent++;
     member->remote |= sending->remote;
@@ -309,8 +312,8 @@ static void weigh(struct guard *guard, struct cluster *campaign, struct member *
             member->fan = clamp(0, member->fan + nats, fan_most);
         // an honest person says something else between, sooner or later
         int64_t gap_us = sending->pace.gap_us;
-        if (gap_us >= 0 && trail->sent_us != 0 && evidence_counts(guard, EVIDENCE_STREAK) &&
-            guard->now_us - trail->sent_us <= gap_us + gap_us / 8) {
+        if (gap_us >= 0 && trail.sent_us != 0 && evidence_counts(guard, EVIDENCE_STREAK) &&
+            guard->now_us - trail.sent_us <= gap_us + gap_us / 8) {
             double streak = log(0.9 * lessons->led / lessons->streaks);
             member->streak =
                 clamp(0, member->streak + (was.streak > 0 ? 0.7 : streak), streak_most);
@@ -323,7 +326,7 @@ static void weigh(struct guard *guard, struct cluster *campaign, struct member *
 }
 
 /* What he does is ordinary unless his campaign says otherwise. */
-static void learn(struct guard *guard, const struct cluster *campaign, struct trail *trail,
+static void learn(struct guard *guard, const struct cluster *campaign, const struct trail *trail,
                   const struct sending *sending, uint32_t receiver, size_t arrow,
                   struct user *sender)
 {
@@ -385,9 +388,12 @@ static void spread_weighs(struct guard *guard, struct cluster *campaign, struct 
 static void burst_weighs(struct guard *guard, struct cluster *campaign, const struct user *user)
 {
     struct member *member = user != NULL ? member_find(guard, campaign, user) : NULL;
-    if (member == NULL || member->is_relay || user->trail == NULL)
+    if (member == NULL || member->is_relay)
         return;
-    double nats = rare_nats(guard, RARE_BURST, user->trail->least[RARE_BURST]);
+    const struct trail trail = trail_of(guard, user);
+    if (trail.least[RARE_BURST] == 0)
+        return;
+    double nats = rare_nats(guard, RARE_BURST, trail.least[RARE_BURST] - 1U);
     if (nats <= member->fan)
         return;
     struct member was = *member;
@@ -399,11 +405,11 @@ static void burst_weighs(struct guard *guard, struct cluster *campaign, const st
 
 /* Whoever was shown one and has since sent others to several people is a relay, though late. */
 static struct cluster *spreads(struct guard *guard, struct cluster *cluster, struct user *sender,
-                               const struct user *receiver, struct cluster *campaign)
+                               struct trail *trail, const struct user *receiver,
+                               struct cluster *campaign)
 {
-    struct trail *trail = sender->trail;
     struct cluster *shown = NULL;
-    trail_settles(guard, sender);
+    trail_settles(guard, sender, trail);
     if (trail->n_copies < guard->config.lessons_per_day && trail->n_copies < UINT8_MAX)
         trail->n_copies++;
     int64_t full_us = trail_nth_us(trail, (size_t)guard->config.fresh_most + 1);
@@ -437,7 +443,7 @@ static struct cluster *spreads(struct guard *guard, struct cluster *cluster, str
     if (nats > 0) // what he sent may be his own will
         adopt(guard, campaign, cluster);
     for (size_t i = 0; nats > 0 && i < RECENT_CLUSTERS; i++) {
-        struct cluster *recent = cluster_by_id(guard, sender->recent[i]);
+        struct cluster *recent = cluster_by_id(guard, trail->recent[i]);
         if (recent != NULL && recent->fresh && recent->zero == sender &&
             recent->first_us >= trail->shown_us[arrow])
             adopt(guard, campaign, recent);
@@ -450,11 +456,10 @@ static struct cluster *spreads(struct guard *guard, struct cluster *cluster, str
 
 /* The first copy of a lure: what its sender's pauses and those since he was shown one say. */
 static struct cluster *takes_first(struct guard *guard, struct cluster *cluster,
-                                   struct user *sender, struct user *receiver,
+                                   struct user *sender, struct trail *trail, struct user *receiver,
                                    const struct sending *sending, bool *machine)
 {
-    struct trail *trail = sender->trail;
-    uint32_t hash = (uint32_t)(receiver->node.hash >> 32);
+    uint32_t hash = receiver->hash_high;
     struct cluster *shown = NULL, *before = cluster_by_id(guard, trail->sent);
     size_t arrow = find_arrow(guard, trail, receiver, guard->now_us, false, &shown);
     bool in_window = guard->now_us - trail->sent_us <= fresh_window_us(guard);
@@ -506,18 +511,21 @@ struct cluster *campaign_takes(struct guard *guard, struct cluster *cluster, str
 {
     if (!guard->config.campaigns)
         return NULL;
-    struct trail *trail = trail_get(guard, sender);
-    bool adds = trail_adds(guard, trail, (uint32_t)(receiver->node.hash >> 32), sending->audience);
-    struct cluster *campaign = is_born
-                                   ? takes_first(guard, cluster, sender, receiver, sending, machine)
-                                   : campaign_alive(guard, trail->campaign);
+    struct trail trail = trail_of(guard, sender);
+    bool adds = trail_adds(guard, &trail, receiver->hash_high, sending->audience);
+    struct cluster *campaign =
+        is_born ? takes_first(guard, cluster, sender, &trail, receiver, sending, machine)
+                : campaign_alive(guard, trail.campaign);
     if (adds)
-        campaign = spreads(guard, cluster, sender, receiver, campaign);
+        campaign = spreads(guard, cluster, sender, &trail, receiver, campaign);
+    trail_put(guard, sender, &trail);
     if (campaign == NULL && (trail_is_full(guard, sender) || trail_is_star(guard, sender)))
         campaign = campaign_make(guard, cluster);
     if (campaign == NULL)
         return NULL;
-    trail->campaign = campaign->id;
+    trail = trail_of(guard, sender);
+    trail.campaign = campaign->id;
+    trail_put(guard, sender, &trail);
     cluster_touch(guard, campaign);
     return member_find(guard, campaign, sender) != NULL ? campaign : NULL;
 }

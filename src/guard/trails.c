@@ -19,26 +19,6 @@ static const double worms_spread = 0.1, worms_burst = 0.5, rare_most = 4.6;
 /* So much faster than what a few honest people do. */
 static const int64_t margin = 4;
 
-struct trail *trail_get(struct guard *guard, struct user *user)
-{
-    if (user->trail == NULL) {
-        user->trail = calloc(1, sizeof *user->trail);
-        must(user->trail != NULL);
-        memset(user->trail->least, NEVER, sizeof user->trail->least);
-        guard->bytes_users += sizeof *user->trail;
-    }
-    return user->trail;
-}
-
-void trail_free(struct guard *guard, struct user *user)
-{
-    if (user->trail == NULL)
-        return;
-    guard->bytes_users -= sizeof *user->trail;
-    free(user->trail);
-    user->trail = NULL;
-}
-
 double trail_level(const struct guard *guard, const struct trail *trail)
 {
     double windows = (double)(guard->now_us - trail->sent_us) / (double)fresh_window_us(guard);
@@ -62,12 +42,12 @@ bool trail_adds(struct guard *guard, struct trail *trail, uint32_t receiver, uin
     return true;
 }
 
-void trail_clear(struct user *user)
+void trail_clear(struct guard *guard, struct user *user)
 {
-    if (user->trail == NULL)
-        return;
-    user->trail->n_to = 0;
-    user->trail->full_us = 0;
+    struct trail trail = trail_of(guard, user);
+    trail.n_to = 0;
+    trail.full_us = 0;
+    trail_put(guard, user, &trail);
 }
 
 int64_t trail_nth_us(const struct trail *trail, size_t n)
@@ -103,27 +83,27 @@ double rare_nats(const struct guard *guard, enum rarity rarity, size_t bin)
     return clamp(0, log(worm / honest), rare_most);
 }
 
-void trail_settles(struct guard *guard, struct user *user)
+void trail_settles(struct guard *guard, const struct user *user, struct trail *trail)
 {
-    struct trail *trail = user->trail;
     struct lessons *lessons = &guard->lessons;
     uint32_t now_s = (uint32_t)(guard->now_us / 1000000);
     if (trail->least_s != 0 && now_s - trail->least_s <= guard->config.settle_us / 1000000)
         return;
-    if (trail->least_s != 0 && user->restricted_until_us == 0) {
+    if (trail->least_s != 0 && restricted_until_us(guard, user) == 0) {
         lessons->copies += trail->n_copies;
         for (size_t i = 0; i < RARITIES; i++)
-            lessons->rare[i][trail->least[i]] += trail->least[i] < NEVER;
+            if (trail->least[i] != 0 && trail->least[i] <= NEVER)
+                lessons->rare[i][trail->least[i] - 1]++;
     }
     trail->least_s = now_s;
     trail->n_copies = 0;
-    memset(trail->least, NEVER, sizeof trail->least);
+    memset(trail->least, 0, sizeof trail->least);
 }
 
 void trail_notes(struct trail *trail, enum rarity rarity, int64_t took_us)
 {
-    size_t bin = span_bin(took_us);
-    if (bin < trail->least[rarity])
+    size_t bin = span_bin(took_us) + 1;
+    if (trail->least[rarity] == 0 || bin < trail->least[rarity])
         trail->least[rarity] = (uint8_t)bin;
 }
 
@@ -137,10 +117,11 @@ static bool is_rare(const struct guard *guard, enum rarity rarity, int64_t since
 bool trail_is_star(const struct guard *guard, const struct user *user)
 {
     size_t n = (size_t)guard->config.fresh_most + 1;
-    return user->trail != NULL && is_rare(guard, RARE_STAR, trail_nth_us(user->trail, n));
+    const struct trail trail = trail_of(guard, user);
+    return is_rare(guard, RARE_STAR, trail_nth_us(&trail, n));
 }
 
 bool trail_is_full(const struct guard *guard, const struct user *user)
 {
-    return user->trail != NULL && is_rare(guard, RARE_FULL, user->trail->full_us);
+    return is_rare(guard, RARE_FULL, trail_of(guard, user).full_us);
 }

@@ -80,6 +80,10 @@ TEST(links_that_are_new_with_every_copy_are_one_campaign)
         check(count_orders(ORDER_STOP, true) == n_stops);
         check(send(guard, now, "zero@a.example", "f@a.example", "http://third.example/") ==
               VERDICT_DELIVER);
+        // an operator who thinks better of it names the incident: all its links, each by itself
+        struct conviction conviction = {.incident = id, .width = LURE_WIDTHS};
+        guard_convict(guard, &conviction, now, fresh_word());
+        check(word.incident == id && count_orders(ORDER_STOP, false) >= n_stops);
         guard_free(&guard);
     }
 }
