@@ -7,6 +7,7 @@
 #define LAB_SIM_INTERNAL_H
 
 #include "base/clock.h"
+#include "guard/run.h"
 #include "lab/sim.h"
 
 enum what { SAY, WORM_STEP, WORM_ANSWER, OPEN, LET_GO, OVERTAKE, ANSWER, WORM_LIES, REPORT };
@@ -22,6 +23,7 @@ enum {
     PURPOSE_TALLY = 28,
     PURPOSE_ROSTER = 29,
     PURPOSE_HEED = 31,
+    PURPOSE_ENCRYPTED = 32,
 
     ROOM = 1u << 30, // such a receiver is a room, not a person
     ROOM_SEATS = 16,
@@ -44,7 +46,9 @@ struct person {
     uint32_t generation; // infected people between him and a patient zero
     uint32_t n_asked;    // questions put to him
     bool is_traps;       // he sent something of a trap
-    bool types, has_typed, obeys, infected, exposed, restricted, remote;
+    struct run run;      // of encrypted messages, as im/pace.c keeps it
+    uint32_t run_first;  // whom it began with
+    bool types, has_typed, obeys, encrypts, infected, exposed, restricted, remote;
     char jid[JID_SIZE];
 };
 
@@ -80,7 +84,7 @@ struct sim {
     uint32_t *waiting; // copies that wait, in the order in which they were sent
     size_t n_waiting, waiting_room;
     int64_t first_copy_us;
-    uint64_t n_said;
+    uint64_t n_said, n_sealed;
     char *worm_link;
     bool is_trap;
 

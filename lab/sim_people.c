@@ -75,6 +75,8 @@ void sim_make_people(struct sim *sim)
                  person->remote ? "partner" : "town");
         struct prng prng = prng_of(config->seed, i, PURPOSE_PERSON);
         person->types = prng_unit(&prng) < config->habits.composing;
+        struct prng luck = prng_of(config->seed, i, PURPOSE_ENCRYPTED);
+        person->encrypts = prng_unit(&luck) < config->habits.encrypted;
         person->obeys = prng_unit(&prng) < config->habits.obey;
         mind_init(&person->mind, config->seed, i);
     }

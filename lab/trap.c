@@ -122,15 +122,25 @@ static void alert_bot(struct sim *sim)
     }
 }
 
-static void new_year(struct sim *sim)
+static void new_year(struct sim *sim, struct manner manner)
 {
     uint32_t n = sim_people(sim) < 2000 ? sim_people(sim) : 2000;
     for (uint32_t i = 0; i < n; i++) {
         uint32_t k = n_contacts(sim, i, 100);
         double at_s = 600 * prng_unit(sim_prng(sim));
         while (k-- > 0)
-            sim_say(sim, at_s + 0.3 * k, i, contact(sim, i, k), "happy new year!", pasting);
+            sim_say(sim, at_s + 0.3 * k, i, contact(sim, i, k), "happy new year!", manner);
     }
+}
+
+static void new_year_plain(struct sim *sim)
+{
+    new_year(sim, pasting);
+}
+
+static void new_year_encrypted(struct sim *sim)
+{
+    new_year(sim, (struct manner){.encrypted = true, .live = -1});
 }
 
 static void shared_hosts(struct sim *sim)
@@ -195,12 +205,13 @@ const struct trap traps[] = {
     {"B4",                                                  "people warn each other and quote the worm's link", true, warnings},
     {"B5",                                                         "a newcomer greets 40 people with a link", false, newcomer},
     {"B6",                                                       "an entitled bot sends 300 alerts", false, alert_bot},
-    {"B7",                                                            "everybody wishes everybody a happy new year", false, new_year},
-    {"B8",                                                                         "500 links to shared hosts and shorteners", false, shared_hosts},
-    {"B9",                                            "hosts whose names contain a convicted one", true, substrings},
-    {"B10",                                                         "one writes to his whole roster at a person's pace", false, shared_roster},
-    {"B10fast",                                                        "the same with a client that writes to all at once", false, shared_roster_at_once},
-    {NULL                                                           },
+    {"B7",                                                            "everybody wishes everybody a happy new year", false, new_year_plain},
+    {"B7enc",                                                                         "the same, end-to-end encrypted", false, new_year_encrypted},
+    {"B8",                                            "500 links to shared hosts and shorteners", false, shared_hosts},
+    {"B9",                                                         "hosts whose names contain a convicted one", true, substrings},
+    {"B10",                                                        "one writes to his whole roster at a person's pace", false, shared_roster},
+    {"B10fast",                                                            "the same with a client that writes to all at once", false, shared_roster_at_once},
+    {NULL},
 };
 
 const struct trap *trap_find(struct str name)

@@ -25,6 +25,10 @@ void guard_config_default(struct guard_config *config)
         .relay_share = 0.05,
         .fresh_most = 10,
         .defangs = false,
+        .sealed_pause_us = 5 * second_us,
+        .sealed_first = 3,
+        .sealed_hold_nats = 2.5,
+        .sealed_nats = 5.5,
         .window_first = 3,
         .window_growth = 2,
         .hold_us = 15 * second_us,
@@ -380,6 +384,26 @@ static void judge_lure(struct guard *guard, struct user *sender, struct user *re
         say(word, VERDICT_HOLD, REASON_SUSPECTED, cluster->id);
 }
 
+/* Of what is encrypted, the sending alone can be judged. */
+static void judge_encrypted(struct guard *guard, struct user *sender, struct user *receiver,
+                            const struct sending *sending, struct guard_word *word)
+{
+    bool only = true;
+    for (size_t i = 0; i < sending->n_lures; i++) {
+        enum reason reason;
+        uint64_t incident;
+        only &= sending->lures[i].kind == LURE_SEALED;
+        if (sending->lures[i].kind != LURE_SEALED)
+            continue;
+        enum verdict verdict =
+            judge_sealed(guard, sender, receiver, sending, &sending->lures[i].keys[LURE_EXACT],
+                         &reason, &incident, word);
+        if (verdict != VERDICT_DELIVER)
+            say(word, verdict, reason, incident);
+    }
+    word->calm |= only; // it counts as shown when it is let go
+}
+
 static void take_sending(struct guard *guard, const struct sending *sending,
                          struct guard_word *word)
 {
@@ -405,19 +429,23 @@ static void take_sending(struct guard *guard, const struct sending *sending,
     } else {
         uint64_t stopped = 0;
         for (size_t i = 0; i < sending->n_lures; i++) {
-            const struct stop *stop = stop_find(guard, &sending->lures[i]);
+            const struct stop *stop =
+                sending->lures[i].kind != LURE_SEALED ? stop_find(guard, &sending->lures[i]) : NULL;
             if (stop == NULL)
                 continue;
             stopped = stop->incident;
             convicted_again(guard, sender, receiver, sending, stop, word);
         }
-        if (stopped == 0 && sender->restricted_until_us > guard->now_us)
+        if (stopped == 0 && sender->restricted_until_us > guard->now_us && (links || files))
             say(word, VERDICT_REJECT, REASON_RESTRICTED, sender->restricted_by);
         else if (stopped == 0 && right_covers(guard, sender, sending))
             word->calm = true;
         else if (stopped == 0)
             for (size_t i = 0; i < sending->n_lures; i++)
-                judge_lure(guard, sender, receiver, sending, &sending->lures[i], word);
+                if (sending->lures[i].kind != LURE_SEALED)
+                    judge_lure(guard, sender, receiver, sending, &sending->lures[i], word);
+        if (stopped == 0 && !word->calm && word->verdict != VERDICT_REJECT)
+            judge_encrypted(guard, sender, receiver, sending, word);
     }
     if (word->verdict == VERDICT_HOLD) {
         struct cluster *cluster = cluster_by_id(guard, word->incident);
@@ -607,6 +635,9 @@ void guard_take(struct guard *guard, const struct guard_event *event, struct gua
         break;
     case EVENT_EXPOSURE:
         take_exposure(guard, &event->exposure);
+        break;
+    case EVENT_SEALED:
+        take_sealed(guard, &event->exposure);
         break;
     case EVENT_REPORT:
         take_report(guard, &event->report, word);

@@ -331,6 +331,17 @@ void lure_add_file(struct lure_list *list, const struct lure_file *file)
     list->n += list->overflowed ? 0 : 1;
 }
 
+void lure_add_sealed(struct lure_list *list, const struct lure_key *key)
+{
+    struct lure *lure = lure_list_room(list);
+    if (lure == NULL)
+        return;
+    lure->kind = LURE_SEALED;
+    lure->keys[LURE_EXACT] = *key;
+    lure->shown = STR("encrypted message");
+    list->n += list->overflowed ? 0 : 1;
+}
+
 size_t lure_list_collect(const struct lure_list *list, struct lure_key *keys, size_t room)
 {
     static const enum lure_width order[] = {LURE_HOST, LURE_DOMAIN, LURE_TEMPLATE, LURE_EXACT};

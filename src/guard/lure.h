@@ -38,7 +38,11 @@ struct lure_rules;
 struct lure_rules *lure_rules_new(void);
 void lure_rules_free(struct lure_rules **rules);
 
-enum lure_kind { LURE_LINK, LURE_FILE };
+enum lure_kind {
+    LURE_LINK,
+    LURE_FILE,
+    LURE_SEALED, // whatever an encrypted message holds: it has the exact key alone
+};
 
 /* Widths of keys, narrow to wide. */
 enum lure_width {
@@ -143,6 +147,13 @@ struct lure_people {
     struct str names[8];
     size_t n;
 };
+
+/* What nobody but the receiver can read: encrypted is its text as it stands in the stanza, which
+ * differs from message to message; sender a bare JID, so that nobody's message shares the key of
+ * another's. */
+struct lure_key lure_sealed_key(struct str sender, struct str encrypted);
+/* An encrypted message of that key. */
+void lure_add_sealed(struct lure_list *list, const struct lure_key *key);
 
 /* Computes keys and shown of every lure.  people may be NULL. */
 void lure_list_keys(struct lure_list *list, const struct lure_people *people);

@@ -151,9 +151,8 @@ static bool may_be_asked(const struct guard *guard, struct member *member)
            user->restricted_until_us <= guard->now_us && guard->n_questions < QUESTIONS_MOST;
 }
 
-/* False: he is not asked, or was before. */
-static bool ask(struct guard *guard, struct cluster *cluster, struct member *member,
-                struct guard_word *word)
+bool question_put(struct guard *guard, struct cluster *cluster, struct member *member,
+                  struct guard_word *word)
 {
     const struct question *before = question_to(cluster, member->user);
     if ((before != NULL && before->state != QUESTION_EXPIRED) || !may_be_asked(guard, member) ||
@@ -186,13 +185,13 @@ static void ask_people(struct guard *guard, struct cluster *cluster, struct guar
 {
     struct member *root = cluster->root != NULL ? member_find(guard, cluster, cluster->root) : NULL;
     if (root != NULL)
-        ask(guard, cluster, root, word);
+        question_put(guard, cluster, root, word);
     LIST_EACH(&cluster->members, struct member, link, member)
     {
         if (cluster->n_questions >= guard->config.ask_most)
             break;
         if (member->is_relay)
-            ask(guard, cluster, member, word);
+            question_put(guard, cluster, member, word);
     }
 }
 
@@ -218,10 +217,10 @@ enum asking questions_first(struct guard *guard, struct cluster *cluster, struct
     if (question_confirmed(cluster, member->user) || cluster->n_confirmed > cluster->n_denied)
         return ASK_NO_MORE;
     struct member *star = star_of(guard, cluster, member);
-    if (!question_is_open(cluster, star->user) && !ask(guard, cluster, star, word))
+    if (!question_is_open(cluster, star->user) && !question_put(guard, cluster, star, word))
         return ASK_NOBODY;
     if (star != member)
-        ask(guard, cluster, member, word);
+        question_put(guard, cluster, member, word);
     cluster->on_trial = true;
     return question_is_open(cluster, member->user) ? ASK_SENDER : ASK_NOBODY;
 }
@@ -248,7 +247,7 @@ enum verdict questions_of_tree(struct guard *guard, struct cluster *cluster, str
             ask_people(guard, cluster, word);
         cluster->asks_tree = true;
         if (concerns)
-            ask(guard, cluster, member, word);
+            question_put(guard, cluster, member, word);
     }
     if (!doubted || !concerns || question_confirmed(cluster, member->user))
         return VERDICT_DELIVER;
@@ -388,6 +387,8 @@ static void he_confirms(struct guard *guard, struct cluster *cluster, struct mem
     cluster->n_confirmed += is_sure;
     if (was_star)
         acquit(guard, cluster, word);
+    if (cluster_is_forest(cluster) && cluster->state == CLUSTER_CONVICTED && is_sure)
+        sealed_confirmed(guard, cluster, member->user, word);
     if (cluster->state == CLUSTER_CONVICTED) // on trial for somebody else's acts
         return;
     holds_end(guard, cluster, member->user, true, REASON_CLEARED, word);
