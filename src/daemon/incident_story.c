@@ -66,7 +66,7 @@ json_t *incident_summary(const struct incident *incident)
 {
     return json_pack("{s:I, s:s, s:s, s:s, s:o, s:f, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
                      "id", (json_int_t)incident->id, "state", incident_state_name(incident->state),
-                     "kind", incident->kind == LURE_LINK ? "link" : "file", "width",
+                     "kind", lure_kind_name(incident->kind), "width",
                      lure_width_name(incident->width), "lure", json_of(incident->shown), "nats",
                      incident->nats, "first", json_of_time(incident->first_us), "convicted",
                      json_of_time(incident->convicted_us), "sendings",

@@ -475,7 +475,7 @@ static void take_exposure(struct guard *guard, const struct exposure *exposure)
         for (size_t k = 0; k < n_seen && cluster != NULL; k++)
             if (seen[k] == cluster)
                 cluster = NULL;
-        if (cluster == NULL)
+        if (cluster == NULL || cluster->kind == LURE_SEALED) // shown when it was let go
             continue;
         seen[n_seen++] = cluster;
         struct user *sender = user_get(guard, exposure->sender);

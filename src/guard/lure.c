@@ -17,6 +17,13 @@ enum {
     URL_READ = URL_MOST - 64, // room for a scheme
 };
 
+const char *lure_kind_name(enum lure_kind kind)
+{
+    static const char *const names[] = {"link", "file", "encrypted"};
+    must((size_t)kind < COUNT_OF(names));
+    return names[kind];
+}
+
 const char *lure_width_name(enum lure_width width)
 {
     static const char *const names[] = {"link", "template", "host", "domain"};
@@ -338,7 +345,7 @@ void lure_add_sealed(struct lure_list *list, const struct lure_key *key)
         return;
     lure->kind = LURE_SEALED;
     lure->keys[LURE_EXACT] = *key;
-    lure->shown = STR("encrypted message");
+    lure->shown = STR(LURE_SEALED_SHOWN);
     list->n += list->overflowed ? 0 : 1;
 }
 

@@ -44,6 +44,8 @@ enum lure_kind {
     LURE_SEALED, // whatever an encrypted message holds: it has the exact key alone
 };
 
+const char *lure_kind_name(enum lure_kind kind); // "link", "file", "encrypted"
+
 /* Widths of keys, narrow to wide. */
 enum lure_width {
     LURE_EXACT,    // a link: the canonical URL; a file: its digest (or name and size without one)
@@ -151,6 +153,7 @@ struct lure_people {
 /* What nobody but the receiver can read: encrypted is its text as it stands in the stanza, which
  * differs from message to message; sender a bare JID, so that nobody's message shares the key of
  * another's. */
+#define LURE_SEALED_SHOWN "encrypted message" // its lure.shown
 struct lure_key lure_sealed_key(struct str sender, struct str encrypted);
 /* An encrypted message of that key. */
 void lure_add_sealed(struct lure_list *list, const struct lure_key *key);

@@ -177,7 +177,7 @@ static struct member *take_copy(struct guard *guard, struct cluster *forest, str
         return NULL;
     struct cluster *run = run_of(guard, forest, member);
     if (cluster_find_key(guard, key) == NULL)
-        binding_make(guard, run, key, LURE_EXACT, false, STR("encrypted message"));
+        binding_make(guard, run, key, LURE_EXACT, false, STR(LURE_SEALED_SHOWN));
     run->n_sendings++;
     forest->n_sendings++;
     member->n_sent++;

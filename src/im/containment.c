@@ -14,6 +14,7 @@
 #include "base/must.h"
 #include "im/notices.h"
 #include "im/questions.h"
+#include "im/sealed.h"
 #include "im/send.h"
 
 #include <inttypes.h>
@@ -80,8 +81,11 @@ static void record(struct gate *gate, const struct order *order)
 
 /* ---- Refusing ---- */
 
-static enum notice refusal_of(enum reason reason)
+static enum notice refusal_of(enum reason reason, const struct stanza *stanza)
 {
+    bool is_encrypted = sealed_text(stanza).len > 0;
+    if (is_encrypted && (reason == REASON_RESTRICTED || reason == REASON_CONVICTED))
+        return NOTICE_REFUSED_ENCRYPTED;
     switch (reason) {
     case REASON_RESTRICTED:
         return NOTICE_REFUSED_RESTRICTED;
@@ -115,7 +119,7 @@ void containment_refuse(struct home *home, const struct stanza *stanza, struct t
         .condition = STANZA_POLICY_VIOLATION,
         .type =
             reason == REASON_SUSPENDED || reason == REASON_RESTRICTED ? STANZA_WAIT : STANZA_CANCEL,
-        .text = notice_text(notices, &arena, lang, fallback, refusal_of(reason), &args),
+        .text = notice_text(notices, &arena, lang, fallback, refusal_of(reason, stanza), &args),
         .lang = notice_lang(notices, lang, fallback),
     };
     send_refusal_full(home, stanza, ticket, &error);

@@ -23,6 +23,7 @@ struct gate {
     pthread_t thread;
     bool running, has_run;
     struct lure_rules *rules;   // read-only, any thread
+    int64_t sealed_pause_us;    // as in struct guard_config
     pthread_mutex_t stops_lock; // "guard-stops": taken when something stored is shown
     struct gate_stops *stops;   // the present ones; never NULL once the gate is made
 
@@ -67,6 +68,7 @@ struct judging {
     struct ticket *ticket;
     struct arena arena; // of everything below
     struct lure_list lures;
+    struct lure_key seal; // of an encrypted message that the guard is not shown; or none
     struct sending sending;
     struct timer patience; // the home's: the guard takes too long
     bool gone_on;          // … and so the message was let pass
@@ -119,6 +121,7 @@ void gate_carry_out_replayed(struct gate *gate);
 struct exposing {
     struct mail mail;
     struct gate *gate;
+    enum event_kind kind; // or EVENT_SEALED
     uint32_t n;
     size_t sender_len, receiver_len;
     char data[]; // keys, then sender, then receiver

@@ -218,7 +218,7 @@ void gate_note_exposure(struct mail *mail)
     memcpy(keys, exposing->data, n * sizeof keys[0]);
     const char *sender = exposing->data + (size_t)exposing->n * sizeof keys[0];
     struct guard_event event = {
-        .kind = EVENT_EXPOSURE,
+        .kind = exposing->kind,
         .exposure = {.sender = str_make(sender, exposing->sender_len),
                      .receiver = str_make(sender + exposing->sender_len, exposing->receiver_len),
                      .keys = keys,
@@ -317,6 +317,7 @@ enum err gate_new(struct service *service, struct im_settings *settings,
     pthread_mutex_init(&gate->state_lock, NULL);
     pthread_mutex_init(&gate->stops_lock, NULL);
     gate->clock_rate = clock_rate;
+    gate->sealed_pause_us = config->sealed_pause_us;
     gate->born_us = clock_wall_us();
     // above every number an earlier run has given out
     atomic_init(&gate->next_message, (uint64_t)gate->born_us);
