@@ -2,6 +2,18 @@
 
 #include "lab/numbers.h"
 
+/* One kind of evidence, by its name. */
+static enum err leave_out(struct guard_config *config, struct str name, struct why *why)
+{
+    for (unsigned kind = 0; kind < EVIDENCE_KINDS; kind++) {
+        if (str_eq(name, str_of(evidence_kind_name(kind)))) {
+            config->without |= 1U << kind;
+            return OK;
+        }
+    }
+    return why_say(why, ERR_MALFORMED, "%.*s: there is no such evidence", STR_ARGS(name));
+}
+
 enum err guard_config_set(struct guard_config *config, struct str key, struct str value,
                           struct why *why)
 {
@@ -19,7 +31,6 @@ enum err guard_config_set(struct guard_config *config, struct str key, struct st
         {"window_growth",           .number = &config->window_growth         },
         {"star_convicts",           .flag = &config->star_convicts           },
         {"campaigns",               .flag = &config->campaigns               },
-        {"campaign_nats",           .number = &config->campaign_nats         },
         {"campaign_nats",           .number = &config->campaign_nats         },
         {"campaign_lessons",        .number = &config->campaign_lessons      },
         {"fresh_share",             .number = &config->fresh_share           },
@@ -52,6 +63,8 @@ enum err guard_config_set(struct guard_config *config, struct str key, struct st
         {"restriction",             .time_us = &config->restriction_us       },
         {"memory",                  .size = &config->memory                  },
     };
+    if (str_eq(key, STR("without")))
+        return leave_out(config, value, why);
     double number;
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         if (!str_eq(key, str_of(rows[i].key)))

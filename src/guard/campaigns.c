@@ -309,10 +309,11 @@ static void weigh(struct guard *guard, struct cluster *campaign, struct member *
         // pauses of one person resemble each other, and those of one who often does so most of all
         double often = (1 + 0.5 * (member->n_receivers - 2)) * (1 + 0.5 * member->user->n_fans);
         double nats = clamp(-1, span_nats(lessons, span_bin(span_us)), span_most) / often;
-        member->fan = clamp(0, member->fan + nats, fan_most);
+        if (evidence_counts(guard, EVIDENCE_FANOUT))
+            member->fan = clamp(0, member->fan + nats, fan_most);
         // an honest person says something else between, sooner or later
         int64_t gap_us = sending->pace.gap_us;
-        if (gap_us >= 0 && trail->sent_us != 0 &&
+        if (gap_us >= 0 && trail->sent_us != 0 && evidence_counts(guard, EVIDENCE_STREAK) &&
             guard->now_us - trail->sent_us <= gap_us + gap_us / 8) {
             double streak = log(0.9 * lessons->led / lessons->streaks);
             member->streak =
@@ -363,7 +364,8 @@ struct cluster *campaign_takes(struct guard *guard, struct cluster *cluster, str
         campaign = NULL;
     double relay = 0;
     // he may be of another one by now: of what he was shown since, unless he passes on already
-    if (arrow < SHOWN_KEPT && (campaign == NULL || member == NULL || !member->is_relay) &&
+    if (arrow < SHOWN_KEPT && evidence_counts(guard, EVIDENCE_RELAY) &&
+        (campaign == NULL || member == NULL || !member->is_relay) &&
         (campaign == NULL || trail->shown_us[arrow] > trail->sent_us)) {
         struct cluster *theirs = campaign_alive(guard, shown->campaign);
         double n = theirs != NULL ? theirs->n_exposed : shown->n_exposed;

@@ -61,6 +61,11 @@ static double gap_nats(const struct lessons *lessons, size_t bin)
     return nats > 0 ? nats : 0; // slowness is mimicry, charged once
 }
 
+bool evidence_counts(const struct guard *guard, enum evidence_kind kind)
+{
+    return (guard->config.without >> kind & 1) == 0;
+}
+
 void evidence_add(struct guard *guard, struct cluster *cluster, enum evidence_kind kind,
                   double nats, struct user *who)
 {
@@ -111,6 +116,8 @@ double member_nats(const struct member *member)
 
 void evidence_of_novelty(struct guard *guard, struct cluster *cluster)
 {
+    if (!evidence_counts(guard, EVIDENCE_NOVELTY))
+        return;
     double honest = guard->lessons.novel / guard->lessons.sendings;
     cluster->novelty = clamp(0, log(0.9 / honest), novelty_most);
     evidence_add(guard, cluster, EVIDENCE_NOVELTY, cluster->novelty, NULL);
@@ -125,7 +132,7 @@ void evidence_of_content(struct guard *guard, struct cluster *cluster, const str
     content += (lure->flags & LURE_ODD_SCHEME) ? 1 : 0;
     content += (lure->flags & LURE_SUSPECT) ? 2 : 0;
     content += (lure->flags & LURE_INFECTED) ? infected_nats : 0;
-    if (content <= cluster->content)
+    if (content <= cluster->content || !evidence_counts(guard, EVIDENCE_CONTENT))
         return; // known already
     evidence_add(guard, cluster, EVIDENCE_CONTENT, content - cluster->content, sender);
     cluster->content = content;
@@ -165,6 +172,8 @@ static const double passed_on[FAN_BINS] = {1,   0.6,  0.45, 0.2,  0.3, 0.4,
 static bool becomes_relay(struct guard *guard, struct cluster *cluster, struct member *member,
                           const struct sending *sending, enum lure_width via)
 {
+    if (!evidence_counts(guard, EVIDENCE_RELAY))
+        return false;
     const struct lessons *lessons = &guard->lessons;
     double i = cluster->n_relays + 1, exposed = cluster->n_exposed;
     // how likely honest people pass on so many of so many copies…
@@ -184,7 +193,8 @@ static bool becomes_relay(struct guard *guard, struct cluster *cluster, struct m
 
     const struct member *from =
         member->from != NULL ? member_find(guard, cluster, member->from) : NULL;
-    if (from == NULL || from->shape == 0 || sending->shape == 0)
+    if (from == NULL || from->shape == 0 || sending->shape == 0 ||
+        !evidence_counts(guard, EVIDENCE_WORDS))
         return true;
     double words = lure_shapes_alike(from->shape, sending->shape) ? 1.2 : -1.0;
     double sum = clamp(-3, cluster->words + words, 2.4);
@@ -200,6 +210,8 @@ static void independent_origin(struct guard *guard, struct cluster *cluster, str
 {
     member->independent = is_one;
     cluster->n_independent += is_one ? 1 : (uint32_t)-1;
+    if (!evidence_counts(guard, EVIDENCE_ORIGIN))
+        return;
     double sum = clamp(origins_most, origin_nats * cluster->n_independent, 0);
     evidence_add(guard, cluster, EVIDENCE_ORIGIN, sum - cluster->origins, NULL);
     cluster->origins = sum;
@@ -230,7 +242,7 @@ static void judge_pace(struct guard *guard, struct cluster *cluster, struct memb
         size_t bin = gap_bin(guard->now_us - member->last_sent_us);
         if (member->gaps[bin] < UINT8_MAX)
             member->gaps[bin]++;
-        double nats = gap_nats(&guard->lessons, bin);
+        double nats = evidence_counts(guard, EVIDENCE_PACE) ? gap_nats(&guard->lessons, bin) : 0;
         *machine = nats >= 1.5;
         if (*machine) {
             member->n_machine++;
@@ -242,11 +254,14 @@ static void judge_pace(struct guard *guard, struct cluster *cluster, struct memb
                 cluster->n_fast_relays++;
         }
         member->pace = clamp(0, member->pace + nats, pace_most);
-        if (pace->roster_index >= 0 && pace->roster_index == member->roster_index + 1)
+        if (pace->roster_index >= 0 && pace->roster_index == member->roster_index + 1 &&
+            evidence_counts(guard, EVIDENCE_ROSTER))
             member->roster = clamp(0, member->roster + 0.8, roster_most);
     }
     member->roster_index = pace->roster_index;
-    if (pace->composing) {
+    if (!evidence_counts(guard, EVIDENCE_SILENCE)) {
+        // neither it nor its imitation
+    } else if (pace->composing) {
         member->composed = true;
         member->silence = 0;
         if (!cluster->composed) {
@@ -261,8 +276,9 @@ static void judge_pace(struct guard *guard, struct cluster *cluster, struct memb
         member->n_live++;
     else
         member->n_dormant++;
-    member->dormant =
-        clamp(live_most, 0.4 * member->n_dormant - 0.7 * member->n_live, dormant_most);
+    if (evidence_counts(guard, EVIDENCE_DORMANT))
+        member->dormant =
+            clamp(live_most, 0.4 * member->n_dormant - 0.7 * member->n_live, dormant_most);
 }
 
 bool evidence_of_manner(struct guard *guard, struct cluster *cluster, struct member *member,
@@ -270,7 +286,8 @@ bool evidence_of_manner(struct guard *guard, struct cluster *cluster, struct mem
 {
     bool machine = false;
     judge_pace(guard, cluster, member, sending, &machine);
-    if (receiver->is_decoy && !cluster->established && member->decoy == 0) {
+    if (receiver->is_decoy && !cluster->established && member->decoy == 0 &&
+        evidence_counts(guard, EVIDENCE_DECOY)) {
         cluster->n_decoy_senders++;
         // the third hit says nothing that two did not: whoever wants to poison knows decoys too
         member->decoy = cluster->n_decoy_senders <= 2 ? decoy_nats : 0.1;
@@ -339,7 +356,8 @@ bool evidence_of_sending(struct guard *guard, struct cluster *cluster, struct me
             honest = passed_on[k];
         // who often writes to many says less when he does so again
         double nats = clamp(0, log(0.97 / honest), 4) / (1 + 0.5 * member->user->n_fans);
-        member->fan = clamp(0, member->fan + nats, fan_most);
+        if (evidence_counts(guard, EVIDENCE_FANOUT))
+            member->fan = clamp(0, member->fan + nats, fan_most);
     }
     bool machine = evidence_of_manner(guard, cluster, member, sending, receiver);
     evidence_of_member(guard, cluster, member, &was);
@@ -352,7 +370,8 @@ void evidence_of_absence(struct guard *guard, struct cluster *cluster)
         struct member *member = cluster->mature;
         if (member->exposed_us != 0 && guard->now_us - member->exposed_us < guard->config.mature_us)
             break;
-        if (member->exposed_us != 0 && member->n_receivers == 0) {
+        if (member->exposed_us != 0 && member->n_receivers == 0 &&
+            evidence_counts(guard, EVIDENCE_ABSENCE)) {
             double sum = clamp(absence_most, cluster->absence - 0.15, 0);
             evidence_add(guard, cluster, EVIDENCE_ABSENCE, sum - cluster->absence, NULL);
             cluster->absence = sum;
@@ -366,6 +385,8 @@ void evidence_of_absence(struct guard *guard, struct cluster *cluster)
 void evidence_of_report(struct guard *guard, struct cluster *cluster, struct user *reporter,
                         double nats)
 {
+    if (!evidence_counts(guard, EVIDENCE_REPORT))
+        return;
     double sum = clamp(0, cluster->reports + nats, reports_most);
     cluster->n_reports++;
     evidence_add(guard, cluster, EVIDENCE_REPORT, sum - cluster->reports, reporter);

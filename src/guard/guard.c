@@ -130,7 +130,7 @@ const char *reason_name(enum reason reason)
 {
     static const char *const names[] = {
         "none",    "convicted", "restricted", "suspended", "too-many",   "window", "suspected",
-        "cleared", "operator",  "expired",    "asked",     "unanswered", "denied"};
+        "cleared", "operator",  "expired",    "asked",     "unanswered", "denied", "crowded"};
     must((size_t)reason < COUNT_OF(names));
     return names[reason];
 }
@@ -447,6 +447,8 @@ static void take_sending(struct guard *guard, const struct sending *sending,
         if (stopped == 0 && !word->calm && word->verdict != VERDICT_REJECT)
             judge_encrypted(guard, sender, receiver, sending, word);
     }
+    if (word->verdict == VERDICT_HOLD && !hold_has_room(guard, sender))
+        say(word, VERDICT_REJECT, REASON_CROWDED, word->incident);
     if (word->verdict == VERDICT_HOLD) {
         struct cluster *cluster = cluster_by_id(guard, word->incident);
         if (cluster != NULL)

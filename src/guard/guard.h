@@ -48,6 +48,8 @@ struct guard_config {
                         // the site then calls a window
     double relay_share; // share of the people shown one within whose time another explains a relay
     double fresh_most;  // never-seen lures in a window that need no good evidence
+    uint32_t without;   // kinds of evidence that count nothing, a bit for each (1 << enum
+                        // evidence_kind): what each of them is worth, in a laboratory
     bool star_convicts; // whether a star at machine pace may; otherwise it is only held
     bool defangs; // the caller obeys guard_word.defang; if not, warnings that quote a convicted
                   // lure are rejected, since words of warning cost a worm nothing
@@ -244,6 +246,7 @@ enum reason {
     REASON_ASKED,      // held: a question waits for its answer
     REASON_UNANSWERED, // returned: it had none
     REASON_DENIED,     // the sender says that it was not he
+    REASON_CROWDED,    // so many messages of this sender wait already
 };
 
 const char *reason_name(enum reason reason);

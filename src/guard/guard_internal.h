@@ -367,6 +367,8 @@ struct cluster *cluster_new(struct guard *guard, uint64_t id, struct user *zero)
  * ----------------------------------------------------------------------------------- */
 
 void lessons_default(struct lessons *lessons);
+/* False: its weight stays out of every sum, and what only it can tell is not seen. */
+bool evidence_counts(const struct guard *guard, enum evidence_kind kind);
 void evidence_add(struct guard *guard, struct cluster *cluster, enum evidence_kind kind,
                   double nats, struct user *who);
 void cluster_sum(struct cluster *cluster);
@@ -491,6 +493,9 @@ void stop_undo(struct guard *guard, struct cluster *cluster, struct stop *stop, 
                struct guard_word *word);
 void stops_undo(struct guard *guard, struct cluster *cluster, enum reason reason,
                 struct guard_word *word);
+/* Whether one more message of his may wait: each sender may take up as many places as he leaves
+ * free, so that no flood of one account lets another's worm pass unheld. */
+bool hold_has_room(const struct guard *guard, const struct user *sender);
 void hold_add(struct guard *guard, struct cluster *cluster, struct user *sender, uint64_t message,
               struct guard_word *word);
 void holds_end(struct guard *guard, struct cluster *cluster, struct user *sender, bool deliver,

@@ -445,6 +445,16 @@ static void hold_queue(struct guard *guard, struct hold *hold)
     after->next = &hold->link;
 }
 
+bool hold_has_room(const struct guard *guard, const struct user *sender)
+{
+    size_t n_free = guard->n_holds < HOLDS_MOST ? HOLDS_MOST - guard->n_holds : 0, n_his = 0;
+    if (guard->n_holds <= n_free)
+        return true;
+    LIST_EACH((struct list *)&guard->holds, struct hold, link, hold)
+    n_his += hold->sender == sender;
+    return n_his < n_free;
+}
+
 void hold_add(struct guard *guard, struct cluster *cluster, struct user *sender, uint64_t message,
               struct guard_word *word)
 {

@@ -322,6 +322,8 @@ static void decide(struct guard *guard, struct cluster *cluster, struct guard_wo
 static void add_nats(struct guard *guard, struct cluster *cluster, double nats, double least,
                      double most, struct user *who)
 {
+    if (!evidence_counts(guard, EVIDENCE_ANSWER))
+        return;
     double sum = cluster->answers + nats;
     sum = sum < least ? least : sum > most ? most : sum;
     evidence_add(guard, cluster, EVIDENCE_ANSWER, sum - cluster->answers, who);

@@ -20,7 +20,7 @@
  * What follows is of people's own acts: at sealed_hold_nats relays wait and are
  * asked, with whoever showed it to them; at sealed_nats they are convicted: what
  * they sent is taken back, message by message.  Restricted is who then says that
- * it was not he, or could not be asked.
+ * it was not he, which convicts nobody else; or all, where nobody is asked.
  *
  * In a forest n_fast_relays is that share, times SAMPLE_ONE, and some fields of a member mean:
  * n_machine, people in his present run; n_live, relays among those he showed it; shape, the cluster
@@ -108,6 +108,12 @@ static double tree_nats(const struct cluster *forest)
     return forest->relays_nats + forest->origins;
 }
 
+/* Without people's answers: each is about his own copies, and convicts nobody else. */
+static double suspicion(const struct cluster *forest)
+{
+    return tree_nats(forest) + forest->reports;
+}
+
 static void weigh(struct guard *guard, struct cluster *forest, struct member *member)
 {
     double share = share_shown(forest), was = tree_nats(forest), nats = 0;
@@ -117,6 +123,7 @@ static void weigh(struct guard *guard, struct cluster *forest, struct member *me
     if (member->exposed_us != 0 && lag_us <= guard->config.mature_us && from != NULL &&
         makes_run(guard, from)) {
         nats = clamp(0, log(worms_relays / share) + (lag_us < at_once_us ? at_once_nats : 0), 9);
+        nats = evidence_counts(guard, EVIDENCE_RELAY) ? nats : 0;
         member->is_relay = true;
         member->relay = nats;
         forest->n_relays++;
@@ -128,6 +135,7 @@ static void weigh(struct guard *guard, struct cluster *forest, struct member *me
         forest->n_independent++;
         if (!is_first) // somebody begins, worm or not
             nats = clamp(floor_nats - was, log((1 - worms_relays) / (1 - share)), 0);
+        nats = evidence_counts(guard, EVIDENCE_ORIGIN) ? nats : 0;
         forest->origins += nats;
         evidence_add(guard, forest, EVIDENCE_ORIGIN, nats, NULL);
     }
@@ -236,7 +244,8 @@ bool sealed_covers(const struct guard *guard, const struct cluster *forest,
 
 bool sealed_may_convict(const struct guard *guard, const struct cluster *forest)
 {
-    return !forest->cleared && forest->n_relays > 0 && forest->nats >= guard->config.sealed_nats;
+    return !forest->cleared && forest->n_relays > 0 &&
+           suspicion(forest) >= guard->config.sealed_nats;
 }
 
 static void convict_runs(struct guard *guard, struct cluster *forest, const struct user *sender,
@@ -263,10 +272,12 @@ static void convict_member(struct guard *guard, struct cluster *forest, struct m
                            bool observed, struct guard_word *word)
 {
     convict_runs(guard, forest, member->user, word);
-    if (question_is_open(forest, member->user) || member->remote || member->restricted)
+    if (member->remote || member->restricted)
         return;
-    if (observed || guard->config.ask_us <= 0 || !question_put(guard, forest, member, word))
+    if (guard->config.ask_us <= 0)
         restrict_member(guard, forest, member, REASON_CONVICTED, word);
+    else if (!observed)
+        (void)question_put(guard, forest, member, word);
 }
 
 void sealed_convict(struct guard *guard, struct cluster *forest, bool observed,
@@ -313,7 +324,7 @@ void sealed_confirmed(struct guard *guard, struct cluster *forest, struct user *
 /* Runs of people who came by it themselves have explained it. */
 static void relent(struct guard *guard, struct cluster *forest, struct guard_word *word)
 {
-    if (forest->state == CLUSTER_CONVICTED || forest->nats >= guard->config.sealed_hold_nats)
+    if (forest->state == CLUSTER_CONVICTED || suspicion(forest) >= guard->config.sealed_hold_nats)
         return;
     questions_withdraw(guard, forest, word);
     holds_end(guard, forest, NULL, true, REASON_CLEARED, word);
@@ -350,8 +361,10 @@ enum verdict judge_sealed(struct guard *guard, struct user *sender, struct user 
     *reason = REASON_NONE;
     *incident = 0;
     // who has lost links and files keeps talking, as fast as a hand can
-    bool talks = sending->pace.live && sending->pace.gap_us > hand_us;
-    if (sender->restricted_until_us > guard->now_us && !talks) {
+    bool is_restricted = sender->restricted_until_us > guard->now_us;
+    if (is_restricted && sending->pace.live && sending->pace.gap_us > hand_us)
+        return VERDICT_DELIVER;
+    if (is_restricted) {
         *reason = REASON_RESTRICTED;
         *incident = sender->restricted_by;
         return VERDICT_REJECT;
@@ -369,12 +382,12 @@ enum verdict judge_sealed(struct guard *guard, struct user *sender, struct user 
     relent(guard, forest, word);
     if (forest->cleared || !makes_run(guard, member))
         return VERDICT_DELIVER;
-    if (forest->state != CLUSTER_CONVICTED && forest->nats >= guard->config.sealed_hold_nats &&
+    if (forest->state != CLUSTER_CONVICTED && suspicion(forest) >= guard->config.sealed_hold_nats &&
         guard->config.ask_us > 0 && !sending->observed)
         ask_tree(guard, forest, word);
     if (forest->state != CLUSTER_CONVICTED && sealed_may_convict(guard, forest))
         sealed_convict(guard, forest, sending->observed, word);
-    if (forest->nats < guard->config.sealed_hold_nats || !sealed_covers(guard, forest, member))
+    if (suspicion(forest) < guard->config.sealed_hold_nats || !sealed_covers(guard, forest, member))
         return VERDICT_DELIVER;
     return stops_run(guard, forest, member, sending, reason, word);
 }

@@ -125,6 +125,15 @@ void behind_let_go(struct account *account, struct str peer, uint64_t number)
         end(behind);
 }
 
+void behind_overtake(struct account *account)
+{
+    account_hold(account);
+    for (struct behind *behind;
+         (behind = LIST_FIRST(&account->behind, struct behind, link)) != NULL;)
+        end(behind);
+    account_release(account);
+}
+
 void behind_end(struct home *home)
 {
     size_t at = 0;

@@ -3,9 +3,9 @@
  * same sender to the same person wait too, so that they are read in the order
  * in which they were written.
  *
- * Not for long: after a quarter of a minute they overtake.  Who waits is in
- * memory only, and so is not acknowledged before it goes on (XEP-0198).
- * Semantics: holding.
+ * Not for long: after a quarter of a minute they overtake, and at once when its
+ * sender is asked whether he meant it.  Who waits is in memory only, and so is not
+ * acknowledged before it goes on (XEP-0198).  Semantics: holding.
  */
 #ifndef IM_BEHIND_H
 #define IM_BEHIND_H
@@ -23,6 +23,9 @@ bool behind_waits(struct account *account, uint64_t session, struct stanza *stan
 
 /* The held message has gone on, or was refused: what waited for it follows. */
 void behind_let_go(struct account *account, struct str peer, uint64_t number);
+
+/* Its sender is asked, which takes as long as a person takes: nobody waits behind what he sent. */
+void behind_overtake(struct account *account);
 
 /* At the end of the service: nobody waits any longer. */
 void behind_end(struct home *home);

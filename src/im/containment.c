@@ -99,6 +99,8 @@ static enum notice refusal_of(enum reason reason, const struct stanza *stanza)
         return NOTICE_REFUSED_UNANSWERED;
     case REASON_DENIED:
         return NOTICE_REFUSED_DENIED;
+    case REASON_CROWDED:
+        return NOTICE_REFUSED_CROWDED;
     default:
         return NOTICE_REFUSED_LURE;
     }

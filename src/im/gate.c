@@ -26,9 +26,10 @@ enum {
     WAITING_MOST = 50000, // mails for the guard; beyond it what comes passes unseen
 };
 
-// Semantics, holding: how long others wait behind a held message, in the guard's time; and how long
-// a lure waits for a guard that does not answer.
-static const int64_t behind_us = 15 * SECOND_US, patience_us = 2 * SECOND_US,
+// Semantics, holding: how long others wait behind a held message, in the guard's time (its quarter
+// of a minute, and a moment in which it comes out of the store); and how long a lure waits for a
+// guard that does not answer.
+static const int64_t behind_us = 16 * SECOND_US, patience_us = 2 * SECOND_US,
                      alarm_every_us = 10 * SECOND_US;
 
 int64_t gate_now_us(const struct gate *gate)
@@ -588,11 +589,11 @@ static void is_kept(struct store_request *request)
 static void hold(struct judging *judging)
 {
     struct arena *arena = &judging->arena;
-    // and a moment more: when its time is over it still has to come out of the store
-    // at a stop (the workers have ended before the gate) nobody comes behind it any more
-    if (judging->gate->running)
+    // Semantics, holding: what waits for an answer of its sender is overtaken.
+    // At a stop (the workers have ended before the gate) nobody comes behind it any more.
+    if (judging->gate->running && judging->reason != REASON_ASKED)
         behind_hold(judging->account, judging->sending.receiver, judging->sending.message,
-                    (int64_t)((double)behind_us / judging->gate->clock_rate) + SECOND_US);
+                    (int64_t)((double)behind_us / judging->gate->clock_rate));
     containment_write_held(&judging->held_value, judging->stanza, judging->at_us);
     judging->held.kind = STORE_HELD;
     judging->held.record.key =

@@ -116,6 +116,9 @@ static const char *const english[N_NOTICES] = {
         "device may be infected: please call your help desk (incident {incident}). What you write "
         "to people you talk with arrives as usual.",
     [NOTICE_ENCRYPTED] = "an encrypted message",
+    [NOTICE_REFUSED_CROWDED] =
+        "This message was not delivered: so many messages of yours wait already to be cleared. "
+        "Please answer the question that you were sent, or send it again later.",
     [NOTICE_PAGE_WARN_TITLE] = "Be careful with this link",
     [NOTICE_PAGE_WARN] =
         "It has the look of something that a malicious program sends in people's names, though "

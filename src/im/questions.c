@@ -4,6 +4,7 @@
 #include "base/hash.h"
 #include "base/must.h"
 #include "base/random.h"
+#include "im/behind.h"
 #include "im/caps.h"
 #include "im/containment_internal.h"
 #include "im/gate_errand.h"
@@ -320,8 +321,10 @@ static void at_home(struct mail *mail)
     // who is not in memory has no session: he is asked when he comes
     asking->since_us = clock_wall_us();
     list_add_last(&desk_of(asking->home)->questions, &asking->link);
-    if (account != NULL)
+    if (account != NULL) {
+        behind_overtake(account);
         ask_account(asking, account);
+    }
 }
 
 // On the guard's thread.

@@ -427,3 +427,14 @@ def test_where_the_guard_only_watches_nobody_is_asked(own_server):
     assert server.ctl_json("guard", "questions")["questions"] == []
     assert server.count("guard_questions") == 0
     assert friends[-1].wait_for(lambda e: link in said(e))
+
+
+def test_what_waits_for_its_senders_answer_is_overtaken(own_server):
+    # semantics, holding: the quarter of a minute, the guard's, is half an hour here
+    star = Star(own_server({**ASKING, "test.clock_rate": 0.01}))
+    for friend in star.friends:
+        star.say(friend, f"plain words to {friend.user}")
+    for friend in star.friends:
+        friend.wait_for(lambda e: "plain words" in (e.findtext(BODY) or ""))
+    assert star.pending() != []
+    star.close()

@@ -403,6 +403,33 @@ TEST(held_messages_are_released_in_order_when_the_window_opens)
     guard_free(&guard);
 }
 
+TEST(a_flood_of_one_account_leaves_room_for_others_to_wait)
+{
+    struct guard *guard = new_guard();
+    unsigned n_held = 0, n_crowded = 0;
+    int64_t now = t0;
+    for (unsigned i = 0; i < 5000; i++, now += second / 100) {
+        char to[32];
+        snprintf(to, sizeof to, "p%u@a.example", i);
+        enum verdict verdict =
+            send(guard, now, "flood@a.example", to, "look http://flood.example/x");
+        n_held += verdict == VERDICT_HOLD;
+        n_crowded += verdict == VERDICT_REJECT && word.reason == REASON_CROWDED;
+        check(word.reason != REASON_CROWDED || verdict == VERDICT_REJECT);
+    }
+    check(n_held >= 1024 && n_crowded >= 1024);
+
+    unsigned n_others = 0;
+    for (unsigned i = 0; i < 20; i++, now += second / 10) {
+        char to[32];
+        snprintf(to, sizeof to, "q%u@a.example", i);
+        n_others +=
+            send(guard, now, "worm@a.example", to, "see http://worm.example/x") == VERDICT_HOLD;
+    }
+    check(n_others >= 10);
+    guard_free(&guard);
+}
+
 TEST(suspensions_concern_exactly_their_scope)
 {
     struct guard *guard = new_guard();

@@ -122,6 +122,10 @@ TEST(habits_and_constants_are_set_by_name)
     check(config.convict_nats == 16.5);
     check(guard_config_set(&config, STR("star_convicts"), STR("0"), &why) == OK);
     check(!config.star_convicts);
+    check(guard_config_set(&config, STR("without"), STR("relay"), &why) == OK);
+    check(guard_config_set(&config, STR("without"), STR("fan-out"), &why) == OK);
+    check(config.without == (1U << EVIDENCE_RELAY | 1U << EVIDENCE_FANOUT));
+    check(guard_config_set(&config, STR("without"), STR("luck"), &why) == ERR_MALFORMED);
     check(guard_config_set(&config, STR("hold"), STR("long"), &why) == ERR_MALFORMED);
     check(guard_config_set(&config, STR("mercy"), STR("1"), &why) == ERR_MALFORMED);
 }
