@@ -154,6 +154,13 @@ void guard_event_write(struct buf *out, const struct guard_event *event)
         put_str(out, event->conviction.actor);
         put_str(out, event->conviction.reason);
         break;
+    case EVENT_CONVICT_INCIDENT:
+        put_u64(out, event->conviction.incident);
+        put_u64(out, event->conviction.width);
+        put_i64(out, event->conviction.expires_us);
+        put_str(out, event->conviction.actor);
+        put_str(out, event->conviction.reason);
+        break;
     case EVENT_RELEASE:
         put_u64(out, event->release.incident);
         put_str(out, event->release.account);
@@ -235,6 +242,13 @@ enum err guard_event_read(struct arena *arena, struct str bytes, struct guard_ev
         event.conviction.reason = get_str(&in);
         break;
     }
+    case EVENT_CONVICT_INCIDENT:
+        event.conviction.incident = get_u64(&in);
+        event.conviction.width = get_u32(&in, LURE_WIDTHS);
+        event.conviction.expires_us = get_i64(&in);
+        event.conviction.actor = get_str(&in);
+        event.conviction.reason = get_str(&in);
+        break;
     case EVENT_RELEASE:
         event.release.incident = get_u64(&in);
         event.release.account = get_str(&in);

@@ -71,7 +71,7 @@ static struct cluster *present_forest(struct guard *guard, struct user *sender)
         forest = cluster_new(guard, guard->next_cluster++, sender);
         forest->kind = LURE_SEALED;
         forest->is_campaign = true;
-        cluster_share(forest);
+        cluster_share(guard, forest);
     }
     guard->forest = forest->id;
     return forest;
@@ -151,7 +151,7 @@ static struct cluster *run_of(struct guard *guard, struct cluster *forest, struc
         return run;
     run = cluster_new(guard, guard->next_cluster++, member->user);
     run->kind = LURE_SEALED;
-    cluster_share(run);
+    cluster_share(guard, run);
     campaign_add(forest, run);
     member->shape = run->id;
     return run;
@@ -200,10 +200,7 @@ static struct member *take_copy(struct guard *guard, struct cluster *forest, str
     member->n_receivers++;
     member->n_machine++;
     note_shown(guard, forest, member, receiver);
-    if (sender->recent[0] != forest->id) { // whoever reports him means this
-        memmove(sender->recent + 1, sender->recent, sizeof sender->recent - sizeof *sender->recent);
-        sender->recent[0] = forest->id;
-    }
+    note_recent(guard, sender, forest); // whoever reports him means this
     if (!member->is_relay && !member->independent && makes_run(guard, member))
         weigh(guard, forest, member);
     return member;
@@ -361,12 +358,12 @@ enum verdict judge_sealed(struct guard *guard, struct user *sender, struct user 
     *reason = REASON_NONE;
     *incident = 0;
     // who has lost links and files keeps talking, as fast as a hand can
-    bool is_restricted = sender->restricted_until_us > guard->now_us;
+    bool is_restricted = restricted_until_us(guard, sender) > guard->now_us;
     if (is_restricted && sending->pace.live && sending->pace.gap_us > hand_us)
         return VERDICT_DELIVER;
     if (is_restricted) {
         *reason = REASON_RESTRICTED;
-        *incident = sender->restricted_by;
+        *incident = restricted_by(guard, sender);
         return VERDICT_REJECT;
     }
     struct cluster *forest = present_forest(guard, sender);
