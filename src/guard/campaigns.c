@@ -252,14 +252,19 @@ bool campaign_covers(const struct guard *guard, const struct cluster *campaign,
     const struct member *member = sender != NULL ? member_find(guard, campaign, sender) : NULL;
     if (member == NULL || member->n_receivers == 0 || question_confirmed(campaign, sender))
         return false;
-    return member->n_machine > 1 || may_convict_tree(guard, campaign, true);
+    // who was shown one, and then sends his own as slowly as anybody, is no part of the tree
+    bool is_of_tree = member->is_relay || campaign->root == member->user;
+    return member->n_machine > 1 || (is_of_tree && may_convict_tree(guard, campaign, true));
 }
 
 bool campaign_follows(const struct guard *guard, const struct cluster *campaign,
                       const struct user *sender)
 {
     const struct member *member = member_find(guard, campaign, sender);
+    // who joined it later, at a hand's pace, is asked (campaign_is_late)
     return campaign->state == CLUSTER_CONVICTED && campaign_covers(guard, campaign, sender) &&
+           (member->n_machine > 1 ||
+            (member->sent_us != 0 && member->sent_us <= campaign->convicted_us)) &&
            guard->now_us - member->last_sent_us < guard->config.restriction_us;
 }
 
@@ -365,6 +370,8 @@ static void spread_weighs(struct guard *guard, struct cluster *campaign, struct 
     if (campaign->root == member->user)
         return; // what grew from his own came back to him
     struct member was = *member;
+    if (member->sent_us == 0)
+        member->sent_us = guard->now_us;
     uint32_t reached = nats > 0 ? (uint32_t)guard->config.fresh_spread : 1;
     campaign->n_grown += nats > 0 && (!was.is_relay || was.n_receivers < 2);
     member_reached(guard, member, reached);
