@@ -32,7 +32,7 @@ void guard_config_default(struct guard_config *config)
         .sealed_first = 3,
         .sealed_hold_nats = 2.5,
         .sealed_nats = 5.5,
-        .window_first = 3,
+        .window_first = 2,
         .window_growth = 2,
         .hold_us = 15 * second_us,
         .ask_us = 1 * hour_us,

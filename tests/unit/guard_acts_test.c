@@ -156,7 +156,9 @@ TEST(who_warns_of_an_address_by_hand_is_not_restricted)
     const char *warning = "do not open evilplace dot com, it's a virus";
     unsigned rejected = 0;
     int64_t now =
-        burst(guard, t0, "zero@a.example", "go to evilplace dot com", 0, 3, &rejected) + second;
+        burst(guard, t0, "zero@a.example", "go to evilplace dot com", 0, 2, &rejected) + second;
+    now = burst(guard, now + 20 * second, "zero@a.example", "go to evilplace dot com", 2, 1,
+                &rejected);
     for (unsigned i = 0; i < 3; i++) {
         char from[32];
         snprintf(from, sizeof from, "p%u@a.example", i);
@@ -351,7 +353,7 @@ TEST(held_messages_are_released_in_order_when_the_window_opens)
             released++;
         }
     }
-    check(released == 5);
+    check(released == 6);
     guard_free(&guard);
 }
 
