@@ -281,6 +281,9 @@ struct guard {
     uint64_t n_incidents;
     size_t n_questions; // open
     uint64_t n_asked, n_said_yes, n_said_no, n_unanswered, n_withdrawn;
+    size_t n_restricted; // users
+    // for whoever watches: since the start, no part of a snapshot
+    uint64_t n_taken_back, n_given_again, n_decoy_hits, n_campaigns;
     size_t n_tallies;
     uint64_t n_tallies_forgotten, n_would_reject, n_would_hold;
     int64_t next_expiry_us; // no stop, restriction, suspension or entitlement ends before

@@ -709,6 +709,7 @@ static void load_users(struct reader *in, uint64_t version, struct guard *guard,
         user->lesson_day = get_i64(in);
         user->n_lessons = get_u32(in, UINT32_MAX);
         user->restricted_until_us = get_i64(in);
+        guard->n_restricted += user->restricted_until_us != 0;
         user->restricted_by = get_u64(in);
         if (version >= 3) {
             user->question_day = get_i64(in);
