@@ -15,6 +15,7 @@
 #include "im/intake.h"
 #include "im/limits.h"
 #include "im/registration.h"
+#include "im/send.h"
 #include "im/session_life.h"
 #include "im/slowdown.h"
 #include "im/stream_management.h"
@@ -593,24 +594,28 @@ static void bind_now(struct account_waiter *waiter, struct account *account)
     struct client *client = CONTAINER_OF(waiter, struct client, waiter);
     if (!answered(client))
         return;
-    struct stanza_error error = {.condition = STANZA_INTERNAL_SERVER_ERROR,
-                                 .type = STANZA_WAIT,
-                                 .text = STR("The account could not be read; try again later.")};
-    if (account->state == ACCOUNT_ABSENT)
+    struct stanza_error error = {.condition = STANZA_INTERNAL_SERVER_ERROR, .type = STANZA_WAIT};
+    const char *words = "The account could not be read; try again later.";
+    if (account->state == ACCOUNT_ABSENT) {
         error = (struct stanza_error){.condition = STANZA_NOT_ALLOWED};
+        words = NULL;
+    }
     struct session *session = NULL;
     if (account->state == ACCOUNT_READY) {
         char random[RANDOM_ID_SIZE + 1];
         random_id_z(random);
         struct str resource = client->wished.len > 0 ? client->wished : str_of(random);
         session = session_begin(account, resource, stream_lang(client->stream));
-        error = (struct stanza_error){.condition = STANZA_RESOURCE_CONSTRAINT,
-                                      .type = STANZA_WAIT,
-                                      .text = STR("This account has too many sessions."),
-                                      .lang = STR("en")};
+        error = (struct stanza_error){.condition = STANZA_RESOURCE_CONSTRAINT, .type = STANZA_WAIT};
+        words = "This account has too many sessions.";
     }
     if (session == NULL) {
+        struct arena arena;
+        arena_init(&arena, 65536);
+        send_words(account->home, &arena, stream_lang(client->stream), account->jid.domain, words,
+                   &error);
         stream_not_bound(client->stream, &error);
+        arena_done(&arena);
         feed_again(client);
         return;
     }

@@ -104,7 +104,7 @@ void containment_log(const char *event, const struct session *session, const str
 
 /* ---- Refusing ---- */
 
-static enum notice refusal_of(const struct refusal *refusal)
+static enum notice refusal_of(const struct stanza *stanza, const struct refusal *refusal)
 {
     const unsigned links = 1U << FEATURE_LINKS, files = 1U << FEATURE_FILES;
     switch (refusal->reason) {
@@ -117,7 +117,7 @@ static enum notice refusal_of(const struct refusal *refusal)
     case REASON_TOO_MANY:
         return NOTICE_REFUSED_TOO_MANY;
     case REASON_EXPIRED:
-        return NOTICE_REFUSED_HELD;
+        return stanza->kind == STANZA_MESSAGE ? NOTICE_REFUSED_HELD : NOTICE_REFUSED_SUSPECTED;
     case REASON_UNANSWERED:
         return NOTICE_REFUSED_UNANSWERED;
     case REASON_DENIED:
@@ -146,7 +146,7 @@ void containment_refuse(struct home *home, const struct stanza *stanza, struct t
         .type = refusal->reason == REASON_SUSPENDED || refusal->reason == REASON_RESTRICTED
                     ? STANZA_WAIT
                     : STANZA_CANCEL,
-        .text = notice_text(notices, &arena, lang, fallback, refusal_of(refusal), &args),
+        .text = notice_text(notices, &arena, lang, fallback, refusal_of(stanza, refusal), &args),
         .lang = notice_lang(notices, lang, fallback),
     };
     send_refusal_full(home, stanza, ticket, &error);
