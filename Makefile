@@ -2,7 +2,8 @@
 #
 #   make up        builds and starts a server for localhost in var/; make down stops it
 #   make test      proves that everything works (docs/testing.md)
-#   make drill     a worm among a few hundred people, guard off and on
+#   make drill     five worms among a few hundred people each, guard off and on: ten minutes;
+#                  make drill WORMS=P1: one of them
 #   make lab       measures the guard in virtual time, writes docs/containment.md
 #   make bench     Firedoor beside Prosody and ejabberd
 #   make fuzz      fuzzes every target for a while: make fuzz SECONDS=600
@@ -12,6 +13,7 @@
 PREFIX ?= /usr/local
 DATA ?= ../shared/data
 SECONDS ?= 60
+WORMS ?= P1 P2 P4 P5 P6
 
 .PHONY: all build packages up down test drill drill-full lab bench fuzz format install clean
 all: build
@@ -32,8 +34,13 @@ down:
 test:
 	@scripts/test.sh
 
+# One seed of each; all of them are run, and a failure of any is one of the whole.
 drill: build
-	build/firedoor-drill --report build/drill
+	@mkdir -p build/drill
+	@failed=0; for worm in $(WORMS); do \
+		build/firedoor-drill --worm $$worm --report build/drill/$$worm || failed=$$?; \
+		echo; \
+	done; exit $$failed
 
 drill-full: build
 	build/firedoor-drill --full --report build/drill
@@ -47,9 +54,11 @@ bench: build
 	bench/run.py
 
 fuzz:
+	@scripts/packages.sh fuzz
 	@scripts/fuzz.sh $(SECONDS)
 
 format:
+	@scripts/packages.sh format
 	git ls-files -co --exclude-standard '*.c' '*.h' | xargs clang-format -i
 
 # A build directory of its own: the one that is used for work keeps its settings.

@@ -30,6 +30,7 @@ enum {
     EXIT_EXISTS = 5,
     EXIT_DENIED = 6,
     EXIT_BUSY = 7,
+    EXIT_PARTLY = 8,
 };
 
 static const char usage[] =
@@ -285,6 +286,17 @@ static void explain(const json_t *command)
     }
 }
 
+// Whether the command's name begins with these words; rest: what follows them, at is NULL where
+// nothing does.
+static bool begins_so(const json_t *command, char **words, int n, struct str *rest)
+{
+    *rest = str_of(text_in(command, "name"));
+    bool fits = true;
+    for (int at = 0; at < n && fits; at++)
+        fits = rest->at != NULL && str_eq(str_cut(rest, ' '), str_of(words[at]));
+    return fits;
+}
+
 // The usage of all commands that begin with these words; how many there are.
 static size_t suggest(FILE *out, const json_t *table, char **words, int n)
 {
@@ -292,11 +304,8 @@ static size_t suggest(FILE *out, const json_t *table, char **words, int n)
     const json_t *command;
     json_array_foreach(table, i, command)
     {
-        struct str rest = str_of(text_in(command, "name"));
-        bool fits = true;
-        for (int at = 0; at < n && fits; at++)
-            fits = rest.at != NULL && str_eq(str_cut(&rest, ' '), str_of(words[at]));
-        if (!fits)
+        struct str rest;
+        if (!begins_so(command, words, n, &rest))
             continue;
         print_usage(out, command);
         n_said++;
@@ -304,8 +313,41 @@ static size_t suggest(FILE *out, const json_t *table, char **words, int n)
     return n_said;
 }
 
+static int no_such_command(const struct session *session, const char *word)
+{
+    struct why why = {""};
+    (void)!why_say(&why, ERR_MALFORMED, "there is no command \"%s\"; firedoorctl help lists them",
+                   word);
+    return refuse(session, ERR_MALFORMED, why.text);
+}
+
+// As the answer to "commands": those that begin with these words, or the one that they name.
+static int help_json(const struct session *session, char **words, int n)
+{
+    int used;
+    size_t i;
+    const json_t *one = match_command(session->table, words, n, &used), *command;
+    json_t *list = json_array();
+    json_array_foreach(session->table, i, command)
+    {
+        struct str rest;
+        if (begins_so(command, words, n, &rest) || (n > 0 && command == one))
+            json_array_append(list, (json_t *)command);
+    }
+    bool any = json_array_size(list) > 0;
+    json_t *answer = json_pack("{s:o}", "commands", list);
+    if (any) {
+        json_dumpf(answer, stdout, JSON_INDENT(2));
+        fputc('\n', stdout);
+    }
+    json_decref(answer);
+    return any ? EXIT_DONE : no_such_command(session, words[0]);
+}
+
 static int help(const struct session *session, char **words, int n)
 {
+    if (session->json)
+        return help_json(session, words, n);
     int used;
     const json_t *command = match_command(session->table, words, n, &used);
     if (n > 0 && command != NULL) {
@@ -341,11 +383,8 @@ static int complete(const struct session *session, char **words, int n)
     }
     json_array_foreach(session->table, i, command)
     {
-        struct str rest = str_of(text_in(command, "name"));
-        bool fits = true;
-        for (int at = 0; at < n && fits; at++)
-            fits = rest.at != NULL && str_eq(str_cut(&rest, ' '), str_of(words[at]));
-        if (fits && rest.at != NULL) {
+        struct str rest;
+        if (begins_so(command, words, n, &rest) && rest.at != NULL) {
             struct str next = str_cut(&rest, ' ');
             printf("%.*s\n", STR_ARGS(next));
         }
@@ -541,7 +580,9 @@ static int show_answer(const struct session *session, const json_t *answer, FILE
     }
     if (!ok && !session->json)
         fprintf(stderr, "firedoorctl: %s\n", text_in(answer, "message"));
-    return ok ? EXIT_DONE : exit_of(text_in(answer, "error"));
+    if (ok)
+        return json_is_true(json_object_get(result, "partly")) ? EXIT_PARTLY : EXIT_DONE;
+    return exit_of(text_in(answer, "error"));
 }
 
 static int run(struct session *session, const json_t *command, json_t *values, const char *file)
@@ -612,9 +653,7 @@ static int begin(struct session *session, char **words, int n)
     int used;
     const json_t *command = match_command(session->table, words, n, &used);
     if (command == NULL) {
-        (void)!why_say(&why, ERR_MALFORMED,
-                       "there is no command \"%s\"; firedoorctl help lists them", words[0]);
-        int status = refuse(session, ERR_MALFORMED, why.text);
+        int status = no_such_command(session, words[0]);
         if (!session->json) // perhaps only its second word is missing or wrong
             suggest(stderr, session->table, words, 1);
         return status;

@@ -80,42 +80,70 @@ static int compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-void ledger_tally(const struct ledger *ledger, double speed, struct honest_tally *out)
+static bool is_open(const struct said *said)
+{
+    return said->kind == SAID_HONEST && said->n_received == 0 && !said->rejected;
+}
+
+static double sorted_percentile(double *delays, uint32_t n, double share)
+{
+    if (n == 0)
+        return 0;
+    qsort(delays, n, sizeof *delays, compare);
+    return delays[(uint32_t)(share * (n - 1))];
+}
+
+static void count(const struct said *said, struct honest_tally *out)
+{
+    bool gone = said->n_received > 0 && said->retracted;
+    out->n_sent++;
+    out->n_rejected += said->rejected;
+    out->n_rejected_infected += said->rejected && said->from_infected;
+    out->n_returned += said->rejected && said->asked && !said->from_infected;
+    out->n_taken_back += gone && !said->warns;
+    out->n_withdrawn += gone && said->warns;
+    out->n_lost += (is_open(said) && !said->asked) || (gone && !said->warns);
+    out->n_twice += said->n_received > 1;
+    out->n_dead += said->dead;
+    out->n_for_answer += said->asked && said->n_received == 0;
+}
+
+void ledger_tally(const struct ledger *ledger, double speed, bool traps, struct honest_tally *out)
 {
     *out = (struct honest_tally){0};
     double *delays = malloc((ledger->n + 1) * sizeof *delays);
-    must(delays != NULL);
+    double *quick = malloc((ledger->n + 1) * sizeof *quick);
+    must(delays != NULL && quick != NULL);
+    uint32_t n_quick = 0;
     for (uint32_t i = 0; i < ledger->n; i++) {
         const struct said *said = &ledger->at[i];
-        if (said->kind != SAID_HONEST)
+        if (said->kind != SAID_HONEST || (traps && !said->is_trap))
             continue;
-        out->n_sent++;
-        out->n_rejected += said->rejected;
-        out->n_rejected_infected += said->rejected && said->from_infected;
-        out->n_lost += !said->rejected && said->n_received == 0;
-        out->n_twice += said->n_received > 1;
+        count(said, out);
         if (said->n_received == 0)
             continue;
         double seconds = ledger_delay_s(said, speed);
         delays[out->n_received++] = seconds;
         out->n_held += seconds > 2;
+        out->n_for_answer += seconds > 2 && said->asked;
+        if (!said->asked && seconds > out->longest_unasked_s)
+            out->longest_unasked_s = seconds;
         out->delays[delay_row(seconds)]++;
+        if (!said->stamped)
+            quick[n_quick++] = seconds;
     }
-    qsort(delays, out->n_received, sizeof *delays, compare);
-    if (out->n_received > 0) {
-        out->longest_s = delays[out->n_received - 1];
-        out->median_s = delays[out->n_received / 2];
-        out->p99_s = delays[(uint32_t)(0.99 * (out->n_received - 1))];
-    }
+    out->longest_s = sorted_percentile(delays, out->n_received, 1);
+    out->median_s = sorted_percentile(delays, out->n_received, 0.5);
+    out->p99_s = sorted_percentile(delays, out->n_received, 0.99);
+    out->machine_s = sorted_percentile(quick, n_quick, 0.99);
     free(delays);
+    free(quick);
 }
 
 uint32_t ledger_n_open(const struct ledger *ledger)
 {
     uint32_t n = 0;
-    for (uint32_t i = 0; i < ledger->n; i++) {
-        const struct said *said = &ledger->at[i];
-        n += said->kind == SAID_HONEST && said->n_received == 0 && !said->rejected;
-    }
+    for (uint32_t i = 0; i < ledger->n; i++)
+        n += is_open(&ledger->at[i]) && !ledger->at[i].asked;
     return n;
 }

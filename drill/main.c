@@ -20,19 +20,29 @@ enum {
     WALL_S_WANTED_FULL = 20,      // there are 120 runs in a full one
     WALL_S_WANTED = 40,           // of one run; the default speed aims at it
     MESSAGES_A_WALL_SECOND = 300, // honest ones; faster drills chat less
+    SPEED_MOST = 200,             // by default
+    SPEED_MOST_TRAPS = 30,        // …where many write at once
     SETTINGS_MOST = 32,
 };
+
+static const double warmup_usual = 2, warmup_recent = 20, // minutes
+    trap_after_s = 300; // after a trap's last message: most of those who answer have answered
 
 struct drill {
     // what was asked for
     uint32_t people;
     double contacts, chance, speed, minutes, warmup, chat, pass_on, cuts;
+    double phones, most_speed; // most_speed: what the machine has been found to carry
+    struct habits habits;
+    const struct trap *traps[TRAPS_MOST];
+    size_t n_traps;
     unsigned meetings;
     const char *graph_file, *texts, *report, *keep, *programs;
     const struct worm_profile *worm;
     uint64_t seed;
     unsigned n_seeds;
     bool json, quiet, full, guard_off, guard_on;
+    bool too_slow; // the machine, in some run
     struct endpoint server;
     const char *connect, *users;
     struct str domain;
@@ -127,19 +137,47 @@ static enum err make_graph(const struct drill *drill, uint64_t seed, struct grap
     return OK;
 }
 
-static double default_speed(const struct drill *drill, const struct worm_profile *worm)
+/* What happens in one run. */
+struct event {
+    const struct worm_profile *worm; // NULL: none
+    const struct trap *trap;         // NULL: none
+    double chance;
+};
+
+static double warmup_minutes(const struct drill *drill, const struct event *event)
+{
+    if (drill->warmup >= 0)
+        return drill->warmup;
+    bool recent = event->worm != NULL && event->worm->habits.aim == AIM_RECENT;
+    return recent ? warmup_recent : warmup_usual;
+}
+
+static double watch_s(const struct drill *drill, const struct event *event,
+                      const struct graph *graph, uint64_t seed)
+{
+    if (drill->minutes > 0)
+        return 60 * drill->minutes;
+    if (event->trap == NULL)
+        return 60 * event->worm->minutes;
+    double begins_s = event->worm != NULL ? event->worm->habits.wait_s + 1 : 0;
+    return begins_s + DRILL_GREETINGS_S + trap_length_s(event->trap, graph, seed) + trap_after_s;
+}
+
+static double default_speed(const struct drill *drill, const struct event *event, double seconds)
 {
     if (drill->speed > 0)
         return drill->speed;
-    double minutes = drill->minutes > 0 ? drill->minutes : worm->minutes;
     int wall_s = drill->full ? WALL_S_WANTED_FULL : WALL_S_WANTED;
-    double speed = ceil((minutes + drill->warmup) * 60 / wall_s);
-    return speed > 600 ? 600 : speed;
+    double speed = ceil((seconds + 60 * warmup_minutes(drill, event)) / wall_s);
+    double most = event->trap != NULL ? SPEED_MOST_TRAPS : SPEED_MOST;
+    speed = speed > most ? most : speed;
+    return drill->most_speed > 0 && speed > drill->most_speed ? drill->most_speed : speed;
 }
 
-static struct plan make_plan(const struct drill *drill, const struct worm_profile *worm,
-                             double chance, uint64_t seed, const struct graph *graph)
+static struct plan make_plan(const struct drill *drill, const struct event *event, uint64_t seed,
+                             const struct graph *graph)
 {
+    double seconds = watch_s(drill, event, graph, seed);
     struct plan plan = {
         .client = {.endpoint = drill->server,
                    .domain = drill->domain,
@@ -153,15 +191,18 @@ static struct plan make_plan(const struct drill *drill, const struct worm_profil
         .accounts = drill->accounts,
         .graph = graph,
         .texts = drill->texts,
-        .openness = {chance, people_opening         },
+        .openness = {event->chance, people_opening         },
         .habits = chat_habits_usual,
-        .worm = worm,
+        .people = drill->habits,
+        .phones = drill->phones,
+        .worm = event->worm,
+        .trap = event->trap,
         .seed = seed,
-        .speed = default_speed(drill, worm),
-        .warmup_s = 60 * drill->warmup,
-        .watch_s = 60 * (drill->minutes > 0 ? drill->minutes : worm->minutes),
+        .speed = default_speed(drill, event, seconds),
+        .warmup_s = 60 * warmup_minutes(drill, event),
+        .watch_s = seconds,
         .grace_s = 60,
-        .meetings = drill->meetings,
+        .meetings = event->trap == NULL ? drill->meetings : 0,
         .cuts_an_hour = drill->cuts,
         .make_rosters = drill->connect != NULL,
         .trace = drill->trace,
@@ -173,52 +214,77 @@ static struct plan make_plan(const struct drill *drill, const struct worm_profil
     return plan;
 }
 
-static enum err run_once(struct drill *drill, const struct worm_profile *worm, double chance,
-                         uint64_t seed, const struct side *side, bool guard, struct result *result,
-                         struct why *why)
+static enum err run_at_speed(struct drill *drill, const struct event *event, struct plan *plan,
+                             const struct side *side, bool guard, struct result *result,
+                             struct why *why)
 {
-    struct graph graph;
     struct own_server *server = NULL;
-    enum err e = make_graph(drill, seed, &graph, why);
-    if (e != OK)
-        return e;
-    if (drill->n_accounts < graph.n_people)
-        invent_accounts(drill, graph.n_people);
-    struct plan plan = make_plan(drill, worm, chance, seed, &graph);
+    enum err e = OK;
     struct progress progress = {.is_live = !drill->quiet && isatty(STDERR_FILENO)};
-    snprintf(progress.title, sizeof progress.title, "%s %s", worm->name, side->name);
-    plan.look = progress_look;
-    plan.context = &progress;
+    snprintf(progress.title, sizeof progress.title, "%s %s",
+             event->trap != NULL ? event->trap->name : event->worm->name, side->name);
+    plan->look = progress_look;
+    plan->context = &progress;
     struct own_server_plan server_plan = {
         .programs = drill->programs,
         .domain = drill->domain,
-        .graph = &graph,
+        .graph = plan->graph,
         .accounts = drill->accounts,
         .guard = guard,
-        .speed = plan.speed,
-        .seed = seed,
+        .speed = plan->speed,
+        .seed = plan->seed,
         .keep = drill->keep,
         .settings = drill->settings,
     };
     if (drill->connect == NULL) {
         e = own_server_start(&server, &server_plan, why);
         if (e == OK)
-            plan.client.endpoint = own_server_endpoint(server);
+            plan->client.endpoint = own_server_endpoint(server);
+        plan->entitle = guard ? own_server_entitle : NULL;
+        plan->entitle_context = server;
     }
-    *result = (struct result){.seed = seed};
+    *result = (struct result){.seed = plan->seed, .speed = plan->speed};
     if (e == OK)
-        e = town_run(&plan, &result->outcome, why);
+        e = town_run(plan, &result->outcome, why);
+    if (e == OK && server != NULL)
+        e = own_server_has_entitled(server, why);
     if (e == OK && server != NULL)
         e = own_server_record(server, result, why);
     progress_end(&progress);
     own_server_stop(&server);
+    return e;
+}
+
+/* A speed that nobody asked for is not kept where the machine cannot follow. */
+static enum err run_once(struct drill *drill, const struct event *event, uint64_t seed,
+                         const struct side *side, bool guard, struct result *result,
+                         struct why *why)
+{
+    struct graph graph;
+    enum err e = make_graph(drill, seed, &graph, why);
+    if (e != OK)
+        return e;
+    if (drill->n_accounts < graph.n_people)
+        invent_accounts(drill, graph.n_people);
+    for (;;) {
+        struct plan plan = make_plan(drill, event, seed, &graph);
+        e = run_at_speed(drill, event, &plan, side, guard, result, why);
+        if (e != OK || drill->speed > 0 || plan.speed <= 1 || !result_is_too_slow(result))
+            break;
+        drill->most_speed = floor(plan.speed / 2);
+        fprintf(stderr,
+                "firedoor-drill: the machine was too slow for speed %g: lag %.1f s; once more at "
+                "%g\n",
+                plan.speed, result->outcome.lag_s, drill->most_speed);
+        outcome_done(&result->outcome);
+    }
     graph_done(&graph);
     return e;
 }
 
 /* All runs of a worm and a chance: sides must have room for two. */
-static enum err run_sides(struct drill *drill, const struct worm_profile *worm, double chance,
-                          struct side *sides, size_t *n_sides, struct why *why)
+static enum err run_sides(struct drill *drill, const struct event *event, struct side *sides,
+                          size_t *n_sides, struct why *why)
 {
     struct {
         const char *name;
@@ -238,8 +304,8 @@ static enum err run_sides(struct drill *drill, const struct worm_profile *worm, 
                               .results = calloc(drill->n_seeds, sizeof *side->results)};
         must(side->results != NULL);
         for (unsigned k = 0; e == OK && k < drill->n_seeds; k++) {
-            e = run_once(drill, worm, chance, drill->seed + k, side, kinds[i].guard,
-                         &side->results[k], why);
+            e = run_once(drill, event, drill->seed + k, side, kinds[i].guard, &side->results[k],
+                         why);
             side->n += e == OK;
         }
     }
@@ -250,6 +316,8 @@ static enum err save_report(const struct drill *drill, const struct worm_profile
                             double chance, const struct side *sides, size_t n_sides,
                             const char *directory, struct why *why)
 {
+    if (sides_are_too_slow(sides, n_sides))
+        return OK; // a picture of the machine would be taken for one of the guard
     struct report report = {
         .sides = sides,
         .n_sides = n_sides,
@@ -261,32 +329,80 @@ static enum err save_report(const struct drill *drill, const struct worm_profile
     return report_save(&report, directory, why);
 }
 
+/* The exit status: for whoever starts it again at another speed, a slow machine is told apart. */
+enum { EXIT_RAN, EXIT_FAILED, EXIT_USAGE, EXIT_TOO_SLOW };
+
+static double speed_of(const struct side *sides, size_t n_sides)
+{
+    return n_sides > 0 && sides[n_sides - 1].n > 0 ? sides[n_sides - 1].results[0].speed : 0;
+}
+
 static enum err run_one_worm(struct drill *drill, struct why *why)
 {
     struct side sides[3];
     size_t n_sides;
-    enum err e = run_sides(drill, drill->worm, drill->chance, sides, &n_sides, why);
+    struct event event = {.worm = drill->worm, .chance = drill->chance};
+    enum err e = run_sides(drill, &event, sides, &n_sides, why);
     if (e == OK && drill->json) {
-        json_t *all =
-            json_pack("{s:s, s:i, s:f, s:f, s:o}", "worm", drill->worm->name, "people",
-                      (int)drill->people, "open", drill->chance, "speed",
-                      default_speed(drill, drill->worm), "sides", sides_json(sides, n_sides));
+        json_t *all = json_pack("{s:s, s:i, s:f, s:f, s:o}", "worm", drill->worm->name, "people",
+                                (int)drill->people, "open", drill->chance, "speed",
+                                speed_of(sides, n_sides), "sides", sides_json(sides, n_sides));
         must(all != NULL && json_dumpf(all, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6)) == 0);
         printf("\n");
         json_decref(all);
     } else if (e == OK) {
         printf("%s (%s): %s.  %u people, opening with probability %g, speed %g.\n\n",
                drill->worm->name, drill->worm->title, drill->worm->tells, drill->people,
-               drill->chance, default_speed(drill, drill->worm));
+               drill->chance, speed_of(sides, n_sides));
         sides_print(stdout, sides, n_sides);
     }
     if (e == OK && drill->report != NULL) {
         e = save_report(drill, drill->worm, drill->chance, sides, n_sides, drill->report, why);
-        if (e == OK && !drill->json)
+        if (e == OK && !drill->json && !sides_are_too_slow(sides, n_sides))
             printf("\nPictures: %s/index.html\n", drill->report);
     }
+    drill->too_slow |= sides_are_too_slow(sides, n_sides);
     for (size_t i = 0; i < n_sides; i++)
         side_done(&sides[i]);
+    return e;
+}
+
+/* Each trap for itself, with the guard on or as the server has it. */
+static enum err run_traps(struct drill *drill, struct why *why)
+{
+    struct side sides[TRAPS_MOST];
+    bool all = true;
+    enum err e = OK;
+    size_t n = 0;
+    drill->guard_off = false;
+    for (; e == OK && n < drill->n_traps; n++) {
+        const struct trap *trap = drill->traps[n];
+        struct event event = {
+            .trap = trap, .worm = trap->needs_worm ? drill->worm : NULL, .chance = drill->chance};
+        size_t n_sides;
+        struct trap_tally tally;
+        e = run_sides(drill, &event, &sides[n], &n_sides, why);
+        trap_tally(&sides[n], &tally);
+        drill->too_slow |= tally.too_slow;
+        all &= tally.kept || tally.too_slow;
+    }
+    if (e == OK && drill->json) {
+        json_t *found = json_pack("{s:i, s:i, s:o}", "people", (int)drill->people, "seeds",
+                                  (int)drill->n_seeds, "traps", traps_json(drill->traps, sides, n));
+        must(found != NULL &&
+             json_dumpf(found, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6)) == 0);
+        printf("\n");
+        json_decref(found);
+    } else if (e == OK) {
+        printf("Honest habits that look like a worm: %u people, %u seed%s.\n\n", drill->people,
+               drill->n_seeds, drill->n_seeds == 1 ? "" : "s");
+        traps_print(stdout, drill->traps, sides, n);
+    }
+    for (size_t i = 0; i < n; i++)
+        side_done(&sides[i]);
+    if (e == OK && !all)
+        e = why_say(why, ERR_LIMIT,
+                    "an honest message was lost or rejected, or somebody restricted");
     return e;
 }
 
@@ -333,7 +449,8 @@ static enum err run_full(struct drill *drill, struct why *why)
             const struct worm_profile *worm = worm_find(str_of(worms[i]));
             struct side sides[3];
             size_t n_sides;
-            enum err e = run_sides(drill, worm, chances[k], sides, &n_sides, why);
+            struct event event = {.worm = worm, .chance = chances[k]};
+            enum err e = run_sides(drill, &event, sides, &n_sides, why);
             if (e != OK) {
                 for (size_t side = 0; side < n_sides; side++)
                     side_done(&sides[side]);
@@ -343,6 +460,7 @@ static enum err run_full(struct drill *drill, struct why *why)
                    chances[k], drill->people, drill->n_seeds);
             sides_print(stdout, sides, n_sides);
             printf("\n");
+            drill->too_slow |= sides_are_too_slow(sides, n_sides);
             all &= judge(&sides[0], &sides[1], chances[k], drill->people);
             printf("\n");
             fflush(stdout);
@@ -376,15 +494,19 @@ static void usage(FILE *to)
             "  --worm NAME       which worm (P1)\n"
             "  --open P          probability that a person opens a lure (0.7)\n"
             "  --minutes M       how long to watch after the first infection\n"
-            "  --warmup M        minutes of chat before it (2)\n"
+            "  --warmup M        minutes of chat before it (2; 20 for P9)\n"
             "  --chat R          messages a minute of one person (1.5, fewer at high speed)\n"
             "  --pass-on P       probability that a link is honestly passed on (0.02)\n"
             "  --meetings N      links to meetings, each sent to a dozen people (1)\n"
+            "  --answer P        share of people who answer the guard's question (0.5)\n"
+            "  --phones P        share of people who have another device (0.5)\n"
+            "  --obey P          share of clients that carry out a retraction (1)\n"
             "  --cuts N          times an hour that a person's network fails (0)\n"
             "  --speed N         how much faster than life; people, worm and guard alike\n"
             "  --seed N          the first seed (1)\n"
             "  --seeds N         how many of them (1)\n"
             "  --guard off|on    one side only\n"
+            "  --traps NAMES     honest habits that look like a worm: B1,B4 or all\n"
             "  --full            the targets: P1, P2, P6, probabilities 0.2 and 0.7, ten seeds\n"
             "  --connect H:P     another XMPP server, with --users\n"
             "  --users FILE      its users: user@domain password\n"
@@ -398,8 +520,11 @@ static void usage(FILE *to)
             "Worms:\n");
     for (const struct worm_profile *worm = worm_profiles; worm->name != NULL; worm++) {
         if (worm_is_one_to_one(worm))
-            fprintf(to, "  %s  %s: %s\n", worm->name, worm->title, worm->tells);
+            fprintf(to, "  %-8s %s: %s\n", worm->name, worm->title, worm->tells);
     }
+    fprintf(to, "\nTraps:\n");
+    for (const struct trap *trap = traps; trap->name != NULL; trap++)
+        fprintf(to, "  %-8s %s\n", trap->name, trap->tells);
 }
 
 enum option_id {
@@ -414,11 +539,15 @@ enum option_id {
     OPT_CHAT,
     OPT_PASS_ON,
     OPT_MEETINGS,
+    OPT_ANSWER,
+    OPT_PHONES,
+    OPT_OBEY,
     OPT_CUTS,
     OPT_SPEED,
     OPT_SEED,
     OPT_SEEDS,
     OPT_GUARD,
+    OPT_TRAPS,
     OPT_FULL,
     OPT_CONNECT,
     OPT_USERS,
@@ -444,23 +573,27 @@ static const struct option options[] = {
     {"chat",              required_argument, NULL, OPT_CHAT},
     {"pass-on",         required_argument, NULL, OPT_PASS_ON},
     {"meetings",             required_argument, NULL, OPT_MEETINGS},
-    {"cuts",              required_argument, NULL, OPT_CUTS},
-    {"speed",                  required_argument, NULL, OPT_SPEED},
-    {"seed",required_argument, NULL, OPT_SEED},
-    {"seeds",          required_argument, NULL, OPT_SEEDS},
-    {"guard",          required_argument, NULL, OPT_GUARD},
-    {"full",              no_argument, NULL, OPT_FULL},
-    {"connect",                  required_argument, NULL, OPT_CONNECT},
-    {"users",required_argument, NULL, OPT_USERS},
-    {"report",        required_argument, NULL, OPT_REPORT},
-    {"json",             no_argument, NULL, OPT_JSON},
-    {"quiet",              no_argument, NULL, OPT_QUIET},
-    {"programs",                  required_argument, NULL, OPT_PROGRAMS},
-    {"set",required_argument, NULL, OPT_SET},
-    {"keep",       required_argument, NULL, OPT_KEEP},
-    {"trace",         required_argument, NULL, OPT_TRACE},
-    {"help",              no_argument, NULL, OPT_HELP},
-    {NULL                 },
+    {"answer",              required_argument, NULL, OPT_ANSWER},
+    {"phones",                  required_argument, NULL, OPT_PHONES},
+    {"obey",required_argument, NULL, OPT_OBEY},
+    {"traps",          required_argument, NULL, OPT_TRAPS},
+    {"cuts",          required_argument, NULL, OPT_CUTS},
+    {"speed",              required_argument, NULL, OPT_SPEED},
+    {"seed",                  required_argument, NULL, OPT_SEED},
+    {"seeds",required_argument, NULL, OPT_SEEDS},
+    {"guard",        required_argument, NULL, OPT_GUARD},
+    {"full",             no_argument, NULL, OPT_FULL},
+    {"connect",              required_argument, NULL, OPT_CONNECT},
+    {"users",                  required_argument, NULL, OPT_USERS},
+    {"report",required_argument, NULL, OPT_REPORT},
+    {"json",       no_argument, NULL, OPT_JSON},
+    {"quiet",         no_argument, NULL, OPT_QUIET},
+    {"programs",              required_argument, NULL, OPT_PROGRAMS},
+    {"set",                  required_argument, NULL, OPT_SET},
+    {"keep",required_argument, NULL, OPT_KEEP},
+    {"trace",        required_argument, NULL, OPT_TRACE},
+    {"help",           no_argument, NULL, OPT_HELP},
+    {NULL             },
 };
 
 /* Options that are numbers, and where they go. */
@@ -478,6 +611,9 @@ static enum err read_number(struct drill *drill, int option, const char *text, s
         {OPT_CHAT,     0.0001, 1000  },
         {OPT_PASS_ON,  0,      1     },
         {OPT_MEETINGS, 0,      1000  },
+        {OPT_ANSWER,   0,      1     },
+        {OPT_PHONES,   0,      1     },
+        {OPT_OBEY,     0,      1     },
         {OPT_CUTS,     0,      3600  },
         {OPT_SPEED,    0.001,  100000},
         {OPT_SEED,     0,      1e15  },
@@ -515,6 +651,15 @@ static enum err read_number(struct drill *drill, int option, const char *text, s
         break;
     case OPT_MEETINGS:
         drill->meetings = (unsigned)n;
+        break;
+    case OPT_ANSWER:
+        drill->habits.answer = n;
+        break;
+    case OPT_PHONES:
+        drill->phones = n;
+        break;
+    case OPT_OBEY:
+        drill->habits.obey = n;
         break;
     case OPT_CUTS:
         drill->cuts = n;
@@ -554,6 +699,8 @@ static enum err read_option(struct drill *drill, int option, char *value, struct
         return drill->guard_off || drill->guard_on
                    ? OK
                    : why_say(why, ERR_MALFORMED, "%s: --guard takes off or on", value);
+    case OPT_TRAPS:
+        return traps_read(str_of(value), TRAPS_MOST, drill->traps, &drill->n_traps, why);
     case OPT_FULL:
         drill->full = true;
         drill->n_seeds = 10;
@@ -611,6 +758,13 @@ static enum err read_command_line(struct drill *drill, int argc, char **argv, st
         return why_say(why, ERR_MALFORMED, "%s: see --help", argv[optind]);
     if ((drill->connect == NULL) != (drill->users == NULL))
         return why_say(why, ERR_MALFORMED, "--connect and --users belong together");
+    for (size_t i = 0; i < drill->n_traps; i++) {
+        if (drill->traps[i]->entitles && drill->connect != NULL)
+            return why_say(why, ERR_MALFORMED, "%s needs an operator: not with --connect",
+                           drill->traps[i]->name);
+    }
+    if (drill->n_traps > 0 && (drill->full || !drill->guard_on || drill->report != NULL))
+        return why_say(why, ERR_MALFORMED, "--traps stands alone: the guard is on");
     if (drill->full &&
         (drill->connect != NULL || drill->json || !drill->guard_on || !drill->guard_off))
         return why_say(why, ERR_MALFORMED,
@@ -638,7 +792,9 @@ int main(int argc, char **argv)
         .people = 300,
         .contacts = 10,
         .chance = 0.7,
-        .warmup = 2,
+        .warmup = -1,
+        .phones = 0.5,
+        .habits = habits_usual,
         .pass_on = chat_habits_usual.pass_on,
         .meetings = 1,
         .worm = worm_profiles,
@@ -655,13 +811,17 @@ int main(int argc, char **argv)
     enum err e = read_command_line(&drill, argc, argv, &why);
     if (e != OK) {
         fprintf(stderr, "firedoor-drill: %s\n", why.text);
-        return 2;
+        return EXIT_USAGE;
     }
     if (drill.domain.len == 0)
         drill.domain = STR("localhost");
-    e = drill.full ? run_full(&drill, &why) : run_one_worm(&drill, &why);
+    e = drill.full          ? run_full(&drill, &why)
+        : drill.n_traps > 0 ? run_traps(&drill, &why)
+                            : run_one_worm(&drill, &why);
     if (e != OK)
         fprintf(stderr, "firedoor-drill: %s\n", why.text);
     arena_done(&drill.arena);
-    return e == OK ? 0 : 1;
+    if (drill.too_slow)
+        fprintf(stderr, "firedoor-drill: the machine was too slow for this speed\n");
+    return drill.too_slow ? EXIT_TOO_SLOW : e == OK ? EXIT_RAN : EXIT_FAILED;
 }

@@ -32,6 +32,8 @@ struct own_server {
     char directory[PATH_SIZE];
     struct endpoint endpoint;
     pid_t pid;
+    enum err entitling; // the first that failed, and why
+    struct why why_not;
 };
 
 /* Files */
@@ -376,6 +378,36 @@ void own_server_stop(struct own_server **slot)
     if (server->plan->keep == NULL)
         nftw(server->directory, remove_one, 16, FTW_DEPTH | FTW_PHYS); // NOLINT: one thread
     free(server);
+}
+
+void own_server_entitle(void *of, uint32_t who, const char *host)
+{
+    struct own_server *server = of;
+    char jid[300], host_word[300];
+    const char *words[10] = {"entitle", "add", jid, "--receivers", "10000", "--reason", "its work"};
+    snprintf(jid, sizeof jid, "%s@%.*s", server->plan->accounts[who].user,
+             STR_ARGS(server->plan->domain));
+    snprintf(host_word, sizeof host_word, "%s", host);
+    if (host[0] != '\0') {
+        words[7] = "--host";
+        words[8] = host_word;
+    }
+    struct buf said;
+    buf_init(&said, 65536);
+    struct why why;
+    enum err e = control(server, words, &said, &why);
+    buf_done(&said);
+    if (e != OK && server->entitling == OK) {
+        server->entitling = e;
+        server->why_not = why;
+    }
+}
+
+enum err own_server_has_entitled(const struct own_server *server, struct why *why)
+{
+    if (server->entitling != OK)
+        *why = server->why_not;
+    return server->entitling;
 }
 
 /* What the server says it did */

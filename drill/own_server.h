@@ -28,6 +28,11 @@ struct own_server;
 enum err own_server_start(struct own_server **out, const struct own_server_plan *plan,
                           struct why *why) MUST_CHECK;
 struct endpoint own_server_endpoint(const struct own_server *server);
+/* For plan.entitle, with a struct own_server as context: firedoorctl lets somebody send links of a
+ * host to many. */
+void own_server_entitle(void *server, uint32_t who, const char *host);
+/* Whether it could, as often as it was asked. */
+enum err own_server_has_entitled(const struct own_server *server, struct why *why) MUST_CHECK;
 /* Reads the server's record of a run and fills result->record. */
 enum err own_server_record(struct own_server *server, struct result *result,
                            struct why *why) MUST_CHECK;

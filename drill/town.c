@@ -4,13 +4,11 @@
  * in his client.  A conversation has a timer of its own.  All delays are drawn
  * in seconds of the drill and divided by its speed.
  */
-#include "drill/town.h"
+#include "drill/town_internal.h"
 
 #include "base/clock.h"
 #include "base/must.h"
-#include "base/table.h"
 #include "drill/letter.h"
-#include "town/texts.h"
 #include "xml/writer.h"
 
 #include <math.h>
@@ -23,49 +21,11 @@ enum {
     ROSTER_WALL_S = 120,
     LOOK_US = 200000,
     MEETING_MOST = 12,
-    TEXT_MOST = 65536,
     PURPOSE_TOWN = 5,
     PURPOSE_NETWORK = 7,
+    PURPOSE_PHONE = 42,
+    PURPOSE_LUCK = 43,
     CUT_WALL_US = 300000, // until a cut connection is tried anew
-};
-
-struct person {
-    struct town *town;
-    uint32_t number;
-    struct client *client;
-    bool online, was_online;
-    struct timer reconnect, next_cut;
-    struct prng network; // when it fails
-    uint32_t n_friends;  // contacts with a subscription in both directions
-    uint32_t *roster;    // they, in the order of the roster at login
-    uint32_t n_roster;
-
-    struct chatter chatter;
-    struct timer next_talk;
-
-    struct mind mind;
-    bool exposed, warned;
-    uint32_t *copies;                 // that reached him, by number in the ledger
-    uint32_t n_copies, n_copies_dead; // dead: those he was warned of
-    struct timer opening;
-
-    bool infected;
-    struct infection infection;
-    struct timer next_copy;
-};
-
-/* A conversation, or a single message that is on its way to be typed. */
-struct talk {
-    struct link link;
-    struct timer timer;
-    struct town *town;
-    uint32_t people[2];
-    unsigned speaker; // index into people
-    unsigned turns_left;
-    bool typing;
-    bool pasted;   // the whole text
-    char *text;    // what will be sent; NULL until it is thought of
-    uint32_t last; // its newest message, in the ledger; NOBODY before the first
 };
 
 /* An answer that the worm is about to give. */
@@ -74,28 +34,6 @@ struct answer {
     struct timer timer;
     struct town *town;
     uint32_t from, to;
-};
-
-struct town {
-    const struct plan *plan;
-    struct outcome *out;
-    struct loop *loop;
-    struct client_pool *pool;
-    struct person *people;
-    uint32_t n_people, n_started, n_online;
-    uint64_t n_friends; // of all people
-    struct table names;
-    struct ledger ledger;
-    struct texts *texts;
-    struct worm worm;
-    struct prng prng;
-    struct list talks, answers;
-    struct timer release, look;
-    enum { GATHERING, BEFRIENDING, CHATTING, ENDING } phase;
-    bool refusing;
-    char refusal[256];
-    int64_t start_us, release_us; // wall
-    uint32_t room_infected;
 };
 
 /* Time */
@@ -110,25 +48,28 @@ static double since_release_s(const struct town *town)
     return (double)(loop_now_us(town->loop) - town->release_us) / 1e6 * town->plan->speed;
 }
 
-static void after(struct town *town, struct timer *timer, int64_t drill_us)
-{
-    loop_timer(town->loop, timer, loop_now_us(town->loop) + wall_us(town, drill_us));
-}
-
 static int64_t run_time_us(const struct town *town)
 {
     return loop_now_us(town->loop) - town->start_us;
 }
 
+double town_now_s(const struct town *town)
+{
+    return (double)run_time_us(town) / 1e6 * town->plan->speed - town->plan->warmup_s;
+}
+
+void town_after(struct town *town, struct timer *timer, int64_t drill_us)
+{
+    loop_timer(town->loop, timer, loop_now_us(town->loop) + wall_us(town, drill_us));
+}
+
 /* Sending */
 
-static void send_message(struct person *from, uint32_t to, const char *id, struct str children)
+void town_send(const struct device *from, struct str to, const char *id, struct str children)
 {
-    struct town *town = from->town;
     struct buf stanza;
     buf_init(&stanza, 2L * TEXT_MOST);
-    buf_printf(&stanza, "<message type='chat' to='%s@%.*s'", town->plan->accounts[to].user,
-               STR_ARGS(town->plan->client.domain));
+    buf_printf(&stanza, "<message type='chat' to='%.*s'", STR_ARGS(to));
     if (id != NULL)
         buf_printf(&stanza, " id='%s'", id);
     buf_add_char(&stanza, '>');
@@ -139,6 +80,18 @@ static void send_message(struct person *from, uint32_t to, const char *id, struc
     buf_done(&stanza);
 }
 
+static void send_message(struct person *from, uint32_t to, const char *id, struct str children)
+{
+    const struct plan *plan = from->town->plan;
+    char jid[512];
+    int n = snprintf(jid, sizeof jid, "%s@%.*s", plan->accounts[to].user,
+                     STR_ARGS(plan->client.domain));
+    town_send(from->desk, str_make(jid, (size_t)n), id, children);
+    int32_t contact = graph_contact_index(plan->graph, from->number, to);
+    if (id != NULL && contact >= 0)
+        from->ties[contact] |= TIE_SENT;
+}
+
 static void say_honestly(struct talk *talk)
 {
     struct town *town = talk->town;
@@ -146,8 +99,12 @@ static void say_honestly(struct talk *talk)
     uint32_t to = talk->people[1 - talk->speaker];
     uint32_t number = ledger_say(&town->ledger, SAID_HONEST, from->number, to, str_of(talk->text),
                                  run_time_us(town));
-    town->ledger.at[number].from_infected = from->infected;
-    town->ledger.at[number].talk = talk;
+    struct said *said = &town->ledger.at[number];
+    said->from_infected = from->infected;
+    said->asked = from->n_asked > 0;
+    said->is_trap = talk->is_trap;
+    said->warns = talk->warns;
+    said->talk = talk;
     talk->last = number;
     char id[LEDGER_ID_SIZE];
     struct buf children;
@@ -190,6 +147,17 @@ static char *think_of_text(struct town *town, struct chatter *chatter)
 static const struct str composing = {"<composing xmlns='http://jabber.org/protocol/chatstates'/>",
                                      58};
 
+static void begin_typing(struct talk *talk, struct person *speaker)
+{
+    send_message(speaker, talk->people[1 - talk->speaker], NULL, composing);
+    size_t n_link = texts_find_link(str_of(talk->text)).len, n_typed = strlen(talk->text) - n_link;
+    int64_t us = talk->pasting_us;
+    if (us == 0)
+        us = talk->pasted ? chat_pasting_us(&speaker->chatter)
+                          : chat_typing_us(&speaker->chatter, n_typed, n_link > 0);
+    town_after(talk->town, &talk->timer, us);
+}
+
 static void talk_turn(struct timer *timer)
 {
     struct talk *talk = CONTAINER_OF(timer, struct talk, timer);
@@ -199,13 +167,10 @@ static void talk_turn(struct timer *timer)
         talk->typing = true;
         if (talk->text == NULL)
             talk->text = think_of_text(town, &speaker->chatter);
-        send_message(speaker, talk->people[1 - talk->speaker], NULL, composing);
-        size_t n_link = texts_find_link(str_of(talk->text)).len;
-        after(town, timer,
-              talk->pasted
-                  ? chat_pasting_us(&speaker->chatter)
-                  : chat_typing_us(&speaker->chatter, strlen(talk->text) - n_link, n_link > 0));
-        return;
+        if (!talk->silent) {
+            begin_typing(talk, speaker);
+            return;
+        }
     }
     say_honestly(talk);
     free(talk->text);
@@ -217,8 +182,8 @@ static void talk_turn(struct timer *timer)
     // else the other answers when he has received it
 }
 
-static struct talk *talk_begin(struct town *town, uint32_t a, uint32_t b, unsigned turns,
-                               char *text, int64_t thinking_us)
+struct talk *town_talk(struct town *town, uint32_t a, uint32_t b, unsigned turns, char *text,
+                       int64_t thinking_us)
 {
     struct talk *talk = calloc(1, sizeof *talk);
     must(talk != NULL);
@@ -231,7 +196,7 @@ static struct talk *talk_begin(struct town *town, uint32_t a, uint32_t b, unsign
         .last = NOBODY
     };
     list_add_last(&town->talks, &talk->link);
-    after(town, &talk->timer, thinking_us);
+    town_after(town, &talk->timer, thinking_us);
     return talk;
 }
 
@@ -242,20 +207,24 @@ static void begin_next_talk(struct timer *timer)
     const struct chat_habits *habits = &town->plan->habits;
     uint32_t partner = chat_partner(&person->chatter, town->plan->graph);
     unsigned turns = chat_turns(&person->chatter, habits);
-    talk_begin(town, person->number, partner, turns, NULL, 0);
-    after(town, timer, chat_until_next_us(&person->chatter, habits));
+    town_talk(town, person->number, partner, turns, NULL, 0);
+    town_after(town, timer, chat_until_next_us(&person->chatter, habits));
 }
 
 /* An honest person passes on a link that he has received. */
-static void pass_on(struct person *person, uint32_t from, struct str link, int64_t delay_us)
+static void pass_on(struct person *person, const struct said *said, struct str link,
+                    int64_t delay_us)
 {
     struct town *town = person->town;
     uint32_t to = chat_partner(&person->chatter, town->plan->graph);
-    if (to == from)
+    if (to == said->from)
         return;
     char *text = strndup(link.at, link.len);
     must(text != NULL);
-    talk_begin(town, person->number, to, 1, text, delay_us)->pasted = true;
+    struct talk *talk = town_talk(town, person->number, to, 1, text, delay_us);
+    talk->pasted = true;
+    talk->is_trap = said->is_trap;
+    person->is_traps |= said->is_trap;
 }
 
 /* Somebody sends a dozen people the link to a meeting, in no order, pasting it every two seconds.
@@ -281,12 +250,39 @@ static void plan_meeting(struct town *town)
         char *copy = strdup(text);
         must(copy != NULL);
         at_s += 1.2 + prng_unit(prng);
-        talk_begin(town, host, guest, 1, copy, (int64_t)(at_s * 1e6))->pasted = true;
+        town_talk(town, host, guest, 1, copy, (int64_t)(at_s * 1e6))->pasted = true;
     }
     free(guests);
 }
 
 /* The worm */
+
+/* Whom a worm in this person's client sends to, in the roster's order; the caller frees it. */
+static uint32_t list_victims(const struct person *person, uint32_t **out)
+{
+    const struct graph *graph = person->town->plan->graph;
+    bool has_roster = person->n_roster > 0;
+    const uint32_t *all = has_roster ? person->roster : graph_contacts(graph, person->number);
+    uint32_t n_all = has_roster ? person->n_roster : graph_degree(graph, person->number), n = 0;
+    bool recent = person->town->worm.profile->habits.aim == AIM_RECENT;
+    *out = malloc((n_all + 1) * sizeof **out);
+    must(*out != NULL);
+    for (uint32_t i = 0; i < n_all; i++) {
+        int32_t contact = graph_contact_index(graph, person->number, all[i]);
+        bool talks = contact >= 0 && person->ties[contact] == (TIE_SENT | TIE_GOT);
+        if (!recent || talks)
+            (*out)[n++] = all[i];
+    }
+    return n;
+}
+
+static uint32_t count_victims(void *of, uint32_t who)
+{
+    const struct town *town = of;
+    uint32_t *victims = NULL, n = list_victims(&town->people[who], &victims);
+    free(victims);
+    return n;
+}
 
 static void infect(struct person *person, uint32_t by)
 {
@@ -302,17 +298,16 @@ static void infect(struct person *person, uint32_t by)
     }
     town->out->infected[town->out->n_infected++] =
         (struct infected){person->number, by, since_release_s(town)};
-    bool has_roster = person->n_roster > 0;
-    infection_init(&person->infection, &town->worm, person->number,
-                   has_roster ? person->roster : graph_contacts(town->plan->graph, person->number),
-                   has_roster ? person->n_roster : graph_degree(town->plan->graph, person->number));
+    uint32_t *victims = NULL, n = list_victims(person, &victims);
+    infection_init(&person->infection, &town->worm, person->number, victims, n);
+    free(victims);
     const struct worm_habits *habits = &town->worm.profile->habits;
     if (habits->aim == AIM_REPLIES)
         return;
     int64_t wait_us = (int64_t)(habits->wait_s * 1e6);
     if (wait_us == 0)
         wait_us = infection_pause_us(&person->infection, &town->worm);
-    after(town, &person->next_copy, wait_us);
+    town_after(town, &person->next_copy, wait_us);
 }
 
 static void send_copy(struct person *from, uint32_t to)
@@ -330,6 +325,11 @@ static void send_copy(struct person *from, uint32_t to)
     infection_write(&from->infection, &town->worm, &arena, str_of(town->plan->accounts[to].user),
                     &letter);
     letter_write(&letter, &children);
+    if (town->worm_link == NULL) {
+        struct str link = letter.link.len > 0 ? letter.link : letter.text;
+        town->worm_link = strndup(link.at, link.len);
+        must(town->worm_link != NULL);
+    }
     arena_done(&arena);
     town->out->n_copies++;
     if (town->worm.profile->habits.composes)
@@ -346,7 +346,7 @@ static void send_next_copy(struct timer *timer)
     if (!infection_next(&person->infection, &town->worm, &contact))
         return;
     send_copy(person, contact);
-    after(town, timer, infection_pause_us(&person->infection, &town->worm));
+    town_after(town, timer, infection_pause_us(&person->infection, &town->worm));
 }
 
 static void give_answer(struct timer *timer)
@@ -368,7 +368,19 @@ static void tempt_worm(struct person *person, uint32_t writer)
     *answer = (struct answer){
         .timer.fire = give_answer, .town = town, .from = person->number, .to = writer};
     list_add_last(&town->answers, &answer->link);
-    after(town, &answer->timer, infection_pause_us(&person->infection, &town->worm));
+    town_after(town, &answer->timer, infection_pause_us(&person->infection, &town->worm));
+}
+
+static void release_zeros(struct town *town)
+{
+    uint32_t wanted = town->plan->worm->habits.zeros;
+    uint32_t *zeros = calloc(wanted + 1, sizeof *zeros);
+    must(zeros != NULL);
+    uint32_t n = graph_patients_zero(town->plan->graph, town->plan->seed, wanted, count_victims,
+                                     town, zeros);
+    for (uint32_t i = 0; i < n; i++)
+        infect(&town->people[zeros[i]], NOBODY);
+    free(zeros);
 }
 
 static void release_worm(struct timer *timer)
@@ -376,8 +388,13 @@ static void release_worm(struct timer *timer)
     struct town *town = CONTAINER_OF(timer, struct town, release);
     town->release_us = loop_now_us(town->loop);
     town->out->release_wall_s = (double)clock_wall_us() / 1e6;
-    if (town->plan->worm != NULL)
-        infect(&town->people[graph_patient_zero(town->plan->graph, town->plan->seed)], NOBODY);
+    double trap_s = 0;
+    if (town->plan->worm != NULL) {
+        release_zeros(town);
+        trap_s = town->plan->worm->habits.wait_s + 1; // the first copies are out
+    }
+    if (town->plan->trap != NULL)
+        town_after(town, &town->trap, (int64_t)(trap_s * 1e6));
     for (unsigned i = 0; i < town->plan->meetings; i++)
         plan_meeting(town);
 }
@@ -411,7 +428,7 @@ static void see_lure(struct person *person, struct said *copy)
     int64_t delay_us;
     if (!person->infected && !timer_is_set(&person->opening) &&
         mind_is_tempted(&person->mind, &town->plan->openness, &delay_us))
-        after(town, &person->opening, delay_us);
+        town_after(town, &person->opening, delay_us);
 }
 
 /* A sign that the server has convicted the lure. */
@@ -443,7 +460,7 @@ static void receive_retraction(struct person *person, struct str from, struct st
         town->out->n_copies_retracted += !said->retracted;
         note_conviction(town);
     }
-    said->retracted = true;
+    said->retracted |= person->obeys;
 }
 
 /* The id of the message that this one takes back; len == 0 when it takes back none. */
@@ -474,9 +491,12 @@ static void receive_error(struct person *person, const struct element *message)
     }
 }
 
-static void receive_notice(struct person *person)
+/* The server speaks to a person: it warns him, or says that all is well again. */
+static void receive_notice(struct person *person, struct str text)
 {
     struct town *town = person->town;
+    if (str_find(text, STR("by mistake")) < text.len)
+        return;
     if (!person->warned)
         town->out->n_warned++;
     person->warned = true;
@@ -494,21 +514,42 @@ static void receive_honest(struct person *person, struct said *said, const struc
     if (talk != NULL && said->n_received == 1 && town->phase == CHATTING &&
         talk->last == (uint32_t)(said - town->ledger.at) &&
         talk->people[talk->speaker] == person->number)
-        after(town, &talk->timer, chat_thinking_us(&person->chatter, &town->plan->habits));
+        town_after(town, &talk->timer, chat_thinking_us(&person->chatter, &town->plan->habits));
     if (town->phase != CHATTING)
         return;
     struct str link = texts_find_link(element_child_text(message, NS_CLIENT, STR("body")));
     int64_t delay_us;
-    if (link.len > 0 && chat_passes_on(&person->chatter, &town->plan->habits, &delay_us))
-        pass_on(person, said->from, link, delay_us);
+    said->dead = said->warns && link.len == 0;
+    if (link.len > 0 && !said->warns &&
+        chat_passes_on(&person->chatter, &town->plan->habits, &delay_us))
+        pass_on(person, said, link, delay_us);
     tempt_worm(person, said->from);
 }
 
-static void receive_message(struct person *person, const struct element *message)
+/* The message of this run that it is: by its id, or, where the server delivers anew what it had
+ * taken back, by the one that its author gave it. */
+static struct said *find_said(const struct town *town, const struct element *message, bool *again)
 {
+    struct said *said = ledger_find(&town->ledger, element_attr(message, STR("id")));
+    *again = said == NULL;
+    const struct element *origin = element_child(message, NS_SID, STR("origin-id"));
+    if (said == NULL && origin != NULL)
+        said = ledger_find(&town->ledger, element_attr(origin, STR("id")));
+    return said;
+}
+
+static void receive_message(struct device *device, const struct element *message)
+{
+    struct person *person = device->person;
     struct town *town = person->town;
     struct str from = element_attr(message, STR("from"));
-    if (str_eq(element_attr(message, STR("type")), STR("error"))) {
+    bool is_error = str_eq(element_attr(message, STR("type")), STR("error")), again;
+    bool from_server = !is_error && str_eq(from, town->plan->client.domain);
+    if (from_server && town_hear_question(device, message))
+        return;
+    if (device->is_phone) // he reads on the other one, and looks at this when it is asked
+        return;
+    if (is_error) {
         receive_error(person, message);
         return;
     }
@@ -517,17 +558,24 @@ static void receive_message(struct person *person, const struct element *message
         receive_retraction(person, from, retracted);
         return;
     }
-    struct str body = element_child_text(message, NS_CLIENT, STR("body"));
-    if (body.len == 0)
+    struct str text = element_child_text(message, NS_CLIENT, STR("body"));
+    if (text.len == 0)
         return;
-    struct said *said = ledger_find(&town->ledger, element_attr(message, STR("id")));
+    struct said *said = find_said(town, message, &again);
     if (said == NULL) {
-        if (str_eq(from, town->plan->client.domain))
-            receive_notice(person);
+        if (from_server)
+            receive_notice(person, text);
         return;
     }
     if (said->to != person->number)
         return;
+    if (again && said->retracted) { // taken back by mistake
+        said->retracted = false;
+        return;
+    }
+    int32_t contact = graph_contact_index(town->plan->graph, person->number, said->from);
+    if (contact >= 0)
+        person->ties[contact] |= TIE_GOT;
     if (said->n_received++ == 0) {
         said->received_us = run_time_us(town);
         said->stamped = element_child(message, NS_DELAY, STR("delay")) != NULL;
@@ -565,7 +613,7 @@ static void send_presence(struct person *from, const struct person *to, const ch
     int n = snprintf(stanza, sizeof stanza, "<presence type='%s' to='%s@%.*s'/>", type,
                      from->town->plan->accounts[to->number].user,
                      STR_ARGS(from->town->plan->client.domain));
-    client_send(from->client, str_make(stanza, (size_t)n));
+    client_send(from->desk->client, str_make(stanza, (size_t)n));
 }
 
 static void receive_presence(struct person *person, const struct element *presence)
@@ -596,17 +644,17 @@ static void befriend_all(struct town *town)
 
 /* Clients' events */
 
-static void person_online(void *owner, bool resumed)
+static void device_online(void *owner, bool resumed)
 {
     (void)resumed;
-    struct person *person = owner;
-    struct town *town = person->town;
-    person->online = true;
+    struct device *device = owner;
+    struct town *town = device->person->town;
+    device->online = true;
     town->n_online++;
-    if (!person->was_online && town->n_started < town->n_people)
-        client_connect(town->people[town->n_started++].client);
-    person->was_online = true;
-    if (town->phase == GATHERING && town->n_online == town->n_people)
+    if (!device->was_online && town->n_started < town->n_devices)
+        client_connect(town->devices[town->n_started++].client);
+    device->was_online = true;
+    if (town->phase == GATHERING && town->n_online == town->n_devices)
         loop_stop(town->loop);
 }
 
@@ -626,37 +674,40 @@ static void keep_roster(struct person *person, const struct element *query)
     count_friends(person, query);
 }
 
-static void person_roster(void *owner, const struct element *query)
+static void device_roster(void *owner, const struct element *query)
 {
-    struct person *person = owner;
+    struct person *person = ((struct device *)owner)->person;
     if (person->town->phase == GATHERING && person->roster == NULL)
         keep_roster(person, query);
 }
 
-static void person_stanza(void *owner, const struct element *stanza)
+static void device_stanza(void *owner, const struct element *stanza)
 {
-    struct person *person = owner;
+    struct device *device = owner;
     const struct element *query;
     if (str_eq(stanza->name, STR("message")))
-        receive_message(person, stanza);
+        receive_message(device, stanza);
+    else if (device->is_phone)
+        return;
     else if (str_eq(stanza->name, STR("presence")))
-        receive_presence(person, stanza);
+        receive_presence(device->person, stanza);
     else if ((query = element_child(stanza, NS_ROSTER, STR("query"))) != NULL)
-        count_friends(person, query);
+        count_friends(device->person, query);
 }
 
-static void person_closed(void *owner, const char *why)
+static void device_closed(void *owner, const char *why)
 {
-    struct person *person = owner;
+    struct device *device = owner;
+    struct person *person = device->person;
     struct town *town = person->town;
-    town->n_online -= person->online;
-    person->online = false;
+    town->n_online -= device->online;
+    device->online = false;
     if (str_eq(str_of(why), STR("left"))) {
         if (town->n_online == 0)
             loop_stop(town->loop);
         return;
     }
-    if (!person->was_online) {
+    if (!device->was_online) {
         snprintf(town->refusal, sizeof town->refusal, "%s cannot log in: %s",
                  town->plan->accounts[person->number].user, why);
         town->refusing = true;
@@ -664,15 +715,15 @@ static void person_closed(void *owner, const char *why)
         return;
     }
     town->out->n_lost_connections++;
-    loop_timer(town->loop, &person->reconnect, loop_now_us(town->loop) + SECOND_US);
+    loop_timer(town->loop, &device->reconnect, loop_now_us(town->loop) + SECOND_US);
 }
 
 static void plan_cut(struct person *person)
 {
     double an_hour = person->town->plan->cuts_an_hour;
     if (an_hour > 0)
-        after(person->town, &person->next_cut,
-              (int64_t)(-log(1 - prng_unit(&person->network)) / an_hour * 3600e6));
+        town_after(person->town, &person->next_cut,
+                   (int64_t)(-log(1 - prng_unit(&person->network)) / an_hour * 3600e6));
 }
 
 /* The network fails: neither side is told. */
@@ -680,19 +731,20 @@ static void cut(struct timer *timer)
 {
     struct person *person = CONTAINER_OF(timer, struct person, next_cut);
     struct town *town = person->town;
+    struct device *desk = person->desk;
     plan_cut(person);
-    if (!person->online)
+    if (!desk->online)
         return;
-    client_cut(person->client);
-    person->online = false;
+    client_cut(desk->client);
+    desk->online = false;
     town->n_online--;
     town->out->n_cuts++;
-    loop_timer(town->loop, &person->reconnect, loop_now_us(town->loop) + CUT_WALL_US);
+    loop_timer(town->loop, &desk->reconnect, loop_now_us(town->loop) + CUT_WALL_US);
 }
 
 static void reconnect(struct timer *timer)
 {
-    client_connect(CONTAINER_OF(timer, struct person, reconnect)->client);
+    client_connect(CONTAINER_OF(timer, struct device, reconnect)->client);
 }
 
 /* A run */
@@ -700,9 +752,7 @@ static void reconnect(struct timer *timer)
 static void take_glance(const struct town *town, struct glance *glance)
 {
     *glance = (struct glance){
-        .at_s = town->phase < CHATTING
-                    ? -town->plan->warmup_s
-                    : (double)run_time_us(town) / 1e6 * town->plan->speed - town->plan->warmup_s,
+        .at_s = town->phase < CHATTING ? -town->plan->warmup_s : town_now_s(town),
         .n_people = town->n_people,
         .n_online = town->n_online,
         .n_infected = town->out->n_infected,
@@ -728,46 +778,76 @@ static void look(struct timer *timer)
     loop_timer(town->loop, timer, loop_now_us(town->loop) + LOOK_US);
 }
 
-static const struct client_events person_events = {person_online, person_roster, person_stanza,
-                                                   NULL, person_closed};
+static const struct client_events device_events = {device_online, device_roster, device_stanza,
+                                                   NULL, device_closed};
+
+static struct device *add_device(struct person *person, const struct client_options *options,
+                                 const char *resource)
+{
+    struct town *town = person->town;
+    const struct account *account = &town->plan->accounts[person->number];
+    struct device *device = &town->devices[town->n_devices++];
+    *device = (struct device){.person = person, .reconnect.fire = reconnect};
+    device->client =
+        client_new(town->pool, options, str_of(account->user), str_of(account->password),
+                   str_of(resource), &device_events, device);
+    return device;
+}
+
+static void give_devices(struct person *person)
+{
+    struct town *town = person->town;
+    struct prng prng = prng_of(town->plan->seed, person->number, PURPOSE_PHONE);
+    person->desk =
+        add_device(person, person->obeys ? &town->plan->client : &town->old_fashioned, "drill");
+    if (prng_unit(&prng) >= town->plan->phones)
+        return;
+    person->phone = add_device(person, &town->phone, "phone");
+    person->phone->is_phone = true;
+}
 
 static void make_people(struct town *town)
 {
     const struct plan *plan = town->plan;
     town->n_people = plan->graph->n_people;
     town->people = calloc(town->n_people, sizeof *town->people);
-    must(town->people != NULL);
+    town->devices = calloc(2 * (size_t)town->n_people, sizeof *town->devices);
+    must(town->people != NULL && town->devices != NULL);
+    town->old_fashioned = town->phone = plan->client;
+    town->old_fashioned.old_fashioned = true;
+    town->phone.roster = false;
+    town->phone.forms = true;
     for (uint32_t i = 0; i < town->n_people; i++) {
         struct person *person = &town->people[i];
         person->town = town;
         person->number = i;
-        person->reconnect.fire = reconnect;
         person->next_cut.fire = cut;
         person->network = prng_of(plan->seed, i, PURPOSE_NETWORK);
+        person->luck = prng_of(plan->seed, i, PURPOSE_LUCK);
+        person->obeys = habits_client(&plan->people, plan->seed, i).obeys;
+        person->ties = calloc(graph_degree(plan->graph, i) + 1, sizeof *person->ties);
+        must(person->ties != NULL);
         person->next_talk.fire = begin_next_talk;
         person->opening.fire = open_lure;
         person->next_copy.fire = send_next_copy;
         chatter_init(&person->chatter, plan->seed, i);
         mind_init(&person->mind, plan->seed, i);
-        struct str user = str_of(plan->accounts[i].user);
-        must(table_put(&town->names, user, person) == OK);
-        person->client =
-            client_new(town->pool, &plan->client, user, str_of(plan->accounts[i].password),
-                       STR("drill"), &person_events, person);
+        must(table_put(&town->names, str_of(plan->accounts[i].user), person) == OK);
+        give_devices(person);
     }
 }
 
 static enum err gather(struct town *town, struct why *why)
 {
     town->phase = GATHERING;
-    while (town->n_started < LOGINS_ABREAST && town->n_started < town->n_people)
-        client_connect(town->people[town->n_started++].client);
+    while (town->n_started < LOGINS_ABREAST && town->n_started < town->n_devices)
+        client_connect(town->devices[town->n_started++].client);
     loop_run(town->loop, clock_now_us() + LOGIN_WALL_S * SECOND_US);
     if (town->refusing)
         return why_say(why, ERR_DENIED, "%s", town->refusal);
-    if (town->n_online < town->n_people)
-        return why_say(why, ERR_CLOSED, "%u of %u people came online", town->n_online,
-                       town->n_people);
+    if (town->n_online < town->n_devices)
+        return why_say(why, ERR_CLOSED, "%u of %u devices came online", town->n_online,
+                       town->n_devices);
     if (!town->plan->make_rosters || town->n_friends >= 2 * town->plan->graph->n_ties)
         return OK;
     town->phase = BEFRIENDING;
@@ -788,17 +868,21 @@ static void chat(struct town *town)
     for (uint32_t i = 0; i < town->n_people; i++) {
         struct person *person = &town->people[i];
         if (graph_degree(plan->graph, i) > 0)
-            after(town, &person->next_talk, chat_until_next_us(&person->chatter, &plan->habits));
+            town_after(town, &person->next_talk,
+                       chat_until_next_us(&person->chatter, &plan->habits));
         plan_cut(person);
     }
     town->release.fire = release_worm;
-    after(town, &town->release, (int64_t)(plan->warmup_s * 1e6));
+    town->trap.fire = town_play_trap;
+    town_after(town, &town->release, (int64_t)(plan->warmup_s * 1e6));
     if (plan->look != NULL) {
         town->look.fire = look;
         loop_timer(town->loop, &town->look, town->start_us);
     }
+    (void)loop_lag_us(town->loop); // logging in knows no time
     loop_run(town->loop,
              town->start_us + wall_us(town, (int64_t)((plan->warmup_s + plan->watch_s) * 1e6)));
+    town->out->lag_s = (double)loop_lag_us(town->loop) / 1e6 * plan->speed;
 }
 
 static void fall_silent(struct town *town)
@@ -807,6 +891,8 @@ static void fall_silent(struct town *town)
     town->out->watched_s = since_release_s(town);
     loop_timer_stop(town->loop, &town->release);
     loop_timer_stop(town->loop, &town->look);
+    loop_timer_stop(town->loop, &town->trap);
+    town_forget_replies(town);
     for (uint32_t i = 0; i < town->n_people; i++) {
         struct person *person = &town->people[i];
         loop_timer_stop(town->loop, &person->next_talk);
@@ -842,7 +928,8 @@ static void write_trace(const struct town *town)
         const struct said *said = &town->ledger.at[i];
         double delay_s = said->n_received > 0 ? ledger_delay_s(said, town->plan->speed) : 0;
         const char *what = said->rejected          ? "rejected"
-                           : said->n_received == 0 ? "lost"
+                           : said->n_received == 0 ? said->asked ? "waits" : "lost"
+                           : said->retracted       ? "taken"
                            : said->n_received > 1  ? "twice"
                            : delay_s > 2           ? "held"
                                                    : NULL;
@@ -861,21 +948,37 @@ static void write_trace(const struct town *town)
 static void disperse(struct town *town)
 {
     town->phase = ENDING;
-    for (uint32_t i = 0; i < town->n_people; i++) {
-        loop_timer_stop(town->loop, &town->people[i].reconnect);
-        client_leave(town->people[i].client);
+    for (uint32_t i = 0; i < town->n_devices; i++) {
+        loop_timer_stop(town->loop, &town->devices[i].reconnect);
+        client_leave(town->devices[i].client);
     }
     if (town->n_online > 0)
         loop_run(town->loop, clock_now_us() + 2 * SECOND_US);
+    for (uint32_t i = 0; i < town->n_devices; i++) {
+        loop_timer_stop(town->loop, &town->devices[i].reconnect);
+        client_free(&town->devices[i].client);
+    }
     for (uint32_t i = 0; i < town->n_people; i++) {
         struct person *person = &town->people[i];
-        loop_timer_stop(town->loop, &person->reconnect);
-        client_free(&person->client);
         infection_done(&person->infection);
         free(person->copies);
         free(person->roster);
+        free(person->ties);
+        free(person->asked);
     }
     free(town->people);
+    free(town->devices);
+    free(town->worm_link);
+}
+
+/* A message that the guard did not stamp waited for the machine alone, or for a network that was
+ * cut: that is no fault of the machine. */
+static void note_lag(struct town *town)
+{
+    struct outcome *out = town->out;
+    double server_s = out->honest.machine_s * town->plan->speed;
+    if (town->plan->cuts_an_hour == 0 && server_s > out->lag_s)
+        out->lag_s = server_s;
 }
 
 enum err town_run(const struct plan *plan, struct outcome *out, struct why *why)
@@ -893,6 +996,7 @@ enum err town_run(const struct plan *plan, struct outcome *out, struct why *why)
         return e;
     list_init(&town.talks);
     list_init(&town.answers);
+    list_init(&town.replies);
     table_init(&town.names, 1000000);
     ledger_init(&town.ledger);
     town.loop = loop_new();
@@ -903,7 +1007,9 @@ enum err town_run(const struct plan *plan, struct outcome *out, struct why *why)
         chat(&town);
         fall_silent(&town);
         wait_for_the_last(&town);
-        ledger_tally(&town.ledger, plan->speed, &out->honest);
+        ledger_tally(&town.ledger, plan->speed, false, &out->honest);
+        ledger_tally(&town.ledger, plan->speed, true, &out->trap);
+        note_lag(&town);
         if (plan->trace != NULL)
             write_trace(&town);
     }

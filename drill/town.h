@@ -11,6 +11,8 @@
 #include "drill/client/client.h"
 #include "drill/ledger.h"
 #include "town/chat.h"
+#include "town/habits.h"
+#include "town/trap.h"
 #include "town/worm.h"
 
 #include <stdio.h>
@@ -33,17 +35,23 @@ struct plan {
     const char *texts;         // a file; NULL: the sample
     struct openness openness;
     struct chat_habits habits;
+    struct habits people;            // of these: obey, answer
+    double phones;                   // share of people who have another device beside
     const struct worm_profile *worm; // NULL: nothing but chat
     uint64_t seed;
-    double speed;        // seconds of the drill in one of the wall
-    double warmup_s;     // chat before the worm; drill time, like all below
-    double watch_s;      // from its release to the end of chatting
-    double grace_s;      // for what is under way then
-    unsigned meetings;   // links that somebody honestly sends to a dozen people, after the release
-    double cuts_an_hour; // of each person's connection, by a network that fails; it is resumed
-    bool make_rosters;   // ties that the rosters lack are made: the accounts are strangers
+    double speed;      // seconds of the drill in one of the wall
+    double warmup_s;   // chat before the worm; drill time, like all below
+    double watch_s;    // from its release to the end of chatting
+    double grace_s;    // for what is under way then
+    unsigned meetings; // links that somebody honestly sends to a dozen people, after the release
+    const struct trap *trap; // from the release on, or when the worm has begun; NULL: none
+    double cuts_an_hour;     // of each person's connection, by a network that fails; it is resumed
+    bool make_rosters;       // ties that the rosters lack are made: the accounts are strangers
     void (*look)(void *context, const struct glance *glance); // now and then; may be NULL
     void *context;
+    /* The operator lets somebody send links of a host to many; NULL: there is none. */
+    void (*entitle)(void *entitle_context, uint32_t who, const char *host);
+    void *entitle_context;
     FILE *trace; // lines about honest messages that were held, rejected or lost; may be NULL
 };
 
@@ -61,11 +69,21 @@ struct outcome {
     double seen_s;     // first sign of a conviction that a client saw, since the release;
                        // negative: none
     double watched_s;  // since the release, when the chatting ended
-    struct honest_tally honest;
+    struct honest_tally honest, trap; // the second is part of the first
+    uint32_t n_questions;             // that people read; each counts once
+    uint32_t n_asked, n_asked_traps;  // …put to people whose client no worm owns; to a trap's
+    uint32_t n_answers_yes, n_answers_no;
+    double lag_s;                // of the drill: by how much the machine was behind it at worst
     uint32_t n_cuts;             // connections that the drill cut
     uint32_t n_lost_connections; // that somebody else did
     double release_wall_s; // of the wall clock, since 1970: to compare with the server's record
 };
+
+/* Beyond this lag, in seconds of the drill, a run's figures are the machine's and not the guard's:
+ * one in a hundred who open a lure does so within it. */
+#define DRILL_LAG_MOST_S 2.0
+/* Before a trap in which people have just talked with each other, so many seconds. */
+#define DRILL_GREETINGS_S 60.0
 
 /* A person's name, as the local part of an address: "anna.meyer". */
 void town_name(uint32_t person, char out[32]);

@@ -111,7 +111,7 @@ static void run_seed(const struct experiment *experiment, const struct lure_rule
             sim_run(sim, worm.profile->habits.wait_s + 1);
     }
     for (size_t i = 0; i < experiment->n_traps; i++)
-        trap_set(experiment->traps[i], sim);
+        sim_play(sim, experiment->traps[i]);
     if (experiment->worm == NULL && experiment->n_traps > 0)
         ordinary.end_us = sim_now_us(sim) + TRAP_S * SECOND_US;
     sim_run_until(sim, ordinary.end_us);

@@ -11,9 +11,7 @@
 
 #include "lab/result.h"
 #include "lab/traffic.h"
-#include "lab/trap.h"
-
-enum { TRAPS_MOST = 32 };
+#include "town/trap.h"
 
 struct experiment {
     // who: a trace, or a model

@@ -1,8 +1,8 @@
 #include "lab/family.h"
 
 #include "base/must.h"
-#include "lab/numbers.h"
 #include "town/names.h"
+#include "town/numbers.h"
 
 #include <errno.h>
 #include <math.h>

@@ -1,6 +1,6 @@
 #include "lab/guard_keys.h"
 
-#include "lab/numbers.h"
+#include "town/numbers.h"
 
 /* One kind of evidence, by its name. */
 static enum err leave_out(struct guard_config *config, struct str name, struct why *why)

@@ -9,8 +9,8 @@
 #include "base/random.h"
 #include "lab/experiment.h"
 #include "lab/guard_keys.h"
-#include "lab/numbers.h"
 #include "lab/search.h"
+#include "town/numbers.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -108,25 +108,6 @@ static enum err add_worms(struct lab *lab, struct str names, struct why *why)
         if (lab->n_worms == WORMS_MOST)
             return why_say(why, ERR_LIMIT, "more than %d worms", WORMS_MOST);
         lab->worms[lab->n_worms++] = *worm;
-    }
-    return OK;
-}
-
-static enum err add_traps(struct lab *lab, struct str names, struct why *why)
-{
-    bool all = str_eq(names, STR("all"));
-    for (const struct trap *trap = traps; all && trap->name != NULL; trap++) {
-        must(lab->n_traps < TRAPS_MOST);
-        lab->traps[lab->n_traps++] = trap;
-    }
-    while (!all && names.at != NULL) {
-        struct str name = str_cut(&names, ',');
-        const struct trap *trap = trap_find(name);
-        if (trap == NULL)
-            return why_say(why, ERR_MALFORMED, "%.*s: no such trap; see --help", STR_ARGS(name));
-        if (lab->n_traps == TRAPS_MOST)
-            return why_say(why, ERR_LIMIT, "more than %d traps", TRAPS_MOST);
-        lab->traps[lab->n_traps++] = trap;
     }
     return OK;
 }
@@ -320,7 +301,7 @@ static enum err read_option(struct lab *lab, struct settings *worm_settings, int
     case OPT_DEFENCE:
         return read_defences(&lab->experiment, text, why);
     case OPT_TRAPS:
-        return add_traps(lab, text, why);
+        return traps_read(text, TRAPS_MOST, lab->traps, &lab->n_traps, why);
     case OPT_GRAPH_KIND:
         return graph_kind_find(text, &lab->experiment.graph_kind)
                    ? OK

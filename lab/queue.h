@@ -5,15 +5,11 @@
 #ifndef LAB_QUEUE_H
 #define LAB_QUEUE_H
 
+#include "town/trap.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-/* How a message is sent, as far as its sender decides it. */
-struct manner {
-    bool composing; // his client says that he types, if it ever does
-    int live;       // -1: as their talk of late says; else whether they talk both ways
-};
 
 struct happening {
     int64_t at_us;

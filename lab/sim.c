@@ -95,11 +95,6 @@ struct guard *sim_guard(struct sim *sim)
     return sim->guard;
 }
 
-struct prng *sim_prng(struct sim *sim)
-{
-    return &sim->prng;
-}
-
 int64_t sim_now_us(const struct sim *sim)
 {
     return sim->now_us;
@@ -110,30 +105,14 @@ uint32_t sim_people(const struct sim *sim)
     return sim->n_ours;
 }
 
-const uint32_t *sim_contacts(const struct sim *sim, uint32_t person, uint32_t *n)
-{
-    *n = graph_degree(sim->config.graph, person);
-    return graph_contacts(sim->config.graph, person);
-}
-
 void sim_log(struct sim *sim, struct buf *log)
 {
     sim->log = log;
 }
 
-void sim_trap(struct sim *sim, bool is_on)
-{
-    sim->is_trap = is_on;
-}
-
 void sim_traffic(struct sim *sim, const struct traffic *traffic)
 {
     sim->traffic = traffic != NULL ? *traffic : (struct traffic){0};
-}
-
-struct str sim_worm_link(const struct sim *sim)
-{
-    return str_of(sim->worm_link);
 }
 
 /* ---- Running ---- */

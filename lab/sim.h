@@ -25,9 +25,10 @@
 #include "guard/guard.h"
 #include "lab/copies.h"
 #include "lab/defence.h"
-#include "lab/habits.h"
 #include "lab/queue.h"
 #include "town/graph.h"
+#include "town/habits.h"
+#include "town/trap.h"
 #include "town/worm.h"
 
 struct sim;
@@ -67,7 +68,7 @@ struct outcome {
     uint32_t infectors, offspring;
     double conviction_s; // after the first copy; -1: none
     uint32_t copies_until_conviction;
-    struct tally honest, trap;     // everyday's, and what sim_trap marked
+    struct tally honest, trap;     // everyday's, and what traps said (sim_play)
     uint64_t rejected_of_infected; // honest links of restricted people whose clients the worm owns
     uint32_t restricted_rightly, restricted_wrongly;
     uint32_t honest_convictions; // of keys that no copy of the worm has
@@ -83,10 +84,8 @@ struct guard *sim_guard(struct sim *sim); // NULL: another defence
 /* All events that the guard takes from now on, each after its length (uint64_t), for replay. */
 void sim_log(struct sim *sim, struct buf *log);
 
-struct prng *sim_prng(struct sim *sim); // for whoever arranges what happens
 int64_t sim_now_us(const struct sim *sim);
 uint32_t sim_people(const struct sim *sim);
-const uint32_t *sim_contacts(const struct sim *sim, uint32_t person, uint32_t *n);
 struct str sim_jid(const struct sim *sim, uint32_t person);
 
 struct message {
@@ -98,12 +97,10 @@ struct message {
 };
 /* Somebody sends it now. */
 void sim_send(struct sim *sim, const struct message *message);
-/* The same at a time from now. */
-void sim_say(struct sim *sim, double in_seconds, uint32_t from, uint32_t to, const char *text,
-             struct manner manner);
+/* A warning that quotes a lure, at a time from now. */
 void sim_warn(struct sim *sim, double in_seconds, uint32_t from, uint32_t to, const char *text);
-/* What is said or planned from now on (or no longer) is tallied as a trap's. */
-void sim_trap(struct sim *sim, bool is_on);
+/* Arranges a trap from now on; what it says is tallied apart. */
+void sim_play(struct sim *sim, const struct trap *trap);
 void sim_entitle(struct sim *sim, uint32_t who, const char *domain);
 
 /* Ordinary traffic, asked for as time goes on. */
@@ -116,8 +113,6 @@ void sim_traffic(struct sim *sim, const struct traffic *traffic); // copied; NUL
 
 /* Somebody with five contacts or more opens the first lure now; or as many as the worm wants. */
 void sim_infect(struct sim *sim);
-/* The link of the worm's first copy, as a person would quote it; empty before. */
-struct str sim_worm_link(const struct sim *sim);
 
 /* Runs until that time; then now is that time. */
 void sim_run_until(struct sim *sim, int64_t until_us);

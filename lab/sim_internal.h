@@ -12,7 +12,6 @@
 enum what { SAY, WORM_STEP, WORM_ANSWER, OPEN, LET_GO, OVERTAKE, ANSWER, WORM_LIES, REPORT };
 
 enum {
-    PURPOSE_PERSON = 20,
     PURPOSE_ROOMS = 22,
     PURPOSE_RESHARE = 23,
     PURPOSE_ANSWER = 24,
@@ -28,7 +27,6 @@ enum {
     PEOPLE_A_ROOM = 8,   // one room for so many people
     PEOPLE_A_DECOY = 20, // so many have the same one
     PARTNER_CONTACTS = 10,
-    ZERO_CONTACTS = 5,
     GENERATIONS = 3, // from which the reproduction number is taken
     KEYS_MOST = 255,
     JID_SIZE = 40,
@@ -44,7 +42,8 @@ struct person {
     uint32_t generation; // infected people between him and a patient zero
     uint32_t n_asked;    // questions put to him
     bool is_traps;       // he sent something of a trap
-    bool types, has_typed, obeys, infected, exposed, restricted, remote;
+    struct client_ways ways;
+    bool has_typed, infected, exposed, restricted, remote;
     char jid[JID_SIZE];
 };
 

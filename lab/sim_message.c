@@ -135,7 +135,7 @@ static struct pace pace_of(struct sim *sim, uint32_t from, uint32_t to, struct m
     }
     int32_t index = sim_contact_index(sim, from, to);
     struct tie *tie = sim_tie_of(sim, from, to, index);
-    bool composing = sender->types && manner.composing;
+    bool composing = sender->ways.types && manner.composing;
     sender->has_typed |= composing;
     struct pace pace = {
         .gap_us = sender->sent_us != 0 ? sim->now_us - sender->sent_us : -1,
@@ -335,10 +335,28 @@ static void say_later(struct sim *sim, double in_seconds, uint32_t from, uint32_
                                                .text = sim_own_text(str_of(text))});
 }
 
-void sim_say(struct sim *sim, double in_seconds, uint32_t from, uint32_t to, const char *text,
-             struct manner manner)
+static void play_line(void *of, const struct trap_line *line)
 {
-    say_later(sim, in_seconds, from, to, text, manner, SAID_HONEST);
+    say_later(of, line->in_seconds, line->from, line->to, line->text, line->manner,
+              line->warns ? SAID_WARNING : SAID_HONEST);
+}
+
+static void entitle(void *of, uint32_t who, const char *host)
+{
+    sim_entitle(of, who, host);
+}
+
+void sim_play(struct sim *sim, const struct trap *trap)
+{
+    struct trap_stage stage = {.of = sim,
+                               .graph = sim->config.graph,
+                               .prng = &sim->prng,
+                               .worm_link = str_of(sim->worm_link),
+                               .say = play_line,
+                               .entitle = entitle};
+    sim->is_trap = true;
+    trap->set(&stage);
+    sim->is_trap = false;
 }
 
 void sim_warn(struct sim *sim, double in_seconds, uint32_t from, uint32_t to, const char *text)

@@ -207,13 +207,12 @@ static void ask(struct sim *sim, const struct order *order)
                                                    .from = (uint32_t)who,
                                                    .identity = order->incident});
     struct prng prng = sim_dice(sim, order->incident, (uint32_t)who, PURPOSE_ANSWER);
-    if (prng_unit(&prng) >= sim->config.habits.answer)
-        return;
-    queue_plan(&sim->queue,
-               (struct happening){.at_us = sim->now_us + delay_draw_us(&habits_answering, &prng),
-                                  .what = ANSWER,
-                                  .from = (uint32_t)who,
-                                  .identity = order->incident});
+    int64_t delay_us;
+    if (habits_answers(&sim->config.habits, &prng, &delay_us))
+        queue_plan(&sim->queue, (struct happening){.at_us = sim->now_us + delay_us,
+                                                   .what = ANSWER,
+                                                   .from = (uint32_t)who,
+                                                   .identity = order->incident});
 }
 
 void sim_carry_out(struct sim *sim, const struct guard_word *word)

@@ -73,9 +73,7 @@ void sim_make_people(struct sim *sim)
         snprintf(person->jid, JID_SIZE, "%s%u@%s.example",
                  sim_is_decoy(sim, i) ? "colleague" : "person", i,
                  person->remote ? "partner" : "town");
-        struct prng prng = prng_of(config->seed, i, PURPOSE_PERSON);
-        person->types = prng_unit(&prng) < config->habits.composing;
-        person->obeys = prng_unit(&prng) < config->habits.obey;
+        person->ways = habits_client(&config->habits, config->seed, i);
         mind_init(&person->mind, config->seed, i);
     }
     give_out_decoys(sim, decoys);
@@ -149,21 +147,7 @@ void sim_make_rosters(struct sim *sim)
 /* Which of one's contacts the other is; -1: none. */
 int32_t sim_contact_index(const struct sim *sim, uint32_t person, uint32_t other)
 {
-    const struct graph *graph = sim->config.graph;
-    if (!sim_is_ours(sim, person))
-        return -1;
-    const uint32_t *contacts = graph_contacts(graph, person);
-    uint32_t low = 0, high = graph_degree(graph, person);
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (contacts[middle] == other)
-            return (int32_t)middle;
-        if (contacts[middle] < other)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return -1;
+    return sim_is_ours(sim, person) ? graph_contact_index(sim->config.graph, person, other) : -1;
 }
 
 int32_t sim_roster_index(const struct sim *sim, uint32_t person, int32_t contact)

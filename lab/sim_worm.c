@@ -106,9 +106,9 @@ void sim_infect_one(struct sim *sim, uint32_t who, uint32_t generation)
                (struct happening){.at_us = sim->now_us + wait_us, .what = WORM_STEP, .from = who});
 }
 
-static uint32_t count_victims(struct sim *sim, uint32_t who)
+static uint32_t count_victims(void *of, uint32_t who)
 {
-    uint32_t *victims = NULL, n = sim_list_victims(sim, who, &victims);
+    uint32_t *victims = NULL, n = sim_list_victims(of, who, &victims);
     free(victims);
     return n;
 }
@@ -117,22 +117,18 @@ void sim_infect(struct sim *sim)
 {
     must(sim->config.worm != NULL);
     const struct worm_habits *habits = &sim->config.worm->profile->habits;
-    struct prng prng = graph_zero_prng(sim->config.seed);
     for (uint32_t i = 0; i < sim->n_remote; i++)
         sim_infect_one(sim, sim->n_ours + i, 0);
-    for (uint32_t made = 0, tries = 0; made < habits->zeros && made < sim->n_ours; tries++) {
-        uint32_t who = (uint32_t)prng_below(&prng, sim->n_ours);
-        // where people know few others, fewer must do
-        uint32_t least = ZERO_CONTACTS;
-        for (uint32_t more = 20 * sim->n_ours; tries > more && least > 0; more += 20 * sim->n_ours)
-            least--;
-        if (sim->people[who].infected || count_victims(sim, who) < least)
-            continue;
-        sim->people[who].mind.has_decided = true;
-        sim->people[who].exposed = true;
-        sim_infect_one(sim, who, 0);
-        made++;
+    uint32_t *zeros = calloc(habits->zeros + 1, sizeof *zeros);
+    must(zeros != NULL);
+    uint32_t n = graph_patients_zero(sim->config.graph, sim->config.seed, habits->zeros,
+                                     count_victims, sim, zeros);
+    for (uint32_t i = 0; i < n; i++) {
+        sim->people[zeros[i]].mind.has_decided = true;
+        sim->people[zeros[i]].exposed = true;
+        sim_infect_one(sim, zeros[i], 0);
     }
+    free(zeros);
 }
 
 /* Where links are protected, the page behind them asks the guard once more. */
@@ -159,7 +155,7 @@ static bool page_turns_back(struct sim *sim, const struct copy *copy, const stru
 void sim_open_lure(struct sim *sim, const struct happening *now)
 {
     const struct copy *copy = &sim->copies.at[now->copy];
-    if ((copy->gone && sim->people[now->to].obeys) || page_turns_back(sim, copy, now))
+    if ((copy->gone && sim->people[now->to].ways.obeys) || page_turns_back(sim, copy, now))
         return;
     sim_infect_one(sim, now->to, sim->people[copy->from].generation + 1);
 }

@@ -1,7 +1,7 @@
 #include "lab/trace.h"
 
 #include "base/must.h"
-#include "lab/numbers.h"
+#include "town/numbers.h"
 
 #include <errno.h>
 #include <stdio.h>

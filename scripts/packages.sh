@@ -4,6 +4,8 @@
 #     scripts/packages.sh          to build and run
 #     scripts/packages.sh test     also for the test suite
 #     scripts/packages.sh lab      also for the plots of make lab
+#     scripts/packages.sh fuzz     also for make fuzz
+#     scripts/packages.sh format   only for make format
 #
 # Asks nothing.  As root it also makes the system user that the server becomes.
 set -eu
@@ -21,6 +23,10 @@ if [ "${1:-}" = test ]; then
     wanted+=("${test[@]}")
 elif [ "${1:-}" = lab ]; then
     wanted+=(gnuplot-nox)
+elif [ "${1:-}" = fuzz ]; then
+    wanted+=(clang libclang-rt-14-dev llvm)
+elif [ "${1:-}" = format ]; then
+    wanted=(clang-format git)
 fi
 
 missing=()

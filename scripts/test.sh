@@ -5,7 +5,8 @@
 #     scripts/test.sh LAYER…      only these (names below, at the end)
 #
 # Each layer writes lines "ok NAME" and "not ok NAME"; a layer that cannot run
-# counts as failed.  The last line is "N passed, N failed".  Logs stay in
+# counts as failed.  A Python test that passed only when it was tried again is named
+# under its layer: "only at the second try: …".  The last line is "N passed, N failed".  Logs stay in
 # build-test/.  PACKAGES=no leaves the system's packages alone.
 set -u
 cd "$(dirname "$0")/.." || exit 1
@@ -55,7 +56,7 @@ meson_tests() { # DIR ARGUMENT…
 
 # What fails among others is tried once more alone: on a machine that is loaded a client may look
 # before the server has come to it.  What fails twice has failed; what passes the second time is
-# named, so that nobody overlooks a race.
+# named in the layer's summary, so that nobody overlooks a race.
 python_tests() { # NAME ARGUMENT…
     local name=$1 first=$out/$1.xml second=$out/$1-again.xml cache=(-o "cache_dir=$out/cache-$1")
     shift
@@ -66,7 +67,7 @@ python_tests() { # NAME ARGUMENT…
     fi
     "${PYTEST[@]}" "${cache[@]}" --last-failed --junitxml "$second" "$@"
     scripts/tally.py junit "$first" | grep '^ok ' >> "$result"
-    scripts/tally.py junit "$second" | tee -a "$result" | sed -n 's/^ok /    only at the second try: /p'
+    scripts/tally.py junit "$second" | tee -a "$result" | sed -n 's/^ok //p' >> "$unsteady"
 }
 
 layer_checks() {
@@ -150,9 +151,11 @@ if [ "${PACKAGES:-yes}" != no ] && [ -x scripts/packages.sh ]; then
 fi
 
 : > "$out/results.txt"
+: > "$out/unsteady.txt"
 for name in "${layers[@]}"; do
-    result=$out/$name.result
+    result=$out/$name.result unsteady=$out/$name.unsteady
     : > "$result"
+    : > "$unsteady"
     begun=$SECONDS
     if declare -F "layer_$name" > /dev/null; then
         "layer_$name" > "$out/$name.log" 2>&1
@@ -164,6 +167,8 @@ for name in "${layers[@]}"; do
     passed=$(grep -c '^ok ' "$result")
     failed=$(grep -c '^not ok ' "$result")
     printf '%-12s %5d passed %4d failed %5d s\n' "$name" "$passed" "$failed" $((SECONDS - begun))
+    sed 's/^/    only at the second try: /' "$unsteady"
+    cat "$unsteady" >> "$out/unsteady.txt"
     if [ "$failed" -gt 0 ]; then
         grep '^not ok ' "$result" | head -50 | sed 's/^/    /'
         echo "    --- the end of build-test/$name.log"
@@ -179,6 +184,10 @@ if [ "$failed" -gt 0 ]; then
     echo
     echo "failed:"
     sed 's/^not ok /    /' "$out/failed.txt"
+fi
+if [ -s "$out/unsteady.txt" ]; then
+    echo
+    echo "only at the second try: $(grep -c '' "$out/unsteady.txt")"
 fi
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

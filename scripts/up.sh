@@ -107,6 +107,6 @@ cat << END
   look around           build/firedoorctl status, build/firedoorctl help
   pages for people at   https://localhost:5281 (links: docs/operators-guide.md)
   settings and log      var/firedoor.conf, var/state/firedoord.log
-  see a worm die        make drill
+  see a worm die        make drill WORMS=P1
   stop                  make down
 END

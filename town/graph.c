@@ -263,26 +263,31 @@ struct prng graph_prng(uint64_t seed)
     return prng_of(seed, 0, PURPOSE_GRAPH);
 }
 
-struct prng graph_zero_prng(uint64_t seed)
+static bool is_among(const uint32_t *people, uint32_t n, uint32_t person)
 {
-    return prng_of(seed, 2, PURPOSE_ZERO);
+    for (uint32_t i = 0; i < n; i++) {
+        if (people[i] == person)
+            return true;
+    }
+    return false;
 }
 
-uint32_t graph_patient_zero(const struct graph *graph, uint64_t seed)
+uint32_t graph_patients_zero(const struct graph *graph, uint64_t seed, uint32_t wanted,
+                             uint32_t (*victims)(void *of, uint32_t person), void *of,
+                             uint32_t *out)
 {
-    struct prng prng = graph_zero_prng(seed);
-    uint32_t most = 0;
-    for (uint32_t i = 1; i < graph->n_people; i++) {
-        if (graph_degree(graph, i) > graph_degree(graph, most))
-            most = i;
+    struct prng prng = prng_of(seed, 2, PURPOSE_ZERO);
+    uint64_t patience = 20 * (uint64_t)graph->n_people; // draws before fewer must do
+    uint32_t n = 0;
+    for (uint64_t tries = 0; n < wanted && n < graph->n_people; tries++) {
+        uint32_t person = (uint32_t)prng_below(&prng, graph->n_people), least = ZERO_CONTACTS;
+        for (uint64_t more = patience; tries > more && least > 0; more += patience)
+            least--;
+        uint32_t can = victims != NULL ? victims(of, person) : graph_degree(graph, person);
+        if (can >= least && !is_among(out, n, person))
+            out[n++] = person;
     }
-    if (graph_degree(graph, most) < ZERO_CONTACTS)
-        return most;
-    uint32_t person;
-    do {
-        person = (uint32_t)prng_below(&prng, graph->n_people);
-    } while (graph_degree(graph, person) < ZERO_CONTACTS);
-    return person;
+    return n;
 }
 
 void graph_done(struct graph *graph)
@@ -292,17 +297,18 @@ void graph_done(struct graph *graph)
     *graph = (struct graph){0};
 }
 
-bool graph_are_contacts(const struct graph *graph, uint32_t a, uint32_t b)
+int32_t graph_contact_index(const struct graph *graph, uint32_t person, uint32_t other)
 {
-    uint32_t low = graph->first[a], high = graph->first[a + 1];
+    const uint32_t *contacts = graph_contacts(graph, person);
+    uint32_t low = 0, high = graph_degree(graph, person);
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
-        if (graph->contacts[middle] == b)
-            return true;
-        if (graph->contacts[middle] < b)
+        if (contacts[middle] == other)
+            return (int32_t)middle;
+        if (contacts[middle] < other)
             low = middle + 1;
         else
             high = middle;
     }
-    return false;
+    return -1;
 }

@@ -45,12 +45,14 @@ enum err graph_read_named(struct graph *graph, const char *path, struct names *n
                           struct why *why) MUST_CHECK;
 /* Who ever wrote to each other is a contact. */
 void graph_of_pairs(struct graph *graph, uint32_t people, const uint32_t (*pairs)[2], size_t n);
-/* What a seed's graph and its patients zero are drawn from, so that a drill over sockets and a
- * laboratory agree on them. */
+/* What a seed's graph is drawn from, so that a drill over sockets and a laboratory agree on it. */
 struct prng graph_prng(uint64_t seed);
-struct prng graph_zero_prng(uint64_t seed);
-/* Who is patient zero: somebody with five contacts or more, or else the one with most. */
-uint32_t graph_patient_zero(const struct graph *graph, uint64_t seed);
+/* Patients zero, so many as wanted: people who can infect five others or more; where they know
+ * few, fewer do.  victims says how many one can; NULL: all his contacts.  out has room for as many
+ * as are wanted.  Returns how many there are. */
+uint32_t graph_patients_zero(const struct graph *graph, uint64_t seed, uint32_t wanted,
+                             uint32_t (*victims)(void *of, uint32_t person), void *of,
+                             uint32_t *out);
 void graph_done(struct graph *graph);
 
 static inline uint32_t graph_degree(const struct graph *graph, uint32_t person)
@@ -63,6 +65,11 @@ static inline const uint32_t *graph_contacts(const struct graph *graph, uint32_t
     return graph->contacts + graph->first[person];
 }
 
-bool graph_are_contacts(const struct graph *graph, uint32_t a, uint32_t b);
+/* Which of one's contacts the other is; -1: none. */
+int32_t graph_contact_index(const struct graph *graph, uint32_t person, uint32_t other);
+static inline bool graph_are_contacts(const struct graph *graph, uint32_t a, uint32_t b)
+{
+    return graph_contact_index(graph, a, b) >= 0;
+}
 
 #endif

@@ -98,9 +98,7 @@ const struct worm_profile *worm_find(struct str name)
 bool worm_is_one_to_one(const struct worm_profile *profile)
 {
     const struct worm_habits *habits = &profile->habits;
-    // what a client has heard of late only its server knows
-    return habits->aim != AIM_ROOMS && habits->aim != AIM_RECENT && habits->remote_zeros == 0 &&
-           habits->zeros == 1 && habits->bait != BAIT_ENCRYPTED;
+    return habits->aim != AIM_ROOMS && habits->remote_zeros == 0;
 }
 
 /* ---- Habits by name ---- */

@@ -29,8 +29,8 @@ struct client_pool {
     struct wire_tls *tls;
     struct derived_keys *keys;
     struct lent *spare;
-    struct buf scratch; // what is being said; a copy is taken by the wire
-    char caps[2][29];   // XEP-0115 ver: with and without retraction
+    struct buf scratch;  // what is being said; a copy is taken by the wire
+    char caps[2][2][29]; // XEP-0115 ver: without and with forms; with and without retraction
     unsigned n_clients;
 };
 
@@ -78,11 +78,14 @@ struct client {
     struct unacked *oldest, *newest;
 };
 
+#define NS_FORMS "jabber:x:data"
+
 /* What we announce.  In order of the bytes, as XEP-0115 wants them hashed. */
 static const char *const features[] = {
     "http://jabber.org/protocol/caps",
     "http://jabber.org/protocol/chatstates",
     "http://jabber.org/protocol/disco#info",
+    NS_FORMS,
     "jabber:x:oob",
     "urn:xmpp:fasten:0",
     "urn:xmpp:message-correct:0",
@@ -99,13 +102,18 @@ static bool is_modern(const char *feature)
            strstr(feature, "fasten") != NULL;
 }
 
-static void caps_hash(bool old_fashioned, char out[29])
+static bool has_feature(const char *feature, bool forms, bool old_fashioned)
+{
+    return !(old_fashioned && is_modern(feature)) && (forms || strcmp(feature, NS_FORMS) != 0);
+}
+
+static void caps_hash(bool forms, bool old_fashioned, char out[29])
 {
     struct buf text;
     buf_init(&text, 4096);
     buf_add(&text, STR("client/pc//Firedoor drill<"));
     for (size_t i = 0; i < COUNT_OF(features); i++) {
-        if (!old_fashioned || !is_modern(features[i]))
+        if (has_feature(features[i], forms, old_fashioned))
             buf_printf(&text, "%s<", features[i]);
     }
     unsigned char digest[20];
@@ -122,8 +130,9 @@ struct client_pool *client_pool_new(struct loop *loop, bool only_tls_1_3)
     pool->tls = wire_tls_new(only_tls_1_3);
     pool->keys = derived_keys_new();
     buf_init(&pool->scratch, STANZA_BYTES_MOST * 2);
-    caps_hash(false, pool->caps[0]);
-    caps_hash(true, pool->caps[1]);
+    for (int forms = 0; forms < 2; forms++)
+        for (int old = 0; old < 2; old++)
+            caps_hash(forms, old, pool->caps[forms][old]);
     return pool;
 }
 
@@ -416,7 +425,7 @@ static void add_features(struct client *client, struct buf *out, struct str node
     }
     buf_add(out, STR("><identity category='client' type='pc' name='Firedoor drill'/>"));
     for (size_t i = 0; i < COUNT_OF(features); i++) {
-        if (!client->options->old_fashioned || !is_modern(features[i]))
+        if (has_feature(features[i], client->options->forms, client->options->old_fashioned))
             buf_printf(out, "<feature var='%s'/>", features[i]);
     }
     buf_add(out, STR("</query>"));
@@ -567,7 +576,7 @@ static void settle(struct client *client)
         buf_printf(out,
                    "<presence><c xmlns='http://jabber.org/protocol/caps' hash='sha-1' "
                    "node='" CAPS_NODE "' ver='%s'/></presence>",
-                   client->pool->caps[options->old_fashioned]);
+                   client->pool->caps[options->forms][options->old_fashioned]);
         finish(client);
         client->n_sent += counted;
     }

@@ -36,6 +36,7 @@ struct client_options {
     bool roster;            // fetch it at login
     bool presence;          // show oneself
     bool old_fashioned;     // announce no retraction (XEP-0424) and no correction (XEP-0308)
+    bool forms;             // announce that it shows forms (XEP-0004)
 };
 
 /* What a client tells its owner, always from within the loop's turn.  The client may be freed in

@@ -20,7 +20,7 @@ enum { EVENTS_A_TURN = 512 };
 struct loop {
     int epoll_fd;
     bool stopping;
-    int64_t now_us;
+    int64_t now_us, lag_us;
     struct timer **heap; // heap[0] is the next to fire
     size_t n_timers, room;
     uint64_t n_set; // timers ever set: the order among equals
@@ -55,6 +55,13 @@ void loop_free(struct loop **loop)
 int64_t loop_now_us(const struct loop *loop)
 {
     return loop->now_us;
+}
+
+int64_t loop_lag_us(struct loop *loop)
+{
+    int64_t lag_us = loop->lag_us;
+    loop->lag_us = 0;
+    return lag_us;
 }
 
 void loop_stop(struct loop *loop)
@@ -173,6 +180,8 @@ static void fire_timers(struct loop *loop)
     while (loop->n_timers > 0 && loop->heap[0]->due_us <= loop->now_us &&
            loop->heap[0]->order < n_set) {
         struct timer *timer = loop->heap[0];
+        int64_t lag_us = loop->now_us - timer->due_us;
+        loop->lag_us = lag_us > loop->lag_us ? lag_us : loop->lag_us;
         loop_timer_stop(loop, timer);
         timer->fire(timer);
     }

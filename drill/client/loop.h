@@ -49,6 +49,9 @@ void loop_stop(struct loop *loop);
 /* The monotonic time at which the present turn began. */
 int64_t loop_now_us(const struct loop *loop);
 
+/* By how much the latest timer fired too late since this was last asked. */
+int64_t loop_lag_us(struct loop *loop);
+
 /* Adds the watch, changes what it waits for, or (both false) removes it. */
 void loop_watch(struct loop *loop, struct watch *watch, bool reading, bool writing);
 

@@ -7,6 +7,7 @@
 #include "base/must.h"
 #include "daemon/guard_report.h"
 #include "daemon/incident_story.h"
+#include "daemon/named_lure.h"
 #include "daemon/server.h"
 #include "files/uploads.h"
 #include "guard/seal.h"
@@ -284,22 +285,20 @@ static void run_incident_release(struct command_call *call)
     send_off(errand);
 }
 
-// The lure of a link that an operator names; NULL if it is none.  Of a protected one, which is what
-// people see and report, that to which it leads.
-static struct lure_list *lure_of(struct command_call *call, const struct gate *gate,
-                                 struct str link)
+// Of a protected link, which is what people see and report, that to which it leads.
+static void unseal(struct command_call *call, struct lure_list *list)
 {
     const struct daemon *daemon = call->context;
-    struct lure_list *list = arena_make(&call->arena, struct lure_list);
     struct sealed_link sealed;
-    lure_list_init(list, gate_lure_rules(gate), &call->arena);
-    lure_add_url(list, link, STR_EMPTY);
-    if (list->n == 1 && links_original(server_im_settings(daemon->server), &call->arena,
-                                       &list->lures[0], &sealed) == OK) {
-        lure_list_init(list, gate_lure_rules(gate), &call->arena);
-        lure_add_url(list, sealed.url, STR_EMPTY);
-    }
-    return list->n == 1 ? list : NULL;
+    if (list->lures[0].kind != LURE_LINK ||
+        links_original(server_im_settings(daemon->server), &call->arena, &list->lures[0],
+                       &sealed) != OK)
+        return;
+    struct lure_list original;
+    lure_list_init(&original, list->rules, &call->arena);
+    lure_add_url(&original, sealed.url, STR_EMPTY);
+    if (original.n == 1)
+        *list = original;
 }
 
 // A link to an upload of ours stands for the file, wherever else it is.
@@ -309,7 +308,8 @@ static bool becomes_upload(struct command_call *call, struct lure_list *list)
     struct uploads *uploads =
         daemon->server != NULL ? server_service(daemon->server)->uploads : NULL;
     struct upload upload;
-    if (uploads == NULL || !uploads_find_in_path(uploads, list->lures[0].url, &upload))
+    if (uploads == NULL || list->lures[0].kind != LURE_LINK ||
+        !uploads_find_in_path(uploads, list->lures[0].url, &upload))
         return false;
     list->n = 0;
     upload_add_file(list, &upload);
@@ -339,46 +339,136 @@ static void run_link_show(struct command_call *call)
                                  json_of(clock_format(&call->arena, sealed.expires_us))));
 }
 
+static int64_t conviction_expiry_us(const struct errand *errand, const struct gate *gate)
+{
+    int64_t for_us = argument_number(errand->call, "for");
+    return for_us > 0 ? gate_clock_us(gate) + for_us : 0;
+}
+
+static void look_at_convicted(struct gate_errand *gate, const struct guard *guard)
+{
+    struct errand *errand = CONTAINER_OF(gate, struct errand, gate);
+    struct arena arena;
+    struct incident incident;
+    arena_init(&arena, (size_t)1 << 30);
+    errand->is_missing =
+        guard_incident(guard, gate->event.conviction.incident, &arena, &incident) != OK;
+    arena_done(&arena);
+}
+
+static void incident_convicted(struct gate_errand *gate)
+{
+    struct errand *errand = CONTAINER_OF(gate, struct errand, gate);
+    uint64_t id = gate->event.conviction.incident;
+    if (errand->is_missing)
+        command_fail(errand->call, ERR_MISSING,
+                     "there is no incident %" PRIu64 " (incident list shows those there are)", id);
+    else if (gate->incident == 0)
+        command_fail(errand->call, ERR_MISSING,
+                     "incident %" PRIu64 " has nothing %s that could be convicted: name its link, "
+                     "its digest or the name of its file",
+                     id, argument_given(errand->call, "width") ? "of this width" : "any more");
+    else
+        done(gate);
+}
+
+static void convict_incident(struct errand *errand, uint64_t id)
+{
+    errand->gate.event.kind = EVENT_CONVICT_INCIDENT;
+    errand->gate.event.conviction.incident = id;
+    errand->gate.look = look_at_convicted;
+    errand->gate.done = incident_convicted;
+    send_off(errand);
+}
+
+enum { SHOWN_ALIKE_MOST = 5 };
+
+// The incidents whose lure is shown as the operator wrote it.
+struct shown_search {
+    struct str shown;
+    uint64_t ids[SHOWN_ALIKE_MOST];
+    size_t n;
+};
+
+static void look_for_shown(struct gate_errand *gate, const struct guard *guard)
+{
+    struct shown_search *search = gate->context;
+    uint64_t at = 0, id;
+    while ((id = guard_incident_next(guard, &at)) != 0 && search->n < SHOWN_ALIKE_MOST) {
+        struct arena arena;
+        struct incident incident;
+        arena_init(&arena, (size_t)1 << 30);
+        if (guard_incident(guard, id, &arena, &incident) == OK &&
+            str_eq(incident.shown, search->shown))
+            search->ids[search->n++] = id;
+        arena_done(&arena);
+    }
+}
+
+static void shown_found(struct gate_errand *gate)
+{
+    struct errand *errand = CONTAINER_OF(gate, struct errand, gate);
+    struct command_call *call = errand->call;
+    const struct shown_search *search = gate->context;
+    if (search->n == 0)
+        command_fail(call, ERR_MISSING,
+                     "no incident is about \"%.*s\"; what has {...} in it is no link",
+                     STR_ARGS(search->shown));
+    else if (search->n > 1)
+        command_fail(call, ERR_MALFORMED,
+                     "several incidents are about \"%.*s\", %" PRIu64 " and %" PRIu64
+                     " among them: give the number",
+                     STR_ARGS(search->shown), search->ids[0], search->ids[1]);
+    else
+        convict_incident(errand, search->ids[0]);
+}
+
+static void convict_shown(struct errand *errand, struct str shown)
+{
+    struct shown_search *search = arena_make(&errand->call->arena, struct shown_search);
+    search->shown = shown;
+    errand->gate.context = search;
+    errand->gate.look = look_for_shown;
+    errand->gate.done = shown_found;
+    send_off(errand);
+}
+
 static void run_incident_convict(struct command_call *call)
 {
-    static const struct {
-        const char *word;
-        enum lure_width width;
-    } widths[] = {
-        {"link",     LURE_EXACT   },
-        {"template", LURE_TEMPLATE},
-        {"host",     LURE_HOST    },
-        {"domain",   LURE_DOMAIN  }
-    };
     struct gate *gate = gate_of(call);
     struct errand *errand = errand_new(call);
+    struct named_lure *named = arena_make(&call->arena, struct named_lure);
+    struct str text = argument_text(call, "lure");
+    struct why why = {""};
     if (gate == NULL) {
         command_fail(call, ERR_CLOSED, "the guard does not run");
         return;
     }
-    struct lure_list *list = lure_of(call, gate, argument_text(call, "link"));
-    if (list == NULL) {
-        command_fail(call, ERR_MALFORMED, "\"%.*s\" is no link",
-                     STR_ARGS(argument_text(call, "link")));
+    enum err e = named_lure_read(gate_lure_rules(gate), &call->arena, text,
+                                 argument_text(call, "width"), named, &why);
+    if (e != OK) {
+        command_fail(call, e, "%s", why.text);
         return;
     }
-    enum lure_width width = LURE_TEMPLATE;
-    for (size_t i = 0; i < COUNT_OF(widths); i++)
-        if (str_eq(argument_text(call, "width"), str_of(widths[i].word)))
-            width = widths[i].width;
-    if (becomes_upload(call, list))
-        width = LURE_EXACT;
-    lure_list_keys(list, NULL);
-    int64_t for_us = argument_number(call, "for");
-    errand->gate.event.kind = EVENT_CONVICT;
     errand->gate.event.conviction = (struct conviction){
-        .lure = &list->lures[0],
-        .width = width,
-        .expires_us = for_us > 0 ? gate_clock_us(gate) + for_us : 0,
+        .width = named->width,
+        .expires_us = conviction_expiry_us(errand, gate),
         .actor = call->actor.name,
         .reason = argument_text(call, "reason"),
     };
-    send_off(errand);
+    if (named->kind == NAMED_INCIDENT) {
+        convict_incident(errand, named->incident);
+    } else if (named->kind == NAMED_PATTERN) {
+        convict_shown(errand, str_trim(text));
+    } else {
+        unseal(call, &named->list);
+        if (becomes_upload(call, &named->list))
+            errand->gate.event.conviction.width = LURE_EXACT;
+        named_lure_keys(named);
+        errand->gate.event.kind = EVENT_CONVICT;
+        errand->gate.event.conviction.lure = &named->list.lures[0];
+        send_off(errand);
+    }
 }
 
 /* ---- suspensions ---- */
@@ -564,13 +654,14 @@ static void entitle(struct command_call *call, bool withdraw)
         return;
     }
     if (host.len > 0) { // as the hosts of links are read: case, IDN
-        struct lure_list *list =
-            lure_of(call, gate, arena_printf(&call->arena, "https://%.*s/", STR_ARGS(host)));
-        if (list == NULL) {
+        struct lure_list list;
+        lure_list_init(&list, gate_lure_rules(gate), &call->arena);
+        lure_add_url(&list, arena_printf(&call->arena, "https://%.*s/", STR_ARGS(host)), STR_EMPTY);
+        if (list.n != 1) {
             command_fail(call, ERR_MALFORMED, "host: \"%.*s\" is no host", STR_ARGS(host));
             return;
         }
-        host = list->lures[0].host;
+        host = list.lures[0].host;
     }
     int64_t receivers =
         argument_given(call, "receivers") ? argument_number(call, "receivers") : UINT32_MAX;
@@ -700,14 +791,14 @@ static const struct command rows[] = {
      },
     {
      .name = "incident convict",
-     .doc = "Convicts a link by hand: copies are stopped and taken back.",
+     .doc = "Convicts a lure by hand: copies are stopped and taken back.",
      .role = ROLE_OPERATOR,
      .flags = COMMAND_AUDITED,
      .run = run_incident_convict,
-     .arguments = {{"link", ARGUMENT_TEXT, ARGUMENT_REQUIRED | ARGUMENT_POSITIONAL, NULL,
-                       "The link."},
-                      {"width", ARGUMENT_CHOICE, 0, "link|template|host|domain",
-                       "How wide; template if not said."},
+     .arguments = {{"lure", ARGUMENT_TEXT, ARGUMENT_REQUIRED | ARGUMENT_POSITIONAL, NULL,
+                       "An incident's number, a link, sha-256:HEX of a file, or a file's name."},
+                      {"width", ARGUMENT_CHOICE, 0, "link|template|host|domain|name",
+                       "How wide; the narrowest of an incident, template of a link if not said."},
                       {"for", ARGUMENT_TIME, 0, NULL, "How long."},
                       ARGUMENT_REASON},
      },

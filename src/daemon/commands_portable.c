@@ -378,6 +378,8 @@ static void finish_when_done(struct import *import)
     json_object_set_new(result, "parts_ignored", json_integer((json_int_t)n_ignored));
     if (json_array_size(import->problems) > 0)
         json_object_set(result, "problems", import->problems);
+    if (import->fault == OK && import->n_skipped > 0) // done, but not all of it
+        json_object_set_new(result, "partly", json_true());
     json_decref(import->problems);
     portable_reader_done(&import->reader);
     call->on_data = NULL;

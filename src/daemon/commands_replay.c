@@ -124,8 +124,9 @@ static void take_page(struct replay *replay)
         if (e != OK) {
             replay->job_result = why_say(&replay->why, e, "an event of the log cannot be read");
         } else {
-            bool is_operators = event.kind == EVENT_CONVICT || event.kind == EVENT_RELEASE ||
-                                event.kind == EVENT_OUTCOME;
+            bool is_operators = event.kind == EVENT_CONVICT ||
+                                event.kind == EVENT_CONVICT_INCIDENT ||
+                                event.kind == EVENT_RELEASE || event.kind == EVENT_OUTCOME;
             if (is_operators) // its number is taken all the same
                 event = (struct guard_event){.kind = EVENT_TICK, .now_us = event.now_us};
             guard_take(replay->guard, &event, &word);

@@ -35,8 +35,12 @@ static struct viewing *viewing_new(struct command_call *call)
     const struct daemon *daemon = call->context;
     struct uploads *uploads =
         daemon->server != NULL ? server_service(daemon->server)->uploads : NULL;
-    if (daemon->store == NULL || uploads == NULL) {
-        command_fail(call, ERR_CLOSED, "uploads are not served: see upload.enabled");
+    if (daemon->store == NULL || daemon->server == NULL) {
+        command_fail(call, ERR_CLOSED, "the server stops");
+        return NULL;
+    }
+    if (uploads == NULL) {
+        command_fail(call, ERR_DENIED, "uploads are not served: see upload.enabled");
         return NULL;
     }
     struct viewing *viewing = arena_make(&call->arena, struct viewing);

@@ -102,25 +102,6 @@ int64_t fresh_window_us(const struct guard *guard)
 
 /* ---- Trails ---------------------------------------------------------------------------------- */
 
-struct trail *trail_get(struct guard *guard, struct user *user)
-{
-    if (user->trail == NULL) {
-        user->trail = calloc(1, sizeof *user->trail);
-        must(user->trail != NULL);
-        guard->bytes_users += sizeof *user->trail;
-    }
-    return user->trail;
-}
-
-void trail_free(struct guard *guard, struct user *user)
-{
-    if (user->trail == NULL)
-        return;
-    guard->bytes_users -= sizeof *user->trail;
-    free(user->trail);
-    user->trail = NULL;
-}
-
 static double level_now(const struct guard *guard, const struct trail *trail)
 {
     double windows = (double)(guard->now_us - trail->sent_us) / (double)fresh_window_us(guard);
@@ -129,17 +110,18 @@ static double level_now(const struct guard *guard, const struct trail *trail)
 
 bool trail_is_full(const struct guard *guard, const struct user *user)
 {
-    return user->trail != NULL && user->trail->level > guard->config.fresh_most;
+    return trail_of(guard, user).level > guard->config.fresh_most;
 }
 
 void campaign_shown(struct guard *guard, struct cluster *cluster, struct user *sender,
                     struct user *receiver)
 {
-    struct trail *trail = trail_get(guard, receiver);
-    memmove(trail->shown + 1, trail->shown, sizeof trail->shown - sizeof *trail->shown);
-    memmove(trail->shown_us + 1, trail->shown_us, sizeof trail->shown_us - sizeof *trail->shown_us);
-    trail->shown[0] = cluster->id;
-    trail->shown_us[0] = guard->now_us;
+    struct trail trail = trail_of(guard, receiver);
+    memmove(trail.shown + 1, trail.shown, sizeof trail.shown - sizeof *trail.shown);
+    memmove(trail.shown_us + 1, trail.shown_us, sizeof trail.shown_us - sizeof *trail.shown_us);
+    trail.shown[0] = cluster->id;
+    trail.shown_us[0] = guard->now_us;
+    trail_put(guard, receiver, &trail);
     struct cluster *campaign = cluster_by_id(guard, cluster->campaign);
     if ((campaign == NULL || campaign->rank < 2) && guard->lessons.shown < lessons_most)
         guard->lessons.shown++;
@@ -240,11 +222,13 @@ static struct cluster *campaign_make(struct guard *guard, struct cluster *first)
     campaign->is_campaign = true;
     campaign->kind = first->kind;
     campaign->novel = true;
-    cluster_share(campaign); // his trail alone bounds how many he has
+    cluster_share(guard, campaign); // his trail alone bounds how many he has
     evidence_of_novelty(guard, campaign);
     adopt(guard, campaign, first);
-    if (first->zero->trail != NULL)
-        first->zero->trail->campaign = campaign->id;
+    struct trail trail = trail_of(guard, first->zero);
+    trail.campaign = campaign->id;
+    if (trail.sent_us != 0 || trail.shown[0] != 0)
+        trail_put(guard, first->zero, &trail);
     return campaign;
 }
 
@@ -288,7 +272,7 @@ static void weigh(struct guard *guard, struct cluster *campaign, struct member *
                   bool *machine)
 {
     const struct lessons *lessons = &guard->lessons;
-    const struct trail *trail = member->user->trail;
+    const struct trail trail = trail_of(guard, member->user);
     campaign->n_sendings++;
     member->n_sent++;
     member->remote |= sending->remote;
@@ -314,8 +298,8 @@ static void weigh(struct guard *guard, struct cluster *campaign, struct member *
             member->fan = clamp(0, member->fan + nats, fan_most);
         // an honest person says something else between, sooner or later
         int64_t gap_us = sending->pace.gap_us;
-        if (gap_us >= 0 && trail->sent_us != 0 && evidence_counts(guard, EVIDENCE_STREAK) &&
-            guard->now_us - trail->sent_us <= gap_us + gap_us / 8) {
+        if (gap_us >= 0 && trail.sent_us != 0 && evidence_counts(guard, EVIDENCE_STREAK) &&
+            guard->now_us - trail.sent_us <= gap_us + gap_us / 8) {
             double streak = log(0.9 * lessons->led / lessons->streaks);
             member->streak =
                 clamp(0, member->streak + (was.streak > 0 ? 0.7 : streak), streak_most);
@@ -328,7 +312,7 @@ static void weigh(struct guard *guard, struct cluster *campaign, struct member *
 }
 
 /* What he does is ordinary unless his campaign says otherwise. */
-static void learn(struct guard *guard, const struct cluster *campaign, struct trail *trail,
+static void learn(struct guard *guard, const struct cluster *campaign, const struct trail *trail,
                   const struct sending *sending, uint32_t receiver, size_t arrow,
                   struct user *sender)
 {
@@ -354,12 +338,12 @@ struct cluster *campaign_takes(struct guard *guard, struct cluster *cluster, str
 {
     if (!guard->config.campaigns)
         return NULL;
-    struct trail *trail = trail_get(guard, sender);
-    uint32_t hash = (uint32_t)(receiver->node.hash >> 32);
-    struct cluster *shown = NULL, *before = cluster_by_id(guard, trail->sent);
-    size_t arrow = find_arrow(guard, trail, receiver, &shown);
-    bool in_window = guard->now_us - trail->sent_us <= fresh_window_us(guard);
-    struct cluster *campaign = campaign_alive(guard, trail->campaign);
+    struct trail trail = trail_of(guard, sender);
+    uint32_t hash = receiver->hash_high;
+    struct cluster *shown = NULL, *before = cluster_by_id(guard, trail.sent);
+    size_t arrow = find_arrow(guard, &trail, receiver, &shown);
+    bool in_window = guard->now_us - trail.sent_us <= fresh_window_us(guard);
+    struct cluster *campaign = campaign_alive(guard, trail.campaign);
     struct member *member = campaign != NULL ? member_find(guard, campaign, sender) : NULL;
     if (campaign != NULL && campaign->state != CLUSTER_CONVICTED && !in_window)
         campaign = NULL;
@@ -367,11 +351,11 @@ struct cluster *campaign_takes(struct guard *guard, struct cluster *cluster, str
     // he may be of another one by now: of what he was shown since, unless he passes on already
     if (arrow < SHOWN_KEPT && evidence_counts(guard, EVIDENCE_RELAY) &&
         (campaign == NULL || member == NULL || !member->is_relay) &&
-        (campaign == NULL || trail->shown_us[arrow] > trail->sent_us)) {
+        (campaign == NULL || trail.shown_us[arrow] > trail.sent_us)) {
         struct cluster *theirs = campaign_alive(guard, shown->campaign);
         double n = theirs != NULL ? theirs->n_exposed : shown->n_exposed;
         double i = theirs != NULL ? theirs->n_relays + 1 : 1;
-        size_t bin = span_bin(guard->now_us - trail->shown_us[arrow]);
+        size_t bin = span_bin(guard->now_us - trail.shown_us[arrow]);
         relay = lag_nats(guard, bin, n > 1 ? n : 1, i);
         if (relay > 0 && theirs != campaign)
             campaign = theirs != NULL ? theirs : campaign_make(guard, shown);
@@ -379,7 +363,7 @@ struct cluster *campaign_takes(struct guard *guard, struct cluster *cluster, str
             campaign = campaign_make(guard, shown);
     }
     if (campaign == NULL && before != NULL && in_window && before->zero == sender &&
-        trail->receiver != hash)
+        trail.receiver != hash)
         campaign = campaign_make(guard, before);
     if (campaign != NULL) {
         member = member_get(guard, campaign, sender);
@@ -392,11 +376,12 @@ struct cluster *campaign_takes(struct guard *guard, struct cluster *cluster, str
     }
     if (campaign != NULL)
         cluster_touch(guard, campaign);
-    learn(guard, campaign, trail, sending, hash, arrow, sender);
-    trail->level = trail->receiver != hash ? level_now(guard, trail) + 1 : trail->level;
-    trail->campaign = campaign != NULL ? campaign->id : 0;
-    trail->sent = cluster->id;
-    trail->sent_us = guard->now_us;
-    trail->receiver = hash;
+    learn(guard, campaign, &trail, sending, hash, arrow, sender);
+    trail.level = trail.receiver != hash ? level_now(guard, &trail) + 1 : trail.level;
+    trail.campaign = campaign != NULL ? campaign->id : 0;
+    trail.sent = cluster->id;
+    trail.sent_us = guard->now_us;
+    trail.receiver = hash;
+    trail_put(guard, sender, &trail);
     return campaign;
 }

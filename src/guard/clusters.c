@@ -121,8 +121,9 @@ struct cluster *cluster_new(struct guard *guard, uint64_t id, struct user *zero)
     cluster->zero = zero;
     if (zero != NULL) {
         zero->n_refs++;
-        zero->n_brought++;
-        list_add_last(&zero->brought, &cluster->by_zero);
+        struct standing *standing = standing_get(guard, zero);
+        standing->n_brought++;
+        list_add_last(&standing->brought, &cluster->by_zero);
     }
     map_put(&guard->by_id, &cluster->node, id);
     list_add_last(&guard->clusters[0], &cluster->link);
@@ -152,11 +153,12 @@ const struct binding *cluster_narrowest(const struct cluster *cluster)
     return narrowest;
 }
 
-void cluster_share(struct cluster *cluster)
+void cluster_share(struct guard *guard, struct cluster *cluster)
 {
     if (list_is_member(&cluster->by_zero)) {
         list_leave(&cluster->by_zero);
-        cluster->zero->n_brought--;
+        standing_of(guard, cluster->zero)->n_brought--;
+        standing_tidy(guard, cluster->zero);
     }
 }
 
@@ -164,7 +166,7 @@ void cluster_share(struct cluster *cluster)
 
 static uint64_t member_hash(const struct cluster *cluster, const struct user *user)
 {
-    return (user->node.hash ^ cluster->id * UINT64_C(0x9E3779B97F4A7C15)) *
+    return (user_hash(user) ^ cluster->id * UINT64_C(0x9E3779B97F4A7C15)) *
                UINT64_C(0xBF58476D1CE4E5B9) >>
            7;
 }
@@ -245,7 +247,7 @@ void cluster_forget(struct guard *guard, struct cluster *cluster)
 {
     must(cluster->n_waiting == 0);
     questions_forget(guard, cluster);
-    cluster_share(cluster);
+    cluster_share(guard, cluster);
     campaign_leave(guard, cluster);
     LIST_EACH(&cluster->bindings, struct binding, link, binding)
     binding_free(guard, binding);
@@ -280,7 +282,7 @@ void cluster_close(struct guard *guard, struct cluster *cluster)
 {
     LIST_EACH(&cluster->bindings, struct binding, link, binding)
     binding_free(guard, binding);
-    cluster_share(cluster);
+    cluster_share(guard, cluster);
     campaign_leave(guard, cluster);
     cluster->state = CLUSTER_EXPIRED;
     cluster->ended_us = guard->now_us;
@@ -295,9 +297,10 @@ static bool can_forget(const struct cluster *cluster, const struct cluster *keep
 void clusters_trim(struct guard *guard, struct cluster *keep)
 {
     // one account cannot fill the memory of all
-    if (keep != NULL && keep->zero != NULL && list_is_member(&keep->by_zero) &&
-        keep->zero->n_brought > guard->config.senders_open)
-        LIST_EACH(&keep->zero->brought, struct cluster, by_zero, cluster)
+    struct standing *his =
+        keep != NULL && list_is_member(&keep->by_zero) ? standing_of(guard, keep->zero) : NULL;
+    if (his != NULL && his->n_brought > guard->config.senders_open)
+        LIST_EACH(&his->brought, struct cluster, by_zero, cluster)
     if (can_forget(cluster, keep) && !cluster->is_incident) {
         cluster_forget(guard, cluster);
         guard->n_forgotten++;

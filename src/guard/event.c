@@ -153,6 +153,13 @@ void guard_event_write(struct buf *out, const struct guard_event *event)
         put_str(out, event->conviction.actor);
         put_str(out, event->conviction.reason);
         break;
+    case EVENT_CONVICT_INCIDENT:
+        put_u64(out, event->conviction.incident);
+        put_u64(out, event->conviction.width);
+        put_i64(out, event->conviction.expires_us);
+        put_str(out, event->conviction.actor);
+        put_str(out, event->conviction.reason);
+        break;
     case EVENT_RELEASE:
         put_u64(out, event->release.incident);
         put_str(out, event->release.account);
@@ -200,7 +207,7 @@ enum err guard_event_read(struct arena *arena, struct str bytes, struct guard_ev
     uint64_t version = get_u64(&in);
     if (version < 1 || version > EVENT_VERSION)
         return in.bad ? ERR_CORRUPT : ERR_UNSUPPORTED;
-    event.kind = get_u32(&in, EVENT_OUTCOME);
+    event.kind = get_u32(&in, EVENT_CONVICT_INCIDENT);
     event.now_us = get_i64(&in);
     switch (event.kind) {
     case EVENT_SENDING:
@@ -233,6 +240,13 @@ enum err guard_event_read(struct arena *arena, struct str bytes, struct guard_ev
         event.conviction.reason = get_str(&in);
         break;
     }
+    case EVENT_CONVICT_INCIDENT:
+        event.conviction.incident = get_u64(&in);
+        event.conviction.width = get_u32(&in, LURE_WIDTHS);
+        event.conviction.expires_us = get_i64(&in);
+        event.conviction.actor = get_str(&in);
+        event.conviction.reason = get_str(&in);
+        break;
     case EVENT_RELEASE:
         event.release.incident = get_u64(&in);
         event.release.account = get_str(&in);

@@ -153,7 +153,7 @@ void evidence_of_birth(struct guard *guard, struct cluster *cluster, const struc
 
 bool member_is_new_receiver(struct member *member, const struct user *receiver)
 {
-    uint32_t hash = (uint32_t)(receiver->node.hash >> 32);
+    uint32_t hash = receiver->hash_high;
     size_t n = member->n_receivers < RECEIVERS_MOST ? member->n_receivers : RECEIVERS_MOST;
     for (size_t i = 0; i < n; i++)
         if (member->receivers[i] == hash)
@@ -401,8 +401,8 @@ void lessons_of(struct guard *guard, struct cluster *cluster)
     LIST_EACH(&cluster->members, struct member, link, member)
     {
         if (cluster->is_campaign) { // its pauses taught at once; this is its senders' habit
-            if (member->n_receivers >= 4 && member->user->n_fans < 20)
-                member->user->n_fans++;
+            if (member->n_receivers >= 4)
+                user_was_seen_fanning(member->user);
             continue;
         }
         if (member->warned || !user_may_teach(guard, member->user))
@@ -420,8 +420,8 @@ void lessons_of(struct guard *guard, struct cluster *cluster)
         }
         for (size_t bin = 0; bin < GAP_BINS; bin++)
             lessons->gaps[bin] += member->gaps[bin] < 3 ? member->gaps[bin] : 3;
-        if (member->n_receivers >= 4 && member->user->n_fans < 20)
-            member->user->n_fans++;
+        if (member->n_receivers >= 4)
+            user_was_seen_fanning(member->user);
     }
     double sum = 0;
     for (size_t bin = 0; bin < GAP_BINS; bin++)
@@ -460,6 +460,19 @@ bool may_hold(const struct guard *guard, const struct cluster *cluster)
            ((cluster->n_relays > 0 && cluster_is_tree(cluster)) || cluster->n_machine_senders > 0);
 }
 
+/* People, each once, who passed it on like a program or say that it was not they. */
+static uint32_t n_accused(const struct guard *guard, const struct cluster *cluster)
+{
+    uint32_t n_both = 0;
+    LIST_EACH((struct list *)&cluster->questions, struct question, in_cluster, question)
+    {
+        const struct member *member =
+            question->state == QUESTION_NO ? member_find(guard, cluster, question->who) : NULL;
+        n_both += member != NULL && member->is_relay && member->n_machine >= 2;
+    }
+    return cluster->n_fast_relays + cluster->n_denied - n_both;
+}
+
 bool may_convict_tree(const struct guard *guard, const struct cluster *cluster, bool human_pace)
 {
     const struct guard_config *config = &guard->config;
@@ -468,7 +481,7 @@ bool may_convict_tree(const struct guard *guard, const struct cluster *cluster, 
     if (cluster->is_campaign)
         return may_convict_campaign(guard, cluster, human_pace);
     if (cluster->established) // so many accounts no single attacker owns
-        return cluster->n_fast_relays + cluster->n_denied >= config->fast_relays_established;
+        return n_accused(guard, cluster) >= config->fast_relays_established;
     if (human_pace && cluster->n_relays >= 3 && cluster_is_tree(cluster))
         return true;
     if (cluster->n_fast_relays >= 1 && cluster->n_fast_relays * 3 > cluster->n_independent)
@@ -495,8 +508,12 @@ bool member_must_respond(const struct guard *guard, const struct cluster *cluste
     // a warning is no shield: who only warned has no receivers
     if (member->n_receivers == 0 || member->restricted || member->remote || member->user->is_decoy)
         return false;
-    if (member->warned &&
-        member->n_machine < MACHINE_GAPS) // the careful tell all, as fast as a hand can
+    // At a hand's pace a few others can make anybody's link, and whoever passes one on, look like a
+    // worm's; a program's pace is his own doing.  Who was shown it by nobody is perhaps the root of
+    // somebody else's tree: where people are asked, only his own word counts, or an operator's.
+    if (member->n_machine < MACHINE_GAPS)
+        return false;
+    if (!member->is_relay && guard->config.ask_us > 0 && !cluster->operators)
         return false;
     double own = member->fan + member->streak + member->pace + member->silence + member->roster;
     // only where several others stand behind the tree does being part of it count

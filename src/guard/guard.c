@@ -67,7 +67,8 @@ struct guard *guard_new(const struct guard_config *config, uint64_t seed)
     memcpy(guard->hash_key.bytes, halves, sizeof guard->hash_key.bytes);
     guard->next_cluster = guard->next_order = 1;
     guard->next_expiry_us = INT64_MAX;
-    list_init(&guard->users);
+    slab_init(&guard->users, _Alignof(struct user));
+    slab_init(&guard->texts, 8);
     list_init(&guard->young);
     list_init(&guard->known);
     for (size_t i = 0; i < COUNT_OF(guard->clusters); i++)
@@ -102,11 +103,10 @@ void guard_free(struct guard **at)
     sight_free(guard, sight);
     LIST_EACH(&guard->known, struct sight, link, sight)
     sight_free(guard, sight);
-    LIST_EACH(&guard->users, struct user, link, user)
-    user_free(guard, user);
+    users_free(guard);
     LIST_EACH(&guard->tallies, struct tally, link, tally)
     tally_free(guard, tally);
-    map_done(&guard->users_map);
+    map_done(&guard->standings);
     map_done(&guard->sights_map);
     map_done(&guard->bindings_map);
     map_done(&guard->members_map);
@@ -143,13 +143,6 @@ static void say(struct guard_word *word, enum verdict verdict, enum reason reaso
     word->incident = incident;
 }
 
-/* A star on trial has become a tree: nobody's answer is waited for any more. */
-static void convict_for_good(struct guard *guard, struct cluster *cluster, struct guard_word *word)
-{
-    questions_withdraw(guard, cluster, word);
-    holds_end(guard, cluster, NULL, false, REASON_CONVICTED, word);
-}
-
 /* A warning that names what is convicted passes with nothing left to open. */
 static void let_warn(uint64_t incident, struct guard_word *word)
 {
@@ -165,7 +158,7 @@ static void convicted_again(struct guard *guard, struct user *sender, struct use
 {
     struct cluster *cluster = cluster_by_id(guard, stop->incident);
     bool waits = cluster != NULL && !sending->observed && guard->n_holds < HOLDS_MOST &&
-                 question_is_open(cluster, sender);
+                 cluster->on_trial && question_is_open(cluster, sender);
     if (sending->warns && guard->config.defangs) {
         let_warn(stop->incident, word);
     } else if (waits) {
@@ -182,8 +175,9 @@ static void convicted_again(struct guard *guard, struct user *sender, struct use
     struct member *member = member_get(guard, cluster, sender);
     if (member != NULL) {
         evidence_of_sending(guard, cluster, member, sending, stop->width, receiver);
-        if (cluster->on_trial && may_convict_tree(guard, cluster, true))
-            convict_for_good(guard, cluster, word);
+        // at a human pace not before somebody has denied it
+        if (cluster->on_trial && may_convict_tree(guard, cluster, cluster->n_denied > 0))
+            questions_overtaken(guard, cluster, word);
         if (waits && !cluster->on_trial) { // not any more
             say(word, VERDICT_REJECT, REASON_CONVICTED, stop->incident);
             cluster->n_rejected++;
@@ -200,8 +194,9 @@ static bool conviction_follows(struct guard *guard, struct cluster *cluster,
                                const struct member *member, const struct lure *lure,
                                struct guard_word *word)
 {
-    if (cluster->established || (member->exposed_us == 0 && member->n_receivers < 3 &&
-                                 member->user->restricted_until_us == 0 && member->n_machine == 0))
+    if (cluster->established ||
+        (member->exposed_us == 0 && member->n_receivers < 3 &&
+         restricted_until_us(guard, member->user) == 0 && member->n_machine == 0))
         return false;
     enum lure_width width = LURE_EXACT;
     if (lure_template_links(lure, false) && !lure_key_is_none(&lure->keys[LURE_TEMPLATE]))
@@ -242,6 +237,8 @@ static bool is_convicted_now(struct guard *guard, struct cluster *cluster, struc
     if (asking == ASK_NO_MORE)
         return false;
     convict(guard, cluster, word);
+    if (cluster->state == CLUSTER_CONVICTED && !sending->observed)
+        question_of_root(guard, cluster, word);
     if (cluster->state == CLUSTER_CONVICTED && careful && guard->config.defangs)
         let_warn(cluster->id, word);
     else if (cluster->state == CLUSTER_CONVICTED && asking == ASK_SENDER &&
@@ -291,21 +288,34 @@ static void judge_campaign(struct guard *guard, struct cluster *cluster, struct 
         say(word, VERDICT_HOLD, REASON_SUSPECTED, campaign->id);
 }
 
+static void note_recent(struct guard *guard, struct user *sender, const struct cluster *cluster)
+{
+    struct trail trail = trail_of(guard, sender);
+    if (trail.recent[0] == cluster->id)
+        return;
+    memmove(trail.recent + 1, trail.recent, sizeof trail.recent - sizeof *trail.recent);
+    trail.recent[0] = cluster->id;
+    trail_put(guard, sender, &trail);
+}
+
 static void judge_lure(struct guard *guard, struct user *sender, struct user *receiver,
                        const struct sending *sending, const struct lure *lure,
                        struct guard_word *word)
 {
     bool established = lure_is_established(guard, lure);
+    enum lure_width via = LURE_EXACT;
+    struct cluster *cluster = cluster_find(guard, lure, established, &via);
     // Words cost a worm nothing: who warns is believed only while his copy opens nothing.  On
-    // established hosts links stay alive, and honest people's pace convicts nobody there.  An
-    // address that he made dead himself can still be typed: his copy counts as any other.
+    // established hosts links stay alive while nobody is asked about them, and honest people's pace
+    // convicts nobody there.  An address that he made dead himself can still be typed: his copy
+    // counts as any other.
+    bool is_asked = cluster != NULL && cluster->asks_tree;
     struct sending heard = *sending;
-    bool speaks = sending->warns && !established, dead = (lure->flags & LURE_DEFANGED) != 0;
+    bool quotes = sending->warns, speaks = quotes && (!established || is_asked),
+         dead = (lure->flags & LURE_DEFANGED) != 0;
     heard.warns = speaks && !dead;
     sending = &heard;
     word->defang |= heard.warns && guard->config.defangs;
-    enum lure_width via = LURE_EXACT;
-    struct cluster *cluster = cluster_find(guard, lure, established, &via);
     if (cluster != NULL && cluster->n_waiting == 0 && cluster->n_asking == 0 &&
         guard->now_us - cluster->first_us > guard->config.novel_us) {
         // ordinary traffic: what is old must not add up for ever
@@ -325,7 +335,7 @@ static void judge_lure(struct guard *guard, struct user *sender, struct user *re
     } else {
         cluster_bind(guard, cluster, lure, established);
         if (cluster->zero != sender)
-            cluster_share(cluster);
+            cluster_share(guard, cluster);
         cluster->established |= established;
     }
     struct member *member = member_get(guard, cluster, sender);
@@ -333,16 +343,14 @@ static void judge_lure(struct guard *guard, struct user *sender, struct user *re
         say(word, VERDICT_DELIVER, REASON_NONE, 0);
         return;
     }
+    member->quoted |= quotes;
     // who only ever warned loses nothing for it, unless he does so like a program
     if (speaks && dead && member->n_sent == 0)
         member->warned = true;
     else if (!speaks)
         member->warned = false;
     bool machine = evidence_of_sending(guard, cluster, member, sending, via, receiver);
-    if (sender->recent[0] != cluster->id) {
-        memmove(sender->recent + 1, sender->recent, sizeof sender->recent - sizeof *sender->recent);
-        sender->recent[0] = cluster->id;
-    }
+    note_recent(guard, sender, cluster);
     if (lure->kind == LURE_LINK)
         sight_count(guard, lure_home_key(lure), sender, member->exposed_us == 0 && !machine);
     else
@@ -425,8 +433,8 @@ static void take_sending(struct guard *guard, const struct sending *sending,
             stopped = stop->incident;
             convicted_again(guard, sender, receiver, sending, stop, word);
         }
-        if (stopped == 0 && sender->restricted_until_us > guard->now_us)
-            say(word, VERDICT_REJECT, REASON_RESTRICTED, sender->restricted_by);
+        if (stopped == 0 && restricted_until_us(guard, sender) > guard->now_us)
+            say(word, VERDICT_REJECT, REASON_RESTRICTED, restricted_by(guard, sender));
         else if (stopped == 0 && right_covers(guard, sender, sending))
             word->calm = true;
         else if (stopped == 0)
@@ -477,7 +485,7 @@ static void take_exposure(struct guard *guard, const struct exposure *exposure)
         member->from = sender;
         sender->n_refs++;
         cluster->n_exposed++;
-        cluster_share(cluster);
+        cluster_share(guard, cluster);
         if (cluster->fresh && cluster->zero == sender)
             campaign_shown(guard, cluster, sender, receiver);
     }
@@ -497,7 +505,7 @@ static void report_cluster(struct guard *guard, struct cluster *cluster, struct 
     cluster_becomes_incident(guard, cluster);
     cluster_touch(guard, cluster);
     if (observed)
-        tally_reported(guard, cluster, reporter->jid);
+        tally_reported(guard, cluster, user_jid(guard, reporter));
     if (cluster->state != CLUSTER_CONVICTED && may_convict(guard, cluster))
         convict(guard, cluster, word);
 }
@@ -512,8 +520,9 @@ static void take_report(struct guard *guard, const struct report *report, struct
             report_cluster(guard, cluster, reporter, report->observed, word);
     }
     struct user *sender = report->n_keys == 0 ? user_find(guard, report->sender) : NULL;
-    for (size_t i = 0; sender != NULL && i < RECENT_CLUSTERS; i++) {
-        struct cluster *cluster = cluster_by_id(guard, sender->recent[i]);
+    const struct trail trail = sender != NULL ? trail_of(guard, sender) : (struct trail){0};
+    for (size_t i = 0; i < RECENT_CLUSTERS; i++) {
+        struct cluster *cluster = cluster_by_id(guard, trail.recent[i]);
         struct member *member = cluster != NULL ? member_find(guard, cluster, reporter) : NULL;
         if (member != NULL && member->exposed_us != 0)
             report_cluster(guard, cluster, reporter, report->observed, word);
@@ -521,6 +530,34 @@ static void take_report(struct guard *guard, const struct report *report, struct
     if (report->observed)
         tally_report(guard, report, word);
     reporter->n_refs--;
+}
+
+// What an operator's conviction does beside its stops.
+static void operator_convicts(struct guard *guard, struct cluster *cluster,
+                              const struct conviction *conviction, struct guard_word *word)
+{
+    cluster->operators = true;
+    cluster->cleared = false;
+    str_free(&cluster->actor);
+    str_free(&cluster->why);
+    cluster->actor = own_text(conviction->actor, TEXT_KEPT);
+    cluster->why = own_text(conviction->reason, TEXT_KEPT);
+    holds_end(guard, cluster, NULL, false, REASON_OPERATOR, word);
+    restrict_members(guard, cluster, word);
+    cluster_touch(guard, cluster);
+    tally_operator(guard, cluster, true);
+    word->incident = cluster->id;
+}
+
+static void take_conviction_of_incident(struct guard *guard, const struct conviction *conviction,
+                                        struct guard_word *word)
+{
+    struct cluster *cluster = cluster_by_id(guard, conviction->incident);
+    word->reason = REASON_OPERATOR;
+    if (cluster == NULL || !cluster->is_incident ||
+        !convict_as_told(guard, cluster, conviction, word))
+        return;
+    operator_convicts(guard, cluster, conviction, word);
 }
 
 static void take_conviction(struct guard *guard, const struct conviction *conviction,
@@ -545,26 +582,15 @@ static void take_conviction(struct guard *guard, const struct conviction *convic
     struct str shown = conviction->width == LURE_HOST     ? lure->host
                        : conviction->width == LURE_DOMAIN ? lure->domain
                                                           : lure->shown;
-    int64_t expires_us = conviction->expires_us != 0 ? conviction->expires_us
-                                                     : guard->now_us + guard->config.conviction_us;
+    int64_t expires_us = conviction_end_us(guard, conviction);
     cluster_is_convicted(guard, cluster, key, conviction->width, shown, expires_us);
-    cluster->operators = true;
-    cluster->cleared = false;
     if ((lure->flags & LURE_INFECTED) != 0) {
         evidence_of_content(guard, cluster, lure, NULL);
         cluster_sum(cluster);
     }
     questions_withdraw(guard, cluster, word);
-    str_free(&cluster->actor);
-    str_free(&cluster->why);
-    cluster->actor = own_text(conviction->actor, TEXT_KEPT);
-    cluster->why = own_text(conviction->reason, TEXT_KEPT);
     convict_key(guard, cluster, key, conviction->width, shown, expires_us, REASON_OPERATOR, word);
-    holds_end(guard, cluster, NULL, false, REASON_OPERATOR, word);
-    restrict_members(guard, cluster, word);
-    cluster_touch(guard, cluster);
-    tally_operator(guard, cluster, true);
-    word->incident = cluster->id;
+    operator_convicts(guard, cluster, conviction, word);
 }
 
 static void take_release(struct guard *guard, const struct release *release,
@@ -574,10 +600,10 @@ static void take_release(struct guard *guard, const struct release *release,
     struct cluster *cluster = cluster_by_id(guard, release->incident);
     if (release->account.len > 0) {
         struct user *user = user_find(guard, release->account);
-        if (user == NULL || user->restricted_until_us == 0 ||
-            (release->incident != 0 && user->restricted_by != release->incident))
+        if (user == NULL || restricted_until_us(guard, user) == 0 ||
+            (release->incident != 0 && restricted_by(guard, user) != release->incident))
             return;
-        word->incident = user->restricted_by;
+        word->incident = restricted_by(guard, user);
         restrict_undo(guard, user, REASON_OPERATOR, word);
         return;
     }
@@ -594,7 +620,7 @@ static void take_release(struct guard *guard, const struct release *release,
     cluster->why = own_text(release->reason, TEXT_KEPT);
     stops_undo(guard, cluster, REASON_OPERATOR, word);
     LIST_EACH(&cluster->members, struct member, link, member)
-    if (member->restricted && member->user->restricted_by == cluster->id)
+    if (member->restricted && restricted_by(guard, member->user) == cluster->id)
         restrict_undo(guard, member->user, REASON_OPERATOR, word);
     holds_end(guard, cluster, NULL, true, REASON_OPERATOR, word);
     cluster_touch(guard, cluster);
@@ -633,6 +659,9 @@ void guard_take(struct guard *guard, const struct guard_event *event, struct gua
         break;
     case EVENT_CONVICT:
         take_conviction(guard, &event->conviction, word);
+        break;
+    case EVENT_CONVICT_INCIDENT:
+        take_conviction_of_incident(guard, &event->conviction, word);
         break;
     case EVENT_RELEASE:
         take_release(guard, &event->release, word);
@@ -688,7 +717,10 @@ void guard_answered(struct guard *guard, const struct answer *answer, int64_t no
 void guard_convict(struct guard *guard, const struct conviction *conviction, int64_t now_us,
                    struct guard_word *word)
 {
-    struct guard_event event = {.kind = EVENT_CONVICT, .now_us = now_us, .conviction = *conviction};
+    struct guard_event event = {.kind = conviction->lure != NULL ? EVENT_CONVICT
+                                                                 : EVENT_CONVICT_INCIDENT,
+                                .now_us = now_us,
+                                .conviction = *conviction};
     guard_take(guard, &event, word);
 }
 

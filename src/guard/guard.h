@@ -157,8 +157,10 @@ enum feature_kind { FEATURE_LINKS, FEATURE_FILES };
 
 /* For operators; actor is who did it, reason what he said. */
 struct conviction {
-    const struct lure *lure; // with keys
-    enum lure_width width;   // how wide to convict
+    const struct lure *lure; // with keys; NULL: an incident is named instead
+    uint64_t incident;       // whatever it has of this width
+    enum lure_width width;   // how wide to convict; LURE_WIDTHS, of an incident only: with the
+                             // narrowest keys that cover it, as the guard itself does
     int64_t expires_us;      // 0: the configured time from now
     struct str actor, reason;
 };
@@ -198,6 +200,7 @@ enum event_kind {
     EVENT_DECOY = 9,
     EVENT_TICK = 10,
     EVENT_OUTCOME = 11,
+    EVENT_CONVICT_INCIDENT = 12,
 };
 
 struct guard_event {
@@ -317,7 +320,8 @@ void guard_reported(struct guard *guard, const struct report *report, int64_t no
                     struct guard_word *word);
 void guard_answered(struct guard *guard, const struct answer *answer, int64_t now_us,
                     struct guard_word *word);
-/* word->incident is the new incident (or the one that had convicted the lure already). */
+/* word->incident is the new incident, the one that had convicted the lure already, or the one that
+ * was named; 0: there is none with this number, or it has no key of this width. */
 void guard_convict(struct guard *guard, const struct conviction *conviction, int64_t now_us,
                    struct guard_word *word);
 /* Gives the orders that undo.  word->incident is 0 when there is no such incident in force. */

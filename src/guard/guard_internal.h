@@ -3,6 +3,7 @@
  *
  *     sight    a key that was seen: how long ago, brought by how many people
  *     user     an account that sent or received a lure, its habits
+ *     standing what the guard has done with an account, and it with the guard
  *     cluster  lures that share keys; its members are users, with their part in it
  *     campaign a cluster whose lures share no key: never-seen ones, tied by people
  *     trail    never-seen lures that an account sent, or was shown, of late
@@ -19,6 +20,7 @@
 
 #include "guard/guard.h"
 #include "guard/map.h"
+#include "guard/slab.h"
 
 #include "base/hash.h"
 #include "base/list.h"
@@ -46,8 +48,11 @@ enum {
     SHOWN_KEPT = 4, // never-seen lures that reached one person last
 };
 
-/* What is known of an account's never-seen lures; most accounts have none. */
+/* What an account sent and was shown of late.  Kept packed (users.c): the members of most are
+ * nothing. */
 struct trail {
+    uint64_t recent[RECENT_CLUSTERS]; // ids of clusters he sent last
+    // of never-seen lures:
     uint64_t campaign;          // that he took part in last; 0: none
     uint64_t sent;              // cluster of the last one he sent; 0: none
     int64_t sent_us;            // when
@@ -57,25 +62,31 @@ struct trail {
     int64_t shown_us[SHOWN_KEPT];
 };
 
+/* One of these for everybody who was ever shown a lure: every byte counts.  Users have numbers of
+ * 32 bits, which are pieces of guard.users. */
 struct user {
-    struct map_node node;
-    struct link link; // in guard.users, least recently used first
-    uint64_t save_id; // only while saving
-    struct str jid;   // owned
-    uint32_t n_refs;  // members, holds and rules that name him
-    int64_t last_us;
-    uint64_t recent[RECENT_CLUSTERS]; // ids of clusters he sent last
-    struct list brought;              // clusters he began, oldest first
+    uint32_t hash_low, hash_high; // of his jid
+    uint32_t same;                // the next of his chain in guard.user_slots
+    uint32_t older, newer;        // in the order of use; 0: none
+    uint32_t n_refs;              // members, holds and rules that name him
+    uint32_t text;                // piece of guard.texts: his jid, after it his trail, packed
+    uint16_t n_jid;               // bytes of his jid
+    uint16_t lesson_day;          // day of the lessons counted, its low bits
+    uint16_t n_lessons;           // that he taught this day
+    uint8_t n_fans;               // honest fan-outs of his that the guard has seen settle
+    bool has_trail : 1, has_standing : 1, is_decoy : 1;
+};
+
+/* Only of those with whom there is something. */
+struct standing {
+    struct map_node node; // in guard.standings
+    struct user *user;
+    struct list brought; // clusters he began, oldest first
     uint32_t n_brought;
-    uint32_t n_fans;    // honest fan-outs of his that the guard has seen settle
-    int64_t lesson_day; // day of the lessons counted
-    uint32_t n_lessons; // that he taught this day
+    uint32_t n_questions; // that he was asked this day
+    int64_t question_day; // day of the questions counted
     int64_t restricted_until_us;
     uint64_t restricted_by; // incident
-    struct trail *trail;    // owned; NULL: none
-    int64_t question_day;   // day of the questions counted
-    uint32_t n_questions;   // that he was asked this day
-    bool is_decoy;
 };
 
 struct sight {
@@ -125,6 +136,7 @@ struct member {
     double fan, pace, silence, roster, dormant, decoy, streak;
     double relay; // weight of his being a relay
     bool is_relay, independent, composed, warned, reported, restricted, remote;
+    bool quoted; // a copy of his warned of it: that he meant it says nothing of the others
 };
 
 struct evidence {
@@ -152,7 +164,7 @@ struct cluster_order {
 struct cluster {
     struct map_node node; // in guard.by_id
     struct link link;     // in guard.clusters[rank], least recently used first
-    struct link by_zero;  // in zero->brought, while it is his alone
+    struct link by_zero;  // in his standing's brought, while it is his alone
     uint64_t id;
     uint8_t rank; // of memory: 0 forgotten first
     enum cluster_state state;
@@ -272,8 +284,13 @@ struct guard {
     uint64_t number;
     int64_t now_us;
     uint64_t next_cluster, next_order;
-    struct map users_map, sights_map, bindings_map, members_map, by_id, stops_map, tallies_map;
-    struct list users, young, known, clusters[4], stops, holds, bans, rights, tallies, questions;
+    struct map sights_map, bindings_map, members_map, by_id, stops_map, tallies_map, standings;
+    struct list young, known, clusters[4], stops, holds, bans, rights, tallies, questions;
+    struct slab users, texts;
+    uint32_t *user_slots; // the first of each chain
+    uint32_t n_user_slots;
+    uint32_t oldest_user, newest_user; // by use
+    uint32_t next_tidied;              // whose trail is looked at next; 0: the newest's
     size_t n_users, n_young, n_known, n_clusters, n_stops, n_holds, n_bans, n_rights, n_decoys;
     size_t bytes_users, bytes_sights, bytes_clusters;
     struct lessons lessons;
@@ -306,14 +323,58 @@ static inline uint64_t guard_hash_key(const struct guard *guard, const struct lu
 struct str own_text(struct str text, size_t most); // a copy on the heap; str_free gives it back
 void str_free(struct str *text);
 
+static inline struct user *user_at(const struct guard *guard, uint32_t number)
+{
+    return number != 0 ? slab_at(&guard->users, number) : NULL;
+}
+/* All users, least recently used first; the current one may be freed or moved in the body. */
+#define USERS_EACH(guard, it)                                                                      \
+    for (struct user *it = user_at(guard, (guard)->oldest_user), *it##_next;                       \
+         it != NULL && (it##_next = user_at(guard, it->newer), true); it = it##_next)
+
+static inline uint64_t user_hash(const struct user *user)
+{
+    return (uint64_t)user->hash_high << 32 | user->hash_low;
+}
+/* Good until the user is touched again. */
+static inline struct str user_jid(const struct guard *guard, const struct user *user)
+{
+    return str_make(slab_at(&guard->texts, user->text), user->n_jid);
+}
 /* Finds or makes; counts as use. */
 struct user *user_get(struct guard *guard, struct str jid);
 struct user *user_find(const struct guard *guard, struct str jid); // NULL
 /* Whether the user may teach one more observation today; counts it. */
 bool user_may_teach(struct guard *guard, struct user *user);
-/* Forgets users that nothing refers to while their share of memory is exceeded. */
+void user_was_seen_fanning(struct user *user);
+/* A number below users_indexes that no other user has. */
+size_t user_index(const struct guard *guard, const struct user *user);
+size_t users_indexes(const struct guard *guard);
+/* Whose trail is looked at next; as it was saved. */
+void users_tidy_from(struct guard *guard, const struct user *user);
+/* Forgets users that nothing refers to while their share of memory is exceeded, and of some others
+ * what is of no use any more. */
 void users_trim(struct guard *guard);
-void user_free(struct guard *guard, struct user *user);
+void users_free(struct guard *guard);
+/* Heap that users take, with whatever is theirs. */
+size_t users_memory(const struct guard *guard);
+/* What is known of his lures; all nothing where that is so. */
+struct trail trail_of(const struct guard *guard, const struct user *user);
+void trail_put(struct guard *guard, struct user *user, const struct trail *trail);
+/* NULL: there is nothing. */
+struct standing *standing_of(const struct guard *guard, const struct user *user);
+struct standing *standing_get(struct guard *guard, struct user *user);
+/* Forgets it where there is nothing any more. */
+void standing_tidy(struct guard *guard, struct user *user);
+/* 0: he is not. */
+static inline int64_t restricted_until_us(const struct guard *guard, const struct user *user)
+{
+    return user->has_standing ? standing_of(guard, user)->restricted_until_us : 0;
+}
+static inline uint64_t restricted_by(const struct guard *guard, const struct user *user)
+{
+    return user->has_standing ? standing_of(guard, user)->restricted_by : 0;
+}
 
 struct sight *sight_find(const struct guard *guard, const struct lure_key *key); // NULL
 /* Counts one sending of the key; independent: by somebody who had not been shown it. */
@@ -354,7 +415,8 @@ void cluster_touch(struct guard *guard, struct cluster *cluster);
 void cluster_rank(struct guard *guard, struct cluster *cluster);
 /* The newest of its narrowest keys; NULL when it has none any more. */
 const struct binding *cluster_narrowest(const struct cluster *cluster);
-void cluster_share(struct cluster *cluster); // no longer its first sender's alone
+void cluster_share(struct guard *guard,
+                   struct cluster *cluster); // no longer its first sender's alone
 /* The record stays, but no lure belongs to it any more. */
 void cluster_close(struct guard *guard, struct cluster *cluster);
 /* Every hold must be gone. */
@@ -427,8 +489,6 @@ bool campaign_covers(const struct guard *guard, const struct cluster *campaign,
 /* Whether somebody's never-seen lures are still refused after his campaign's conviction. */
 bool campaign_follows(const struct guard *guard, const struct cluster *campaign,
                       const struct user *sender);
-struct trail *trail_get(struct guard *guard, struct user *user);
-void trail_free(struct guard *guard, struct user *user);
 void campaign_add(struct cluster *campaign, struct cluster *cluster);
 void campaign_leave(struct guard *guard, struct cluster *cluster);
 void campaign_lessons_default(struct lessons *lessons);
@@ -460,6 +520,11 @@ void convict(struct guard *guard, struct cluster *cluster, struct guard_word *wo
 void convict_key(struct guard *guard, struct cluster *cluster, const struct lure_key *key,
                  enum lure_width width, struct str shown, int64_t expires_us, enum reason reason,
                  struct guard_word *word);
+/* An operator's, of an incident by its number (conviction->lure is NULL); whether it has such keys.
+ */
+bool convict_as_told(struct guard *guard, struct cluster *cluster,
+                     const struct conviction *conviction, struct guard_word *word);
+int64_t conviction_end_us(const struct guard *guard, const struct conviction *conviction);
 /* The width of the keys that cover it narrowest; -1: it has none that may be convicted. */
 int conviction_width(const struct cluster *cluster);
 void restrict_members(struct guard *guard, struct cluster *cluster, struct guard_word *word);
@@ -502,6 +567,12 @@ bool question_confirmed(const struct cluster *cluster, const struct user *user);
 /* Until when a message of his waits for an answer; 0: for none. */
 int64_t questions_wait_us(const struct cluster *cluster, const struct user *user);
 void take_answer(struct guard *guard, const struct answer *answer, struct guard_word *word);
+/* Who began at machine pace what is convicted by what others did: it takes his own word that it was
+ * not he to take his links. */
+void question_of_root(struct guard *guard, struct cluster *cluster, struct guard_word *word);
+/* Convicted for good: nobody's answer is waited for any more, and what waited for one returns.  Who
+ * was asked may still say that it was not he, and loses his links then. */
+void questions_overtaken(struct guard *guard, struct cluster *cluster, struct guard_word *word);
 /* Nobody needs to know any more. */
 void questions_withdraw(struct guard *guard, struct cluster *cluster, struct guard_word *word);
 /* The time for answers is over. */
@@ -547,6 +618,12 @@ struct tally *tally_make(struct guard *guard, uint64_t incident, struct str doma
 void tally_free(struct guard *guard, struct tally *tally);
 /* Forgets what is too old, or too much. */
 void tallies_trim(struct guard *guard);
+
+/* Days since 1970. */
+static inline int64_t guard_day(const struct guard *guard)
+{
+    return guard->now_us / (86400 * INT64_C(1000000));
+}
 
 static inline double clamp(double low, double value, double high)
 {

@@ -46,9 +46,9 @@ static enum incident_state state_of(const struct cluster *cluster)
     return INCIDENT_OPEN;
 }
 
-static struct str jid_in(struct arena *arena, const struct user *user)
+static struct str jid_in(const struct guard *guard, struct arena *arena, const struct user *user)
 {
-    return user != NULL ? arena_str(arena, user->jid) : STR_EMPTY;
+    return user != NULL ? arena_str(arena, user_jid(guard, user)) : STR_EMPTY;
 }
 
 static int by_time(const void *a, const void *b)
@@ -57,13 +57,14 @@ static int by_time(const void *a, const void *b)
     return x->at_us < y->at_us ? -1 : x->at_us > y->at_us;
 }
 
-static void fill_nodes(const struct cluster *cluster, struct arena *arena, struct incident *out)
+static void fill_nodes(const struct guard *guard, const struct cluster *cluster,
+                       struct arena *arena, struct incident *out)
 {
     struct incident_node *nodes = arena_make_array(arena, struct incident_node, cluster->n_members);
     size_t n = 0;
     LIST_EACH((struct list *)&cluster->members, struct member, link, member)
-    nodes[n++] = (struct incident_node){.who = jid_in(arena, member->user),
-                                        .from = jid_in(arena, member->from),
+    nodes[n++] = (struct incident_node){.who = jid_in(guard, arena, member->user),
+                                        .from = jid_in(guard, arena, member->from),
                                         .exposed_us = member->exposed_us,
                                         .sent_us = member->sent_us,
                                         .receivers = member->n_receivers,
@@ -75,7 +76,8 @@ static void fill_nodes(const struct cluster *cluster, struct arena *arena, struc
     out->n_nodes = n;
 }
 
-static void fill(const struct cluster *cluster, struct arena *arena, struct incident *out)
+static void fill(const struct guard *guard, const struct cluster *cluster, struct arena *arena,
+                 struct incident *out)
 {
     struct lure_key key = cluster->key;
     struct str shown = cluster->shown;
@@ -127,14 +129,15 @@ static void fill(const struct cluster *cluster, struct arena *arena, struct inci
                 .let_go = cluster->n_let_go,
                 .returned = cluster->n_returned   }
     };
-    fill_nodes(cluster, arena, out);
+    fill_nodes(guard, cluster, arena, out);
     struct incident_evidence *evidence =
         arena_make_array(arena, struct incident_evidence, cluster->n_evidence);
     for (size_t i = 0; i < cluster->n_evidence; i++)
-        evidence[i] = (struct incident_evidence){.kind = cluster->evidence[i].kind,
-                                                 .nats = cluster->evidence[i].nats,
-                                                 .who = jid_in(arena, cluster->evidence[i].who),
-                                                 .at_us = cluster->evidence[i].at_us};
+        evidence[i] =
+            (struct incident_evidence){.kind = cluster->evidence[i].kind,
+                                       .nats = cluster->evidence[i].nats,
+                                       .who = jid_in(guard, arena, cluster->evidence[i].who),
+                                       .at_us = cluster->evidence[i].at_us};
     if (cluster->n_evidence > 1)
         qsort(evidence, cluster->n_evidence, sizeof *evidence, by_time);
     out->evidence = evidence;
@@ -156,7 +159,7 @@ static void fill(const struct cluster *cluster, struct arena *arena, struct inci
                                          .width = from->width,
                                          .key = from->key,
                                          .shown = arena_str(arena, from->shown),
-                                         .who = jid_in(arena, from->who),
+                                         .who = jid_in(guard, arena, from->who),
                                          .expires_us = from->expires_us};
     }
     out->orders = orders;
@@ -167,7 +170,7 @@ static void fill(const struct cluster *cluster, struct arena *arena, struct inci
     LIST_EACH((struct list *)&cluster->questions, struct question, in_cluster, question)
     questions[n++] = (struct guard_question){.number = question->number,
                                              .incident = cluster->id,
-                                             .who = jid_in(arena, question->who),
+                                             .who = jid_in(guard, arena, question->who),
                                              .shown = out->shown,
                                              .state = question->state,
                                              .trust = question->trust,
@@ -188,7 +191,7 @@ enum err guard_incident(const struct guard *guard, uint64_t id, struct arena *ar
     const struct cluster *cluster = cluster_by_id(guard, id);
     if (cluster == NULL || !cluster->is_incident)
         return ERR_MISSING;
-    fill(cluster, arena, out);
+    fill(guard, cluster, arena, out);
     return OK;
 }
 
@@ -198,15 +201,15 @@ enum err guard_incident_of(const struct guard *guard, const struct lure_key *key
     const struct cluster *cluster = cluster_find_key(guard, key);
     if (cluster == NULL)
         return ERR_MISSING;
-    fill(cluster, arena, out);
+    fill(guard, cluster, arena, out);
     return OK;
 }
 
 void guard_state(const struct guard *guard, struct guard_state *out)
 {
     *out = (struct guard_state){
-        .bytes = guard->bytes_users + guard->bytes_sights + guard->bytes_clusters,
-        .bytes_users = guard->bytes_users,
+        .bytes = users_memory(guard) + guard->bytes_sights + guard->bytes_clusters,
+        .bytes_users = users_memory(guard),
         .bytes_clusters = guard->bytes_clusters,
         .memory = guard->config.memory,
         .n_events = guard->number,
@@ -280,7 +283,7 @@ void guard_rules(const struct guard *guard, guard_rule_fn *fn, void *context)
     LIST_EACH((struct list *)&guard->rights, struct right, link, right)
     {
         rule = (struct guard_rule){.kind = RULE_ENTITLE,
-                                   .account = right->user->jid,
+                                   .account = user_jid(guard, right->user),
                                    .domain = right->domain,
                                    .receivers = right->most,
                                    .expires_us = right->expires_us,
@@ -288,17 +291,17 @@ void guard_rules(const struct guard *guard, guard_rule_fn *fn, void *context)
                                    .why = right->why};
         fn(context, &rule);
     }
-    LIST_EACH((struct list *)&guard->users, struct user, link, user)
+    USERS_EACH(guard, user)
     {
-        if (user->restricted_until_us > guard->now_us) {
+        if (restricted_until_us(guard, user) > guard->now_us) {
             rule = (struct guard_rule){.kind = RULE_RESTRICT,
-                                       .incident = user->restricted_by,
-                                       .account = user->jid,
-                                       .expires_us = user->restricted_until_us};
+                                       .incident = restricted_by(guard, user),
+                                       .account = user_jid(guard, user),
+                                       .expires_us = restricted_until_us(guard, user)};
             fn(context, &rule);
         }
         if (user->is_decoy) {
-            rule = (struct guard_rule){.kind = RULE_DECOY, .account = user->jid};
+            rule = (struct guard_rule){.kind = RULE_DECOY, .account = user_jid(guard, user)};
             fn(context, &rule);
         }
     }

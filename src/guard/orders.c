@@ -145,7 +145,7 @@ struct order *order_add(struct guard *guard, struct guard_word *word, struct clu
     if (cluster != NULL)
         order->incident = cluster->id;
     order->shown = keep(word, wanted->shown);
-    order->who = who != NULL ? keep(word, who->jid) : STR_EMPTY;
+    order->who = who != NULL ? keep(word, user_jid(guard, who)) : STR_EMPTY;
     if (cluster != NULL && cluster->is_incident)
         record(guard, cluster, order, who);
     return order;
@@ -280,14 +280,19 @@ int conviction_width(const struct cluster *cluster)
 }
 
 static void convict_binding(struct guard *guard, struct cluster *cluster,
-                            const struct binding *binding, struct guard_word *word)
+                            const struct binding *binding, int64_t expires_us, enum reason reason,
+                            struct guard_word *word)
 {
-    int64_t expires_us = guard->now_us + guard->config.conviction_us;
     if (cluster->state != CLUSTER_CONVICTED)
         cluster_is_convicted(guard, cluster, &binding->key, binding->width, binding->shown,
                              expires_us);
-    convict_key(guard, cluster, &binding->key, binding->width, binding->shown, expires_us,
-                REASON_CONVICTED, word);
+    convict_key(guard, cluster, &binding->key, binding->width, binding->shown, expires_us, reason,
+                word);
+}
+
+static int64_t usual_end_us(const struct guard *guard)
+{
+    return guard->now_us + guard->config.conviction_us;
 }
 
 /* The lures that its people sent, each by itself: no host is theirs alone. */
@@ -303,7 +308,7 @@ static void convict_lures(struct guard *guard, struct cluster *campaign, struct 
         if (!campaign_covers(guard, campaign, lure->zero))
             continue;
         if (binding != NULL)
-            convict_binding(guard, campaign, binding, word);
+            convict_binding(guard, campaign, binding, usual_end_us(guard), REASON_CONVICTED, word);
         holds_end(guard, lure, NULL, false, REASON_CONVICTED, word);
     }
 }
@@ -313,12 +318,12 @@ void convict(struct guard *guard, struct cluster *cluster, struct guard_word *wo
     int width = conviction_width(cluster);
     if (width < 0 && cluster->n_lures == 0)
         return; // nothing that may be convicted
-    if (!cluster->on_trial)
-        questions_withdraw(guard, cluster, word);
     convict_lures(guard, cluster, word);
+    if (!cluster->on_trial)
+        questions_overtaken(guard, cluster, word);
     LIST_EACH(&cluster->bindings, struct binding, link, binding)
     if ((int)binding->width == width)
-        convict_binding(guard, cluster, binding, word);
+        convict_binding(guard, cluster, binding, usual_end_us(guard), REASON_CONVICTED, word);
     if (cluster->by_itself_us == 0)
         cluster->by_itself_us = guard->now_us;
     holds_end(guard, cluster, NULL, false, REASON_CONVICTED, word);
@@ -330,6 +335,47 @@ void convict(struct guard *guard, struct cluster *cluster, struct guard_word *wo
                            .key = cluster->key,
                            .shown = cluster->shown};
     order_add(guard, word, cluster, &notify, NULL);
+}
+
+int64_t conviction_end_us(const struct guard *guard, const struct conviction *conviction)
+{
+    return conviction->expires_us != 0 ? conviction->expires_us : usual_end_us(guard);
+}
+
+// The cluster's keys of a width, as stops of an incident; whether there are any.
+static bool convict_width(struct guard *guard, struct cluster *incident, struct cluster *cluster,
+                          int width, int64_t expires_us, struct guard_word *word)
+{
+    bool any = false;
+    LIST_EACH(&cluster->bindings, struct binding, link, binding)
+    if ((int)binding->width == width) {
+        convict_binding(guard, incident, binding, expires_us, REASON_OPERATOR, word);
+        any = true;
+    }
+    return any;
+}
+
+bool convict_as_told(struct guard *guard, struct cluster *cluster,
+                     const struct conviction *conviction, struct guard_word *word)
+{
+    int64_t expires_us = conviction_end_us(guard, conviction);
+    bool as_usual = conviction->width == LURE_WIDTHS;
+    bool any = convict_width(guard, cluster, cluster,
+                             as_usual ? conviction_width(cluster) : (int)conviction->width,
+                             expires_us, word);
+    // of a campaign all: who said so has looked at its people
+    LIST_EACH(&cluster->lures, struct cluster, in_campaign, lure)
+    {
+        const struct binding *narrowest = cluster_narrowest(lure);
+        int width = as_usual && narrowest != NULL ? (int)narrowest->width : (int)conviction->width;
+        if (convict_width(guard, cluster, lure, width, expires_us, word)) {
+            holds_end(guard, lure, NULL, false, REASON_OPERATOR, word);
+            any = true;
+        }
+    }
+    if (any)
+        questions_withdraw(guard, cluster, word);
+    return any;
 }
 
 void stops_undo(struct guard *guard, struct cluster *cluster, enum reason reason,
@@ -366,12 +412,13 @@ void restrict_member(struct guard *guard, struct cluster *cluster, struct member
 {
     member->restricted = true;
     struct user *user = member->user;
-    bool already = user->restricted_until_us > guard->now_us;
+    struct standing *standing = standing_get(guard, user);
+    bool already = standing->restricted_until_us > guard->now_us;
     int64_t until_us = guard->now_us + guard->config.restriction_us;
-    guard->n_restricted += user->restricted_until_us == 0;
-    if (until_us > user->restricted_until_us) {
-        user->restricted_until_us = until_us;
-        user->restricted_by = cluster->id;
+    guard->n_restricted += standing->restricted_until_us == 0;
+    if (until_us > standing->restricted_until_us) {
+        standing->restricted_until_us = until_us;
+        standing->restricted_by = cluster->id;
     }
     expiry_note(guard, until_us);
     if (already)
@@ -396,7 +443,8 @@ void restrict_members(struct guard *guard, struct cluster *cluster, struct guard
         if (left == 0)
             break;
         if (!member_must_respond(guard, cluster, member) ||
-            question_is_open(cluster, member->user) || question_confirmed(cluster, member->user))
+            (cluster->on_trial && question_is_open(cluster, member->user)) ||
+            question_confirmed(cluster, member->user))
             continue;
         left--;
         restrict_member(guard, cluster, member, REASON_CONVICTED, word);
@@ -406,17 +454,21 @@ void restrict_members(struct guard *guard, struct cluster *cluster, struct guard
 void restrict_undo(struct guard *guard, struct user *user, enum reason reason,
                    struct guard_word *word)
 {
-    if (user->restricted_until_us == 0)
+    struct standing *standing = standing_of(guard, user);
+    if (standing == NULL || standing->restricted_until_us == 0)
         return;
-    struct cluster *cluster = cluster_by_id(guard, user->restricted_by);
+    struct cluster *cluster = cluster_by_id(guard, standing->restricted_by);
     struct member *member = cluster != NULL ? member_find(guard, cluster, user) : NULL;
     if (member != NULL && reason == REASON_EXPIRED)
         member->restricted = false; // should he go on, he is restricted anew
-    struct order order = {
-        .kind = ORDER_RESTRICT, .undo = true, .reason = reason, .incident = user->restricted_by};
-    user->restricted_until_us = 0;
-    user->restricted_by = 0;
+    struct order order = {.kind = ORDER_RESTRICT,
+                          .undo = true,
+                          .reason = reason,
+                          .incident = standing->restricted_by};
+    standing->restricted_until_us = 0;
+    standing->restricted_by = 0;
     guard->n_restricted--;
+    standing_tidy(guard, user);
     order_add(guard, word, cluster, &order, user);
     order.kind = ORDER_NOTIFY;
     order.audience = TO_VICTIM;
@@ -562,14 +614,15 @@ static void orders_expire(struct guard *guard, struct guard_word *word)
             cluster_close(guard, cluster);
         stop_free(guard, stop);
     }
-    LIST_EACH(&guard->users, struct user, link, user)
+    USERS_EACH(guard, user)
     {
-        if (user->restricted_until_us == 0)
+        int64_t until_us = restricted_until_us(guard, user);
+        if (until_us == 0)
             continue;
-        if (user->restricted_until_us <= guard->now_us)
+        if (until_us <= guard->now_us)
             restrict_undo(guard, user, REASON_EXPIRED, word);
         else
-            expiry_note(guard, user->restricted_until_us);
+            expiry_note(guard, until_us);
     }
     policy_expire(guard);
 }

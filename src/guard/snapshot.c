@@ -12,21 +12,26 @@
 // been
 // 3: questions
 // 4: trails of never-seen lures, campaigns
-enum { SNAPSHOT_VERSION = 4 };
+// 5: no time of a user's last use; whose trail is looked at next
+enum { SNAPSHOT_VERSION = 5 };
 
 static const char magic[] = "firedoor guard\n";
 
-/* Numbers users in list order; 0 stands for nobody. */
-static uint64_t id_of(const struct user *user)
+/* Who is written as which number: users in the order of their use, by their pieces. */
+struct saving {
+    const struct guard *guard;
+    uint32_t *numbers;
+    struct buf *out;
+};
+
+/* 0 stands for nobody. */
+static uint64_t id_of(const struct saving *saving, const struct user *user)
 {
-    return user != NULL ? user->save_id : 0;
+    return user != NULL ? saving->numbers[user_index(saving->guard, user)] : 0;
 }
 
 static void save_trail(const struct trail *trail, struct buf *out)
 {
-    put_u64(out, trail != NULL);
-    if (trail == NULL)
-        return;
     put_u64(out, trail->campaign);
     put_u64(out, trail->sent);
     put_i64(out, trail->sent_us);
@@ -38,11 +43,8 @@ static void save_trail(const struct trail *trail, struct buf *out)
     }
 }
 
-static void load_trail(struct reader *in, struct guard *guard, struct user *user)
+static void load_trail(struct reader *in, struct trail *trail)
 {
-    if (!get_bool(in) || in->bad)
-        return;
-    struct trail *trail = trail_get(guard, user);
     trail->campaign = get_u64(in);
     trail->sent = get_u64(in);
     trail->sent_us = get_i64(in);
@@ -54,28 +56,38 @@ static void load_trail(struct reader *in, struct guard *guard, struct user *user
     }
 }
 
-static void save_users(const struct guard *guard, struct buf *out)
+static void save_users(const struct saving *saving)
 {
-    struct list *users = (struct list *)&guard->users;
+    const struct guard *guard = saving->guard;
+    struct buf *out = saving->out;
     put_u64(out, guard->n_users);
-    uint64_t id = 0;
-    LIST_EACH(users, struct user, link, user)
+    uint32_t id = 0, tidied = 0;
+    USERS_EACH(guard, user)
     {
-        user->save_id = ++id;
-        put_str(out, user->jid);
-        put_i64(out, user->last_us);
+        saving->numbers[user_index(guard, user)] = ++id;
+        if (user == user_at(guard, guard->next_tidied))
+            tidied = id;
+        const struct trail trail = trail_of(guard, user);
+        const struct standing *standing = standing_of(guard, user);
+        const struct standing none = {0};
+        if (standing == NULL)
+            standing = &none;
+        put_str(out, user_jid(guard, user));
         for (size_t i = 0; i < RECENT_CLUSTERS; i++)
-            put_u64(out, user->recent[i]);
+            put_u64(out, trail.recent[i]);
         put_u64(out, user->n_fans);
         put_i64(out, user->lesson_day);
         put_u64(out, user->n_lessons);
-        put_i64(out, user->restricted_until_us);
-        put_u64(out, user->restricted_by);
-        put_i64(out, user->question_day);
-        put_u64(out, user->n_questions);
+        put_i64(out, standing->restricted_until_us);
+        put_u64(out, standing->restricted_by);
+        put_i64(out, standing->question_day);
+        put_u64(out, standing->n_questions);
         put_u64(out, user->is_decoy);
-        save_trail(user->trail, out);
+        put_u64(out, user->has_trail);
+        if (user->has_trail)
+            save_trail(&trail, out);
     }
+    put_u64(out, tidied);
 }
 
 static void save_sights(const struct guard *guard, struct buf *out)
@@ -95,10 +107,11 @@ static void save_sights(const struct guard *guard, struct buf *out)
         }
 }
 
-static void save_member(const struct member *member, struct buf *out)
+static void save_member(const struct saving *saving, const struct member *member)
 {
-    put_u64(out, id_of(member->user));
-    put_u64(out, id_of(member->from));
+    struct buf *out = saving->out;
+    put_u64(out, id_of(saving, member->user));
+    put_u64(out, id_of(saving, member->from));
     put_i64(out, member->exposed_us);
     put_i64(out, member->sent_us);
     put_i64(out, member->last_sent_us);
@@ -121,7 +134,7 @@ static void save_member(const struct member *member, struct buf *out)
     put_u64(out, (unsigned)member->is_relay | (unsigned)member->composed << 1 |
                      (unsigned)member->warned << 2 | (unsigned)member->reported << 3 |
                      (unsigned)member->restricted << 4 | (unsigned)member->remote << 5 |
-                     (unsigned)member->independent << 6);
+                     (unsigned)member->independent << 6 | (unsigned)member->quoted << 7);
 }
 
 enum { MEMBER_REALS_3 = 7 };
@@ -158,7 +171,7 @@ static void load_member(struct reader *in, uint64_t version, struct guard *guard
                        &member->dormant, &member->decoy, &member->relay,   &member->streak};
     for (size_t i = 0; i < (version >= 4 ? COUNT_OF(reals) : MEMBER_REALS_3); i++)
         *reals[i] = get_real(in);
-    uint32_t bits = get_u32(in, 127);
+    uint32_t bits = get_u32(in, 255);
     member->is_relay = bits & 1;
     member->composed = bits & 2;
     member->warned = bits & 4;
@@ -166,6 +179,7 @@ static void load_member(struct reader *in, uint64_t version, struct guard *guard
     member->restricted = bits & 16;
     member->remote = bits & 32;
     member->independent = bits & 64;
+    member->quoted = bits & 128;
 }
 
 /* The counters of a cluster, for both ways. */
@@ -191,8 +205,9 @@ static void cluster_counts(struct cluster *cluster, uint32_t **counts, double **
     memcpy(reals, doubles, sizeof doubles);
 }
 
-static void save_cluster(struct cluster *cluster, struct buf *out)
+static void save_cluster(const struct saving *saving, struct cluster *cluster)
 {
+    struct buf *out = saving->out;
     put_u64(out, cluster->id);
     put_u64(out, cluster->rank);
     put_u64(out, cluster->state);
@@ -203,8 +218,8 @@ static void save_cluster(struct cluster *cluster, struct buf *out)
                      (unsigned)list_is_member(&cluster->by_zero) << 6 |
                      (unsigned)cluster->is_campaign << 7 | (unsigned)cluster->fresh << 8);
     put_u64(out, cluster->n_grown);
-    put_u64(out, id_of(cluster->zero));
-    put_u64(out, id_of(cluster->root));
+    put_u64(out, id_of(saving, cluster->zero));
+    put_u64(out, id_of(saving, cluster->root));
     put_i64(out, cluster->first_us);
     put_i64(out, cluster->last_us);
     put_i64(out, cluster->convicted_us);
@@ -239,7 +254,7 @@ static void save_cluster(struct cluster *cluster, struct buf *out)
         at++;
         if (member == cluster->mature)
             mature = at;
-        save_member(member, out);
+        save_member(saving, member);
     }
     put_u64(out, mature);
     put_u64(out, cluster->n_evidence);
@@ -247,7 +262,7 @@ static void save_cluster(struct cluster *cluster, struct buf *out)
         const struct evidence *evidence = &cluster->evidence[i];
         put_u64(out, evidence->kind);
         put_real(out, evidence->nats);
-        put_u64(out, id_of(evidence->who));
+        put_u64(out, id_of(saving, evidence->who));
         put_i64(out, evidence->at_us);
     }
     put_u64(out, cluster->n_orders);
@@ -258,7 +273,7 @@ static void save_cluster(struct cluster *cluster, struct buf *out)
         put_u64(out, order->reason);
         put_u64(out, order->audience);
         put_u64(out, order->number);
-        put_u64(out, id_of(order->who));
+        put_u64(out, id_of(saving, order->who));
         put_i64(out, order->at_us);
         put_i64(out, order->expires_us);
         put_u64(out, order->count);
@@ -274,7 +289,7 @@ static void save_cluster(struct cluster *cluster, struct buf *out)
     put_u64(out, cluster->n_questions);
     LIST_EACH(&cluster->questions, struct question, in_cluster, question)
     {
-        put_u64(out, id_of(question->who));
+        put_u64(out, id_of(saving, question->who));
         put_u64(out, question->number);
         put_u64(out, question->device);
         put_i64(out, question->asked_us);
@@ -347,7 +362,7 @@ static void load_cluster(struct reader *in, uint64_t version, struct guard *guar
     cluster->rank = (uint8_t)rank;
     list_add_last(&guard->clusters[rank], &cluster->link);
     if ((bits & 64) == 0)
-        cluster_share(cluster);
+        cluster_share(guard, cluster);
     if (root != 0) {
         cluster->root = users[root];
         cluster->root->n_refs++;
@@ -439,8 +454,10 @@ static void load_cluster(struct reader *in, uint64_t version, struct guard *guar
         load_questions(in, guard, cluster, users, n_users);
 }
 
-static void save_rules(const struct guard *guard, struct buf *out)
+static void save_rules(const struct saving *saving)
 {
+    const struct guard *guard = saving->guard;
+    struct buf *out = saving->out;
     struct list *stops = (struct list *)&guard->stops, *holds = (struct list *)&guard->holds,
                 *bans = (struct list *)&guard->bans, *rights = (struct list *)&guard->rights;
     put_u64(out, guard->n_stops);
@@ -456,7 +473,7 @@ static void save_rules(const struct guard *guard, struct buf *out)
     LIST_EACH(holds, struct hold, link, hold)
     {
         put_u64(out, hold->cluster->id);
-        put_u64(out, id_of(hold->sender));
+        put_u64(out, id_of(saving, hold->sender));
         put_u64(out, hold->message);
         put_i64(out, hold->due_us);
         put_u64(out, hold->asked);
@@ -474,7 +491,7 @@ static void save_rules(const struct guard *guard, struct buf *out)
     put_u64(out, guard->n_rights);
     LIST_EACH(rights, struct right, link, right)
     {
-        put_u64(out, id_of(right->user));
+        put_u64(out, id_of(saving, right->user));
         put_str(out, right->domain);
         put_str(out, right->actor);
         put_str(out, right->why);
@@ -658,7 +675,7 @@ static void guard_answers(struct guard *guard, uint64_t **counts)
 
 void guard_save(const struct guard *saved, struct buf *out)
 {
-    struct guard *guard = (struct guard *)saved; // only save_id is written
+    struct guard *guard = (struct guard *)saved; // nothing is written
     buf_add(out, str_of(magic));
     put_u64(out, SNAPSHOT_VERSION);
     put_u64(out, guard->seed);
@@ -672,24 +689,47 @@ void guard_save(const struct guard *saved, struct buf *out)
     const double *lessons = (const double *)&guard->lessons;
     for (size_t i = 0; i < LESSON_REALS; i++)
         put_real(out, lessons[i]);
-    save_users(guard, out);
+    struct saving saving = {.guard = guard, .out = out};
+    saving.numbers = calloc(users_indexes(guard), sizeof *saving.numbers);
+    must(saving.numbers != NULL);
+    save_users(&saving);
     save_sights(guard, out);
     // by age, so that the list of what a person brought comes back in its order
     put_u64(out, guard->n_clusters);
     for (size_t rank = 0; rank < COUNT_OF(guard->clusters); rank++)
         LIST_EACH(&guard->clusters[rank], struct cluster, link, cluster)
-    save_cluster(cluster, out);
-    LIST_EACH(&guard->users, struct user, link, user)
-    LIST_EACH(&user->brought, struct cluster, by_zero, cluster)
+    save_cluster(&saving, cluster);
+    USERS_EACH(guard, user)
+    if (user->has_standing)
+        LIST_EACH(&standing_of(guard, user)->brought, struct cluster, by_zero, cluster)
     put_u64(out, cluster->id);
     save_campaigns(guard, out);
-    save_rules(guard, out);
+    save_rules(&saving);
     save_tallies(guard, out);
     uint64_t *answers[GUARD_ANSWERS];
     guard_answers(guard, answers);
     for (size_t i = 0; i < GUARD_ANSWERS; i++)
         put_u64(out, *answers[i]);
     buf_add(out, STR("end"));
+    free(saving.numbers);
+}
+
+static void load_standing(struct reader *in, uint64_t version, struct guard *guard,
+                          struct user *user)
+{
+    struct standing read = {.restricted_until_us = get_i64(in), .restricted_by = get_u64(in)};
+    if (version >= 3) {
+        read.question_day = get_i64(in);
+        read.n_questions = get_u32(in, UINT32_MAX);
+    }
+    if (in->bad || (read.restricted_until_us == 0 && read.n_questions == 0))
+        return;
+    struct standing *standing = standing_get(guard, user);
+    standing->restricted_until_us = read.restricted_until_us;
+    guard->n_restricted += read.restricted_until_us != 0;
+    standing->restricted_by = read.restricted_by;
+    standing->question_day = read.question_day;
+    standing->n_questions = read.n_questions;
 }
 
 static void load_users(struct reader *in, uint64_t version, struct guard *guard,
@@ -702,24 +742,25 @@ static void load_users(struct reader *in, uint64_t version, struct guard *guard,
             return;
         }
         struct user *user = users[i] = user_get(guard, jid);
-        user->last_us = get_i64(in);
+        struct trail trail = {0};
+        if (version < 5)
+            get_i64(in); // of the last use
         for (size_t k = 0; k < RECENT_CLUSTERS; k++)
-            user->recent[k] = get_u64(in);
-        user->n_fans = get_u32(in, UINT32_MAX);
-        user->lesson_day = get_i64(in);
-        user->n_lessons = get_u32(in, UINT32_MAX);
-        user->restricted_until_us = get_i64(in);
-        guard->n_restricted += user->restricted_until_us != 0;
-        user->restricted_by = get_u64(in);
-        if (version >= 3) {
-            user->question_day = get_i64(in);
-            user->n_questions = get_u32(in, UINT32_MAX);
-        }
+            trail.recent[k] = get_u64(in);
+        user->n_fans = (uint8_t)clamp(0, get_u32(in, UINT32_MAX), UINT8_MAX);
+        user->lesson_day = (uint16_t)get_i64(in);
+        user->n_lessons = (uint16_t)clamp(0, get_u32(in, UINT32_MAX), UINT16_MAX);
+        load_standing(in, version, guard, user);
         user->is_decoy = get_bool(in);
         guard->n_decoys += user->is_decoy;
-        if (version >= 4)
-            load_trail(in, guard, user);
+        if (version >= 4 && get_bool(in))
+            load_trail(in, &trail);
+        if (!in->bad)
+            trail_put(guard, user, &trail);
     }
+    uint32_t tidied = version >= 5 ? get_u32(in, n_users) : 0;
+    if (tidied != 0)
+        users_tidy_from(guard, users[tidied]);
 }
 
 static void load_sights(struct reader *in, struct guard *guard)
@@ -749,15 +790,18 @@ static void load_sights(struct reader *in, struct guard *guard)
 
 static void load_brought(struct reader *in, struct guard *guard)
 {
-    LIST_EACH(&guard->users, struct user, link, user)
-    for (uint32_t i = 0; i < user->n_brought && !in->bad; i++) {
-        struct cluster *cluster = cluster_by_id(guard, get_u64(in));
-        if (cluster == NULL || cluster->zero != user || !list_is_member(&cluster->by_zero)) {
-            in->bad = true;
-            return;
+    USERS_EACH(guard, user)
+    {
+        struct standing *standing = standing_of(guard, user);
+        for (uint32_t i = 0; standing != NULL && i < standing->n_brought && !in->bad; i++) {
+            struct cluster *cluster = cluster_by_id(guard, get_u64(in));
+            if (cluster == NULL || cluster->zero != user || !list_is_member(&cluster->by_zero)) {
+                in->bad = true;
+                return;
+            }
+            list_leave(&cluster->by_zero);
+            list_add_last(&standing->brought, &cluster->by_zero);
         }
-        list_leave(&cluster->by_zero);
-        list_add_last(&user->brought, &cluster->by_zero);
     }
 }
 

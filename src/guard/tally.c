@@ -100,7 +100,8 @@ static void count_retracted(struct guard *guard, struct cluster *cluster)
 {
     LIST_EACH(&cluster->members, struct member, link, member)
     if (member->n_sent > 0)
-        line_of(guard, cluster->id, domain_of(member->user->jid))->n_retracts += member->n_sent;
+        line_of(guard, cluster->id, domain_of(user_jid(guard, member->user)))->n_retracts +=
+            member->n_sent;
     LIST_EACH(&guard->tallies, struct tally, link, tally)
     if (tally->incident == cluster->id) {
         tally->convicted_us = guard->now_us;
@@ -170,7 +171,7 @@ void tally_operator(struct guard *guard, struct cluster *cluster, bool convicts)
     if (convicts && guard->n_tallies > 0)
         LIST_EACH(&cluster->members, struct member, link, member)
         {
-            struct str domain = domain_of(member->user->jid);
+            struct str domain = domain_of(user_jid(guard, member->user));
             if (tally_find(guard, cluster->id, domain, 0) == NULL && is_watched(guard, domain))
                 line_of(guard, cluster->id, domain);
         }

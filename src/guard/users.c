@@ -1,11 +1,17 @@
 /*
  * Users and sights: who takes part, and what was seen before.
  *
+ * There are as many users as a site has people, so what the guard keeps of each
+ * is small: links are numbers, jid and trail lie packed behind each other, and
+ * what few have is elsewhere (standings).
+ *
  * Both are remembered within a share of the memory.  A flood of new hosts only
  * pushes out hosts that one person brought; what several brought independently
  * lives in a list of its own.
  */
 #include "guard/guard_internal.h"
+
+enum { USERS_OF_PAGE = SLAB_PAGE / sizeof(struct user) };
 
 static const double users_share = 0.25, sights_share = 0.25;
 
@@ -32,74 +38,464 @@ void str_free(struct str *text)
     *text = (struct str){0};
 }
 
+/* ---- Finding ----------------------------------------------------------------------------------
+ */
+
+// The piece of him whom the hash leads to; 0: nobody.
+static uint32_t number_of(const struct guard *guard, struct str jid, uint64_t hash)
+{
+    uint32_t at = guard->n_user_slots > 0 ? guard->user_slots[hash & (guard->n_user_slots - 1)] : 0;
+    while (at != 0) {
+        const struct user *user = user_at(guard, at);
+        if (user_hash(user) == hash && str_eq(user_jid(guard, user), jid))
+            break;
+        at = user->same;
+    }
+    return at;
+}
+
+// Nothing that jid_parse lets through is longer.
+static struct str of_jid(struct str jid)
+{
+    return jid.len <= UINT16_MAX ? jid : str_first(jid, UINT16_MAX);
+}
+
 struct user *user_find(const struct guard *guard, struct str jid)
 {
-    uint64_t hash = guard_hash(guard, jid);
-    for (struct map_node *at = map_first(&guard->users_map, hash); at != NULL; at = at->next) {
-        struct user *user = CONTAINER_OF(at, struct user, node);
-        if (at->hash == hash && str_eq(user->jid, jid))
-            return user;
+    jid = of_jid(jid);
+    return user_at(guard, number_of(guard, jid, guard_hash(guard, jid)));
+}
+
+static void slots_grow(struct guard *guard)
+{
+    uint32_t n_slots = guard->n_user_slots == 0 ? 64 : 2 * guard->n_user_slots;
+    uint32_t *slots = calloc(n_slots, sizeof *slots);
+    must(slots != NULL);
+    for (uint32_t at = guard->oldest_user, newer; at != 0; at = newer) {
+        struct user *user = user_at(guard, at);
+        newer = user->newer;
+        uint32_t *slot = &slots[user->hash_low & (n_slots - 1)];
+        user->same = *slot;
+        *slot = at;
     }
-    return NULL;
+    free(guard->user_slots);
+    guard->user_slots = slots;
+    guard->n_user_slots = n_slots;
+}
+
+// His number, by his neighbour: he need not know it himself.
+static uint32_t number_in_use(const struct guard *guard, const struct user *user)
+{
+    return user->older != 0 ? user_at(guard, user->older)->newer : guard->oldest_user;
+}
+
+static void leave_order(struct guard *guard, struct user *user)
+{
+    if (guard->next_tidied != 0 && guard->next_tidied == number_in_use(guard, user))
+        guard->next_tidied = user->older;
+    *(user->older != 0 ? &user_at(guard, user->older)->newer : &guard->oldest_user) = user->newer;
+    *(user->newer != 0 ? &user_at(guard, user->newer)->older : &guard->newest_user) = user->older;
+}
+
+static void become_newest(struct guard *guard, uint32_t number)
+{
+    struct user *user = user_at(guard, number);
+    user->newer = 0;
+    user->older = guard->newest_user;
+    *(user->older != 0 ? &user_at(guard, user->older)->newer : &guard->oldest_user) = number;
+    guard->newest_user = number;
+}
+
+size_t user_index(const struct guard *guard, const struct user *user)
+{
+    uint32_t number = number_in_use(guard, user);
+    return (size_t)(number / SLAB_SLOTS) * USERS_OF_PAGE + number % SLAB_SLOTS;
+}
+
+size_t users_indexes(const struct guard *guard)
+{
+    return (size_t)guard->users.n_pages * USERS_OF_PAGE;
+}
+
+/* What counts against the share of memory; what it takes in fact (users_memory) depends on what was
+ * there before. */
+static size_t user_bytes(const struct guard *guard, const struct user *user)
+{
+    return slab_size(&guard->users, sizeof *user) + sizeof(uint32_t) +
+           slab_page_of(&guard->texts, user->text)->size;
+}
+
+static uint32_t user_make(struct guard *guard, struct str jid, uint64_t hash)
+{
+    if (guard->n_users >= guard->n_user_slots)
+        slots_grow(guard);
+    uint32_t number = slab_take(&guard->users, sizeof(struct user));
+    struct user *user = user_at(guard, number);
+    uint32_t *slot = &guard->user_slots[hash & (guard->n_user_slots - 1)];
+    *user = (struct user){.hash_low = (uint32_t)hash,
+                          .hash_high = (uint32_t)(hash >> 32),
+                          .same = *slot,
+                          .text = slab_take(&guard->texts, jid.len),
+                          .n_jid = (uint16_t)jid.len};
+    if (jid.len > 0)
+        memcpy(slab_at(&guard->texts, user->text), jid.at, jid.len);
+    *slot = number;
+    guard->n_users++;
+    guard->bytes_users += user_bytes(guard, user);
+    return number;
 }
 
 struct user *user_get(struct guard *guard, struct str jid)
 {
-    struct user *user = user_find(guard, jid);
-    if (user == NULL) {
-        user = calloc(1, sizeof *user);
-        must(user != NULL);
-        user->jid = own_text(jid, SIZE_MAX);
-        list_init(&user->brought);
-        map_put(&guard->users_map, &user->node, guard_hash(guard, jid));
-        guard->n_users++;
-        guard->bytes_users += sizeof *user + jid.len + sizeof(void *);
-    } else {
-        list_leave(&user->link);
-    }
-    user->last_us = guard->now_us;
-    list_add_last(&guard->users, &user->link);
-    return user;
+    jid = of_jid(jid);
+    uint64_t hash = guard_hash(guard, jid);
+    uint32_t number = number_of(guard, jid, hash);
+    if (number == 0)
+        number = user_make(guard, jid, hash);
+    else if (number == guard->newest_user)
+        return user_at(guard, number);
+    else
+        leave_order(guard, user_at(guard, number));
+    become_newest(guard, number);
+    return user_at(guard, number);
 }
 
-void user_free(struct guard *guard, struct user *user)
+/* ---- Standings --------------------------------------------------------------------------------
+ */
+
+static uint64_t standing_hash(const struct user *user)
 {
-    must(user->n_refs == 0 && list_empty(&user->brought));
-    map_remove(&guard->users_map, &user->node);
-    list_leave(&user->link);
+    return user_hash(user) * UINT64_C(0x9E3779B97F4A7C15) >> 7;
+}
+
+static const size_t standing_bytes = sizeof(struct standing) + sizeof(void *);
+
+struct standing *standing_of(const struct guard *guard, const struct user *user)
+{
+    if (!user->has_standing)
+        return NULL;
+    struct map_node *at = map_first(&guard->standings, standing_hash(user));
+    while (CONTAINER_OF(at, struct standing, node)->user != user)
+        at = at->next;
+    return CONTAINER_OF(at, struct standing, node);
+}
+
+struct standing *standing_get(struct guard *guard, struct user *user)
+{
+    if (user->has_standing)
+        return standing_of(guard, user);
+    struct standing *standing = calloc(1, sizeof *standing);
+    must(standing != NULL);
+    standing->user = user;
+    list_init(&standing->brought);
+    map_put(&guard->standings, &standing->node, standing_hash(user));
+    user->has_standing = true;
+    guard->bytes_users += standing_bytes;
+    return standing;
+}
+
+void standing_tidy(struct guard *guard, struct user *user)
+{
+    struct standing *standing = standing_of(guard, user);
+    if (standing == NULL || standing->n_brought > 0 || standing->restricted_until_us != 0 ||
+        standing->n_questions > 0)
+        return;
+    map_remove(&guard->standings, &standing->node);
+    user->has_standing = false;
+    guard->bytes_users -= standing_bytes;
+    free(standing);
+}
+
+/* ---- Trails -----------------------------------------------------------------------------------
+ */
+
+// Which members follow, in this order; where there is none of them there is no trail.
+enum {
+    TRAIL_SENT = 1,      // when; to whom
+    TRAIL_LEVEL = 2,     // else it is 1 if anything was sent, or 0
+    TRAIL_CAMPAIGN = 4,  //
+    TRAIL_OF_SENT = 8,   // its cluster
+    TRAIL_RECENT = 16,   // how many; which
+    TRAIL_SHOWN = 32,    // how many; which, when
+    TRAIL_LONGEST = 192, // bytes
+};
+
+static double usual_level(const struct trail *trail)
+{
+    return trail->sent_us != 0 ? 1 : 0;
+}
+
+static size_t n_kept(const uint64_t *ids, size_t most)
+{
+    while (most > 0 && ids[most - 1] == 0)
+        most--;
+    return most;
+}
+
+// Not through the codec: each message with a lure packs and unpacks several.
+static unsigned char *put_raw(unsigned char *at, const void *bytes, size_t n)
+{
+    memcpy(at, bytes, n);
+    return at + n;
+}
+
+static unsigned char *put_number(unsigned char *at, uint64_t number)
+{
+    for (; number >= 0x80; number >>= 7)
+        *at++ = (unsigned char)(number | 0x80);
+    *at++ = (unsigned char)number;
+    return at;
+}
+
+static const unsigned char *take_raw(const unsigned char *at, void *bytes, size_t n)
+{
+    memcpy(bytes, at, n);
+    return at + n;
+}
+
+static const unsigned char *take_number(const unsigned char *at, uint64_t *number)
+{
+    unsigned shift = 0;
+    uint64_t sum = 0;
+    while (*at >= 0x80) {
+        sum |= (uint64_t)(*at++ & 0x7F) << shift;
+        shift += 7;
+    }
+    *number = sum | (uint64_t)*at++ << shift;
+    return at;
+}
+
+// How many bytes; none where all of it is nothing.
+static size_t pack(const struct trail *trail, unsigned char *out)
+{
+    size_t n_recent = n_kept(trail->recent, RECENT_CLUSTERS),
+           n_shown = n_kept(trail->shown, SHOWN_KEPT);
+    double usual = usual_level(trail);
+    bool has_level = memcmp(&trail->level, &usual, sizeof usual) != 0;
+    unsigned has = (trail->sent_us != 0 || trail->receiver != 0 ? TRAIL_SENT : 0) |
+                   (has_level ? TRAIL_LEVEL : 0) | (trail->campaign != 0 ? TRAIL_CAMPAIGN : 0) |
+                   (trail->sent != 0 ? TRAIL_OF_SENT : 0) | (n_recent > 0 ? TRAIL_RECENT : 0) |
+                   (n_shown > 0 ? TRAIL_SHOWN : 0);
+    if (has == 0)
+        return 0;
+    unsigned char *at = out;
+    *at++ = (unsigned char)has;
+    if ((has & TRAIL_SENT) != 0) {
+        at = put_raw(at, &trail->sent_us, sizeof trail->sent_us);
+        at = put_raw(at, &trail->receiver, sizeof trail->receiver);
+    }
+    if (has_level)
+        at = put_raw(at, &trail->level, sizeof trail->level);
+    if (trail->campaign != 0)
+        at = put_number(at, trail->campaign);
+    if (trail->sent != 0)
+        at = put_number(at, trail->sent);
+    if (n_recent > 0)
+        *at++ = (unsigned char)n_recent;
+    for (size_t i = 0; i < n_recent; i++)
+        at = put_number(at, trail->recent[i]);
+    if (n_shown > 0)
+        *at++ = (unsigned char)n_shown;
+    for (size_t i = 0; i < n_shown; i++) {
+        at = put_number(at, trail->shown[i]);
+        at = put_raw(at, &trail->shown_us[i], sizeof trail->shown_us[i]);
+    }
+    return (size_t)(at - out);
+}
+
+static const unsigned char *packed_trail(const struct guard *guard, const struct user *user)
+{
+    return (const unsigned char *)slab_at(&guard->texts, user->text) + user->n_jid;
+}
+
+struct trail trail_of(const struct guard *guard, const struct user *user)
+{
+    struct trail trail = {0};
+    if (!user->has_trail)
+        return trail;
+    const unsigned char *at = packed_trail(guard, user);
+    unsigned has = *at++;
+    if ((has & TRAIL_SENT) != 0) {
+        at = take_raw(at, &trail.sent_us, sizeof trail.sent_us);
+        at = take_raw(at, &trail.receiver, sizeof trail.receiver);
+    }
+    trail.level = usual_level(&trail);
+    if ((has & TRAIL_LEVEL) != 0)
+        at = take_raw(at, &trail.level, sizeof trail.level);
+    if ((has & TRAIL_CAMPAIGN) != 0)
+        at = take_number(at, &trail.campaign);
+    if ((has & TRAIL_OF_SENT) != 0)
+        at = take_number(at, &trail.sent);
+    size_t n = (has & TRAIL_RECENT) != 0 ? *at++ : 0;
+    for (size_t i = 0; i < n; i++)
+        at = take_number(at, &trail.recent[i]);
+    n = (has & TRAIL_SHOWN) != 0 ? *at++ : 0;
+    for (size_t i = 0; i < n; i++) {
+        at = take_number(at, &trail.shown[i]);
+        at = take_raw(at, &trail.shown_us[i], sizeof trail.shown_us[i]);
+    }
+    return trail;
+}
+
+void trail_put(struct guard *guard, struct user *user, const struct trail *trail)
+{
+    unsigned char packed[TRAIL_LONGEST];
+    size_t n = pack(trail, packed), len = user->n_jid + n;
+    size_t room = slab_page_of(&guard->texts, user->text)->size;
+    if (slab_size(&guard->texts, len > 0 ? len : 1) != room) {
+        uint32_t piece = slab_take(&guard->texts, len);
+        memcpy(slab_at(&guard->texts, piece), slab_at(&guard->texts, user->text), user->n_jid);
+        guard->bytes_users -= user_bytes(guard, user);
+        slab_give(&guard->texts, user->text);
+        user->text = piece;
+        guard->bytes_users += user_bytes(guard, user);
+    }
+    memcpy((char *)slab_at(&guard->texts, user->text) + user->n_jid, packed, n);
+    user->has_trail = n > 0;
+}
+
+/* Forgets what is never asked for any more: clusters that are gone, and what was shown so long ago
+ * that it leads to nothing.  Only the oldest of a row, so that what comes pushes out the same ones
+ * as it would have. */
+static void trail_tidy(struct guard *guard, struct user *user)
+{
+    // most have nothing but when they last sent one, which no pause is too long for
+    if (!user->has_trail || (*packed_trail(guard, user) & ~(TRAIL_SENT | TRAIL_LEVEL)) == 0)
+        return;
+    struct trail trail = trail_of(guard, user);
+    bool is_tidy = true;
+    for (size_t n = n_kept(trail.recent, RECENT_CLUSTERS);
+         n > 0 && cluster_by_id(guard, trail.recent[n - 1]) == NULL; n--) {
+        trail.recent[n - 1] = 0;
+        is_tidy = false;
+    }
+    for (size_t n = n_kept(trail.shown, SHOWN_KEPT);
+         n > 0 && (guard->now_us - trail.shown_us[n - 1] > guard->config.relay_us ||
+                   cluster_by_id(guard, trail.shown[n - 1]) == NULL);
+         n--) {
+        trail.shown[n - 1] = 0;
+        is_tidy = false;
+    }
+    uint64_t *const ids[] = {&trail.campaign, &trail.sent};
+    for (size_t i = 0; i < COUNT_OF(ids); i++)
+        if (*ids[i] != 0 && cluster_by_id(guard, *ids[i]) == NULL) {
+            *ids[i] = 0;
+            is_tidy = false;
+        }
+    if (!is_tidy)
+        trail_put(guard, user, &trail);
+}
+
+/* ---- Forgetting -------------------------------------------------------------------------------
+ */
+
+static void user_free(struct guard *guard, struct user *user)
+{
+    struct standing *standing = standing_of(guard, user);
+    if (standing != NULL)
+        standing->n_questions = 0;
+    standing_tidy(guard, user);
+    must(user->n_refs == 0 && !user->has_standing);
+    uint32_t number = number_in_use(guard, user);
+    uint32_t *at = &guard->user_slots[user->hash_low & (guard->n_user_slots - 1)];
+    while (*at != number)
+        at = &user_at(guard, *at)->same;
+    *at = user->same;
+    leave_order(guard, user);
     guard->n_users--;
-    guard->bytes_users -= sizeof *user + user->jid.len + sizeof(void *);
-    trail_free(guard, user);
-    str_free(&user->jid);
-    free(user);
+    guard->bytes_users -= user_bytes(guard, user);
+    slab_give(&guard->texts, user->text);
+    slab_give(&guard->users, number);
+}
+
+/* Each event with a lure looks at so many, in turn: from the newest on, since whoever is used
+ * becomes the newest, and with them before it a round would never end. */
+enum { TIDIED_AT_ONCE = 1 };
+
+static void users_tidy(struct guard *guard)
+{
+    for (int i = 0; i < TIDIED_AT_ONCE; i++) {
+        uint32_t number = guard->next_tidied != 0 ? guard->next_tidied : guard->newest_user;
+        struct user *user = user_at(guard, number);
+        if (user == NULL)
+            return;
+        guard->next_tidied = user->older;
+        trail_tidy(guard, user);
+        struct standing *standing = standing_of(guard, user);
+        if (standing != NULL && standing->question_day != guard_day(guard))
+            standing->n_questions = 0;
+        standing_tidy(guard, user);
+    }
+}
+
+void users_tidy_from(struct guard *guard, const struct user *user)
+{
+    guard->next_tidied = number_in_use(guard, user);
 }
 
 void users_trim(struct guard *guard)
 {
     size_t share = (size_t)((double)guard->config.memory * users_share);
+    users_tidy(guard);
     // those in use are looked at and kept: a bounded number each time, so that no event is slow
     int tries = 64;
-    LIST_EACH(&guard->users, struct user, link, user)
+    USERS_EACH(guard, user)
     {
         if (guard->bytes_users <= share || tries-- == 0)
             break;
-        if (user->n_refs == 0 && user->restricted_until_us == 0 && !user->is_decoy) {
+        if (user->n_refs == 0 && restricted_until_us(guard, user) == 0 && !user->is_decoy) {
             user_free(guard, user);
         } else {
-            list_leave(&user->link);
-            list_add_last(&guard->users, &user->link);
+            uint32_t number = number_in_use(guard, user);
+            leave_order(guard, user);
+            become_newest(guard, number);
         }
     }
 }
 
+void users_free(struct guard *guard)
+{
+    USERS_EACH(guard, user)
+    {
+        struct standing *standing = standing_of(guard, user);
+        if (standing != NULL)
+            standing->restricted_until_us = 0;
+        user_free(guard, user);
+    }
+    must(guard->bytes_users == 0);
+    slab_done(&guard->users);
+    slab_done(&guard->texts);
+    free(guard->user_slots);
+}
+
+size_t users_memory(const struct guard *guard)
+{
+    return slab_memory(&guard->users) + slab_memory(&guard->texts) +
+           heap_size(guard->n_user_slots * sizeof *guard->user_slots) +
+           heap_size(guard->standings.n_slots * sizeof *guard->standings.slots) +
+           guard->standings.n * heap_size(sizeof(struct standing));
+}
+
+/* ---- Lessons ----------------------------------------------------------------------------------
+ */
+
 bool user_may_teach(struct guard *guard, struct user *user)
 {
-    int64_t day = guard->now_us / (86400 * INT64_C(1000000));
+    uint16_t day = (uint16_t)guard_day(guard);
     if (user->lesson_day != day) {
         user->lesson_day = day;
         user->n_lessons = 0;
     }
-    return user->n_lessons++ < guard->config.lessons_per_day;
+    bool may = user->n_lessons < guard->config.lessons_per_day;
+    if (user->n_lessons < UINT16_MAX)
+        user->n_lessons++;
+    return may;
+}
+
+void user_was_seen_fanning(struct user *user)
+{
+    if (user->n_fans < 20)
+        user->n_fans++;
 }
 
 /* ---- Sights ---------------------------------------------------------------------------------- */
@@ -151,7 +547,7 @@ void sight_count(struct guard *guard, const struct lure_key *key, const struct u
         sight = sight_make(guard, key);
     sight->last_us = guard->now_us;
     sight->n_sendings++;
-    uint64_t bit = UINT64_C(1) << (by->node.hash & 63);
+    uint64_t bit = UINT64_C(1) << (by->hash_low & 63);
     if (independent && (sight->who_introduced & bit) == 0) {
         sight->who_introduced |= bit;
         sight->introducers++;

@@ -4,6 +4,7 @@ import glob
 import importlib.util
 import os
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -103,3 +104,54 @@ def test_every_sentence_for_people_is_in_the_german_catalogue_and_no_other():
         known = set(re.findall(rf"^msgid {literal}$", file.read(), re.M)) - {""}
     assert len(said) > 50 and said - known == set()
     assert {one for one in known if f'"{one}"' not in sources} == set()
+
+
+def test_a_test_that_passes_only_at_its_second_try_is_named(tmp_path):
+    scripts = tmp_path / "scripts"
+    scripts.mkdir()
+    for name in ("test.sh", "tally.py"):
+        shutil.copy(os.path.join(os.path.dirname(SCRIPT), name), scripts)
+    (scripts / "check.py").write_text("#!/bin/sh\necho ok nothing\n")
+    (scripts / "check.py").chmod(0o755)
+    tests = tmp_path / "tests" / "checks"
+    tests.mkdir(parents=True)
+    (tests / "some_test.py").write_text(
+        "import pathlib\n"
+        "SEEN = pathlib.Path(__file__).with_name('seen')\n"
+        "def test_steady():\n    pass\n"
+        "def test_unsteady():\n"
+        "    seen = SEEN.exists()\n"
+        "    SEEN.touch()\n"
+        "    assert seen\n"
+        "def test_broken():\n    assert False\n")
+    got = subprocess.run(["scripts/test.sh", "checks"], cwd=tmp_path, capture_output=True,
+                         text=True, env={**os.environ, "PACKAGES": "no"})
+    lines = got.stdout.splitlines()
+    assert got.returncode == 1 and lines[-1] == "3 passed, 1 failed"
+    second = [line for line in lines if line.startswith("    only at the second try: ")]
+    assert len(second) == 1 and second[0].endswith(" test_unsteady")
+    assert "only at the second try: 1" in lines
+    assert any(line.endswith(" test_broken") and "not ok" in line for line in lines)
+
+
+@pytest.mark.parametrize("goal", ["build", "fuzz", "format", "lab", "install"])
+def test_what_a_goal_needs_is_installed_before_it_is_used(goal):
+    root = os.path.join(os.path.dirname(SCRIPT), "..")
+    said = subprocess.run(["make", "--no-print-directory", "-n", goal], cwd=root, check=True,
+                          capture_output=True, text=True).stdout
+    assert said.startswith("scripts/packages.sh"), said
+    wanted = {"fuzz": "scripts/packages.sh fuzz", "format": "scripts/packages.sh format"}
+    assert said.splitlines()[0] == wanted.get(goal, "scripts/packages.sh")
+
+
+def test_a_drill_is_one_seed_of_each_worm(tmp_path):
+    root = os.path.join(os.path.dirname(SCRIPT), "..")
+    program = tmp_path / "build" / "firedoor-drill"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\necho \"$@\"\n[ $2 != P2 ]\n")
+    program.chmod(0o755)
+    got = subprocess.run(["make", "-f", os.path.join(root, "Makefile"), "-o", "build", "drill"],
+                         cwd=tmp_path, capture_output=True, text=True)
+    assert got.returncode != 0  # one failed, and the others ran all the same
+    assert [line.split()[:2] for line in got.stdout.splitlines() if line.startswith("--worm")] == [
+        ["--worm", worm] for worm in ("P1", "P2", "P4", "P5", "P6")]

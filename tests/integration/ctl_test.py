@@ -15,7 +15,7 @@ import time
 import pytest
 import server as servers
 
-DONE, FAILED, USAGE, UNREACHABLE, MISSING, EXISTS, DENIED = range(7)
+DONE, FAILED, USAGE, UNREACHABLE, MISSING, EXISTS, DENIED, BUSY, PARTLY = range(9)
 
 
 def wait_until(true, seconds=60):
@@ -103,6 +103,26 @@ def test_failures_before_the_server_answers_are_json_too(server):
     assert failed("import", "/nonexistent/file") == (FAILED, "io")
     assert failed("import", "/tmp") == (FAILED, "io")
     assert failed("export", "--output", "/nonexistent/file") == (FAILED, "io")
+
+
+def test_help_is_json_where_json_is_asked_for(server):
+    def names(*words):
+        return [c["name"] for c in json.loads(server.ctl("--json", *words))["commands"]]
+
+    everything = [c["name"] for c in server.ctl_json("commands")["commands"]]
+    assert names("help") == everything
+    assert names("help", "user") == [name for name in everything if name.startswith("user ")]
+    assert names("help", "user", "add") == names("user", "add", "--help") == ["user add"]
+    got = server.ctl("--json", "help", "frobnicate", check=False)
+    assert got.returncode == USAGE and json.loads(got.stdout)["error"] == "malformed"
+
+
+def test_uploads_that_are_off_are_no_server_that_is_away(own_server):
+    server = own_server({"upload.enabled": "false"})
+    jid = f"x@{server.domain}"
+    for words in (["list"], ["show", "x"], ["delete", "x"], ["quota", jid], ["status"]):
+        got = server.ctl("upload", *words, check=False)
+        assert got.returncode == DENIED and "upload.enabled" in got.stderr, words
 
 
 def test_half_a_command_is_answered_with_its_wholes(server):
@@ -568,7 +588,9 @@ def test_an_import_takes_passwords_and_waiting_messages(server):
   <user name='imported'/>
   <user name='no good'/>
 </host><host jid='elsewhere.example'><user name='x'/></host></server-data>""")
-    result = json.loads(server.ctl("--json", "--quiet", "import", path))
+    got = server.ctl("--json", "--quiet", "import", path, check=False)
+    result = json.loads(got.stdout)
+    assert got.returncode == PARTLY and result["partly"] is True
     assert result["read"] == 4 and result["made"] == 1 and result["existing"] == 1
     assert result["skipped"] == 2 and result["messages"] == 1
     assert any("not served here" in p for p in result["problems"])

@@ -1,5 +1,7 @@
 """What an operator is told of an incident: tree, timeline, weights, and what each order did."""
 
+import base64
+import hashlib
 import re
 import xml.etree.ElementTree as ElementTree
 
@@ -144,6 +146,93 @@ def test_what_became_of_held_messages_is_counted(own_server, end):
     server.kill()
     server.start()
     assert effects(server, incident) == story["effects"]
+
+
+def file_offer(name):
+    return ("<file-sharing xmlns='urn:xmpp:sfs:0'><file xmlns='urn:xmpp:file:metadata:0'>"
+            f"<name>{name}</name><size>6144</size></file></file-sharing>")
+
+
+def refused(server, *words):
+    got = server.ctl("incident", "convict", *words, check=False)
+    return got.returncode, got.stderr
+
+
+def bounced(client, to, payload, id):
+    client.send(f"<message type='chat' to='{to}' id='{id}'>{payload}</message>")
+    client.fence()
+    return any(is_message(e) and e.get("id") == id and e.get("type") == "error"
+               for e in client.drain())
+
+
+def test_an_operator_convicts_what_the_list_shows(own_server):
+    server = own_server({"guard.mode": "on", "guard.star_convicts": "false", "guard.hold": "1 h"})
+    people = online(server, 12)
+    zero, others, last = people[0], people[1:10], people[11]
+    # an incident that is only held: by its number
+    _, link = fresh()
+    for other in others:
+        say(zero, other.bare, link)
+    wait_until(lambda: first_incident(server) is not None)
+    incident = first_incident(server)
+    got = server.ctl_json("incident", "convict", incident, "--reason", "it is one")
+    assert str(got["incident"]) == incident
+    story = server.ctl_json("incident", "show", incident)
+    assert (story["state"], story["why"], story["width"]) == ("convicted", "it is one", "link")
+    wait_until(lambda: effects(server, incident)["held_returned"] == story["held"])
+    assert bounced(last, others[0].bare, f"<body>{link}</body>", "m1")
+    # wider: the same incident
+    other_link = link.replace("album", "other")
+    assert not bounced(last, others[0].bare, f"<body>{other_link}</body>", "m2")
+    server.ctl("incident", "convict", incident, "--width", "host")
+    assert bounced(last, others[0].bare, f"<body>{other_link}</body>", "m3")
+    # it is nobody's new incident, and a restart remembers it
+    assert len(server.ctl_json("incident", "list")["incidents"]) == 1
+    server.kill()
+    server.start()
+    assert effects(server, incident)["held_returned"] == story["held"]
+    assert server.ctl_json("incident", "show", incident)["why"] == ""
+
+
+def test_files_are_convicted_by_name_by_digest_and_as_listed(own_server):
+    server = own_server({"guard.mode": "on", "guard.star_convicts": "false", "guard.hold": "1 h"})
+    people = online(server, 12)
+    zero, others, last = people[0], people[1:10], people[11]
+    for other in others:
+        zero.send(f"<message type='chat' to='{other.bare}'>{file_offer('photo7.jpg.exe')}</message>")
+    wait_until(lambda: first_incident(server) is not None)
+    shown, = server.ctl_json("incident", "list")["incidents"]
+    assert (shown["kind"], shown["lure"]) == ("file", "photo{n}.jpg.exe")
+    got = server.ctl_json("incident", "convict", shown["lure"])
+    assert got["incident"] == shown["id"]
+    assert server.ctl_json("incident", "show", str(shown["id"]))["state"] == "convicted"
+    # another one by its name, before anybody sent it
+    named = server.ctl_json("incident", "convict", "holiday12.jpg.scr")["incident"]
+    assert server.ctl_json("incident", "show", str(named))["kind"] == "file"
+    assert bounced(last, others[0].bare, file_offer("holiday44.jpg.scr"), "m1")
+    assert not bounced(last, others[0].bare, file_offer("notes.txt"), "m2")
+    # and by its digest, under whatever name
+    digest = hashlib.sha256(b"a worm").digest()
+    server.ctl("incident", "convict", f"sha-256:{digest.hex()}")
+    offer = file_offer("report.pdf").replace(
+        "<size>", "<hash xmlns='urn:xmpp:hashes:2' algo='sha-256'>"
+        f"{base64.b64encode(digest).decode()}</hash><size>")
+    assert bounced(last, others[0].bare, offer, "m3")
+    assert not bounced(last, others[0].bare, file_offer("report.pdf"), "m4")
+
+
+def test_what_names_nothing_convicts_nothing(own_server):
+    server = own_server({"guard.mode": "on"})
+    for words, status, said in (
+            (["5"], MISSING, "no incident 5"),
+            (["files.example/u{n}/x"], MISSING, "no incident is about"),
+            (["sha256:abc"], USAGE, "64 hexadecimal digits"),
+            (["xmpp:romeo@example.org"], USAGE, "no link of the web"),
+            (["readme.zip"], USAGE, "--width name"),
+            (["nonsense"], USAGE, "is no link")):
+        got = refused(server, *words)
+        assert got[0] == status and said in got[1], words
+    assert server.ctl_json("incident", "list")["incidents"] == []
 
 
 def test_an_administrator_s_view_names_nobody_of_another_domain(own_server):

@@ -144,7 +144,7 @@ def test_what_is_older_than_asked_for_is_left_out(own_server, since):
 
 def test_the_end_of_a_restriction_that_never_was_is_not_told(own_server):
     server = own_server({"guard.mode": "observe", "guard.restriction": "1 min",
-                         "test.clock_rate": "100"})
+                         "test.clock_rate": "10"})
     people, _ = outbreak(server)
     zero = people[0]
     before = server.log().count("guard-would")

@@ -65,6 +65,11 @@ def test_words_of_warning_hide_no_worm(own_server):
     word, _ = fresh_place()
     zero, first, crowd = outbreak(server, f"not from me! do not open {word} dot com")
     wait_until(lambda: convicted(server, word))
+    # who began it is asked, and loses his links when it was not he
+    wait_until(lambda: server.ctl_json("guard", "questions")["questions"] != [])
+    say(zero, server.domain, "no", "answer")
+    wait_until(lambda: [r for r in server.ctl_json("guard", "rules")["rules"]
+                        if r["rule"] == "restrict"])
     say(zero, crowd[0].bare, "http://fine.example/", "x")
     assert condition(zero.wait_for(lambda e: e.get("id") == "x")) == "policy-violation"
     for client in (zero, first, *crowd):

@@ -36,6 +36,8 @@ TEST(timers_fire_in_the_order_of_their_times_and_then_of_their_setting)
     for (int i = 0; i < N; i += 3)
         loop_timer_stop(loop, &notes[i].timer);
     loop_run(loop, clock_now_us() + 1000);
+    check(loop_lag_us(loop) >= clock_now_us() - SECOND_US); // they were due when time began
+    check(loop_lag_us(loop) == 0);
     for (int i = 0; i < N; i++) {
         check((notes[i].order == 0) == (i % 3 == 0));
         for (int k = 0; k < i; k++) {

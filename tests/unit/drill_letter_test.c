@@ -39,3 +39,18 @@ TEST(a_file_is_announced_with_its_digest)
     check(file != NULL);
     check(element_child_text(file, NS_FILE_METADATA, STR("name")).len > 0);
 }
+
+TEST(an_encrypted_copy_shows_nothing_of_its_text_and_is_another_for_each)
+{
+    const struct element *first = copy_of("P13"), *second = copy_of("P13");
+    const struct element *encrypted = element_child(first, NS_OMEMO, STR("encrypted"));
+    check(encrypted != NULL);
+    check(element_child(element_child(encrypted, NS_OMEMO, STR("header")), NS_OMEMO, STR("key")) !=
+          NULL);
+    struct str payload = element_child_text(encrypted, NS_OMEMO, STR("payload"));
+    check(payload.len > 20);
+    check(!str_eq(payload, element_child_text(element_child(second, NS_OMEMO, STR("encrypted")),
+                                              NS_OMEMO, STR("payload"))));
+    struct str text = element_child_text(first, NS_CLIENT, STR("body"));
+    check(str_find(text, STR("http")) == text.len && str_find(text, STR("OMEMO")) < text.len);
+}

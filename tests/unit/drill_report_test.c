@@ -104,7 +104,7 @@ TEST(a_stamped_message_waited_for_the_guard_and_any_other_for_the_machine)
     }
     ledger_say(&ledger, SAID_LURE, 1, 2, STR_EMPTY, 0);
     check(ledger_n_open(&ledger) == 1);
-    ledger_tally(&ledger, 20, &tally);
+    ledger_tally(&ledger, 20, false, &tally);
     check(tally.n_sent == 3 && tally.n_received == 2 && tally.n_lost == 1);
     check(tally.n_held == 1);
     check(fabs(tally.longest_s - 4) < 1e-9);

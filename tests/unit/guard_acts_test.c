@@ -205,7 +205,7 @@ TEST(words_of_warning_hide_no_worm)
     unsigned rejected = 0;
     int64_t now =
         burst(guard, t0 + second, "zero@a.example", "look http://evil.example/x", 0, 30, &rejected);
-    convict_evil(guard, now, LURE_HOST);
+    convict_evil(guard, now, LURE_HOST); // by an operator: his word is enough
     check(send(guard, now, "zero@a.example", "d@a.example", "http://other.example/") ==
           VERDICT_REJECT);
     check(word.reason == REASON_RESTRICTED);
@@ -323,6 +323,81 @@ TEST(a_conviction_expires_by_itself)
     guard_free(&guard);
 }
 
+// What was held of an incident that nothing has convicted yet.
+static uint64_t held_incident(struct guard *guard, int64_t *now)
+{
+    unsigned rejected = 0;
+    *now = burst(guard, t0, "zero@a.example", "http://evil.example/x", 0, 8, &rejected);
+    check(rejected == 0);
+    uint64_t at = 0;
+    return guard_incident_next(guard, &at);
+}
+
+TEST(an_operator_convicts_an_incident_by_its_number)
+{
+    struct guard *guard = new_guard();
+    int64_t now = t0;
+    uint64_t id = held_incident(guard, &now);
+    struct conviction conviction = {
+        .incident = id, .width = LURE_WIDTHS, .actor = STR("admin"), .reason = STR("a worm")};
+    guard_convict(guard, &conviction, now, fresh_word());
+    check(word.incident == id && word.reason == REASON_OPERATOR);
+    check(count_orders(ORDER_STOP, false) == 1 && count_orders(ORDER_RETRACT, false) == 1);
+    check(count_orders(ORDER_REJECT_HELD, false) > 0);
+    struct incident shown;
+    check(guard_incident(guard, id, test_arena(), &shown) == OK);
+    check(shown.state == INCIDENT_CONVICTED && shown.width == LURE_EXACT);
+    check_str(shown.actor, STR("admin"));
+    check_str(shown.why, STR("a worm"));
+    check(send(guard, now, "c@a.example", "d@a.example", "http://evil.example/x") ==
+          VERDICT_REJECT);
+    // as wide as he says, of the same incident; who had nothing to do with it goes on
+    check(send(guard, now, "c@a.example", "d@a.example", "http://www.evil.example/other") ==
+          VERDICT_DELIVER);
+    conviction.width = LURE_HOST;
+    guard_convict(guard, &conviction, now, fresh_word());
+    check(word.incident == id && count_orders(ORDER_STOP, false) == 1);
+    check(send(guard, now, "e@a.example", "d@a.example", "http://www.evil.example/other") ==
+          VERDICT_REJECT);
+    check(word.incident == id);
+    check(send(guard, now, "e@a.example", "d@a.example", "http://fine.example/") ==
+          VERDICT_DELIVER);
+    // released, and convicted once more
+    struct release release = {.incident = id, .actor = STR("admin")};
+    guard_release(guard, &release, now, fresh_word());
+    check(send(guard, now, "c@a.example", "d@a.example", "http://evil.example/x") ==
+          VERDICT_DELIVER);
+    conviction.width = LURE_WIDTHS;
+    guard_convict(guard, &conviction, now, fresh_word());
+    check(word.incident == id);
+    check(send(guard, now, "c@a.example", "d@a.example", "http://evil.example/x") ==
+          VERDICT_REJECT);
+    guard_free(&guard);
+}
+
+TEST(a_number_that_is_no_incident_convicts_nothing)
+{
+    struct guard *guard = new_guard();
+    int64_t now = t0;
+    uint64_t id = held_incident(guard, &now);
+    struct guard_state state;
+    struct conviction conviction = {.incident = id + 1000, .width = LURE_WIDTHS};
+    guard_convict(guard, &conviction, now, fresh_word());
+    check(word.incident == 0 && word.n_orders == 0);
+    guard_state(guard, &state);
+    check(state.n_convicted == 0);
+    // one that is over has no keys any more
+    conviction =
+        (struct conviction){.incident = id, .width = LURE_WIDTHS, .expires_us = now + hour};
+    guard_convict(guard, &conviction, now, fresh_word());
+    check(word.incident == id);
+    guard_tick(guard, now + hour, fresh_word());
+    conviction.expires_us = 0;
+    guard_convict(guard, &conviction, now + hour, fresh_word());
+    check(word.incident == 0 && word.n_orders == 0);
+    guard_free(&guard);
+}
+
 TEST(a_worm_is_stopped_retracted_and_its_carriers_restricted_and_all_of_it_undone)
 {
     struct guard *guard = new_guard();
@@ -343,6 +418,11 @@ TEST(a_worm_is_stopped_retracted_and_its_carriers_restricted_and_all_of_it_undon
     check(word.reason == REASON_RESTRICTED);
     uint64_t incident = word.incident;
     check(send(guard, now, "p1@a.example", "p99@a.example", "i can talk") == VERDICT_DELIVER);
+    // who began it was perhaps honest: he is asked, and loses them when it was not he
+    check(send(guard, now, "zero@a.example", "p95@a.example", "http://fine.example/") ==
+          VERDICT_DELIVER);
+    struct answer no = {.sender = STR("zero@a.example"), .incident = incident};
+    guard_answered(guard, &no, now, fresh_word());
     check(send(guard, now, "zero@a.example", "p99@a.example", "http://fine.example/") ==
           VERDICT_REJECT);
     // who was only shown it keeps all
@@ -585,6 +665,68 @@ TEST(a_few_accounts_cannot_poison_an_established_host)
     }
 }
 
+static bool restricts(const char *who)
+{
+    for (size_t i = 0; i < word.n_orders; i++)
+        if (word.orders[i].kind == ORDER_RESTRICT && !word.orders[i].undo &&
+            str_eq(word.orders[i].who, str_of(who)))
+            return true;
+    return false;
+}
+
+TEST(ten_liars_who_pass_it_on_like_programs_and_deny_it_convict_no_established_link)
+{
+    struct guard *guard = new_guard();
+    const char *link = "https://www.youtube.com/watch?v=honest";
+    int64_t now = t0;
+    char from[32], to[32];
+    for (unsigned i = 1; i < 10; i++, now += second / 10) {
+        snprintf(to, sizeof to, "liar%u@a.example", i);
+        if (send(guard, now, "liar0@a.example", to, link) == VERDICT_DELIVER)
+            expose(guard, now, "liar0@a.example", to, link);
+    }
+    for (unsigned i = 1; i < 10; i++)
+        for (unsigned n = 0; n < 5; n++, now += second / 10) {
+            snprintf(from, sizeof from, "liar%u@a.example", i);
+            snprintf(to, sizeof to, "p%u@a.example", i * 10 + n);
+            send(guard, now, from, to, link);
+        }
+    uint64_t at = 0, incident = guard_incident_next(guard, &at);
+    check(incident != 0); // they were asked
+    for (unsigned i = 0; i < 10; i++) {
+        snprintf(from, sizeof from, "liar%u@a.example", i);
+        struct answer no = {.sender = str_of(from), .incident = incident};
+        guard_answered(guard, &no, now += second, fresh_word());
+        check(count_orders(ORDER_STOP, false) == 0);
+    }
+    check(send(guard, now, "honest@a.example", "friend@a.example", link) == VERDICT_DELIVER);
+    guard_free(&guard);
+}
+
+TEST(nobody_who_sends_at_a_hand_s_pace_is_restricted_for_what_another_makes_of_it)
+{
+    struct guard *guard = new_guard();
+    const char *link = "https://meet.new-host.example/r/7";
+    int64_t now = t0;
+    char to[32];
+    for (unsigned i = 0; i < 12; i++, now += 16 * second / 10) {
+        snprintf(to, sizeof to, "p%u@a.example", i);
+        if (send(guard, now, "honest@a.example", to, link) == VERDICT_DELIVER)
+            expose(guard, now, "honest@a.example", to, link);
+    }
+    bool restricted = false;
+    now += 300 * second;
+    for (unsigned i = 20; i < 40; i++, now += second / 10) {
+        snprintf(to, sizeof to, "p%u@a.example", i);
+        send(guard, now, "p0@a.example", to, link);
+        restricted |= restricts("honest@a.example");
+    }
+    check(!restricted);
+    check(send(guard, now, "honest@a.example", "p50@a.example", "http://other.example/") ==
+          VERDICT_DELIVER);
+    guard_free(&guard);
+}
+
 TEST(a_flood_of_unique_links_does_not_push_out_a_live_outbreak)
 {
     struct guard_config config;
@@ -749,7 +891,7 @@ TEST(every_kind_of_event_comes_back_from_its_bytes)
          .exposure = {.sender = STR("a@b"),
                       .receiver = STR("c@d"),
                       .keys = list.lures[0].keys,
-                      .n_keys = 4}},
+                      .n_keys = 4}        },
         {.kind = EVENT_REPORT,
          .report = {.reporter = STR("a@b"),
                     .sender = STR("c@d"),
@@ -757,28 +899,31 @@ TEST(every_kind_of_event_comes_back_from_its_bytes)
                     .n_keys = 1,
                     .observed = true}  },
         {.kind = EVENT_ANSWER,
-         .answer = {.sender = STR("a@b"), .incident = 7, .meant = true, .trust = ANSWER_PUZZLE}},
+         .answer = {.sender = STR("a@b"), .incident = 7, .meant = true, .trust = ANSWER_PUZZLE}        },
         {.kind = EVENT_CONVICT,
          .conviction =
              {.lure = list.lures, .width = LURE_HOST, .actor = STR("x"), .reason = STR("y")} },
+        {.kind = EVENT_CONVICT_INCIDENT,
+         .conviction =
+             {.incident = 7, .width = LURE_WIDTHS, .actor = STR("x"), .reason = STR("y")}},
         {.kind = EVENT_RELEASE,
-         .release = {.incident = 7, .account = STR("a@b"), .actor = STR("x"), .reason = STR("y")}},
+         .release = {.incident = 7, .account = STR("a@b"), .actor = STR("x"), .reason = STR("y")}          },
         {.kind = EVENT_SUSPEND,
          .suspension = {.feature = FEATURE_FILES,
                         .domain = STR("d"),
                         .account = STR("a@b"),
                         .expires_us = 9,
                         .actor = STR("x"),
-                        .reason = STR("y")} },
+                        .reason = STR("y")}},
         {.kind = EVENT_ENTITLE,
          .entitlement = {.account = STR("a@b"),
                          .domain = STR("d"),
                          .receivers = 9,
                          .expires_us = 9,
                          .actor = STR("x"),
-                         .reason = STR("y")}},
-        {.kind = EVENT_DECOY,                     .decoy = {.account = STR("a@b"), .removed = true, .actor = STR("x")}   },
-        {.kind = EVENT_TICK,                     .now_us = t0 },
+                         .reason = STR("y")}          },
+        {.kind = EVENT_DECOY,                     .decoy = {.account = STR("a@b"), .removed = true, .actor = STR("x")} },
+        {.kind = EVENT_TICK,                     .now_us = t0           },
         {.kind = EVENT_OUTCOME,
          .outcome = {.incident = 7,
                      .order = 9,
@@ -976,7 +1121,8 @@ TEST(a_star_that_becomes_a_tree_waits_for_nobody)
     check(rejected == 4);
     struct guard_state state;
     guard_state(guard, &state);
-    check(state.n_asking == 0 && state.n_withdrawn == 1 && state.n_waiting == 0);
+    // his word decides nothing now but whether he keeps his links
+    check(state.n_asking == 1 && state.n_waiting == 0);
     check(send(guard, t0 + 40 * second, "zero@a.example", "q@a.example", "http://evil.example/x") ==
           VERDICT_REJECT);
     guard_free(&guard);
@@ -1193,7 +1339,8 @@ TEST(what_would_have_been_is_counted_and_nothing_else_is)
     check(all.n == 2 && all.sendings == 30); // the day's, and the incident's
     check(all.last.n_rejects == rejected && rejected > 0);
     check(all.last.n_rejects + all.last.n_holds + all.last.n_retracts == 30);
-    check(all.last.n_restricts == 1 && all.last.convicted_us != 0);
+    // nobody had shown it to him: he would have been asked before he lost his links
+    check(all.last.n_restricts == 0 && all.last.convicted_us != 0);
     check_str(all.last.domain, STR("a.example"));
     guard_free(&guard);
 }
@@ -1309,6 +1456,10 @@ TEST(links_that_are_new_with_every_copy_are_one_campaign)
         check(count_orders(ORDER_STOP, true) == n_stops);
         check(send(guard, now, "zero@a.example", "f@a.example", "http://third.example/") ==
               VERDICT_DELIVER);
+        // an operator who thinks better of it names the incident: all its links, each by itself
+        struct conviction conviction = {.incident = id, .width = LURE_WIDTHS};
+        guard_convict(guard, &conviction, now, fresh_word());
+        check(word.incident == id && count_orders(ORDER_STOP, false) >= n_stops);
         guard_free(&guard);
     }
 }

@@ -1,9 +1,9 @@
 #include "test.h"
 
 #include "lab/guard_keys.h"
-#include "lab/habits.h"
-#include "lab/numbers.h"
 #include "lab/trace.h"
+#include "town/habits.h"
+#include "town/numbers.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -123,3 +123,31 @@ TEST(a_line_with_one_name_is_refused_with_its_number)
     check(strstr(why.text, ":2:") != NULL);
     unlink(path);
 }
+
+static uint32_t five_for_the_first_ten(void *of, uint32_t person)
+{
+    (void)of;
+    return person < 10 ? 5 : 4;
+}
+
+TEST(patients_zero_can_infect_five_and_where_few_can_fewer_do)
+{
+    struct prng prng = graph_prng(4);
+    struct graph graph;
+    uint32_t zeros[20], again[20];
+    graph_make(&graph, 100, 8, &prng);
+    check(graph_patients_zero(&graph, 4, 20, NULL, NULL, zeros) == 20);
+    check(graph_patients_zero(&graph, 4, 20, NULL, NULL, again) == 20);
+    for (int i = 0; i < 20; i++) {
+        check(graph_degree(&graph, zeros[i]) >= 5 && zeros[i] == again[i]);
+        for (int k = 0; k < i; k++)
+            check(zeros[k] != zeros[i]);
+    }
+    check(graph_patients_zero(&graph, 4, 20, five_for_the_first_ten, NULL, zeros) == 20);
+    for (int i = 0; i < 20; i++)
+        check((zeros[i] < 10) == (i < 10)); // those who can more come first
+    graph_done(&graph);
+    graph_make(&graph, 3, 1, &prng);
+    check(graph_patients_zero(&graph, 4, 20, NULL, NULL, zeros) == 3);
+    graph_done(&graph);
+}

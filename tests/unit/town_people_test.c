@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "town/chat.h"
+#include "town/habits.h"
 #include "town/people.h"
 #include "town/texts.h"
 
@@ -134,4 +135,24 @@ TEST(a_link_is_found_and_ends_where_it_ends)
               STR("https://a.example/x?y=1"));
     check_str(texts_find_link(STR("http://b.example/")), STR("http://b.example/"));
     check(texts_find_link(STR("no link here")).len == 0);
+}
+
+TEST(clients_obey_and_people_answer_as_often_as_their_habits_say)
+{
+    struct habits habits = habits_usual;
+    struct prng luck = {9};
+    int64_t delay_us;
+    unsigned n_obey = 0, n_answer = 0, n_soon = 0;
+    habits.obey = 0.25;
+    for (uint32_t i = 0; i < 4000; i++) {
+        n_obey += habits_client(&habits, 7, i).obeys;
+        if (!habits_answers(&habits, &luck, &delay_us))
+            continue;
+        n_answer++;
+        n_soon += delay_us < 60 * INT64_C(1000000);
+    }
+    check(n_obey > 900 && n_obey < 1100);
+    check(n_answer > 1900 && n_answer < 2100);
+    check(n_soon * 2 > n_answer - 200 && n_soon * 2 < n_answer + 200); // the median is a minute
+    check(habits_client(&habits, 7, 3).obeys == habits_client(&habits, 7, 3).obeys);
 }

@@ -7,12 +7,11 @@
  * are nobody's by default, so that what the guard does without people's help is
  * seen first.
  */
-#ifndef LAB_HABITS_H
-#define LAB_HABITS_H
-
-#include "town/people.h"
+#ifndef TOWN_HABITS_H
+#define TOWN_HABITS_H
 
 #include "base/str.h"
+#include "town/people.h"
 
 struct habits {
     double reshare;   // chance that a received link is passed on: 0.02
@@ -28,6 +27,15 @@ extern const struct habits habits_usual;
 extern const struct delay_model habits_resharing, // median 120 s
     habits_answering,                             // median 60 s
     habits_reporting;                             // median 60 s
+
+/* What a person's client does: the same for the same seed, whatever happens. */
+struct client_ways {
+    bool types; // sends chat states
+    bool obeys; // carries out retractions
+};
+struct client_ways habits_client(const struct habits *habits, uint64_t seed, uint32_t person);
+/* The guard asks somebody, who has luck of his own: whether he answers, and then after how long. */
+bool habits_answers(const struct habits *habits, struct prng *luck, int64_t *delay_us);
 
 /* One of the habits by its name.  ERR_MALFORMED. */
 enum err habits_set(struct habits *habits, struct str key, struct str value,

@@ -1,4 +1,4 @@
-#include "lab/numbers.h"
+#include "town/numbers.h"
 
 #include <stdlib.h>
 

@@ -1,8 +1,8 @@
 /*
  * Numbers on the command line.
  */
-#ifndef LAB_NUMBERS_H
-#define LAB_NUMBERS_H
+#ifndef TOWN_NUMBERS_H
+#define TOWN_NUMBERS_H
 
 #include "base/str.h"
 
