@@ -38,7 +38,8 @@ PACKAGES = ["prosody", "lua-dbi-sqlite3", "ejabberd", "erlang-p1-sqlite3", "open
 # Scenarios: what a server must be able to do, and how it is loaded.
 
 class Scenario:
-    def __init__(self, name, kind, users, load, figures, quick=None, servers=None, rounds=3):
+    def __init__(self, name, kind, users, load, figures, quick=None, servers=None, rounds=3,
+                 share=None):
         self.name = name        # for --only
         self.kind = kind        # how servers are configured
         self.users = users
@@ -47,8 +48,13 @@ class Scenario:
         self.quick = quick or []  # later options win
         self.servers = servers  # None: all
         self.rounds = rounds    # the median is taken
+        self.share = share      # of one processor: what each worker thread may use; None: all
 
 
+# How throughput grows with workers cannot be seen where the load generator shares the processors:
+# with two cores one worker and the generator fill them.  So each worker gets a small share of one,
+# and the generator has more than it needs.
+SHARE = 0.2
 CHAT = ["chat", "--users", "400", "--in-flight", "10"]
 SCENARIOS = [
     Scenario("plain", "plain", 400, CHAT + ["--seconds", "10"],
@@ -57,7 +63,7 @@ SCENARIOS = [
     Scenario("plain-guard-off", "guard-off", 400, CHAT + ["--seconds", "10"],
              {"plain_cpu_s_per_million_guard_off": "cpu_s_per_million"},
              ["--seconds", "3", "--warmup", "1"], ["firedoor"]),
-    Scenario("plain-one-worker", "one-worker", 400, CHAT + ["--seconds", "10"],
+    Scenario("plain-one-worker", "workers-1", 400, CHAT + ["--seconds", "10"],
              {"plain_per_second_one_worker": "per_second",
               "plain_cpu_s_per_million_one_worker": "cpu_s_per_million"},
              ["--seconds", "3", "--warmup", "1"], ["firedoor"]),
@@ -78,6 +84,13 @@ SCENARIOS = [
              {"p50_ms": "p50_ms", "p99_ms": "p99_ms",
               "open_cpu_s_per_million": "cpu_s_per_million"},
              ["--seconds", "5", "--warmup", "2"]),
+    *(Scenario(f"steady-{n}", f"workers-{n}", 400,
+               ["open", "--users", "400", "--rate", "20000", "--warmup", "2", "--seconds", "10"],
+               {f"steady_cpu_us_{n}_workers": "cpu_s_per_million"},
+               ["--seconds", "4"], ["firedoor"]) for n in (1, 2)),
+    *(Scenario(f"shares-{n}", f"workers-{n}", 400, CHAT + ["--seconds", "10"],
+               {f"shares_per_second_{n}_workers": "per_second"},
+               ["--seconds", "4"], ["firedoor"], share=SHARE) for n in (1, 2, 4)),
     Scenario("kills", "kills", 2,
              ["kills", "--users", "2", "--rate", "400", "--sm", "--ack-every", "10"],
              {"acked_then_lost": "acked_then_lost", "acked": "acked"}, rounds=1),
@@ -364,8 +377,8 @@ class Firedoor(Server):
             "limits.offline_messages": 1000000,
             "limits.offline_bytes": "1 TiB",
         }
-        if kind == "one-worker":
-            settings["server.workers"] = 1
+        if kind.startswith("workers-"):
+            settings["server.workers"] = int(kind.removeprefix("workers-"))
         self.settings = settings
         write(self.path("firedoor.conf"), f'domains = ( {{ name = "{DOMAIN}"; }} );\n')
         os.makedirs(self.path("state"), exist_ok=True)
@@ -398,6 +411,87 @@ class Firedoor(Server):
 SERVERS = {"firedoor": Firedoor, "prosody": Prosody, "ejabberd": Ejabberd}
 
 
+# Shares of a processor
+
+class NoShares(Exception):
+    """This machine, or this user, cannot confine threads."""
+
+
+class Shares:
+    """Worker threads of a process confined to a share of one processor each, by the kernel's CPU
+    controller: version 1, or version 2 with threaded groups.  Below this process's own group, so
+    that what confines the benchmark confines them too."""
+
+    PERIOD_US = 10000
+
+    def __init__(self, pid, share):
+        self.groups = []
+        quota = int(self.PERIOD_US * share)
+        try:
+            for tid in self.workers(pid):
+                self.confine(tid, quota)
+        except OSError as trouble:
+            self.close()
+            raise NoShares(f"the CPU controller cannot be used: {trouble}") from trouble
+
+    @staticmethod
+    def workers(pid):
+        found = []
+        for tid in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{tid}/comm") as file:
+                if file.read().startswith("worker-"):
+                    found.append(tid)
+        return found
+
+    @staticmethod
+    def own_group():
+        """(version, directory) of the group with the CPU controller."""
+        unified = None
+        with open("/proc/self/cgroup") as file:
+            for line in file:
+                _, controllers, path = line.rstrip("\n").split(":", 2)
+                if "cpu" in controllers.split(","):
+                    for mount in ("cpu", "cpu,cpuacct"):
+                        if os.path.exists(f"/sys/fs/cgroup/{mount}/cpu.shares"):
+                            return 1, f"/sys/fs/cgroup/{mount}{path}"
+                if controllers == "":
+                    unified = "/sys/fs/cgroup" + path
+        if unified is None or not os.path.exists(os.path.join(unified, "cgroup.controllers")):
+            raise NoShares("the CPU controller is not there")
+        return 2, unified
+
+    @staticmethod
+    def put(group, name, value):
+        with open(os.path.join(group, name), "w") as file:
+            file.write(str(value))
+
+    def confine(self, tid, quota):
+        version, own = self.own_group()
+        group = os.path.join(own, f"firedoor-bench-{tid}")
+        os.mkdir(group)
+        self.groups.append(group)
+        if version == 1:
+            self.put(group, "cpu.cfs_period_us", self.PERIOD_US)
+            self.put(group, "cpu.cfs_quota_us", quota)
+            self.put(group, "tasks", tid)
+            return
+        self.put(group, "cgroup.type", "threaded")
+        self.put(own, "cgroup.subtree_control", "+cpu")
+        self.put(group, "cpu.max", f"{quota} {self.PERIOD_US}")
+        self.put(group, "cgroup.threads", tid)
+
+    def close(self):
+        """After the process has ended: a group goes when it is empty."""
+        for group in self.groups:
+            for _ in range(50):
+                try:
+                    os.rmdir(group)
+                    break
+                except OSError:
+                    time.sleep(0.1)
+        self.groups = []
+
+
 # Running
 
 def load_command(build, server, scenario, quick):
@@ -423,6 +517,7 @@ def run_kills(build, server, scenario, cycles):
 def run_one(args, scenario, name, certificates):
     directory = tempfile.mkdtemp(prefix=f"{name}-{scenario.name}-", dir=args.work)
     server = SERVERS[name](directory, certificates, args.build)
+    shares = None
     try:
         server.lay_out(scenario.kind, scenario.users)
         server.start()
@@ -431,6 +526,8 @@ def run_one(args, scenario, name, certificates):
             status, out = run_kills(args.build, server, scenario, 3 if args.quick else 10)
         else:
             time.sleep(1)
+            if scenario.share is not None:
+                shares = Shares(server.process.pid, scenario.share)
             done = subprocess.run(load_command(args.build, server, scenario, args.quick),
                                   stdout=subprocess.PIPE, text=True)
             status, out = done.returncode, done.stdout
@@ -439,6 +536,8 @@ def run_one(args, scenario, name, certificates):
         return json.loads(out)
     finally:
         server.stop()
+        if shares is not None:
+            shares.close()
         if not args.keep:
             shutil.rmtree(directory, ignore_errors=True)
 
@@ -463,12 +562,26 @@ def show(result, names):
             continue
         share = ours / theirs
         print(f"{key:38}{peer:>12}{most:12.3f}{share:12.3f}  {'ok' if share <= most else 'MISSED'}")
+    show_growth(result["firedoor"])
     on = result["firedoor"].get("plain_cpu_s_per_million")
     off = result["firedoor"].get("plain_cpu_s_per_million_guard_off")
     if on and off:
         share = on / off - 1
         print(f"{'guard, share of a plain message':38}{'itself':>12}{0.05:12.3f}{share:12.3f}  "
               f"{'ok' if share < 0.05 else 'MISSED'}")
+
+
+def show_growth(figures):
+    one = figures.get("shares_per_second_1_workers")
+    for n in (2, 4):
+        more = figures.get(f"shares_per_second_{n}_workers")
+        if one and more:
+            what = f"throughput, {n} workers, {SHARE:.0%} of a core each"
+            print(f"{what:38}{'one worker':>12}{n * 0.85:>11.2f}+{more / one:12.3f}  "
+                  f"{'ok' if more / one >= n * 0.85 else 'MISSED'}")
+    one, two = (figures.get(f"steady_cpu_us_{n}_workers") for n in (1, 2))
+    if one and two:
+        print(f"{'CPU of a message at 20,000/s':38}{'one worker':>12}{'':12}{two / one:12.3f}")
 
 
 def install_packages():
@@ -534,6 +647,8 @@ def main():
                         say(f"{scenario.name}: {name} …")
                         got[name].append(run_one(args, scenario, name, certificates))
                         say(f"    {json.dumps(got[name][-1])}")
+                    except NoShares as trouble:
+                        say(f"{scenario.name}: left out: {trouble}")
                     except RuntimeError as trouble:
                         say(f"{scenario.name}: {name}: {trouble}")
                         failed = True

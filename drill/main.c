@@ -6,6 +6,7 @@
 #include "drill/own_server.h"
 #include "drill/progress.h"
 #include "drill/report.h"
+#include "town/numbers.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -20,7 +21,7 @@ enum {
     WALL_S_WANTED_FULL = 20,      // there are 120 runs in a full one
     WALL_S_WANTED = 40,           // of one run; the default speed aims at it
     MESSAGES_A_WALL_SECOND = 300, // honest ones; faster drills chat less
-    SPEED_MOST = 200,             // by default
+    SPEED_MOST = 100,             // by default
     SPEED_MOST_TRAPS = 30,        // …where many write at once
     SETTINGS_MOST = 32,
 };
@@ -39,6 +40,9 @@ struct drill {
     unsigned meetings;
     const char *graph_file, *texts, *report, *keep, *programs;
     const struct worm_profile *worm;
+    struct worm_profile changed; // by --worm-set
+    const char *worm_settings[SETTINGS_MOST];
+    size_t n_worm_settings;
     uint64_t seed;
     unsigned n_seeds;
     bool json, quiet, full, guard_off, guard_on;
@@ -214,38 +218,39 @@ static struct plan make_plan(const struct drill *drill, const struct event *even
     return plan;
 }
 
-static enum err run_at_speed(struct drill *drill, const struct event *event, struct plan *plan,
-                             const struct side *side, bool guard, struct result *result,
-                             struct why *why)
+static enum err run_at_speed(struct drill *drill, const struct event *event,
+                             const struct plan *wanted, const struct side *side, bool guard,
+                             struct result *result, struct why *why)
 {
+    struct plan plan = *wanted;
     struct own_server *server = NULL;
     enum err e = OK;
     struct progress progress = {.is_live = !drill->quiet && isatty(STDERR_FILENO)};
     snprintf(progress.title, sizeof progress.title, "%s %s",
              event->trap != NULL ? event->trap->name : event->worm->name, side->name);
-    plan->look = progress_look;
-    plan->context = &progress;
+    plan.look = progress_look;
+    plan.context = &progress;
     struct own_server_plan server_plan = {
         .programs = drill->programs,
         .domain = drill->domain,
-        .graph = plan->graph,
+        .graph = plan.graph,
         .accounts = drill->accounts,
         .guard = guard,
-        .speed = plan->speed,
-        .seed = plan->seed,
+        .speed = plan.speed,
+        .seed = plan.seed,
         .keep = drill->keep,
         .settings = drill->settings,
     };
     if (drill->connect == NULL) {
         e = own_server_start(&server, &server_plan, why);
         if (e == OK)
-            plan->client.endpoint = own_server_endpoint(server);
-        plan->entitle = guard ? own_server_entitle : NULL;
-        plan->entitle_context = server;
+            plan.client.endpoint = own_server_endpoint(server);
+        plan.entitle = guard ? own_server_entitle : NULL;
+        plan.entitle_context = server;
     }
-    *result = (struct result){.seed = plan->seed, .speed = plan->speed};
+    *result = (struct result){.seed = plan.seed, .speed = plan.speed};
     if (e == OK)
-        e = town_run(plan, &result->outcome, why);
+        e = town_run(&plan, &result->outcome, why);
     if (e == OK && server != NULL)
         e = own_server_has_entitled(server, why);
     if (e == OK && server != NULL)
@@ -492,6 +497,8 @@ static void usage(FILE *to)
             "  --graph FILE      who knows whom: two names on a line\n"
             "  --texts FILE      what people say, one text on a line\n"
             "  --worm NAME       which worm (P1)\n"
+            "  --worm-set K=V    another habit of it; may be repeated:\n"
+            "                    %s\n"
             "  --open P          probability that a person opens a lure (0.7)\n"
             "  --minutes M       how long to watch after the first infection\n"
             "  --warmup M        minutes of chat before it (2; 20 for P9)\n"
@@ -517,7 +524,8 @@ static void usage(FILE *to)
             "  --set KEY=VALUE   a further setting of our own server\n"
             "  --keep DIR        keep its files there\n"
             "  --trace FILE      a line for each honest message held, rejected or lost\n\n"
-            "Worms:\n");
+            "Worms:\n",
+            worm_settings_help);
     for (const struct worm_profile *worm = worm_profiles; worm->name != NULL; worm++) {
         if (worm_is_one_to_one(worm))
             fprintf(to, "  %-8s %s: %s\n", worm->name, worm->title, worm->tells);
@@ -533,6 +541,7 @@ enum option_id {
     OPT_GRAPH,
     OPT_TEXTS,
     OPT_WORM,
+    OPT_WORM_SET,
     OPT_OPEN,
     OPT_MINUTES,
     OPT_WARMUP,
@@ -567,33 +576,34 @@ static const struct option options[] = {
     {"graph",                  required_argument, NULL, OPT_GRAPH},
     {"texts",required_argument, NULL, OPT_TEXTS},
     {"worm",      required_argument, NULL, OPT_WORM},
-    {"open",            required_argument, NULL, OPT_OPEN},
-    {"minutes",              required_argument, NULL, OPT_MINUTES},
-    {"warmup",                  required_argument, NULL, OPT_WARMUP},
-    {"chat",              required_argument, NULL, OPT_CHAT},
-    {"pass-on",         required_argument, NULL, OPT_PASS_ON},
-    {"meetings",             required_argument, NULL, OPT_MEETINGS},
-    {"answer",              required_argument, NULL, OPT_ANSWER},
-    {"phones",                  required_argument, NULL, OPT_PHONES},
-    {"obey",required_argument, NULL, OPT_OBEY},
-    {"traps",          required_argument, NULL, OPT_TRAPS},
-    {"cuts",          required_argument, NULL, OPT_CUTS},
-    {"speed",              required_argument, NULL, OPT_SPEED},
-    {"seed",                  required_argument, NULL, OPT_SEED},
-    {"seeds",required_argument, NULL, OPT_SEEDS},
-    {"guard",        required_argument, NULL, OPT_GUARD},
-    {"full",             no_argument, NULL, OPT_FULL},
-    {"connect",              required_argument, NULL, OPT_CONNECT},
-    {"users",                  required_argument, NULL, OPT_USERS},
-    {"report",required_argument, NULL, OPT_REPORT},
-    {"json",       no_argument, NULL, OPT_JSON},
-    {"quiet",         no_argument, NULL, OPT_QUIET},
-    {"programs",              required_argument, NULL, OPT_PROGRAMS},
-    {"set",                  required_argument, NULL, OPT_SET},
-    {"keep",required_argument, NULL, OPT_KEEP},
-    {"trace",        required_argument, NULL, OPT_TRACE},
-    {"help",           no_argument, NULL, OPT_HELP},
-    {NULL             },
+    {"worm-set",            required_argument, NULL, OPT_WORM_SET},
+    {"open",              required_argument, NULL, OPT_OPEN},
+    {"minutes",                  required_argument, NULL, OPT_MINUTES},
+    {"warmup",              required_argument, NULL, OPT_WARMUP},
+    {"chat",         required_argument, NULL, OPT_CHAT},
+    {"pass-on",             required_argument, NULL, OPT_PASS_ON},
+    {"meetings",              required_argument, NULL, OPT_MEETINGS},
+    {"answer",                  required_argument, NULL, OPT_ANSWER},
+    {"phones",required_argument, NULL, OPT_PHONES},
+    {"obey",      required_argument, NULL, OPT_OBEY},
+    {"traps",             required_argument, NULL, OPT_TRAPS},
+    {"cuts",              required_argument, NULL, OPT_CUTS},
+    {"speed",                  required_argument, NULL, OPT_SPEED},
+    {"seed",required_argument, NULL, OPT_SEED},
+    {"seeds",       required_argument, NULL, OPT_SEEDS},
+    {"guard",           required_argument, NULL, OPT_GUARD},
+    {"full",              no_argument, NULL, OPT_FULL},
+    {"connect",                  required_argument, NULL, OPT_CONNECT},
+    {"users",required_argument, NULL, OPT_USERS},
+    {"report",          required_argument, NULL, OPT_REPORT},
+    {"json",          no_argument, NULL, OPT_JSON},
+    {"quiet",              no_argument, NULL, OPT_QUIET},
+    {"programs",                  required_argument, NULL, OPT_PROGRAMS},
+    {"set",required_argument, NULL, OPT_SET},
+    {"keep",      required_argument, NULL, OPT_KEEP},
+    {"trace",           required_argument, NULL, OPT_TRACE},
+    {"help",              no_argument, NULL, OPT_HELP},
+    {NULL                 },
 };
 
 /* Options that are numbers, and where they go. */
@@ -690,9 +700,14 @@ static enum err read_option(struct drill *drill, int option, char *value, struct
         return OK;
     case OPT_WORM:
         drill->worm = worm_find(str_of(value));
-        return drill->worm != NULL && worm_is_one_to_one(drill->worm)
+        return drill->worm != NULL
                    ? OK
                    : why_say(why, ERR_MALFORMED, "%s: no such worm; see --help", value);
+    case OPT_WORM_SET:
+        if (drill->n_worm_settings == SETTINGS_MOST)
+            return why_say(why, ERR_LIMIT, "at most %d habits", SETTINGS_MOST);
+        drill->worm_settings[drill->n_worm_settings++] = value;
+        return OK;
     case OPT_GUARD:
         drill->guard_off = str_eq(str_of(value), STR("off"));
         drill->guard_on = str_eq(str_of(value), STR("on"));
@@ -739,6 +754,24 @@ static enum err read_option(struct drill *drill, int option, char *value, struct
     }
 }
 
+/* Gives the worm its other habits; what needs more than chat between two is refused. */
+static enum err change_worm(struct drill *drill, struct why *why)
+{
+    enum err e = OK;
+    drill->changed = *drill->worm;
+    drill->worm = &drill->changed;
+    for (size_t i = 0; e == OK && i < drill->n_worm_settings; i++) {
+        struct str key, value;
+        e = setting_cut(str_of(drill->worm_settings[i]), &key, &value, why);
+        if (e == OK)
+            e = worm_set(&drill->changed.habits, key, value, why);
+    }
+    if (e == OK && !worm_is_one_to_one(drill->worm))
+        e = why_say(why, ERR_MALFORMED, "%s needs more than chat between two people",
+                    drill->worm->name);
+    return e;
+}
+
 static enum err read_command_line(struct drill *drill, int argc, char **argv, struct why *why)
 {
     enum err e = OK;
@@ -756,6 +789,9 @@ static enum err read_command_line(struct drill *drill, int argc, char **argv, st
         return e;
     if (optind < argc)
         return why_say(why, ERR_MALFORMED, "%s: see --help", argv[optind]);
+    e = change_worm(drill, why);
+    if (e != OK)
+        return e;
     if ((drill->connect == NULL) != (drill->users == NULL))
         return why_say(why, ERR_MALFORMED, "--connect and --users belong together");
     for (size_t i = 0; i < drill->n_traps; i++) {

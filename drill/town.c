@@ -304,10 +304,7 @@ static void infect(struct person *person, uint32_t by)
     const struct worm_habits *habits = &town->worm.profile->habits;
     if (habits->aim == AIM_REPLIES)
         return;
-    int64_t wait_us = (int64_t)(habits->wait_s * 1e6);
-    if (wait_us == 0)
-        wait_us = infection_pause_us(&person->infection, &town->worm);
-    town_after(town, &person->next_copy, wait_us);
+    town_after(town, &person->next_copy, infection_wait_us(&town->worm));
 }
 
 static void send_copy(struct person *from, uint32_t to)

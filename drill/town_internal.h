@@ -27,33 +27,31 @@ enum { TIE_SENT = 1, TIE_GOT = 2 };
 
 struct person {
     struct town *town;
-    uint32_t number;
     struct device *desk, *phone; // phone: NULL where he has none
-    bool obeys;                  // his client carries out retractions
     struct timer next_cut;
     struct prng network; // when it fails
-    uint32_t n_friends;  // contacts with a subscription in both directions
-    uint32_t *roster;    // they, in the order of the roster at login
-    uint32_t n_roster;
-    uint8_t *ties; // with each contact of the graph: who has written to whom
+    uint32_t *roster;    // contacts in the order of the roster at login
+    uint8_t *ties;       // with each contact of the graph: who has written to whom
+    uint32_t number, n_roster;
+    uint32_t n_friends; // contacts with a subscription in both directions
+    uint32_t n_asked;
+    uint64_t *asked;  // questions that were put to him, by number
+    struct prng luck; // with them
 
     struct chatter chatter;
     struct timer next_talk;
 
     struct mind mind;
-    bool exposed, warned;
+    struct timer opening;
     uint32_t *copies;                 // that reached him, by number in the ledger
     uint32_t n_copies, n_copies_dead; // dead: those he was warned of
-    struct timer opening;
 
-    bool infected;
     struct infection infection;
     struct timer next_copy;
 
-    bool is_traps;    // he sends something of a trap
-    struct prng luck; // with questions
-    uint64_t *asked;  // questions that were put to him, by number
-    uint32_t n_asked;
+    bool obeys; // his client carries out retractions
+    bool exposed, warned, infected;
+    bool is_traps; // he sends something of a trap
 };
 
 /* A conversation, or a single message that is on its way to be typed. */

@@ -99,11 +99,10 @@ void sim_infect_one(struct sim *sim, uint32_t who, uint32_t generation)
     const struct worm_habits *habits = &sim->config.worm->profile->habits;
     if (habits->aim == AIM_REPLIES)
         return;
-    int64_t wait_us = (int64_t)(habits->wait_s * 1e6);
-    if (wait_us == 0)
-        wait_us = SECOND_US / 2;
     queue_plan(&sim->queue,
-               (struct happening){.at_us = sim->now_us + wait_us, .what = WORM_STEP, .from = who});
+               (struct happening){.at_us = sim->now_us + infection_wait_us(sim->config.worm),
+                                  .what = WORM_STEP,
+                                  .from = who});
 }
 
 static uint32_t count_victims(void *of, uint32_t who)

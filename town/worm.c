@@ -433,6 +433,12 @@ bool infection_answers(struct infection *infection, const struct worm *worm, uin
     return false;
 }
 
+int64_t infection_wait_us(const struct worm *worm)
+{
+    double wait_s = worm->profile->habits.wait_s;
+    return (int64_t)((wait_s > 0 ? wait_s : 0.5) * 1e6);
+}
+
 int64_t infection_pause_us(struct infection *infection, const struct worm *worm)
 {
     const struct worm_habits *habits = &worm->profile->habits;

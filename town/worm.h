@@ -114,6 +114,8 @@ void infection_done(struct infection *infection);
 bool infection_next(struct infection *infection, const struct worm *worm, uint32_t *contact);
 /* Somebody has written.  Whether the worm answers him with a copy; then he counts as served. */
 bool infection_answers(struct infection *infection, const struct worm *worm, uint32_t contact);
+/* From the infection to the first copy: half a second at least. */
+int64_t infection_wait_us(const struct worm *worm);
 /* Until the next copy, or before an answer. */
 int64_t infection_pause_us(struct infection *infection, const struct worm *worm);
 /* The copy for this victim (his local part); its texts live in arena. */

@@ -95,16 +95,6 @@ bool arena_fits(const struct arena *arena, size_t size)
     return size <= arena->ceiling - arena->used;
 }
 
-static void add_block_of(struct arena *arena, size_t size)
-{
-    struct arena_block *b = take_block(size);
-    b->older = arena->blocks;
-    b->size = size;
-    arena->blocks = b;
-    arena->at = b->data;
-    arena->end = b->data + size;
-}
-
 static void add_block(struct arena *arena, size_t at_least)
 {
     // each block twice as large as the last: most stanzas need one, few more than two
@@ -113,13 +103,18 @@ static void add_block(struct arena *arena, size_t at_least)
         size = BLOCK_LARGEST;
     if (size < at_least)
         size = at_least;
-    add_block_of(arena, size);
+    struct arena_block *b = take_block(size);
+    b->older = arena->blocks;
+    b->size = size;
+    arena->blocks = b;
+    arena->at = b->data;
+    arena->end = b->data + size;
 }
 
-void arena_begin(struct arena *arena, size_t size)
+void arena_begin(struct arena *arena)
 {
     must(arena->blocks == NULL);
-    add_block_of(arena, (size + ALIGN - 1) & ~(size_t)(ALIGN - 1));
+    add_block(arena, 0);
 }
 
 void *arena_alloc(struct arena *arena, size_t size)

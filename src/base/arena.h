@@ -26,9 +26,9 @@ struct arena {
 
 /* ceiling: most bytes that may be handed out.  The first block is taken at the first use. */
 void arena_init(struct arena *arena, size_t ceiling);
-/* Takes a first block of just so many bytes: for what is small and kept long.  More is allocated as
- * ever. */
-void arena_begin(struct arena *arena, size_t size);
+/* Takes the first block already now: where another thread will fill the arena and this one frees
+ * it, so that blocks stay with their thread.  Nothing has been allocated from it yet. */
+void arena_begin(struct arena *arena);
 /* Frees everything; the arena is as after arena_init. */
 void arena_done(struct arena *arena);
 /* Forgets everything but keeps one block for the next use. */

@@ -36,6 +36,9 @@ enum {
     ADDRESSES_MOST = 64,
     KITCHEN_THREADS = 2,
     INHERITED_MOST = N_DOORS * ADDRESSES_MOST,
+    TRIM_LOOK_US = 3 * 1000 * 1000,
+    TRIM_AFTER = 256, // handshakes since the last time
+    TRIM_CALM = 64,   // and fewer than that since the last look
 };
 
 // What upload.size may be at most: a reload may raise it, a route is made once.
@@ -54,6 +57,9 @@ struct server {
     struct upload_door *upload_door;
     struct seal_keys seals;
     struct timer seals_timer;
+    struct timer trim_timer;
+    uint64_t n_trimmed, n_before; // handshakes: at the last trim, at the last look
+    bool trimmed;                 // once: a start takes much for moments, too
     struct housekeeping *housekeeping;
     struct scram_crypto *crypto;
     struct service service;
@@ -280,6 +286,27 @@ static void look_at_link_keys(struct timer *timer)
     loop_timer_set(server->loop, timer, 600 * SECOND_US, look_at_link_keys);
 }
 
+// Handshakes take large pieces of memory for moments.  After many of them, when all come back at
+// once or have gone, what lay between the sessions that stay is given back.
+static void look_at_memory(struct timer *timer)
+{
+    struct server *server = CONTAINER_OF(timer, struct server, trim_timer);
+    uint64_t n = 0;
+    for (size_t i = 0; i < workers_count(server->workers); i++) {
+        struct worker_stats stats;
+        worker_stats(workers_at(server->workers, i), &stats);
+        n += stats.n_handshakes + stats.n_handshakes_failed;
+    }
+    bool calm = n - server->n_before < TRIM_CALM;
+    if (calm && (!server->trimmed || n - server->n_trimmed >= TRIM_AFTER)) {
+        process_trim_malloc();
+        server->trimmed = true;
+        server->n_trimmed = n;
+    }
+    server->n_before = n;
+    loop_timer_set(server->loop, timer, TRIM_LOOK_US, look_at_memory);
+}
+
 /* ---- Store, desks, threads ---- */
 
 static enum err open_gate(struct server *server, struct why *why)
@@ -489,6 +516,7 @@ enum err server_start(struct server *server, struct why *why)
     if (e != OK)
         return e;
     server->started = true;
+    loop_timer_set(server->loop, &server->trim_timer, TRIM_LOOK_US, look_at_memory);
     if (server->http != NULL)
         look_at_link_keys(&server->seals_timer);
     server->housekeeping =
@@ -617,6 +645,7 @@ void server_stop(struct server **server)
         return;
     metrics_http_free(&s->metrics);
     loop_timer_cancel(&s->seals_timer);
+    loop_timer_cancel(&s->trim_timer);
     housekeeping_free(&s->housekeeping);
     for (size_t i = 0; i < s->n_doors; i++)
         door_close(&s->doors[i]);

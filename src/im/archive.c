@@ -49,7 +49,9 @@ static void prefs_free(struct archive_prefs *prefs)
 
 static struct jid *own_jids(const struct str *texts, size_t n)
 {
-    struct jid *jids = calloc(n + 1, sizeof *jids);
+    if (n == 0) // as with almost everybody
+        return NULL;
+    struct jid *jids = calloc(n, sizeof *jids);
     must(jids != NULL);
     for (size_t i = 0; i < n; i++) {
         struct jid jid = jid_of_prepared(texts[i]);

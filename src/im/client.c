@@ -21,6 +21,7 @@
 #include "im/stream_management.h"
 #include "net/conn.h"
 #include "net/tls.h"
+#include "route/own.h"
 #include "store/store.h"
 #include "xml/element.h"
 #include "xmpp/stream_header.h"
@@ -34,6 +35,14 @@ enum {
     PASSWORD_TEXT_MOST = 4096, // bytes, as it comes
 };
 
+// What only a login needs: gone when the session is there.
+struct entering {
+    struct client *client;
+    struct timer slow_timer;      // a failed login's delay
+    struct account_waiter waiter; // for the bind
+    struct str wished;            // resource; own memory
+};
+
 struct client {
     uint32_t magic;
     struct desk *desk;
@@ -43,19 +52,16 @@ struct client {
     struct session *session; // NULL until bound, and after it was let go
     struct timer timer;      // login in time; afterwards silence
     struct timer rate_timer; // stanzas a second
-    struct timer slow_timer; // a failed login's delay
     struct chore turn, flushed;
-    struct account_waiter waiter; // for the bind
-    struct str wished;            // resource; own memory
+    struct entering *entering; // NULL until it is needed, and after login
     unsigned n_asked;
     bool rate_paused;
     bool moving;
     bool asked_alive; // silence: a ping was sent,
-    int64_t asked_us; // at this loop time, and nothing was heard since
     bool polite;      // the stream was closed by its rules: nothing to resume
+    int64_t asked_us; // at this loop time, and nothing was heard since
     int64_t tokens_at_us;
     uint32_t tokens; // stanzas that may still come
-    char address[ADDR_TEXT_SIZE];
 };
 
 static void watch_silence(struct timer *timer);
@@ -69,6 +75,31 @@ static void asked(struct client *client)
     client->n_asked++;
 }
 
+static struct entering *entering_of(struct client *client)
+{
+    if (client->entering == NULL) {
+        client->entering = calloc(1, sizeof *client->entering);
+        must(client->entering != NULL);
+        client->entering->client = client;
+    }
+    return client->entering;
+}
+
+static void entered(struct client *client)
+{
+    struct entering *entering = TAKE(client->entering);
+    if (entering == NULL)
+        return;
+    loop_timer_cancel(&entering->slow_timer);
+    own_str_free(&entering->wished);
+    free(entering);
+}
+
+static struct str address_of(const struct client *client, char text[ADDR_TEXT_SIZE])
+{
+    return addr_text(conn_peer(client->conn), text);
+}
+
 static void client_free(struct client *client)
 {
     must(client->magic == MAGIC_CLIENT && client->session == NULL);
@@ -76,11 +107,10 @@ static void client_free(struct client *client)
     list_leave(&client->in_desk);
     loop_timer_cancel(&client->timer);
     loop_timer_cancel(&client->rate_timer);
-    loop_timer_cancel(&client->slow_timer);
     loop_chore_cancel(&client->turn);
     loop_chore_cancel(&client->flushed);
     stream_free(&client->stream);
-    free((char *)client->wished.at);
+    entered(client);
     free(client);
 }
 
@@ -190,7 +220,7 @@ void client_attach(struct client *client, struct session *session)
     client->session = session;
     session->client_calls = &session_calls;
     session->client = client;
-    snprintf(session->address, sizeof session->address, "%s", client->address);
+    address_of(client, session->address);
     if (session->pauses > 0) // the session counts; its stream is paused once
         stream_pause(client->stream);
 }
@@ -239,8 +269,10 @@ void client_send(struct client *client, struct str bytes)
 void client_resumed(struct client *client)
 {
     if (answered(client)) {
-        if (client->session != NULL)
+        if (client->session != NULL) {
+            entered(client);
             loop_timer_set(client->desk->home->loop, &client->timer, SECOND_US, watch_silence);
+        }
         feed_again(client);
         wants_flush(client);
     }
@@ -300,17 +332,15 @@ static void host_send(void *host, struct str bytes)
 
 static unsigned bindings_of(const struct conn *conn)
 {
-    unsigned char data[TLS_BINDING_MOST];
-    size_t len;
     unsigned bindings = 0;
     const struct tls *tls = conn_tls(conn);
     if (tls == NULL)
         return 0;
-    if (tls_bind(tls, TLS_EXPORTER, data, &len) == OK)
+    if (tls_can_bind(tls, TLS_EXPORTER))
         bindings |= 1U << BINDING_TLS_EXPORTER;
-    if (tls_bind(tls, TLS_SERVER_END_POINT, data, &len) == OK)
+    if (tls_can_bind(tls, TLS_SERVER_END_POINT))
         bindings |= 1U << BINDING_TLS_SERVER_END_POINT;
-    if (tls_bind(tls, TLS_UNIQUE, data, &len) == OK)
+    if (tls_can_bind(tls, TLS_UNIQUE))
         bindings |= 1U << BINDING_TLS_UNIQUE;
     return bindings;
 }
@@ -472,7 +502,7 @@ static void host_check_password(void *host, const struct credentials *credential
 
 static void refuse_now(struct timer *timer)
 {
-    struct client *client = CONTAINER_OF(timer, struct client, slow_timer);
+    struct client *client = CONTAINER_OF(timer, struct entering, slow_timer)->client;
     if (answered(client)) {
         stream_refuse(client->stream);
         feed_again(client);
@@ -485,6 +515,7 @@ static void host_login_failed(void *host, struct str local, struct str domain,
     struct client *client = host;
     struct desk *desk = client->desk;
     struct arena arena;
+    char address[ADDR_TEXT_SIZE];
     arena_init(&arena, 16384);
     desk->counters.failed_logins++;
     struct str account = STR_EMPTY;
@@ -493,7 +524,7 @@ static void host_login_failed(void *host, struct str local, struct str domain,
     log_event(LOG_NOTICE, "login-failed",
               "conn=%llu account=%.*s address=%s reason=%s detail=\"%s\"",
               (unsigned long long)conn_id(client->conn), STR_ARGS(log_quote(&arena, account)),
-              client->address, sasl_failure_name(failure), detail);
+              address_of(client, address).at, sasl_failure_name(failure), detail);
     int64_t delay_us = 0;
     if (failure == SASL_NOT_AUTHORIZED)
         delay_us = slowdown_failed(desk->service->slowdown, desk->settings, conn_peer(client->conn),
@@ -504,7 +535,7 @@ static void host_login_failed(void *host, struct str local, struct str domain,
         return;
     }
     asked(client);
-    loop_timer_set(desk->home->loop, &client->slow_timer, delay_us, refuse_now);
+    loop_timer_set(desk->home->loop, &entering_of(client)->slow_timer, delay_us, refuse_now);
 }
 
 static void not_in_time(struct timer *timer)
@@ -538,10 +569,11 @@ static void watch_silence(struct timer *timer)
         sm_ask_alive(client);
     } else {
         struct jid who = {.full = STR_EMPTY};
+        char address[ADDR_TEXT_SIZE];
         (void)stream_jid(client->stream, &who);
         log_event(LOG_INFO, "client-silent", "conn=%llu account=%.*s address=%s",
                   (unsigned long long)conn_id(client->conn), STR_ARGS(jid_bare(&who)),
-                  client->address);
+                  address_of(client, address).at);
         conn_abort(client->conn); // as a cut connection: the session may be resumed
         return;
     }
@@ -558,11 +590,12 @@ static void host_authenticated(void *host, const struct jid *bare, enum sasl_mec
 {
     struct client *client = host;
     struct desk *desk = client->desk;
+    char address[ADDR_TEXT_SIZE];
     desk->counters.logins++;
     slowdown_succeeded(desk->service->slowdown, conn_peer(client->conn), bare->full);
     log_event(LOG_INFO, "login", "conn=%llu account=%.*s address=%s mechanism=%s tls=%s",
-              (unsigned long long)conn_id(client->conn), STR_ARGS(bare->full), client->address,
-              sasl_mechanism_name(mechanism),
+              (unsigned long long)conn_id(client->conn), STR_ARGS(bare->full),
+              address_of(client, address).at, sasl_mechanism_name(mechanism),
               conn_tls(client->conn) != NULL ? tls_version(conn_tls(client->conn)) : "none");
     struct home *home = home_of(&desk->service->homes, bare->full);
     if (home == desk->home) {
@@ -591,7 +624,7 @@ static void moved(struct conn *conn)
 
 static void bind_now(struct account_waiter *waiter, struct account *account)
 {
-    struct client *client = CONTAINER_OF(waiter, struct client, waiter);
+    struct client *client = CONTAINER_OF(waiter, struct entering, waiter)->client;
     if (!answered(client))
         return;
     struct stanza_error error = {.condition = STANZA_INTERNAL_SERVER_ERROR, .type = STANZA_WAIT};
@@ -604,7 +637,8 @@ static void bind_now(struct account_waiter *waiter, struct account *account)
     if (account->state == ACCOUNT_READY) {
         char random[RANDOM_ID_SIZE + 1];
         random_id_z(random);
-        struct str resource = client->wished.len > 0 ? client->wished : str_of(random);
+        struct str wished = client->entering->wished;
+        struct str resource = wished.len > 0 ? wished : str_of(random);
         session = session_begin(account, resource, stream_lang(client->stream));
         error = (struct stanza_error){.condition = STANZA_RESOURCE_CONSTRAINT, .type = STANZA_WAIT};
         words = "This account has too many sessions.";
@@ -627,6 +661,7 @@ static void bind_now(struct account_waiter *waiter, struct account *account)
               STR_ARGS(log_quote(&arena, session->jid.full)));
     arena_done(&arena);
     activity_login(account);
+    entered(client);
     loop_timer_set(client->desk->home->loop, &client->timer, SECOND_US, watch_silence);
     stream_bound(client->stream, session->jid.resource);
     feed_again(client);
@@ -637,14 +672,12 @@ static void host_bind(void *host, struct str wished)
     struct client *client = host;
     struct jid bare;
     must(stream_jid(client->stream, &bare));
-    free((char *)client->wished.at);
-    char *copy = malloc(wished.len + 1);
-    must(copy != NULL);
-    memcpy(copy, wished.at != NULL ? wished.at : "", wished.len);
-    client->wished = str_make(copy, wished.len);
-    client->waiter.run = bind_now;
+    struct entering *entering = entering_of(client);
+    own_str_free(&entering->wished);
+    entering->wished = own_str(wished);
+    entering->waiter.run = bind_now;
     asked(client);
-    account_want(client->desk->home, &bare, &client->waiter);
+    account_want(client->desk->home, &bare, &entering->waiter);
 }
 
 static void host_resume(void *host, const struct element *resume)
@@ -765,11 +798,12 @@ static void log_stream_error(const struct client *client, const struct stream_er
 {
     struct jid who = {.full = STR_EMPTY};
     (void)stream_jid(client->stream, &who);
+    char address[ADDR_TEXT_SIZE];
     struct arena arena;
     arena_init(&arena, 16384);
     log_event(LOG_INFO, "stream-error", "conn=%llu account=%.*s address=%s condition=%s why=%.*s",
               (unsigned long long)client_conn(client), STR_ARGS(log_quote(&arena, jid_bare(&who))),
-              client->address, stream_condition_name(error->condition),
+              address_of(client, address).at, stream_condition_name(error->condition),
               STR_ARGS(log_quote(&arena, error->text.at != NULL ? error->text : STR_EMPTY)));
     arena_done(&arena);
 }
@@ -863,9 +897,12 @@ static void on_drained(struct conn *conn)
 static void on_closed(struct conn *conn, enum conn_end end)
 {
     struct client *client = conn_owner(conn);
-    log_event(LOG_DEBUG, "conn-closed", "conn=%llu address=%s why=%s detail=\"%s\"",
-              (unsigned long long)conn_id(conn), client->address, conn_end_name(end),
-              conn_end_detail(conn));
+    if (log_wants(LOG_DEBUG)) {
+        char address[ADDR_TEXT_SIZE];
+        log_event(LOG_DEBUG, "conn-closed", "conn=%llu address=%s why=%s detail=\"%s\"",
+                  (unsigned long long)conn_id(conn), address_of(client, address).at,
+                  conn_end_name(end), conn_end_detail(conn));
+    }
     if (client->session != NULL)
         session_written(client->session);
     client->conn = NULL;
@@ -873,8 +910,8 @@ static void on_closed(struct conn *conn, enum conn_end end)
     loop_timer_cancel(&client->timer);
     loop_timer_cancel(&client->rate_timer);
     list_leave(&client->in_desk);
-    if (timer_is_set(&client->slow_timer)) { // nobody waits for that answer any more
-        loop_timer_cancel(&client->slow_timer);
+    if (client->entering != NULL && timer_is_set(&client->entering->slow_timer)) {
+        loop_timer_cancel(&client->entering->slow_timer); // nobody waits for that answer any more
         client->n_asked--;
     }
     if (client->n_asked == 0)
@@ -908,7 +945,6 @@ void client_arrived(struct worker *worker, struct arrival *arrival, void *contex
     client->tokens = desk->settings->stanzas_burst;
     client->tokens_at_us = loop_now_us(desk->home->loop);
     client->conn = conn_accept(arrival, &conn_calls, client, &desk->settings->conn);
-    addr_text(conn_peer(client->conn), client->address);
     list_add_last(&desk->clients, &client->in_desk);
     loop_timer_set(desk->home->loop, &client->timer, desk->settings->unauthenticated_us,
                    not_in_time);

@@ -45,6 +45,13 @@ static void broadcast(struct account *account, struct stanza *presence, struct t
                         &(struct sending_out){.stanza = presence, .to = account->jid.full});
 }
 
+void presence_show(const struct session *session, const struct jid *to, unsigned flags)
+{
+    struct stanza *presence = stanza_unpack(session->presence);
+    route_stanza_to(session->home, presence, to, NULL, flags, 0);
+    stanza_unref(&presence);
+}
+
 static void probe(struct session *session, presence_whom_fn *whom, const void *context)
 {
     struct account *account = session->account;
@@ -63,8 +70,11 @@ static void welcome(struct session *session)
     struct account *account = session->account;
     probe(session, NULL, NULL);
     LIST_EACH(&account->sessions, struct session, in_account, other)
-    if (other != session && other->available && !other->ending)
-        send_stanza(session, other->presence);
+    if (other != session && other->available && !other->ending) {
+        struct stanza *presence = stanza_unpack(other->presence);
+        send_stanza(session, presence);
+        stanza_unref(&presence);
+    }
     subscription_show_requests(session);
 }
 
@@ -98,7 +108,7 @@ void presence_forget(struct session *session)
 {
     forget_directed(session);
     session->available = false;
-    stanza_unref(&session->presence);
+    packed_stanza_free(&session->presence);
 }
 
 static struct directed_presence **find_directed(struct session *session, const struct jid *to)
@@ -123,7 +133,7 @@ static void become_unavailable(struct session *session, struct stanza *presence)
     struct account *account = session->account;
     bool was_available = session->available;
     session->available = false;
-    stanza_unref(&session->presence);
+    packed_stanza_free(&session->presence);
     if (was_available)
         broadcast(account, presence, NULL);
     for (struct directed_presence *d = session->directed; d != NULL; d = d->next)
@@ -167,8 +177,8 @@ static void available(struct session *session, struct stanza *stanza, struct tic
     stanza_seal(stanza);
     session->available = true;
     session->priority = priority;
-    stanza_unref(&session->presence);
-    session->presence = stanza_compact(stanza);
+    packed_stanza_free(&session->presence);
+    session->presence = stanza_pack(stanza);
     broadcast(session->account, stanza, ticket);
     if (is_initial)
         welcome(session);
@@ -262,9 +272,10 @@ void presence_from_client(struct session *session, struct stanza *stanza, struct
         go_on(session->account, session, stanza, ticket);
 }
 
-static bool shows(const struct stanza *presence, struct str key)
+static bool shows(const struct packed_stanza *presence, struct str key)
 {
-    for (struct str keys = presence->lure_keys; keys.len >= key.len; keys = str_skip(keys, key.len))
+    for (struct str keys = packed_stanza_lures(presence); keys.len >= key.len;
+         keys = str_skip(keys, key.len))
         if (str_eq(str_first(keys, key.len), key))
             return true;
     return false;
@@ -286,11 +297,14 @@ void presence_take_back(struct home *home, struct str key)
         struct session *session = find_showing(account, key);
         if (session == NULL)
             continue;
-        struct stanza *dead = gate_dead_copy(gate, session->presence);
+        struct stanza *live = stanza_unpack(session->presence);
+        struct stanza *dead = gate_dead_copy(gate, live);
+        stanza_unref(&live);
         stanza_seal(dead);
-        stanza_unref(&session->presence);
-        session->presence = dead;
+        packed_stanza_free(&session->presence);
+        session->presence = stanza_pack(dead);
         broadcast(account, dead, NULL);
+        stanza_unref(&dead);
         at = 0; // the table may have changed
     }
 }
@@ -340,8 +354,7 @@ void presence_return(struct account *account, presence_whom_fn *whom, const void
             continue;
         LIST_EACH(&account->roster->items, struct roster_item, link, item)
         if (is_seen(item) && whom(account, &item->jid, context))
-            route_stanza_to(account->home, session->presence, &item->jid, NULL, ROUTED_BROADCAST,
-                            0);
+            presence_show(session, &item->jid, ROUTED_BROADCAST);
         probe(session, whom, context); // what they said meanwhile was not heard
     }
 }
@@ -365,7 +378,7 @@ static void answer_probe(struct account *account, const struct routed *routed)
     LIST_EACH(&account->sessions, struct session, in_account, session)
     if (session->available && !session->ending) {
         any = true;
-        route_stanza_to(account->home, session->presence, asker, NULL, 0, 0);
+        presence_show(session, asker, 0);
     }
     if (any)
         return;

@@ -13,6 +13,9 @@ void presence_from_client(struct session *session, struct stanza *stanza, struct
 /* For an account of this home; its features have been asked.  Takes the routed. */
 void presence_arrived(struct account *account, struct routed *routed);
 
+/* To this address goes the presence of the session, which is available. */
+void presence_show(const struct session *session, const struct jid *to, unsigned flags);
+
 /* Some addresses may no longer see the account, or may again: those among its contacts and the
  * addresses its sessions have shown themselves to for which whom() is true are told that its
  * sessions are gone, or its contacts that they are there, and then asked whether they are. */

@@ -56,7 +56,7 @@ static void send_presence(struct account *account, const struct jid *contact)
 {
     LIST_EACH(&account->sessions, struct session, in_account, session)
     if (session->available && !session->ending)
-        route_stanza_to(account->home, session->presence, contact, NULL, 0, 0);
+        presence_show(session, contact, 0);
 }
 
 static void send_unavailable(struct account *account, const struct jid *contact)

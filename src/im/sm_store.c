@@ -119,7 +119,7 @@ static void write_session(struct buf *out, struct session *session)
     put_number(out, "wants-carbons", session->wants_carbons);
     if (session->available) {
         put_number(out, "priority", session->priority);
-        put_stanza(out, "presence", session->presence);
+        put(out, "presence", packed_stanza_text(session->presence));
     }
     presence_each_directed(session, put_directed, out);
     size_t n = session->n_uncounted;
@@ -279,8 +279,11 @@ static void read_flags(struct session *session, const struct field *field)
     else if (is(field, "priority"))
         session->priority = (int8_t)number_of(field);
     else if (is(field, "presence")) {
-        session->presence = stanza_of(field);
-        session->available = session->presence != NULL;
+        struct stanza *presence = stanza_of(field);
+        session->available = presence != NULL;
+        if (presence != NULL)
+            session->presence = stanza_pack(presence);
+        stanza_unref(&presence);
     } else if (is(field, "directed")) {
         struct jid to = jid_of_prepared(field->value);
         presence_add_directed(session, &to);

@@ -80,16 +80,15 @@ struct conn {
     const struct conn_events *events;
     void *owner;
     struct tls *tls;
-    struct queue unread; // plain text not consumed; in CLEAR possibly the peer's first TLS bytes
-    struct queue out;    // plain text to be written
-    struct queue sealed; // records the kernel did not take yet
+    struct queue out;     // plain text to be written
+    struct queue *unread; // plain text not consumed; in CLEAR possibly the peer's first TLS bytes
+    struct queue *sealed; // records the kernel did not take yet; both NULL while there are none
     size_t out_clear;
     size_t sealed_plain; // bytes of plain text that c->sealed stands for
     uint64_t n_accepted;
     uint64_t id;
     struct conn_limits limits;
-    struct arrival *arrival; // NULL for outgoing ones
-    struct addr peer;
+    struct arrival *arrival; // its listener is NULL for outgoing ones
     const char *detail;
 
     struct tls_config *tls_config; // between conn_start_tls and the beginning of TLS
@@ -133,12 +132,14 @@ const char *conn_end_name(enum conn_end end)
 
 static struct str queue_str(const struct queue *q)
 {
-    return q->buf.at == NULL ? STR_EMPTY : str_make(q->buf.at + q->start, q->buf.len - q->start);
+    if (q == NULL || q->buf.at == NULL)
+        return STR_EMPTY;
+    return str_make(q->buf.at + q->start, q->buf.len - q->start);
 }
 
 static size_t queue_len(const struct queue *q)
 {
-    return q->buf.len - q->start;
+    return q == NULL ? 0 : q->buf.len - q->start;
 }
 
 static void queue_add(struct queue *q, struct str bytes)
@@ -160,10 +161,36 @@ static void queue_drop(struct queue *q, size_t n)
     }
 }
 
-static void queue_empty(struct queue *q)
+/* The rare ones are there only while something is in them: most connections never have them.
+ * False: more than ceiling, nothing was added. */
+static bool rare_add(struct queue **q, struct str bytes, size_t ceiling)
 {
-    buf_done(&q->buf);
-    q->start = 0;
+    if (*q == NULL) {
+        *q = calloc(1, sizeof **q);
+        must(*q != NULL);
+    }
+    struct buf *buf = &(*q)->buf;
+    buf->ceiling = ceiling > buf->len ? ceiling : buf->len; // limits may have been lowered
+    queue_add(*q, bytes);
+    return !(*q)->buf.overflowed;
+}
+
+static void rare_empty(struct queue **q)
+{
+    if (*q == NULL)
+        return;
+    buf_done(&(*q)->buf);
+    free(*q);
+    *q = NULL;
+}
+
+static void rare_drop(struct queue **q, size_t n)
+{
+    if (*q == NULL)
+        return;
+    queue_drop(*q, n);
+    if (queue_len(*q) == 0)
+        rare_empty(q);
 }
 
 /* The outbox's memory goes round among the connections of a worker. */
@@ -321,16 +348,17 @@ static void on_timer(struct timer *timer)
 
 // --- birth and death
 
-static struct conn *make(struct worker *w, int fd, const struct addr *peer,
-                         const struct conn_events *events, void *owner,
+static struct conn *make(struct arrival *arrival, const struct conn_events *events, void *owner,
                          const struct conn_limits *limits)
 {
+    struct worker *w = arrival->worker;
     must(worker_is_me(w));
     struct conn *c = calloc(1, sizeof *c);
     must(c != NULL);
     c->magic = MAGIC_CONN;
     c->stage = CLEAR;
-    c->fd = fd;
+    c->fd = arrival->fd;
+    c->arrival = arrival;
     c->worker = w;
     c->id = ++w->n_made * workers_count(w->all) + w->index;
     c->chore.run = run_chore;
@@ -338,13 +366,10 @@ static struct conn *make(struct worker *w, int fd, const struct addr *peer,
     c->owner = owner;
     c->detail = "";
     c->heard_us = c->tokens_us = now_us(c);
-    if (peer != NULL)
-        c->peer = *peer;
-    buf_init(&c->sealed.buf, SIZE_MAX / 2);
     conn_set_limits(c, limits);
     c->tokens = burst(c);
     list_add_last(&w->conns, &c->link);
-    if (uv_poll_init(loop_uv(w->loop), &c->poll, fd) == 0)
+    if (uv_poll_init(loop_uv(w->loop), &c->poll, c->fd) == 0)
         c->has_poll = true;
     else
         end(c, CONN_RESET);
@@ -354,8 +379,7 @@ static struct conn *make(struct worker *w, int fd, const struct addr *peer,
 struct conn *conn_accept(struct arrival *arrival, const struct conn_events *events, void *owner,
                          const struct conn_limits *limits)
 {
-    struct conn *c = make(arrival->worker, arrival->fd, &arrival->peer, events, owner, limits);
-    c->arrival = arrival; // counted as the worker's by the listener already
+    struct conn *c = make(arrival, events, owner, limits);
     watch(c);
     return c;
 }
@@ -378,7 +402,11 @@ enum err conn_connect(struct worker *worker, const struct addr *to,
         close(fd);
         return e;
     }
-    struct conn *c = make(worker, fd, to, events, owner, limits);
+    struct arrival *arrival = calloc(1, sizeof *arrival);
+    must(arrival != NULL);
+    *arrival = (struct arrival){.worker = worker, .fd = fd, .peer = *to};
+    struct conn *c = make(arrival, events, owner, limits);
+    // what came in was counted by the listener already
     atomic_fetch_add(&worker->n_conns, 1);
     if (c->stage != ENDED) {
         c->stage = CONNECTING;
@@ -406,16 +434,17 @@ static void destroy(struct conn *c)
     tls_config_unref(&c->tls_config);
     free(c->tls_name);
     c->tls_name = NULL;
-    queue_empty(&c->unread);
-    queue_empty(&c->out);
-    queue_empty(&c->sealed);
+    rare_empty(&c->unread);
+    buf_done(&c->out.buf);
+    rare_empty(&c->sealed);
     if (c->has_poll)
         uv_close((uv_handle_t *)&c->poll, free_conn); // before the descriptor, as libuv wants
-    if (c->arrival != NULL) {
+    if (c->arrival->listener != NULL) {
         c->arrival->worker = c->worker;
         arrival_refuse(c->arrival); // closes the descriptor, gives the seat back
     } else {
         close(c->fd);
+        free(c->arrival);
         atomic_fetch_sub(&c->worker->n_conns, 1);
     }
     if (!c->has_poll)
@@ -465,22 +494,21 @@ static void push_seal(struct conn *c)
         return;
     }
     size_t sent = 0;
-    if (queue_len(&c->sealed) == 0 && !c->blocked)
+    if (queue_len(c->sealed) == 0 && !c->blocked)
         sent = send_some(c, buf_str(seal));
-    if (c->stage != ENDED && sent < seal->len)
-        queue_add(&c->sealed, str_skip(buf_str(seal), sent));
-    seal->len = 0;
     // a peer that makes us answer (alerts, key updates) and does not read
-    if (queue_len(&c->sealed) > c->limits.outbox_bytes + SEAL_MOST)
+    if (c->stage != ENDED && sent < seal->len &&
+        !rare_add(&c->sealed, str_skip(buf_str(seal), sent), c->limits.outbox_bytes + SEAL_MOST))
         end(c, CONN_OUTBOX_FULL);
+    seal->len = 0;
 }
 
 static bool flush_sealed(struct conn *c)
 {
-    if (queue_len(&c->sealed) == 0)
+    if (queue_len(c->sealed) == 0)
         return true;
-    queue_drop(&c->sealed, send_some(c, queue_str(&c->sealed)));
-    if (c->stage == ENDED || queue_len(&c->sealed) > 0)
+    rare_drop(&c->sealed, send_some(c, queue_str(c->sealed)));
+    if (c->stage == ENDED || queue_len(c->sealed) > 0)
         return false;
     c->sealed_plain = 0;
     return true;
@@ -488,7 +516,7 @@ static bool flush_sealed(struct conn *c)
 
 static bool flush_secure(struct conn *c)
 {
-    struct tls_wire wire = {STR_EMPTY, &c->worker->seal};
+    struct tls_wire wire = {STR_EMPTY, &c->worker->seal, c->worker->home};
     while (queue_len(&c->out) > 0) {
         struct str batch = queue_str(&c->out);
         if (batch.len > SEAL_BATCH)
@@ -534,7 +562,7 @@ static void say_goodbye(struct conn *c)
     if (c->said_goodbye)
         return;
     c->said_goodbye = true;
-    struct tls_wire wire = {STR_EMPTY, &c->worker->seal};
+    struct tls_wire wire = {STR_EMPTY, &c->worker->seal, c->worker->home};
     tls_say_goodbye(c->tls, &wire);
     push_seal(c);
 }
@@ -552,7 +580,7 @@ static void take_leave(struct conn *c)
         return;
     }
     c->stage = LINGERING;
-    queue_empty(&c->unread);
+    rare_empty(&c->unread);
     watch(c);
 }
 
@@ -565,16 +593,14 @@ static void begin_tls(struct conn *c)
     c->tls_name = NULL;
     c->tls_wanted = false;
     c->stage = SHAKING;
-    struct queue first = c->unread;
-    buf_init(&c->unread.buf, first.buf.ceiling);
-    c->unread.start = 0;
-    struct str raw = queue_str(&first);
+    struct queue *first = TAKE(c->unread);
+    struct str raw = queue_str(first);
     do {
         struct str part = raw.len > RAW_MOST ? str_first(raw, RAW_MOST) : raw;
         decrypt(c, part);
         raw = str_skip(raw, part.len);
     } while (raw.len > 0 && c->stage != ENDED);
-    queue_empty(&first);
+    rare_empty(&first);
     watch(c);
 }
 
@@ -641,8 +667,7 @@ static void keep(struct conn *c, struct str bytes)
 {
     if (bytes.len == 0)
         return;
-    queue_add(&c->unread, bytes);
-    if (c->unread.buf.overflowed)
+    if (!rare_add(&c->unread, bytes, c->limits.unread_bytes + UNREAD_SLACK))
         end(c, CONN_UNREAD_FULL);
 }
 
@@ -650,12 +675,12 @@ static void deliver(struct conn *c, struct str bytes)
 {
     if (c->closing || c->stage >= LINGERING)
         return;
-    bool again = queue_len(&c->unread) > 0;
+    bool again = queue_len(c->unread) > 0;
     if (rests(c) || again) {
         keep(c, bytes);
         if (rests(c))
             return;
-        bytes = queue_str(&c->unread);
+        bytes = queue_str(c->unread);
     }
     if (bytes.len == 0)
         return;
@@ -667,10 +692,10 @@ static void deliver(struct conn *c, struct str bytes)
     if (c->discard)
         used = bytes.len;
     if (again)
-        queue_drop(&c->unread, used);
+        rare_drop(&c->unread, used);
     else if (c->stage != ENDED)
         keep(c, str_skip(bytes, used));
-    if (!rests(c) && queue_len(&c->unread) > c->limits.unread_bytes)
+    if (!rests(c) && queue_len(c->unread) > c->limits.unread_bytes)
         end(c, CONN_UNREAD_FULL);
 }
 
@@ -715,7 +740,7 @@ static bool shake(struct conn *c, struct tls_wire *wire)
 static void decrypt(struct conn *c, struct str raw)
 {
     struct worker *w = c->worker;
-    struct tls_wire wire = {raw, &w->seal};
+    struct tls_wire wire = {raw, &w->seal, w->home};
     if (c->stage == SHAKING && !shake(c, &wire))
         return;
     size_t len;
@@ -809,12 +834,13 @@ static void on_poll(uv_poll_t *poll, int status, int events)
         c->blocked = false;
         mark_dirty(c);
     }
-    if ((events & UV_READABLE) != 0) {
-        bool resting = c->paused || c->tls_wanted || c->moving_to != NULL || c->throttled;
-        if (!resting || c->closing || c->stage == LINGERING)
-            receive(c);
-    }
-    watch(c); // a pause takes effect only when something came: short ones cost nothing
+    bool resting = c->paused || c->tls_wanted || c->moving_to != NULL || c->throttled;
+    bool reads = !resting || c->closing || c->stage == LINGERING;
+    if ((events & UV_READABLE) != 0 && reads)
+        receive(c);
+    // a pause takes effect only when something comes meanwhile: short ones cost no system call
+    if (!reads || c->polled != UV_READABLE)
+        watch(c);
 }
 
 void conn_pause(struct conn *c)
@@ -853,7 +879,7 @@ void conn_discard_unread(struct conn *c)
     if (c->delivering)
         c->discard = true;
     else
-        queue_empty(&c->unread);
+        rare_empty(&c->unread);
 }
 
 // --- TLS, closing, moving
@@ -1040,7 +1066,6 @@ void conn_set_limits(struct conn *c, const struct conn_limits *limits)
 {
     c->limits = *limits;
     c->out.buf.ceiling = SIZE_MAX / 2; // conn_room() is the ceiling
-    c->unread.buf.ceiling = limits->unread_bytes + UNREAD_SLACK;
     if (c->limits.bytes_per_s == 0 && c->throttled) {
         c->throttled = false;
         watch(c);
@@ -1054,7 +1079,7 @@ struct worker *conn_worker(const struct conn *c)
 
 const struct addr *conn_peer(const struct conn *c)
 {
-    return &c->peer;
+    return &c->arrival->peer;
 }
 
 uint64_t conn_id(const struct conn *c)

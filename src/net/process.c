@@ -37,3 +37,8 @@ void process_tune_malloc(unsigned n_workers)
     mallopt(M_MMAP_THRESHOLD, 1 << 20); // fixed: it would otherwise grow by itself
     // NOLINTEND(concurrency-mt-unsafe)
 }
+
+void process_trim_malloc(void)
+{
+    malloc_trim(0);
+}

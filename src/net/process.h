@@ -16,5 +16,8 @@ uint64_t process_raise_descriptors(uint64_t wanted);
 /* Bounds malloc's arenas to about the threads there are and keeps it from giving memory back and
  * asking again at every burst.  Before threads are started. */
 void process_tune_malloc(unsigned n_workers);
+/* Gives the system back what malloc holds in whole free pages; from any thread, a few milliseconds
+ * in which other threads may wait for memory. */
+void process_trim_malloc(void);
 
 #endif

@@ -24,7 +24,8 @@ enum { NAME_MOST = 255, PEM_FILE_MOST = 1 << 20, NAMES_MOST = 1 << 20 };
 
 struct tls_home {
     OSSL_LIB_CTX *lib;
-    BIO_METHOD *bio;
+    BIO_METHOD *method;
+    BIO *bio; // of whatever session its thread is with: 200 bytes that not each of them has
 };
 
 /* What OpenSSL's callbacks get: one for each home. */
@@ -91,14 +92,18 @@ enum err tls_home_new(struct tls_home **out, struct why *why)
     struct tls_home *home = calloc(1, sizeof *home);
     must(home != NULL);
     home->lib = OSSL_LIB_CTX_new();
-    home->bio = BIO_meth_new(BIO_TYPE_START | BIO_TYPE_SOURCE_SINK, "firedoor");
-    if (home->lib == NULL || home->bio == NULL) {
+    home->method = BIO_meth_new(BIO_TYPE_START | BIO_TYPE_SOURCE_SINK, "firedoor");
+    if (home->lib != NULL && home->method != NULL) {
+        BIO_meth_set_read(home->method, bio_read);
+        BIO_meth_set_write(home->method, bio_write);
+        BIO_meth_set_ctrl(home->method, bio_ctrl);
+        home->bio = BIO_new_ex(home->lib, home->method);
+    }
+    if (home->bio == NULL) {
         tls_home_free(&home);
         return why_say(why, ERR_IO, "OpenSSL does not start");
     }
-    BIO_meth_set_read(home->bio, bio_read);
-    BIO_meth_set_write(home->bio, bio_write);
-    BIO_meth_set_ctrl(home->bio, bio_ctrl);
+    BIO_set_init(home->bio, 1);
     *out = home;
     return OK;
 }
@@ -108,8 +113,9 @@ void tls_home_free(struct tls_home **p)
     struct tls_home *home = TAKE(*p);
     if (home == NULL)
         return;
+    BIO_free(home->bio);
+    BIO_meth_free(home->method);
     OSSL_LIB_CTX_free(home->lib);
-    BIO_meth_free(home->bio);
     free(home);
 }
 
@@ -172,7 +178,7 @@ static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len,
                    const unsigned char *in, unsigned in_len, void *context)
 {
     (void)context;
-    struct tls *tls = SSL_get_app_data(ssl);
+    struct tls *tls = BIO_get_data(SSL_get_rbio(ssl));
     bool http = tls->protocol == TLS_HTTP;
     const unsigned char *ours = http ? alpn_http : alpn_client;
     unsigned len = http ? sizeof alpn_http - 1 : sizeof alpn_client - 1;
@@ -547,12 +553,7 @@ struct tls *tls_new(struct tls_config *config, size_t home, bool client, struct 
     tls->protocol = protocol;
     const struct tls_set *set = &config->sets[home];
     tls->ssl = SSL_new(set->contexts[client ? 0 : tls_config_find(config, name)]);
-    BIO *bio = BIO_new_ex(set->home->lib, set->home->bio);
-    must(tls->ssl != NULL && bio != NULL);
-    BIO_set_data(bio, tls);
-    BIO_set_init(bio, 1);
-    SSL_set_bio(tls->ssl, bio, bio);
-    SSL_set_app_data(tls->ssl, tls);
+    must(tls->ssl != NULL);
     if (!client) {
         SSL_set_accept_state(tls->ssl);
         return tls;
@@ -580,6 +581,33 @@ void tls_free(struct tls **p)
     free(tls);
 }
 
+// For one call into OpenSSL, which gives nothing back to its sockets but what the wire is for.
+static void plug_in(struct tls *tls, struct tls_wire *wire)
+{
+    BIO *bio = wire->home->bio;
+    tls->wire = wire;
+    BIO_set_data(bio, tls);
+    if (SSL_get_rbio(tls->ssl) == bio)
+        return;
+    must(BIO_up_ref(bio) == 1); // the first call, or the first on another worker
+    SSL_set_bio(tls->ssl, bio, bio);
+}
+
+// OpenSSL keeps both sides' keys of the exchange for as long as the connection: half a kilobyte
+// that nothing reads any more, one of it secret.
+static void forget_exchange(SSL *ssl)
+{
+    EVP_PKEY *keys[2] = {NULL, NULL};
+    SSL_get_peer_tmp_key(ssl, &keys[0]);
+    SSL_get_tmp_key(ssl, &keys[1]);
+    for (size_t i = 0; i < COUNT_OF(keys); i++) {
+        if (keys[i] != NULL)
+            EVP_PKEY_set_type(keys[i], EVP_PKEY_X25519); // wipes and frees what is in it
+        EVP_PKEY_free(keys[i]);
+    }
+    ERR_clear_error();
+}
+
 static enum tls_step judge(struct tls *tls, int result)
 {
     switch (SSL_get_error(tls->ssl, result)) {
@@ -596,10 +624,11 @@ static enum tls_step judge(struct tls *tls, int result)
 
 enum tls_step tls_handshake(struct tls *tls, struct tls_wire *wire)
 {
-    tls->wire = wire;
+    plug_in(tls, wire);
     int result = SSL_do_handshake(tls->ssl);
     if (result != 1)
         return judge(tls, result);
+    forget_exchange(tls->ssl);
     if (tls->config->client) {
         const unsigned char *protocol;
         unsigned len;
@@ -611,7 +640,7 @@ enum tls_step tls_handshake(struct tls *tls, struct tls_wire *wire)
 
 enum tls_step tls_read(struct tls *tls, struct tls_wire *wire, char *at, size_t room, size_t *n)
 {
-    tls->wire = wire;
+    plug_in(tls, wire);
     size_t more;
     int result;
     *n = 0;
@@ -627,7 +656,7 @@ enum tls_step tls_read(struct tls *tls, struct tls_wire *wire, char *at, size_t 
 
 enum tls_step tls_write(struct tls *tls, struct tls_wire *wire, struct str bytes)
 {
-    tls->wire = wire;
+    plug_in(tls, wire);
     must(bytes.len > 0 && bytes.len <= TLS_RECORD_MOST);
     size_t n;
     int result = SSL_write_ex(tls->ssl, bytes.at, bytes.len, &n);
@@ -636,7 +665,7 @@ enum tls_step tls_write(struct tls *tls, struct tls_wire *wire, struct str bytes
 
 void tls_say_goodbye(struct tls *tls, struct tls_wire *wire)
 {
-    tls->wire = wire;
+    plug_in(tls, wire);
     SSL_shutdown(tls->ssl);
     ERR_clear_error();
 }
@@ -662,8 +691,6 @@ static enum err bind_exporter(const struct tls *tls, unsigned char out[TLS_BINDI
                               size_t *len)
 {
     static const char label[] = "EXPORTER-Channel-Binding";
-    if (SSL_version(tls->ssl) < TLS1_3_VERSION && SSL_get_extms_support(tls->ssl) != 1)
-        return ERR_UNSUPPORTED; // RFC 9266 §3: not unique without it
     // an empty context, not none: the two differ under TLS 1.2 (RFC 5705 §4, RFC 9266 §2)
     if (SSL_export_keying_material(tls->ssl, out, 32, label, sizeof label - 1,
                                    (const unsigned char *)"", 0, 1) != 1) {
@@ -674,17 +701,27 @@ static enum err bind_exporter(const struct tls *tls, unsigned char out[TLS_BINDI
     return OK;
 }
 
+static X509 *certificate_of(const struct tls *tls)
+{
+    return tls->config->client ? SSL_get0_peer_certificate(tls->ssl)
+                               : SSL_get_certificate(tls->ssl);
+}
+
+static int signature_hash(X509 *certificate)
+{
+    int hash = NID_undef;
+    if (certificate == NULL || X509_get_signature_info(certificate, &hash, NULL, NULL, NULL) != 1) {
+        ERR_clear_error();
+        return NID_undef;
+    }
+    return hash;
+}
+
 static enum err bind_server_end_point(const struct tls *tls, unsigned char out[TLS_BINDING_MOST],
                                       size_t *len)
 {
-    X509 *certificate =
-        tls->config->client ? SSL_get0_peer_certificate(tls->ssl) : SSL_get_certificate(tls->ssl);
-    int hash = NID_undef;
-    if (certificate == NULL || X509_get_signature_info(certificate, &hash, NULL, NULL, NULL) != 1 ||
-        hash == NID_undef) {
-        ERR_clear_error();
-        return ERR_UNSUPPORTED;
-    }
+    X509 *certificate = certificate_of(tls);
+    int hash = signature_hash(certificate);
     if (hash == NID_md5 || hash == NID_sha1) // RFC 5929 §4.1
         hash = NID_sha256;
     const EVP_MD *md = EVP_get_digestbynid(hash);
@@ -709,10 +746,24 @@ static enum err bind_unique(const struct tls *tls, unsigned char *out, size_t *l
     return OK;
 }
 
+bool tls_can_bind(const struct tls *tls, enum tls_binding kind)
+{
+    if (!SSL_is_init_finished(tls->ssl))
+        return false;
+    switch (kind) {
+    case TLS_EXPORTER: // RFC 9266 §3: not unique without the extended master secret
+        return SSL_version(tls->ssl) >= TLS1_3_VERSION || SSL_get_extms_support(tls->ssl) == 1;
+    case TLS_UNIQUE:
+        return true;
+    default:
+        return signature_hash(certificate_of(tls)) != NID_undef;
+    }
+}
+
 enum err tls_bind(const struct tls *tls, enum tls_binding kind, unsigned char out[TLS_BINDING_MOST],
                   size_t *len)
 {
-    if (!SSL_is_init_finished(tls->ssl))
+    if (!tls_can_bind(tls, kind))
         return ERR_UNSUPPORTED;
     switch (kind) {
     case TLS_EXPORTER:

@@ -84,5 +84,7 @@ enum { TLS_BINDING_MOST = 64 };
  * under TLS 1.3, which does not define it, the same message (what clients of OpenSSL send). */
 enum err tls_bind(const struct tls *tls, enum tls_binding kind, unsigned char out[TLS_BINDING_MOST],
                   size_t *len) MUST_CHECK;
+/* Whether that would be OK; costs next to nothing. */
+bool tls_can_bind(const struct tls *tls, enum tls_binding kind);
 
 #endif

@@ -9,8 +9,9 @@
 
 /* Where a session reads from and writes to during one call: the worker's buffers. */
 struct tls_wire {
-    struct str in;   // consumed from the front
-    struct buf *out; // appended to
+    struct str in;         // consumed from the front
+    struct buf *out;       // appended to
+    struct tls_home *home; // of the calling thread
 };
 
 enum tls_step {

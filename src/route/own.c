@@ -13,9 +13,10 @@ static char *take(size_t size)
 
 struct str own_str(struct str text)
 {
+    if (text.len == 0)
+        return STR_EMPTY;
     char *at = take(text.len + 1);
-    if (text.len > 0)
-        memcpy(at, text.at, text.len);
+    memcpy(at, text.at, text.len);
     at[text.len] = '\0';
     return str_make(at, text.len);
 }
@@ -38,7 +39,8 @@ struct jid own_jid_with_resource(const struct jid *bare, struct str resource)
 
 void own_str_free(struct str *text)
 {
-    free((char *)text->at);
+    if (text->len > 0)
+        free((char *)text->at);
     *text = STR_EMPTY;
 }
 

@@ -57,7 +57,7 @@ void session_free(struct session **session)
     if (!s->ending)
         s->account->n_sessions--;
     account_release(s->account);
-    stanza_unref(&s->presence);
+    packed_stanza_free(&s->presence);
     if (s->sm != NULL)
         loop_timer_cancel(&s->sm->timer);
     own_jid_free(&s->jid);

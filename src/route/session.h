@@ -88,7 +88,7 @@ struct session {
     // presence: im/presence.c
     bool available;
     int8_t priority;
-    struct stanza *presence; // the last broadcast one
+    struct packed_stanza *presence; // the last broadcast one
     struct directed_presence *directed;
     // what the client asked for
     bool wants_roster;  // asked for the roster: gets pushes (RFC 6121 2.1.6)

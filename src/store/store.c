@@ -4,8 +4,9 @@
  * All requests arrive in the writer's mailbox.  It takes whatever has arrived,
  * carries out the changes in one transaction, commits, and completes them; what
  * arrives meanwhile makes the next commit, so the more there is to do the
- * cheaper each becomes.  Reads go to the readers: at once when their caller has
- * no change before them in this batch, else after the commit.
+ * cheaper each becomes.  Reads go to the readers: past the writer while nobody
+ * has a change in hand, else by way of it, at once when their caller has no
+ * change before them in this batch, otherwise after the commit.
  *
  * A change that fails leaves its neighbours alone; one that spoils the
  * transaction (disk full, I/O error) or a commit that fails takes the whole
@@ -53,7 +54,8 @@ struct reader {
 struct store {
     const struct backend *backend;
     unsigned queue_most;
-    atomic_uint n_in_hand; // any thread
+    atomic_uint n_in_hand;         // any thread
+    atomic_uint n_changes_in_hand; // of these; any thread
     size_t queue_bytes_most;
     _Atomic(size_t) bytes_in_hand; // any thread
     atomic_int health;             // enum store_health; any thread reads
@@ -172,9 +174,13 @@ static void complete(struct store_request *request, enum err e, const struct why
 {
     struct store *store = request->store;
     size_t bytes = bytes_of(request); // the caller may free it at once
+    bool changes = request->call->changes;
     request->result = e;
     if (e != OK)
         note_why(request, why);
+    // release: who finds none in hand reads past the writer, and must find what was committed
+    if (changes)
+        atomic_fetch_sub_explicit(&store->n_changes_in_hand, 1, memory_order_release);
     hand_back(request);
     // after it: whoever finds nothing in hand finds all completions in their mailboxes
     atomic_fetch_sub_explicit(&store->bytes_in_hand, bytes, memory_order_relaxed);
@@ -229,8 +235,8 @@ static void give_to_readers(struct store *store, struct store_request *request)
 {
     pthread_mutex_lock(&store->read_lock);
     queue_add(&store->reads, request);
-    pthread_cond_signal(&store->read_wake);
     pthread_mutex_unlock(&store->read_lock);
+    pthread_cond_signal(&store->read_wake); // not before: it would wake to wait for the lock
 }
 
 /* ---- The writer ---------------------------------------------------------------------------- */
@@ -240,8 +246,8 @@ static void wake_writer(void *context)
     struct store *store = context;
     pthread_mutex_lock(&store->wake_lock);
     store->woken = true;
-    pthread_cond_signal(&store->wake);
     pthread_mutex_unlock(&store->wake_lock);
+    pthread_cond_signal(&store->wake);
 }
 
 // On the writer's thread.
@@ -667,7 +673,11 @@ static void submit(struct store *store, struct store_request *request,
     arena_done(&request->arena);
     arena_init(&request->arena,
                request->results_most > 0 ? request->results_most : RESULTS_DEFAULT);
+    if (!call->changes) // a reader fills it, and it is freed on the thread that asks
+        arena_begin(&request->arena);
     size_t bytes = bytes_of(request);
+    if (call->changes)
+        atomic_fetch_add_explicit(&store->n_changes_in_hand, 1, memory_order_relaxed);
     unsigned before = atomic_fetch_add_explicit(&store->n_in_hand, 1, memory_order_relaxed);
     size_t bytes_before =
         atomic_fetch_add_explicit(&store->bytes_in_hand, bytes, memory_order_relaxed);
@@ -680,6 +690,12 @@ static void submit(struct store *store, struct store_request *request,
         struct why why;
         complete(request, why_say(&why, ERR_BUSY, "%u operations wait for the store", before),
                  &why);
+        return;
+    }
+    // his own changes are done if nobody's is in hand: they were counted on this thread
+    if (!call->changes &&
+        atomic_load_explicit(&store->n_changes_in_hand, memory_order_acquire) == 0) {
+        give_to_readers(store, request);
         return;
     }
     request->mail.run = arrive;

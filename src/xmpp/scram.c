@@ -16,11 +16,11 @@
 enum {
     NONCE_SIZE = 18, // bytes, 144 bits: 24 letters of base64 without padding
     EXCHANGE_MOST = 8 * SCRAM_MESSAGE_MOST,
+    HMAC_BLOCK = 64, // of both hashes
 };
 
 struct scram_crypto {
     EVP_MD *digests[SCRAM_N_HASHES];
-    EVP_MAC *hmac;
     EVP_KDF *pbkdf2;
 };
 
@@ -74,8 +74,6 @@ struct scram_crypto *scram_crypto_new(OSSL_LIB_CTX *lib)
         crypto->digests[i] = EVP_MD_fetch(lib, hashes[i].digest, NULL);
         must(crypto->digests[i] != NULL);
     }
-    crypto->hmac = EVP_MAC_fetch(lib, OSSL_MAC_NAME_HMAC, NULL);
-    must(crypto->hmac != NULL);
     crypto->pbkdf2 = EVP_KDF_fetch(lib, OSSL_KDF_NAME_PBKDF2, NULL);
     must(crypto->pbkdf2 != NULL);
     return crypto;
@@ -88,7 +86,6 @@ void scram_crypto_free(struct scram_crypto **crypto)
         return;
     for (int i = 0; i < SCRAM_N_HASHES; i++)
         EVP_MD_free(c->digests[i]);
-    EVP_MAC_free(c->hmac);
     EVP_KDF_free(c->pbkdf2);
     free(c);
 }
@@ -98,23 +95,38 @@ static struct str bytes_of(const unsigned char *bytes, size_t size)
     return str_make((const char *)bytes, size);
 }
 
+// One of HMAC's two digests: of the key under its pad, then of the parts.
+static void pad_and_digest(EVP_MD_CTX *context, const EVP_MD *md, struct str key, unsigned char pad,
+                           const struct str *parts, size_t n_parts,
+                           unsigned char out[SCRAM_KEY_MOST])
+{
+    unsigned char block[HMAC_BLOCK];
+    must(key.len <= sizeof block);
+    memset(block, pad, sizeof block);
+    for (size_t i = 0; i < key.len; i++)
+        block[i] ^= (unsigned char)key.at[i];
+    must(EVP_DigestInit_ex2(context, md, NULL) == 1);
+    must(EVP_DigestUpdate(context, block, sizeof block) == 1);
+    for (size_t i = 0; i < n_parts; i++)
+        must(EVP_DigestUpdate(context, parts[i].at, parts[i].len) == 1);
+    must(EVP_DigestFinal_ex(context, out, NULL) == 1);
+    OPENSSL_cleanse(block, sizeof block);
+}
+
+// RFC 2104, on digests that were fetched once: OpenSSL's own HMAC looks its digest up by name for
+// each key, and a login needs eight.
 static void hmac(const struct scram_crypto *crypto, enum scram_hash hash, struct str key,
                  const struct str *parts, size_t n_parts, unsigned char out[SCRAM_KEY_MOST])
 {
-    EVP_MAC_CTX *context = EVP_MAC_CTX_new(crypto->hmac);
+    const EVP_MD *md = crypto->digests[hash];
+    EVP_MD_CTX *context = EVP_MD_CTX_new();
     must(context != NULL);
-    char digest[16];
-    must(str_to_z(str_of(hashes[hash].digest), digest, sizeof digest) == OK);
-    OSSL_PARAM params[] = {
-        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
-        OSSL_PARAM_construct_end(),
-    };
-    must(EVP_MAC_init(context, (const unsigned char *)key.at, key.len, params) == 1);
-    for (size_t i = 0; i < n_parts; i++)
-        must(EVP_MAC_update(context, (const unsigned char *)parts[i].at, parts[i].len) == 1);
-    size_t size;
-    must(EVP_MAC_final(context, out, &size, SCRAM_KEY_MOST) == 1 && size == hashes[hash].size);
-    EVP_MAC_CTX_free(context);
+    unsigned char inner[SCRAM_KEY_MOST];
+    pad_and_digest(context, md, key, 0x36, parts, n_parts, inner);
+    struct str inner_text = bytes_of(inner, hashes[hash].size);
+    pad_and_digest(context, md, key, 0x5c, &inner_text, 1, out);
+    OPENSSL_cleanse(inner, sizeof inner);
+    EVP_MD_CTX_free(context);
 }
 
 static void digest(const struct scram_crypto *crypto, enum scram_hash hash, struct str text,

@@ -5,6 +5,7 @@
 #include "xml/writer.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum {
     OWN_MOST = 1 << 20, // what the server says itself
@@ -211,31 +212,66 @@ void stanza_seal_with(struct stanza *stanza, struct str inner)
     stanza->inner = arena_str(&stanza->arena, inner);
 }
 
-struct stanza *stanza_compact(const struct stanza *stanza)
+struct packed_stanza {
+    uint32_t text_len, lures_len, from_len;
+    bool calm, links_protected;
+    char bytes[]; // text, lure_keys, lures_from
+};
+
+struct packed_stanza *stanza_pack(const struct stanza *stanza)
 {
-    must(stanza->sealed);
-    struct arena own;
-    arena_init(&own, SIZE_MAX / 2); // the limits have bounded what is copied
-    // the content by half more: a copied attribute is aligned anew
-    arena_begin(&own, stanza->arena.used + (stanza->arena.used - sizeof(struct stanza)) / 2);
-    struct stanza *copy = stanza_new(&own);
-    struct arena *arena = &copy->arena;
-    must(element_copy(arena, stanza->root, &copy->root) == OK);
-    copy->kind = stanza->kind;
-    copy->type = stanza->type;
-    if (stanza->from.full.len > 0)
-        copy->from = jid_copy(arena, &stanza->from);
-    if (stanza->to.full.len > 0)
-        copy->to = jid_copy(arena, &stanza->to);
-    copy->id = arena_str(arena, stanza->id);
-    copy->lang = arena_str(arena, stanza->lang);
-    copy->inner = arena_str(arena, stanza->inner);
-    copy->sealed = true;
-    copy->lure_keys = arena_str(arena, stanza->lure_keys);
-    copy->lures_from = arena_str(arena, stanza->lures_from);
-    copy->calm = stanza->calm;
-    copy->links_protected = stanza->links_protected;
-    return copy;
+    char room[2048];
+    struct buf bytes;
+    buf_init_in(&bytes, room, sizeof room, INNER_MOST);
+    stanza_write(&bytes, stanza, STR_EMPTY, STR_EMPTY);
+    size_t text_len = bytes.len;
+    buf_add(&bytes, stanza->lure_keys);
+    buf_add(&bytes, stanza->lures_from);
+    must(!bytes.overflowed);
+    struct packed_stanza *packed = malloc(sizeof *packed + bytes.len);
+    must(packed != NULL);
+    *packed = (struct packed_stanza){
+        .text_len = (uint32_t)text_len,
+        .lures_len = (uint32_t)stanza->lure_keys.len,
+        .from_len = (uint32_t)stanza->lures_from.len,
+        .calm = stanza->calm,
+        .links_protected = stanza->links_protected,
+    };
+    memcpy(packed->bytes, bytes.at, bytes.len);
+    buf_done(&bytes);
+    return packed;
+}
+
+struct str packed_stanza_text(const struct packed_stanza *packed)
+{
+    return str_make(packed->bytes, packed->text_len);
+}
+
+struct str packed_stanza_lures(const struct packed_stanza *packed)
+{
+    return str_make(packed->bytes + packed->text_len, packed->lures_len);
+}
+
+struct stanza *stanza_unpack(const struct packed_stanza *packed)
+{
+    struct stanza *stanza = stanza_parse(packed_stanza_text(packed));
+    must(stanza != NULL); // it is what stanza_write made
+    stanza_seal(stanza);
+    struct str lures = packed_stanza_lures(packed);
+    stanza->arena.ceiling += lures.len + packed->from_len + 2;
+    if (lures.len > 0)
+        stanza->lure_keys = arena_str(&stanza->arena, lures);
+    if (packed->from_len > 0)
+        stanza->lures_from =
+            arena_str(&stanza->arena, str_make(lures.at + lures.len, packed->from_len));
+    stanza->calm = packed->calm;
+    stanza->links_protected = packed->links_protected;
+    return stanza;
+}
+
+void packed_stanza_free(struct packed_stanza **packed)
+{
+    free(TAKE(*packed));
 }
 
 struct stanza *stanza_ref(struct stanza *stanza)

@@ -91,8 +91,15 @@ void stanza_keep_text(struct stanza *stanza);
 /* Seals a stanza whose children are given as text in canonical form (copied) instead of a tree. */
 void stanza_seal_with(struct stanza *stanza, struct str inner);
 
-/* A sealed stanza for keeping long: a copy that takes little more memory than its content. */
-struct stanza *stanza_compact(const struct stanza *stanza);
+/* A sealed stanza put away for long: its text and what the guard said of it, in one small piece of
+ * memory.  Whoever wants to send it unpacks it: a stanza of his own, sealed. */
+struct packed_stanza;
+struct packed_stanza *stanza_pack(const struct stanza *stanza);
+struct stanza *stanza_unpack(const struct packed_stanza *packed);
+struct str packed_stanza_text(const struct packed_stanza *packed);
+struct str packed_stanza_lures(const struct packed_stanza *packed); // as lure_keys
+/* NULL is fine; nulls the pointer. */
+void packed_stanza_free(struct packed_stanza **packed);
 
 struct stanza *stanza_ref(struct stanza *stanza);
 /* NULL is fine; nulls the pointer. */

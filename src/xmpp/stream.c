@@ -578,6 +578,7 @@ static void welcome(struct stream *stream, struct element *element)
         return;
     }
     keep(&stream->jid, jid.full);
+    keep(&stream->from, STR_EMPTY); // from now on this is what it must be
     send_and_drop(stream, &out);
     enum sasl_mechanism mechanism = sasl_mechanism(stream->sasl);
     sasl_free(&stream->sasl);

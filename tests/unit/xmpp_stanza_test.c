@@ -12,7 +12,7 @@ static struct str written(const struct stanza *stanza)
     return text;
 }
 
-TEST(a_compact_copy_says_the_same_and_lives_alone)
+TEST(what_was_packed_comes_out_the_same)
 {
     static const char *const texts[] = {
         "<presence/>",
@@ -25,12 +25,20 @@ TEST(a_compact_copy_says_the_same_and_lives_alone)
         stanza_seal(stanza);
         stanza->lure_keys = arena_str(&stanza->arena, STR("0123456789abcdef"));
         struct str text = written(stanza);
-        struct stanza *copy = stanza_compact(stanza);
+        stanza->lures_from = i > 0 ? arena_str(&stanza->arena, STR("c@x")) : STR_EMPTY;
+        stanza->calm = true;
+        struct packed_stanza *packed = stanza_pack(stanza);
         enum stanza_type type = stanza->type;
         stanza_unref(&stanza);
+        check_str(packed_stanza_text(packed), text);
+        check_str(packed_stanza_lures(packed), STR("0123456789abcdef"));
+        struct stanza *copy = stanza_unpack(packed);
+        packed_stanza_free(&packed);
         check_str(written(copy), text);
         check(copy->type == type && copy->sealed);
         check_str(copy->lure_keys, STR("0123456789abcdef"));
+        check_str(copy->lures_from, i > 0 ? STR("c@x") : STR_EMPTY);
+        check(copy->calm && !copy->links_protected);
         struct stanza *again = stanza_parse(written(copy));
         stanza_seal(again);
         check_str(written(again), text);
