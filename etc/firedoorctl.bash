@@ -22,7 +22,7 @@ _firedoorctl() {
     esac
     local -a words
     mapfile -t words < <("${COMP_WORDS[0]}" "${socket[@]}" complete "${said[@]}" 2> /dev/null)
-    mapfile -t COMPREPLY < <(compgen -W "${words[*]} --json --quiet --socket --help" -- "$word")
+    mapfile -t COMPREPLY < <(compgen -W "${words[*]} --json --quiet --socket --output --password-stdin --help" -- "$word")
     if [ "${said[0]-}" = import ]; then
         local -a files
         mapfile -t files < <(compgen -f -- "$word")

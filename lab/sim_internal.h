@@ -136,6 +136,8 @@ void sim_let_wait(struct sim *sim, uint32_t at, struct str text, bool held, int6
                   enum what then);
 /* A message that waited goes on, and what waited behind it alone. */
 void sim_go_on(struct sim *sim, uint32_t number);
+/* Somebody followed the link of a copy, where the page of protected links sees it. */
+void sim_tell_opening(struct sim *sim, const struct copy *copy, uint32_t who);
 
 /* ---- sim_worm.c ---- */
 

@@ -13,14 +13,17 @@ static const int64_t live_us = 3600 * SECOND_US, behind_us = 16 * SECOND_US;
 
 /* ---- A message arrives ---- */
 
-/* An honest person passes on what he liked. */
-static void pass_on(struct sim *sim, uint32_t who, const struct copy *copy, struct str link)
+/* Of people who pass a link on, so many have opened it (Gabielkov et al., Social Clicks, 2016). */
+static const double opens_before = 0.41;
+
+/* An honest person passes on what he liked; whether he did. */
+static bool pass_on(struct sim *sim, uint32_t who, const struct copy *copy, struct str link)
 {
     static const char *const intros[] = {"i got this: %.*s", "have you seen %.*s ?", "%.*s",
                                          "maybe something for you: %.*s", "%.*s not bad"};
     struct prng prng = sim_dice(sim, copy->identity, who, PURPOSE_RESHARE);
     if (prng_unit(&prng) >= sim->config.habits.reshare)
-        return;
+        return false;
     uint32_t n = graph_degree(sim->config.graph, who);
     uint32_t wanted = 1 + (uint32_t)prng_below(&prng, 3), n_to = 0, to[3];
     const char *intro = intros[prng_below(&prng, COUNT_OF(intros))];
@@ -55,6 +58,7 @@ static void pass_on(struct sim *sim, uint32_t who, const struct copy *copy, stru
         });
         at_us += delay_draw_us(&(struct delay_model){.median_s = 8, .sigma = 0.8}, &prng);
     }
+    return n_to > 0;
 }
 
 static void expose(struct sim *sim, uint32_t number, uint32_t who)
@@ -68,6 +72,19 @@ static void expose(struct sim *sim, uint32_t number, uint32_t who)
                      .n_keys = copy->n_keys}
     };
     if (sim->guard != NULL && copy->n_keys > 0 && !copy->calm)
+        sim_happen(sim, &event);
+}
+
+void sim_tell_opening(struct sim *sim, const struct copy *copy, uint32_t who)
+{
+    struct guard_event event = {
+        .kind = EVENT_OPENING,
+        .opened = {.who = sim_jid_of(sim, who),
+                   .keys = copy_keys(&sim->copies, copy),
+                   .n_keys = copy->n_keys}
+    };
+    if (sim->config.protect_nats > 0 && sim->guard != NULL && copy->n_keys > 0 &&
+        sim_is_ours(sim, who))
         sim_happen(sim, &event);
 }
 
@@ -92,12 +109,16 @@ static void arrive_at(struct sim *sim, const struct copy *what, uint32_t at, uin
         sim_tempt(sim, who, at, copy.identity);
     if (at == UINT32_MAX)
         return;
+    bool passes = false;
     if (copy.said != SAID_WARNING && sim->config.habits.reshare > 0 && sim_is_ours(sim, who)) {
         struct str link = texts_find_link(text);
         if (link.len > 0 && !person->infected)
-            pass_on(sim, who, &copy, link);
+            passes = pass_on(sim, who, &copy, link);
     }
     expose(sim, at, who);
+    struct prng prng = sim_dice(sim, copy.identity, who, PURPOSE_HEED);
+    if (passes && prng_unit(&prng) < opens_before)
+        sim_tell_opening(sim, &sim->copies.at[at], who);
 }
 
 /* at: its place among the copies; UINT32_MAX: it needs none. */

@@ -130,12 +130,17 @@ void sim_infect(struct sim *sim)
     free(zeros);
 }
 
+static bool is_protected(const struct sim *sim)
+{
+    enum worm_bait bait = sim->config.worm->profile->habits.bait;
+    return sim->config.protect_nats > 0 && sim->guard != NULL &&
+           (bait == BAIT_LINK || bait == BAIT_SHORTENER || bait == BAIT_ESTABLISHED);
+}
+
 /* Where links are protected, the page behind them asks the guard once more. */
 static bool page_turns_back(struct sim *sim, const struct copy *copy, const struct happening *now)
 {
-    enum worm_bait bait = sim->config.worm->profile->habits.bait;
-    if (sim->config.protect_nats <= 0 || sim->guard == NULL ||
-        (bait != BAIT_LINK && bait != BAIT_SHORTENER && bait != BAIT_ESTABLISHED))
+    if (!is_protected(sim))
         return false;
     uint64_t incident;
     struct prng prng = sim_dice(sim, now->identity, now->to, PURPOSE_HEED);
@@ -156,5 +161,8 @@ void sim_open_lure(struct sim *sim, const struct happening *now)
     const struct copy *copy = &sim->copies.at[now->copy];
     if ((copy->gone && sim->people[now->to].ways.obeys) || page_turns_back(sim, copy, now))
         return;
+    if (is_protected(sim))
+        sim_tell_opening(sim, copy, now->to);
+    copy = &sim->copies.at[now->copy]; // the table may have grown
     sim_infect_one(sim, now->to, sim->people[copy->from].generation + 1);
 }

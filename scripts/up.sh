@@ -18,16 +18,22 @@ scripts/packages.sh
 echo "building"
 ninja -C build > build/up.log 2>&1 || { tail -n 40 build/up.log; exit 1; }
 
+# Root hands the server over to a user who must be able to walk here.  In a clone below a closed
+# directory, as /root is, var/ is therefore a link to a place where he can.
+can_enter() { setpriv --reuid firedoor --regid firedoor --clear-groups test -x "$1" 2> /dev/null; }
+run_as=firedoor
+if [ "$(id -u)" = 0 ] && [ ! -e "$var" ] && [ ! -L "$var" ] && ! can_enter "$root"; then
+    mkdir -p /var/lib/firedoor-up
+    chmod 755 /var/lib/firedoor-up
+    ln -s "$(mktemp -d /var/lib/firedoor-up/XXXXXX)" "$var"
+    echo "note: the user firedoor cannot enter $root: var/ is a link to $(readlink "$var")"
+fi
+var=$(readlink -f "$var")
 mkdir -p "$var"
 chmod 755 "$var"
-
-# Root hands the server over to a user who must be able to walk here.
-run_as=firedoor
-if [ "$(id -u)" = 0 ]; then
-    if ! setpriv --reuid firedoor --regid firedoor --clear-groups test -x "$var" 2> /dev/null; then
-        run_as=root
-        echo "note: the user firedoor cannot enter $root, so the server stays root, without capabilities"
-    fi
+if [ "$(id -u)" = 0 ] && ! can_enter "$var"; then # made by hand, or by an older make up
+    run_as=root
+    echo "note: the user firedoor cannot enter $var, so the server stays root, without capabilities"
 fi
 
 if [ ! -f "$var/localhost.key" ]; then

@@ -111,6 +111,7 @@ struct command_call {
     struct actor actor;
     struct arena arena; // lives as long as the call
     json_t *arguments;  // checked and, where they are names, prepared
+    bool only_looks;    // set by a handler that changes nothing this time: no audit record
     bool cancelled;     // nobody waits for the answer any more; the handler may end early
     void *state;        // the handler's
 

@@ -376,6 +376,7 @@ static void decoys_known(struct gate_errand *gate)
 static void run_place(struct command_call *call)
 {
     struct placing *placing = arena_make(&call->arena, struct placing);
+    call->only_looks = argument_given(call, "try");
     placing->call = call;
     placing->daemon = call->context;
     placing->decoy = argument_text(call, "jid");

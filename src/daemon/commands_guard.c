@@ -543,8 +543,14 @@ static json_t *rule_of(const struct guard_rule *rule)
     if (rule->kind == RULE_SUSPEND)
         json_object_set_new(json, "feature",
                             json_string(rule->feature == FEATURE_LINKS ? "links" : "files"));
-    if (rule->kind == RULE_ENTITLE)
-        json_object_set_new(json, "receivers", json_integer(rule->receivers));
+    if (rule->kind == RULE_ENTITLE) {
+        // the guard keeps them in one field; to a person a host is no domain of ours
+        json_object_set_new(json, "domain", json_string(""));
+        json_object_set_new(json, "host", json_of(rule->domain));
+        json_object_set_new(json, "receivers",
+                            rule->receivers == UINT32_MAX ? json_null()
+                                                          : json_integer(rule->receivers));
+    }
     if (rule->incident != 0)
         json_object_set_new(json, "incident", json_integer((json_int_t)rule->incident));
     return json;
@@ -795,12 +801,13 @@ static const struct command rows[] = {
      .role = ROLE_OPERATOR,
      .flags = COMMAND_AUDITED,
      .run = run_incident_convict,
-     .arguments = {{"lure", ARGUMENT_TEXT, ARGUMENT_REQUIRED | ARGUMENT_POSITIONAL, NULL,
-                       "An incident's number, a link, sha-256:HEX of a file, or a file's name."},
-                      {"width", ARGUMENT_CHOICE, 0, "link|template|host|domain|name",
-                       "How wide; the narrowest of an incident, template of a link if not said."},
-                      {"for", ARGUMENT_TIME, 0, NULL, "How long."},
-                      ARGUMENT_REASON},
+     .arguments =
+            {{"lure", ARGUMENT_TEXT, ARGUMENT_REQUIRED | ARGUMENT_POSITIONAL, NULL,
+              "An incident's number, a link, sha-256:HEX of a file, a file's name, or rule:NAME."},
+             {"width", ARGUMENT_CHOICE, 0, "link|template|host|domain|name",
+              "How wide; the narrowest of an incident, template of a link if not said."},
+             {"for", ARGUMENT_TIME, 0, NULL, "How long."},
+             ARGUMENT_REASON},
      },
     {
      .name = "link show",

@@ -198,6 +198,7 @@ static void run_log(struct command_call *call)
     static const char *const names[] = {"error", "warning", "notice", "info", "debug"};
     struct str level = argument_text(call, "level");
     size_t now = 0;
+    call->only_looks = level.len == 0;
     for (size_t i = 0; i < COUNT_OF(names); i++) {
         if (str_eq(level, str_of(names[i])))
             log_set_level((enum log_level)(i + CONFIG_LOG_FIRST));

@@ -5,6 +5,7 @@
 #include "base/must.h"
 #include "daemon/config_internal.h"
 #include "files/clamd.h"
+#include "http/cross.h"
 #include "net/tls.h"
 
 #include <arpa/inet.h>
@@ -15,13 +16,6 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
-
-// What a struct config really is.
-struct snapshot {
-    atomic_uint n_refs;
-    struct arena arena;
-    struct config config;
-};
 
 enum {
     ARENA_MOST = 64 << 20,
@@ -37,6 +31,15 @@ struct origin {
 
 struct origins {
     struct origin of[CONFIG_N_SECTIONS][CONFIG_KEYS_MOST];
+};
+
+// What a struct config really is.
+struct snapshot {
+    atomic_uint n_refs;
+    struct arena arena;
+    struct config config;
+    struct origins origins;
+    const struct origin *domain_origins;
 };
 
 struct loading {
@@ -61,21 +64,27 @@ struct loading {
 static void trouble(struct loading *loading, struct origin origin, const char *format, ...)
     PRINTF_LIKE(3, 4);
 
-static void trouble(struct loading *loading, struct origin origin, const char *format, ...)
+static void put_trouble(struct buf *troubles, struct origin origin, const char *format,
+                        va_list args)
 {
     struct arena arena;
     arena_init(&arena, 256 << 10);
+    struct str text = arena_vprintf(&arena, format, args);
+    if (origin.file == NULL)
+        buf_printf(troubles, "%.*s\n", STR_ARGS(text));
+    else if (origin.line == 0)
+        buf_printf(troubles, "%s: %.*s\n", origin.file, STR_ARGS(text));
+    else
+        buf_printf(troubles, "%s:%d: %.*s\n", origin.file, origin.line, STR_ARGS(text));
+    arena_done(&arena);
+}
+
+static void trouble(struct loading *loading, struct origin origin, const char *format, ...)
+{
     va_list args;
     va_start(args, format);
-    struct str text = arena_vprintf(&arena, format, args);
+    put_trouble(loading->troubles, origin, format, args);
     va_end(args);
-    if (origin.file == NULL)
-        buf_printf(loading->troubles, "%.*s\n", STR_ARGS(text));
-    else if (origin.line == 0)
-        buf_printf(loading->troubles, "%s: %.*s\n", origin.file, STR_ARGS(text));
-    else
-        buf_printf(loading->troubles, "%s:%d: %.*s\n", origin.file, origin.line, STR_ARGS(text));
-    arena_done(&arena);
     loading->n_troubles++;
 }
 
@@ -472,14 +481,15 @@ static void read_set(struct loading *loading, const char *set)
 
 /* ---- the whole ---- */
 
-static struct origin origin_of_key(const struct loading *loading, const char *section,
+static struct origin origin_of_key(const struct config_section *sections,
+                                   const struct origins *origins, const char *section,
                                    const char *name)
 {
     for (size_t s = 0; s < CONFIG_N_SECTIONS; s++)
-        for (size_t k = 0; k < loading->sections[s].n_keys; k++)
-            if (strcmp(loading->sections[s].name, section) == 0 &&
-                strcmp(loading->sections[s].keys[k].name, name) == 0)
-                return loading->origins.of[s][k];
+        for (size_t k = 0; k < sections[s].n_keys; k++)
+            if (strcmp(sections[s].name, section) == 0 &&
+                strcmp(sections[s].keys[k].name, name) == 0)
+                return origins->of[s][k];
     must(false); // the callers name keys of the table
     return (struct origin){0};
 }
@@ -570,6 +580,24 @@ static bool is_account_of(struct str account, struct str domain)
     return local.len > 0 && rest.at != NULL && str_eq(rest, domain);
 }
 
+static bool is_account(const struct loading *loading, struct str account)
+{
+    for (size_t d = 0; d < loading->n_domains; d++)
+        if (is_account_of(account, loading->domains[d].name))
+            return true;
+    return false;
+}
+
+static void check_people(struct loading *loading, struct origin origin, const char *what,
+                         const struct config_list *people)
+{
+    for (size_t i = 0; i < people->n; i++)
+        if (!is_account(loading, people->at[i]))
+            trouble(loading, origin,
+                    "%s: \"%.*s\" is no account in lower case of a domain served here", what,
+                    STR_ARGS(people->at[i]));
+}
+
 static int compare_names(const void *a, const void *b)
 {
     return str_cmp(((const struct config_domain *)a)->name,
@@ -632,7 +660,7 @@ static bool is_address(struct str text)
 static void check_whole(struct loading *loading)
 {
     const struct config *config = loading->config;
-#define ORIGIN(section, key) origin_of_key(loading, #section, #key)
+#define ORIGIN(section, key) origin_of_key(loading->sections, &loading->origins, #section, #key)
     for (size_t i = 0; i < config->listen.addresses.n; i++)
         if (!is_address(config->listen.addresses.at[i]))
             trouble(loading, ORIGIN(listen, addresses),
@@ -655,6 +683,12 @@ static void check_whole(struct loading *loading)
     if ((config->http.certificate.len > 0) != (config->http.key.len > 0))
         trouble(loading, config->http.key.len > 0 ? ORIGIN(http, key) : ORIGIN(http, certificate),
                 "http.certificate and http.key: only one given");
+    for (size_t i = 0; i < config->upload.origins.n; i++)
+        if (!http_cross_is_origin(config->upload.origins.at[i]))
+            trouble(loading, ORIGIN(upload, origins),
+                    "upload.origins: \"%.*s\" is neither * nor an origin such as "
+                    "https://chat.example.org",
+                    STR_ARGS(config->upload.origins.at[i]));
     if (config->http.certificate.len > 0 && config->http.url.len == 0)
         trouble(loading, ORIGIN(http, certificate),
                 "http.certificate: for which host? set http.url");
@@ -686,6 +720,11 @@ static void check_whole(struct loading *loading)
                 "needed",
                 STR_ARGS(domain->name));
     }
+    check_people(loading, ORIGIN(links, people), "links.people", &config->links.people);
+    check_people(loading, ORIGIN(links, spared), "links.spared", &config->links.spared);
+    if (config->links.people.n > 0 && config->http.port == 0)
+        trouble(loading, ORIGIN(links, people),
+                "links.people: http.port is 0: there is no page to open links");
     for (size_t i = 0; i < config->links.allowed.n; i++)
         if (!is_domain(config->links.allowed.at[i]) || !is_ascii(config->links.allowed.at[i]))
             trouble(loading, ORIGIN(links, allowed),
@@ -733,6 +772,64 @@ static void check_whole(struct loading *loading)
         check_readable(loading, ORIGIN(notices, catalogues), "notices.catalogues",
                        config->notices.catalogues, true);
 #undef ORIGIN
+}
+
+/* ---- what libconfig cannot parse ---- */
+
+enum { NAMES_MOST = 16 };
+
+// The words of a line that a value follows; a twice used one alone.
+static size_t names_in(struct str line, struct str names[NAMES_MOST])
+{
+    size_t n = 0;
+    for (size_t i = 0; i < line.len && n < NAMES_MOST; i++) {
+        if (line.at[i] == '"') // nothing in a text is a name
+            while (++i < line.len && line.at[i] != '"')
+                i += line.at[i] == '\\';
+        if (i >= line.len || (line.at[i] != '=' && line.at[i] != ':'))
+            continue;
+        struct str before = str_trim(str_first(line, i));
+        size_t from = before.len;
+        while (from > 0 &&
+               strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-*",
+                      before.at[from - 1]) != NULL)
+            from--;
+        struct str name = str_skip(before, from);
+        for (size_t k = 0; k < n; k++)
+            if (str_eq(names[k], name)) {
+                names[0] = name;
+                return 1;
+            }
+        if (name.len > 0)
+            names[n++] = name;
+    }
+    return n;
+}
+
+static void cannot_parse(struct loading *loading, const config_t *tree)
+{
+    const char *file = config_error_file(tree) != NULL ? config_error_file(tree) : loading->name;
+    struct origin origin = {file, config_error_line(tree)};
+    char line[1024] = "";
+    // libconfig names the line of a setting that is there already, not the setting
+    bool twice = strcmp(config_error_text(tree), "duplicate setting name") == 0;
+    FILE *in = twice && loading->text == NULL ? fopen(file, "re") : NULL;
+    for (int n = 0; in != NULL && n < origin.line && fgets(line, sizeof line, in) != NULL;)
+        n += strchr(line, '\n') != NULL;
+    if (in != NULL)
+        fclose(in);
+    struct str names[NAMES_MOST];
+    size_t n = names_in(str_of(line), names);
+    struct buf all;
+    buf_init(&all, 2 * sizeof line);
+    for (size_t i = 0; i < n; i++)
+        buf_printf(&all, "%s%.*s", i > 0 ? " or " : "", STR_ARGS(names[i]));
+    if (n > 0)
+        trouble(loading, origin, "%.*s: given before; a key or a section may stand only once",
+                STR_ARGS(buf_str(&all)));
+    else
+        trouble(loading, origin, "%s", config_error_text(tree));
+    buf_done(&all);
 }
 
 static struct snapshot *snapshot_new(void)
@@ -793,11 +890,7 @@ static enum err load(const struct config_args *args, const char *text, const cha
         else if (config_error_type(&tree) == CONFIG_ERR_FILE_IO)
             trouble(loading, (struct origin){name, 0}, "%s", strerror(errno));
         else
-            trouble(
-                loading,
-                (struct origin){config_error_file(&tree) != NULL ? config_error_file(&tree) : name,
-                                config_error_line(&tree)},
-                "%s", config_error_text(&tree));
+            cannot_parse(loading, &tree);
     }
     for (size_t i = 0; args != NULL && i < args->n_sets; i++)
         read_set(loading, args->sets[i]);
@@ -814,6 +907,11 @@ static enum err load(const struct config_args *args, const char *text, const cha
         struct config_domain *domains =
             arena_make_array(&snapshot->arena, struct config_domain, loading->n_domains);
         memcpy(domains, loading->domains, loading->n_domains * sizeof *domains);
+        struct origin *origins =
+            arena_make_array(&snapshot->arena, struct origin, loading->n_domains);
+        memcpy(origins, loading->domain_origins, loading->n_domains * sizeof *origins);
+        snapshot->origins = loading->origins;
+        snapshot->domain_origins = origins;
         snapshot->config.domains = domains;
         snapshot->config.n_domains = loading->n_domains;
         *out = &snapshot->config;
@@ -858,6 +956,29 @@ void config_unref(const struct config **config)
         return;
     arena_done(&snapshot->arena);
     free(snapshot);
+}
+
+void config_trouble(const struct config *config, struct buf *troubles, const char *section,
+                    const char *key, const char *format, ...)
+{
+    const struct snapshot *snapshot = CONTAINER_OF(config, struct snapshot, config);
+    struct config_section sections[CONFIG_N_SECTIONS];
+    config_sections(sections);
+    va_list args;
+    va_start(args, format);
+    put_trouble(troubles, origin_of_key(sections, &snapshot->origins, section, key), format, args);
+    va_end(args);
+}
+
+void config_domain_trouble(const struct config *config, struct buf *troubles, size_t domain,
+                           const char *format, ...)
+{
+    const struct snapshot *snapshot = CONTAINER_OF(config, struct snapshot, config);
+    va_list args;
+    must(domain < config->n_domains);
+    va_start(args, format);
+    put_trouble(troubles, snapshot->domain_origins[domain], format, args);
+    va_end(args);
 }
 
 enum err config_can_follow(const struct config *old, const struct config *new, struct buf *troubles)

@@ -95,6 +95,12 @@ enum err config_load_text(const char *text, const char *name, const struct confi
 const struct config *config_ref(const struct config *config);
 void config_unref(const struct config **config);
 
+/* Adds a trouble that only others can see, with the place of the key or the domain. */
+void config_trouble(const struct config *config, struct buf *troubles, const char *section,
+                    const char *key, const char *format, ...) PRINTF_LIKE(5, 6);
+void config_domain_trouble(const struct config *config, struct buf *troubles, size_t domain,
+                           const char *format, ...) PRINTF_LIKE(4, 5);
+
 /* Whether a running server may go from old to new; else ERR_DENIED, and troubles names each key
  * that differs and needs a restart. */
 enum err config_can_follow(const struct config *old, const struct config *new,

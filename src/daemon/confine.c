@@ -141,6 +141,8 @@ static enum err allow_all(const struct fence *fence, const struct config *config
         e = allow_input(fence, str_of(config_file));
     if (e == OK && config->notices.catalogues.len > 0)
         e = allow(fence, config->notices.catalogues.at, RIGHTS_READ);
+    if (e == OK) // read anew at a reload
+        e = allow_input(fence, config->texts.rules);
     if (e == OK)
         e = allow_input(fence, config->http.certificate);
     if (e == OK && config->upload.enabled)

@@ -64,17 +64,17 @@ bool incident_concerns(const struct incident *incident, struct str domain)
 
 json_t *incident_summary(const struct incident *incident)
 {
-    return json_pack("{s:I, s:s, s:s, s:s, s:o, s:f, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
-                     "id", (json_int_t)incident->id, "state", incident_state_name(incident->state),
-                     "kind", incident->kind == LURE_LINK ? "link" : "file", "width",
-                     lure_width_name(incident->width), "lure", json_of(incident->shown), "nats",
-                     incident->nats, "first", json_of_time(incident->first_us), "convicted",
-                     json_of_time(incident->convicted_us), "sendings",
-                     (json_int_t)incident->n_sendings, "receivers",
-                     (json_int_t)incident->n_receivers, "exposed", (json_int_t)incident->n_exposed,
-                     "relays", (json_int_t)incident->n_relays, "rejected",
-                     (json_int_t)incident->n_rejected, "held", (json_int_t)incident->n_held,
-                     "lures", (json_int_t)(incident->n_lures > 0 ? incident->n_lures : 1));
+    static const char *const kinds[] = {"link", "file", "words"};
+    return json_pack(
+        "{s:I, s:s, s:s, s:s, s:o, s:f, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "id",
+        (json_int_t)incident->id, "state", incident_state_name(incident->state), "kind",
+        kinds[incident->kind], "width", lure_width_name(incident->width), "lure",
+        json_of(incident->shown), "nats", incident->nats, "first", json_of_time(incident->first_us),
+        "convicted", json_of_time(incident->convicted_us), "sendings",
+        (json_int_t)incident->n_sendings, "receivers", (json_int_t)incident->n_receivers, "exposed",
+        (json_int_t)incident->n_exposed, "relays", (json_int_t)incident->n_relays, "rejected",
+        (json_int_t)incident->n_rejected, "held", (json_int_t)incident->n_held, "lures",
+        (json_int_t)(incident->n_lures > 0 ? incident->n_lures : 1));
 }
 
 static json_t *evidence_of(const struct incident *incident, const struct reader *reader)

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/must.h"
 #include "base/random.h"
+#include "daemon/check.h"
 #include "daemon/confine.h"
 #include "daemon/server.h"
 #include "daemon/server_settings.h"
@@ -125,15 +126,18 @@ enum err daemon_reload(struct daemon *daemon, struct buf *troubles)
     enum err e = config_load(&daemon->args, &new, troubles);
     if (e == OK)
         e = config_can_follow(daemon->config, new, troubles);
-    else if (daemon->confined_files)
-        buf_printf(troubles, "the running server reads files as its own user, and only in "
-                             "directories that it knew at its "
-                             "start\n");
+    if (e == OK && daemon->server != NULL)
+        e = check_live(new, server_service(daemon->server)->notices, troubles);
     if (e == OK && daemon->hooks.reload != NULL) {
         e = daemon->hooks.reload(daemon->hooks.context, new, &why);
         if (e != OK)
             buf_printf(troubles, "%s\n", why.text);
     }
+    struct str denied = str_of(strerror(EACCES)); // NOLINT(concurrency-mt-unsafe): a constant
+    if (e != OK && daemon->confined_files &&
+        str_find(buf_str(troubles), denied) < buf_str(troubles).len)
+        buf_printf(troubles, "the running server reads files as its own user, and only in "
+                             "directories that it knew at its start\n");
     if (e == OK) {
         // a log that cannot be opened anew goes on where it is: no reason to refuse the rest
         if (log_open(new->log.file.at, (enum log_level)(new->log.level + CONFIG_LOG_FIRST),
@@ -390,6 +394,7 @@ static enum err open_service(struct daemon *daemon, struct why *why)
     commands_add_sessions(daemon);
     commands_add_aside(daemon);
     commands_add_uploads(daemon);
+    commands_add_texts(daemon);
     commands_add_decoys(daemon);
     return control_serve(daemon->control, daemon->loop, daemon->commands, why);
 }
@@ -491,43 +496,23 @@ static enum err run(struct daemon *daemon, struct why *why)
     return e;
 }
 
-// That each certificate can be read, and fits its key.
-static enum err check_certificates(const struct config *config, struct why *why)
+// Reads and checks the configuration, says what is wrong with it, and of --check whether it is
+// good.
+static enum err take_config(struct daemon *daemon, bool only_check)
 {
-    struct tls_home *home = NULL;
-    must(config != NULL);
-    const struct tls_policy policy = server_tls_policy(config);
-    enum err e = tls_home_new(&home, why);
-    for (size_t d = 0; d < config->n_domains && e == OK; d++) {
-        const struct config_domain *domain = &config->domains[d];
-        if (domain->certificate.len == 0)
-            continue;
-        struct tls_identity identity = {&domain->name, 1, domain->certificate.at, domain->key.at};
-        struct tls_config *tls = NULL;
-        e = tls_config_new_server(&identity, 1, &policy, &home, 1, &tls, why);
-        tls_config_unref(&tls);
+    struct buf troubles;
+    buf_init(&troubles, 1 << 20);
+    enum err e = config_load(&daemon->args, &daemon->config, &troubles);
+    if (e == OK)
+        e = check_config(daemon->config, &troubles);
+    if (e == OK && only_check) {
+        struct inspector_options options = inspector_options(daemon);
+        e = check_files(daemon->config, &options, &troubles);
     }
-    struct str host = config_url_host(config->http.url);
-    if (e == OK && config->http.certificate.len > 0) {
-        struct tls_identity identity = {&host, 1, config->http.certificate.at, config->http.key.at};
-        struct tls_config *tls = NULL;
-        e = tls_config_new_server(&identity, 1, &policy, &home, 1, &tls, why);
-        tls_config_unref(&tls);
-    }
-    tls_home_free(&home);
-    return e;
-}
-
-// That the rules for files can be compiled.
-static enum err check_rules(struct daemon *daemon, struct why *why)
-{
-    if (!daemon->config->upload.enabled)
-        return OK;
-    struct inspector_options options = inspector_options(daemon);
-    struct inspector *inspector = NULL;
-    options.confine = NULL;
-    enum err e = inspector_start(&options, &inspector, why);
-    inspector_stop(&inspector);
+    fprintf(stderr, "%.*s", STR_ARGS(buf_str(&troubles)));
+    if (e == OK && only_check)
+        puts("the configuration is good");
+    buf_done(&troubles);
     return e;
 }
 
@@ -572,21 +557,10 @@ int main(int argc, char **argv)
         .administrators = json_object(),
     };
     struct why why = {""};
-    struct buf troubles;
-    buf_init(&troubles, 1 << 20);
     status = EXIT_SUCCESS;
-    if (config_load(&daemon.args, &daemon.config, &troubles) != OK) {
-        fprintf(stderr, "%.*s", STR_ARGS(buf_str(&troubles)));
+    if (take_config(&daemon, line.act == ACT_CHECK) != OK) {
         status = EXIT_CONFIG;
-    } else if (line.act == ACT_CHECK && check_certificates(daemon.config, &why) != OK) {
-        fprintf(stderr, "%s\n", why.text);
-        status = EXIT_CONFIG;
-    } else if (line.act == ACT_CHECK && check_rules(&daemon, &why) != OK) {
-        fprintf(stderr, "upload.rules: %s\n", why.text);
-        status = EXIT_CONFIG;
-    } else if (line.act == ACT_CHECK) {
-        puts("the configuration is good");
-    } else if (run(&daemon, &why) != OK) {
+    } else if (line.act != ACT_CHECK && run(&daemon, &why) != OK) {
         fprintf(stderr, "firedoord: %s\n", why.text);
         status = EXIT_FAILURE;
     }
@@ -595,7 +569,6 @@ int main(int argc, char **argv)
     if (daemon.config != NULL && line.act == ACT_RUN && daemon.config->server.pid_file.len > 0 &&
         status == EXIT_SUCCESS)
         unlink(daemon.config->server.pid_file.at);
-    buf_done(&troubles);
     json_decref(daemon.administrators);
     loop_free(&daemon.loop);
     notify_close(&daemon.notify);

@@ -107,6 +107,10 @@ static void say_counters(struct buf *out, const struct desk_counters *counters)
         COUNTER(links_unsure, "Protected links for which the guard did not answer in time."),
         COUNTER(links_refused, "Protected links that were forged, broken or too old."),
         COUNTER(limits_reached, "Times that a limit of the configuration was reached."),
+        COUNTER(texts_read, "Stanzas whose texts were looked at by rules (texts.rules)."),
+        COUNTER(texts_matched, "Of these, those that a rule matched."),
+        COUNTER(texts_unfinished, "Of these, those of which a limit ended the look."),
+        COUNTER(texts_passed, "Stanzas that passed without: too many waited, or it took too long."),
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         uint64_t value;

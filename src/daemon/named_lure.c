@@ -142,6 +142,7 @@ enum err named_lure_read(const struct lure_rules *rules, struct arena *arena, st
                          struct str width, struct named_lure *out, struct why *why)
 {
     struct named_lure named = {.kind = NAMED_LURE, .width = LURE_TEMPLATE};
+    static const struct str rule = STR("rule:");
     bool of_files = false, any_width = width.len == 0;
     enum err e = OK;
     text = str_trim(text);
@@ -153,6 +154,9 @@ enum err named_lure_read(const struct lure_rules *rules, struct arena *arena, st
     lure_list_init(&named.list, rules, arena);
     if (of_files && text.len > 0) {
         add_name(&named, text);
+    } else if (any_width && str_starts(text, rule) && text.len > rule.len) {
+        lure_add_words(&named.list, str_skip(text, rule.len), false);
+        named.width = LURE_EXACT;
     } else if (is_made_of(text, "0123456789") || is_pattern(text)) {
         named.kind = is_made_of(text, "0123456789") ? NAMED_INCIDENT : NAMED_PATTERN;
         if (any_width)

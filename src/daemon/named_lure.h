@@ -6,6 +6,7 @@
  *     http://bad.example/x         a link; without a scheme too
  *     sha-256:5f70…                a file, by its digest: 64 hexadecimal digits
  *     photo.jpg.exe                files, by the shape of their name
+ *     rule:NAME                    what a rule for texts finds
  *
  * What may be two things is refused, and the error says how to tell them apart.
  */

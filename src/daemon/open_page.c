@@ -148,10 +148,21 @@ static struct str header_safe(struct arena *arena, struct str url)
     return safe;
 }
 
+// Seen of a reader, and the guard may learn: not what a token of old, or a HEAD, shows.
+static void tell_opening(const struct page *page)
+{
+    const struct im_domain *domain = im_settings_domain(page->desk->settings, page->link.domain);
+    if (page->link.reader.len > 0 && domain != NULL && domain->guard_mode != CONFIG_GUARD_OFF &&
+        http_head(page->x)->method == HTTP_GET)
+        gate_opened(page->desk->service->gate, page->link.reader,
+                    str_make((const char *)page->keys, page->n_keys * sizeof page->keys[0]));
+}
+
 static void lead_on(struct page *page)
 {
     struct http_exchange *x = page->x;
     page->answered = true;
+    tell_opening(page);
     const struct http_field to[] = {
         {STR("Location"), header_safe(&page->arena, page->link.url)}
     };

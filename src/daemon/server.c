@@ -9,6 +9,7 @@
 #include "daemon/metrics.h"
 #include "daemon/open_page.h"
 #include "daemon/server_settings.h"
+#include "files/text_rules.h"
 #include "files/uploads.h"
 #include "guard/guard.h"
 #include "http/http.h"
@@ -64,6 +65,7 @@ struct server {
     struct scram_crypto *crypto;
     struct service service;
     struct im_settings *settings;
+    struct text_rules *text_rules; // NULL: none
     struct arena administrators_arena;
     struct config_list administrators; // beside those of the configuration
     struct desk **desks;
@@ -207,6 +209,23 @@ static enum err read_certificates(struct server *server, const struct config *co
     return e;
 }
 
+static struct im_settings *settings_of(const struct server *server, const struct config *config)
+{
+    struct im_settings *settings = server_settings(config, &server->administrators, &server->seals);
+    settings->text_rules = text_rules_ref(server->text_rules);
+    return settings;
+}
+
+enum err server_read_text_rules(const struct config *config, struct text_rules **out,
+                                struct why *why)
+{
+    const struct text_rules_limits limits = {config->texts.time_us, config->texts.bytes};
+    *out = NULL;
+    return config->texts.rules.len == 0
+               ? OK
+               : text_rules_read(config->texts.rules.at, &limits, out, why);
+}
+
 enum err server_prepare(const struct config *config, struct loop *loop, struct server **out,
                         struct why *why)
 {
@@ -214,7 +233,8 @@ enum err server_prepare(const struct config *config, struct loop *loop, struct s
     must(server != NULL);
     server->config = config_ref(config);
     server->loop = loop;
-    server->settings = server_settings(config, &server->administrators, &server->seals);
+    enum err e = server_read_text_rules(config, &server->text_rules, why);
+    server->settings = settings_of(server, config);
     process_raise_descriptors((uint64_t)config->limits.connections + 4096);
     process_tune_malloc((unsigned)config->server.workers);
     const struct workers_config workers = {
@@ -223,7 +243,8 @@ enum err server_prepare(const struct config *config, struct loop *loop, struct s
         .on_stop = worker_stops,
     };
     struct tls_config *tls = NULL;
-    enum err e = workers_new(&workers, &server->workers, why);
+    if (e == OK)
+        e = workers_new(&workers, &server->workers, why);
     if (e == OK)
         e = read_certificates(server, config, &tls, why);
     if (e == OK) {
@@ -262,8 +283,7 @@ static enum err renew_link_keys(struct server *server, const struct config *conf
 
 static void renew_settings(struct server *server)
 {
-    struct im_settings *settings =
-        server_settings(server->config, &server->administrators, &server->seals);
+    struct im_settings *settings = settings_of(server, server->config);
     service_set_settings(&server->service, settings);
     im_settings_unref(&server->settings);
     server->settings = settings;
@@ -315,8 +335,14 @@ static enum err open_gate(struct server *server, struct why *why)
     struct guard_config guard;
     server_guard_config(config, &guard);
     uint64_t seed = config->test.guard_seed != 0 ? (uint64_t)config->test.guard_seed : random_u64();
-    return gate_new(&server->service, server->settings, &guard, seed, config->test.clock_rate,
-                    &server->service.gate, why);
+    const struct gate_options options = {
+        .seed = seed,
+        .clock_rate = config->test.clock_rate,
+        .readers = (unsigned)config->texts.threads,
+        .readings = (size_t)config->texts.waiting,
+    };
+    return gate_new(&server->service, server->settings, &guard, &options, &server->service.gate,
+                    why);
 }
 
 // The challenge of an account that does not exist must be the same after a restart, or comparing
@@ -365,9 +391,10 @@ static enum err note_what_is_in_hand(struct server *server, struct why *why)
     struct arena arena;
     arena_init(&arena, 65536);
     struct str path = arena_printf(&arena, "%s.in-hand", config->store.path.at);
-    // a slot for each home, and the guard's
-    enum err e = in_hand_open(path.at, server->service.store, workers_count(server->workers) + 1,
-                              config->test.crash_at, &server->service.in_hand, why);
+    // a slot for each home, the guard's, and those of the threads that look at texts
+    size_t n = workers_count(server->workers) + 1 + (size_t)config->texts.threads;
+    enum err e = in_hand_open(path.at, server->service.store, n, config->test.crash_at,
+                              &server->service.in_hand, why);
     arena_done(&arena);
     return e;
 }
@@ -435,6 +462,8 @@ static enum err open_uploads(struct server *server, struct inspector *inspector,
                                           &(struct upload_door_options){
                                               .uploads = service->uploads,
                                               .body_most = upload_body_most,
+                                              .origins = config->upload.origins.at,
+                                              .n_origins = config->upload.origins.n,
                                               .sorry = say_withheld,
                                               .context = server,
                                           });
@@ -473,7 +502,7 @@ enum err server_open(struct server *server, struct inspector *inspector, struct 
         if (e != OK)
             return e;
         im_settings_unref(&server->settings);
-        server->settings = server_settings(config, &server->administrators, &server->seals);
+        server->settings = settings_of(server, config);
         open_page_add(server->http);
     }
     service->workers = server->workers;
@@ -534,18 +563,21 @@ enum err server_start(struct server *server, struct why *why)
 
 enum err server_reload(struct server *server, const struct config *config, struct why *why)
 {
-    struct tls_config *tls;
-    enum err e = read_certificates(server, config, &tls, why);
-    if (e != OK)
-        return e;
-    if (server->http != NULL) {
+    struct tls_config *tls = NULL;
+    struct text_rules *text_rules;
+    enum err e = server_read_text_rules(config, &text_rules, why);
+    if (e == OK)
+        e = read_certificates(server, config, &tls, why);
+    if (e == OK && server->http != NULL)
         e = renew_link_keys(server, config, why);
-        if (e != OK) {
-            tls_config_unref(&tls);
-            return e;
-        }
+    if (e != OK) {
+        tls_config_unref(&tls);
+        text_rules_unref(&text_rules);
+        return e;
     }
-    struct im_settings *settings = server_settings(config, &server->administrators, &server->seals);
+    text_rules_unref(&server->text_rules);
+    server->text_rules = text_rules;
+    struct im_settings *settings = settings_of(server, config);
     struct listener_limits limits = listener_limits(config);
     workers_set_tls(server->workers, tls);
     tls_config_unref(&tls);
@@ -678,6 +710,7 @@ void server_stop(struct server **server)
     scram_crypto_free(&s->crypto);
     workers_free(&s->workers);
     im_settings_unref(&s->settings);
+    text_rules_unref(&s->text_rules);
     config_unref(&s->config);
     sodium_memzero(&s->seals, sizeof s->seals);
     arena_done(&s->administrators_arena);

@@ -13,6 +13,7 @@
 #include "net/loop.h"
 
 struct inspector;
+struct text_rules;
 struct server;
 struct service;
 
@@ -20,6 +21,10 @@ struct service;
  * is referenced. */
 enum err server_prepare(const struct config *config, struct loop *loop, struct server **out,
                         struct why *why) MUST_CHECK;
+/* Of a configuration; *out NULL: it has none.  ERR_MALFORMED, with file and line. */
+enum err server_read_text_rules(const struct config *config, struct text_rules **out,
+                                struct why *why) MUST_CHECK;
+
 /* Opens the store and whatever else needs the state directory.  inspector: for what people upload,
  * where they may; outlives the server. */
 enum err server_open(struct server *server, struct inspector *inspector,

@@ -6,6 +6,8 @@
 #include "im/upload.h"
 #include "xmpp/jid.h"
 
+#include <stdlib.h>
+
 static struct str keep(struct im_settings *settings, struct str text)
 {
     return arena_str(&settings->arena, text);
@@ -56,6 +58,20 @@ static struct str links_base(struct im_settings *settings, const struct config *
     return url.len > 0 ? arena_printf(&settings->arena, "%.*s/open/", STR_ARGS(url)) : STR_EMPTY;
 }
 
+static int compare_names(const void *a, const void *b)
+{
+    return str_cmp(*(const struct str *)a, *(const struct str *)b);
+}
+
+static const struct str *sorted(struct im_settings *settings, const struct config_list *list)
+{
+    struct str *names = arena_make_array(&settings->arena, struct str, list->n + 1);
+    for (size_t i = 0; i < list->n; i++)
+        names[i] = keep(settings, list->at[i]);
+    qsort(names, list->n, sizeof *names, compare_names);
+    return names;
+}
+
 static void read_links(struct im_settings *settings, const struct config *config,
                        const struct seal_keys *seals)
 {
@@ -71,6 +87,10 @@ static void read_links(struct im_settings *settings, const struct config *config
         hosts[n++] = keep(settings, config_url_host(config->http.url));
     settings->link_hosts = hosts;
     settings->n_link_hosts = n;
+    settings->links_people = sorted(settings, &config->links.people);
+    settings->n_links_people = config->links.people.n;
+    settings->links_spared = sorted(settings, &config->links.spared);
+    settings->n_links_spared = config->links.spared.n;
     if (seals->n > 0) {
         struct seal_keys *copy = arena_make(&settings->arena, struct seal_keys);
         *copy = *seals;

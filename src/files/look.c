@@ -6,15 +6,13 @@
  * unpacked, to see whether it is a program, and never an archive inside it.
  */
 #include "files/inspector_internal.h"
+#include "files/rules_internal.h"
 
 #include "base/arena.h"
-#include "base/buf.h"
 #include "guard/lure.h"
 
 #include <archive.h>
 #include <archive_entry.h>
-#include <dirent.h>
-#include <errno.h>
 #include <magic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,8 +21,7 @@
 #include <yara.h>
 
 enum {
-    RULES_MOST = 64 << 20, // bytes of one file of rules
-    HEAD = 64,             // bytes by which a program is known
+    HEAD = 64, // bytes by which a program is known
     BLOCK = 64 << 10,
 };
 
@@ -37,96 +34,6 @@ struct lookers {
 };
 
 /* ---- Ready: rules and the database of types ---- */
-
-struct compiling {
-    const char *file;
-    struct why *why;
-};
-
-static void note_error(int level, const char *file, int line, const YR_RULE *rule,
-                       const char *message, void *context)
-{
-    struct compiling *compiling = context;
-    (void)file;
-    (void)rule;
-    if (level == YARA_ERROR_LEVEL_ERROR && compiling->why->text[0] == '\0')
-        (void)!why_say(compiling->why, ERR_MALFORMED, "rules: %s:%d: %s", compiling->file, line,
-                       message);
-}
-
-static enum err add_rules(YR_COMPILER *compiler, struct compiling *compiling)
-{
-    struct why *why = compiling->why;
-    FILE *file = fopen(compiling->file, "rbe");
-    if (file == NULL)
-        return why_say(why, ERR_IO, "rules: %s: %s", compiling->file, strerror(errno));
-    struct buf text;
-    buf_init(&text, RULES_MOST);
-    for (char *room; (room = buf_reserve(&text, BLOCK)) != NULL;) {
-        size_t n = fread(room, 1, BLOCK, file);
-        text.len += n;
-        if (n == 0)
-            break;
-    }
-    buf_add_char(&text, '\0');
-    enum err e = OK;
-    if (ferror(file) != 0 || text.overflowed)
-        e = why_say(why, ERR_IO, "rules: %s cannot be read, or is too large", compiling->file);
-    else if (yr_compiler_add_string(compiler, text.at, NULL) != 0)
-        e = why->text[0] != '\0' ? ERR_MALFORMED
-                                 : why_say(why, ERR_MALFORMED, "rules: %s", compiling->file);
-    buf_done(&text);
-    (void)!fclose(file);
-    return e;
-}
-
-static int is_rules(const struct dirent *entry)
-{
-    struct str name = str_of(entry->d_name);
-    return str_ends(name, STR(".yar")) || str_ends(name, STR(".yara"));
-}
-
-static enum err add_directory(YR_COMPILER *compiler, const char *path, struct why *why)
-{
-    struct dirent **entries;
-    int n = scandir(path, &entries, is_rules, alphasort);
-    if (n < 0)
-        return why_say(why, ERR_IO, "rules: %s: %s", path, strerror(errno));
-    enum err e = OK;
-    for (int i = 0; i < n; i++) {
-        char file[4096];
-        int len = snprintf(file, sizeof file, "%s/%s", path, entries[i]->d_name);
-        struct compiling compiling = {file, why};
-        yr_compiler_set_callback(compiler, note_error, &compiling);
-        if (e == OK)
-            e = len < 0 || (size_t)len >= sizeof file ? ERR_LIMIT : add_rules(compiler, &compiling);
-        free(entries[i]);
-    }
-    free(entries);
-    return e;
-}
-
-static enum err compile(struct lookers *lookers, const char *path, struct why *why)
-{
-    YR_COMPILER *compiler;
-    struct stat stat_of;
-    if (yr_initialize() != ERROR_SUCCESS || yr_compiler_create(&compiler) != ERROR_SUCCESS)
-        return why_say(why, ERR_IO, "rules: YARA does not start");
-    yr_compiler_set_include_callback(compiler, NULL, NULL, NULL); // one reads what one names
-    yr_compiler_define_string_variable(compiler, "filename", "");
-    enum err e;
-    if (stat(path, &stat_of) == 0 && S_ISDIR(stat_of.st_mode)) {
-        e = add_directory(compiler, path, why);
-    } else {
-        struct compiling compiling = {path, why};
-        yr_compiler_set_callback(compiler, note_error, &compiling);
-        e = add_rules(compiler, &compiling);
-    }
-    if (e == OK && yr_compiler_get_rules(compiler, &lookers->rules) != ERROR_SUCCESS)
-        e = why_say(why, ERR_MALFORMED, "rules: they do not compile together");
-    yr_compiler_destroy(compiler);
-    return e;
-}
 
 enum err lookers_new(const struct inspector_options *options, struct lookers **out, struct why *why)
 {
@@ -145,7 +52,7 @@ enum err lookers_new(const struct inspector_options *options, struct lookers **o
     if (e == OK)
         (void)!magic_buffer(lookers->magic, "warm", 4); // what it reads late it reads now
     if (e == OK && options->rules != NULL)
-        e = compile(lookers, options->rules, why);
+        e = rules_compile(options->rules, false, &lookers->rules, why);
     *out = lookers; // for the rest of the process's life
     return e;
 }
@@ -361,10 +268,7 @@ static int on_rule(YR_SCAN_CONTEXT *scan, int message, void *data, void *context
     (void)scan;
     if (message != CALLBACK_MSG_RULE_MATCHING)
         return CALLBACK_CONTINUE;
-    const char *tag;
-    bool suspect = false;
-    yr_rule_tags_foreach(rule, tag) suspect |= strcmp(tag, "suspect") == 0;
-    find(out, suspect ? INSPECTED_SUSPECTED : INSPECTED_MATCHED, rule->identifier);
+    find(out, rule_suspects(rule) ? INSPECTED_SUSPECTED : INSPECTED_MATCHED, rule->identifier);
     return CALLBACK_CONTINUE;
 }
 

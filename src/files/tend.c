@@ -72,12 +72,14 @@ static void find_of_owner(struct uploads *uploads, const char *jid, struct porti
 {
     portion->n = 0;
     pthread_mutex_lock(&uploads->lock);
-    LIST_EACH(&uploads->files, struct file, link, file)
-    {
-        if (portion->n == PORTION)
-            break;
-        if (strcmp(file->jid, jid) == 0)
+    struct holder *holder = table_get(&uploads->holders, str_of(jid));
+    if (holder != NULL) {
+        LIST_EACH(&holder->files, struct file, held, file)
+        {
+            if (portion->n == PORTION)
+                break;
             portion_add(portion, file);
+        }
     }
     pthread_mutex_unlock(&uploads->lock);
 }

@@ -98,9 +98,25 @@ void file_free(struct file **at)
     free(file);
 }
 
+static struct holder *holder_get(struct uploads *uploads, const char *jid)
+{
+    struct holder *holder = table_get(&uploads->holders, str_of(jid));
+    if (holder != NULL)
+        return holder;
+    size_t size = strlen(jid) + 1;
+    holder = calloc(1, sizeof *holder + size);
+    must(holder != NULL);
+    list_init(&holder->files);
+    memcpy(holder->jid, jid, size);
+    must(table_put(&uploads->holders, str_of(holder->jid), holder) == OK);
+    return holder;
+}
+
 void file_add(struct uploads *uploads, struct file *file)
 {
     must(file->owner != NULL);
+    file->holder = holder_get(uploads, file->jid);
+    list_add_last(&file->holder->files, &file->held);
     must(table_put(&uploads->by_id, str_of(file->id), file) == OK);
     list_add_last(&uploads->files, &file->link);
     if ((file->flags & UPLOAD_UNSCANNED) != 0) {
@@ -116,6 +132,12 @@ void file_take(struct uploads *uploads, struct file *file)
 {
     table_remove(&uploads->by_id, str_of(file->id));
     list_leave(&file->link);
+    list_leave(&file->held);
+    if (list_empty(&file->holder->files)) {
+        table_remove(&uploads->holders, str_of(file->holder->jid));
+        free(file->holder);
+    }
+    file->holder = NULL;
     if (list_is_member(&file->unscanned)) {
         list_leave(&file->unscanned);
         uploads->n_unscanned--;
@@ -578,6 +600,7 @@ enum err uploads_open(const struct uploads_options *options, const struct upload
     table_init(&uploads->by_id, FILES_CEILING);
     table_init(&uploads->by_slot, FILES_CEILING);
     table_init(&uploads->owners, FILES_CEILING);
+    table_init(&uploads->holders, FILES_CEILING);
     list_init(&uploads->files);
     list_init(&uploads->unscanned);
     list_init(&uploads->slots);
@@ -631,6 +654,7 @@ void uploads_free(struct uploads **at)
     table_done(&uploads->by_id);
     table_done(&uploads->by_slot);
     table_done(&uploads->owners);
+    table_done(&uploads->holders);
     if (uploads->directory >= 0)
         close(uploads->directory);
     lure_rules_free(&uploads->rules);

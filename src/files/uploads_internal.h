@@ -24,9 +24,17 @@ struct owner {
     uint64_t daily_bytes, daily_files;
 };
 
+/* The files of an address: an account that is deleted is known by nothing else any more. */
+struct holder {
+    struct list files; // oldest first
+    char jid[];
+};
+
 struct file {
     struct link link;      // in uploads.files, oldest first
     struct link unscanned; // in uploads.unscanned
+    struct link held;      // in holder.files
+    struct holder *holder;
     struct owner *owner;
     char id[RANDOM_ID_SIZE + 1];
     uint64_t size;
@@ -61,7 +69,7 @@ struct uploads {
 
     pthread_mutex_t lock; // "uploads": guards all below; never held while waiting
     struct upload_settings settings;
-    struct table by_id, by_slot, owners;
+    struct table by_id, by_slot, owners, holders;
     struct list files, unscanned, slots;
     uint64_t bytes, reserved, n_slots, n_unscanned;
     int64_t away_us; // monotonic: the last line of the log about an absent scanner

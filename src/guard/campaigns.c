@@ -195,7 +195,7 @@ static void adopt(struct guard *guard, struct cluster *campaign, struct cluster 
             return;
         if (member->user == cluster->zero && his->n_receivers == 0 && member->n_receivers > 0) {
             his->n_sent = his->n_receivers = 1;
-            his->receivers[0] = member->receivers[0];
+            his->receivers.few[0] = *receivers_of(member, n_told_apart(member));
             his->sent_us = member->sent_us;
             his->last_sent_us = member->last_sent_us;
             his->roster_index = member->roster_index;
@@ -276,7 +276,7 @@ static void weigh(struct guard *guard, struct cluster *campaign, struct member *
     campaign->n_sendings++;
     member->n_sent++;
     member->remote |= sending->remote;
-    if (receiver == member->from || !member_is_new_receiver(member, receiver))
+    if (receiver == member->from || !member_is_new_receiver(guard, member, receiver))
         return;
     struct member was = *member;
     campaign->n_receivers += sending->audience > 0 ? sending->audience : 1;

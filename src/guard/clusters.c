@@ -12,7 +12,7 @@ static const double clusters_share = 0.5;
 
 bool lure_template_links(const struct lure *lure, bool established)
 {
-    if (lure->kind == LURE_FILE) // half the world sends IMG_{n}.jpg
+    if (lure->kind != LURE_LINK) // half the world sends IMG_{n}.jpg
         return (lure->flags & (LURE_EXECUTABLE | LURE_DISGUISED)) != 0;
     return !established || (lure->flags & (LURE_NAMED | LURE_NUMBERED)) == LURE_NAMED;
 }
@@ -208,8 +208,57 @@ struct member *member_get(struct guard *guard, struct cluster *cluster, struct u
     return member_make(guard, cluster, user);
 }
 
+/* Of an array that has doubled from `least` on until it had room for n. */
+static size_t room_for(size_t n, size_t least)
+{
+    size_t room = least;
+    while (room < n)
+        room *= 2;
+    return n > 0 ? room : 0;
+}
+
+enum { RECEIVERS_LEAST = 8, EVIDENCE_LEAST = 4 };
+
+static size_t receivers_size(size_t n)
+{
+    return n <= RECEIVERS_FEW ? 0 : room_for(n, RECEIVERS_LEAST) * sizeof(uint32_t);
+}
+
+void member_make_room(struct guard *guard, struct member *member, size_t n)
+{
+    size_t size = receivers_size(n), wanted = receivers_size(n + 1);
+    if (wanted <= size)
+        return;
+    uint32_t *many = realloc(size > 0 ? member->receivers.many : NULL, wanted);
+    must(many != NULL);
+    if (size == 0)
+        memcpy(many, member->receivers.few, sizeof member->receivers.few);
+    member->receivers.many = many;
+    guard->bytes_clusters += wanted - size;
+}
+
+static size_t evidence_size(size_t n)
+{
+    return room_for(n, EVIDENCE_LEAST) * sizeof(struct evidence);
+}
+
+void cluster_make_room(struct guard *guard, struct cluster *cluster)
+{
+    size_t size = evidence_size(cluster->n_evidence),
+           wanted = evidence_size(cluster->n_evidence + 1);
+    if (wanted <= size)
+        return;
+    cluster->evidence = realloc(cluster->evidence, wanted);
+    must(cluster->evidence != NULL);
+    guard->bytes_clusters += wanted - size;
+}
+
 static void member_free(struct guard *guard, struct member *member)
 {
+    size_t n = n_told_apart(member);
+    if (n > RECEIVERS_FEW)
+        free(member->receivers.many);
+    guard->bytes_clusters -= receivers_size(n);
     map_remove(&guard->members_map, &member->node);
     list_leave(&member->link);
     member->cluster->n_members--;
@@ -267,8 +316,9 @@ void cluster_forget(struct guard *guard, struct cluster *cluster)
         cluster->zero->n_refs--;
     if (cluster->root != NULL)
         cluster->root->n_refs--;
-    guard->bytes_clusters -= sizeof *cluster + sizeof(void *);
+    guard->bytes_clusters -= sizeof *cluster + sizeof(void *) + evidence_size(cluster->n_evidence);
     free(cluster->orders);
+    free(cluster->evidence);
     str_free(&cluster->shown);
     str_free(&cluster->actor);
     str_free(&cluster->why);

@@ -9,8 +9,9 @@
 
 #include "base/must.h"
 
-// 2: what was only observed; 3: the device that sent, and what an answer is worth
-enum { EVENT_VERSION = 3, KEYS_MOST = 4096 };
+// 2: what was only observed; 3: the device that sent, and what an answer is worth; 4: words that a
+// rule found, and openings
+enum { EVENT_VERSION = 4, KEYS_MOST = 4096 };
 
 static void put_lure(struct buf *out, const struct lure *lure)
 {
@@ -32,7 +33,7 @@ static void get_lure(struct reader *in, struct lure *lure)
 {
     *lure = (struct lure){
         .url = STR_EMPTY, .media_type = STR_EMPTY, .digest_name = STR_EMPTY, .digest = STR_EMPTY};
-    lure->kind = get_u32(in, LURE_FILE);
+    lure->kind = get_u32(in, LURE_WORDS);
     lure->flags = get_u32(in, UINT32_MAX);
     lure->shown = get_str(in);
     lure->host = get_str(in);
@@ -134,6 +135,10 @@ void guard_event_write(struct buf *out, const struct guard_event *event)
         put_str(out, event->exposure.receiver);
         put_keys(out, event->exposure.keys, event->exposure.n_keys);
         break;
+    case EVENT_OPENING:
+        put_str(out, event->opened.who);
+        put_keys(out, event->opened.keys, event->opened.n_keys);
+        break;
     case EVENT_REPORT:
         put_str(out, event->report.reporter);
         put_str(out, event->report.sender);
@@ -207,7 +212,7 @@ enum err guard_event_read(struct arena *arena, struct str bytes, struct guard_ev
     uint64_t version = get_u64(&in);
     if (version < 1 || version > EVENT_VERSION)
         return in.bad ? ERR_CORRUPT : ERR_UNSUPPORTED;
-    event.kind = get_u32(&in, EVENT_CONVICT_INCIDENT);
+    event.kind = get_u32(&in, EVENT_OPENING);
     event.now_us = get_i64(&in);
     switch (event.kind) {
     case EVENT_SENDING:
@@ -217,6 +222,10 @@ enum err guard_event_read(struct arena *arena, struct str bytes, struct guard_ev
         event.exposure.sender = get_str(&in);
         event.exposure.receiver = get_str(&in);
         event.exposure.keys = get_keys(&in, arena, &event.exposure.n_keys);
+        break;
+    case EVENT_OPENING:
+        event.opened.who = get_str(&in);
+        event.opened.keys = get_keys(&in, arena, &event.opened.n_keys);
         break;
     case EVENT_REPORT:
         event.report.reporter = get_str(&in);

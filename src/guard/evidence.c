@@ -93,6 +93,7 @@ void evidence_add(struct guard *guard, struct cluster *cluster, enum evidence_ki
     }
     if (who != NULL)
         who->n_refs++;
+    cluster_make_room(guard, cluster);
     cluster->evidence[cluster->n_evidence++] = fresh;
 }
 
@@ -151,14 +152,18 @@ void evidence_of_birth(struct guard *guard, struct cluster *cluster, const struc
     cluster_sum(cluster);
 }
 
-bool member_is_new_receiver(struct member *member, const struct user *receiver)
+bool member_is_new_receiver(struct guard *guard, struct member *member, const struct user *receiver)
 {
     uint32_t hash = receiver->hash_high;
-    size_t n = member->n_receivers < RECEIVERS_MOST ? member->n_receivers : RECEIVERS_MOST;
+    size_t n = n_told_apart(member);
+    const uint32_t *before = receivers_of(member, n);
     for (size_t i = 0; i < n; i++)
-        if (member->receivers[i] == hash)
+        if (before[i] == hash)
             return false;
-    member->receivers[member->n_receivers % RECEIVERS_MOST] = hash;
+    size_t at = member->n_receivers % RECEIVERS_MOST;
+    if (n < RECEIVERS_MOST)
+        member_make_room(guard, member, n++);
+    receivers_of(member, n)[at] = hash;
     return true;
 }
 
@@ -188,7 +193,7 @@ static bool becomes_relay(struct guard *guard, struct cluster *cluster, struct m
     member->is_relay = true;
     member->relay = clamp(0, log(0.9 / honest), relay_most);
     cluster->n_relays++;
-    cluster->relays_nats += member->relay;
+    cluster->relays_nats += member->relay + opening_of_relay(guard, cluster, member);
     evidence_add(guard, cluster, EVIDENCE_RELAY, member->relay, member->user);
 
     const struct member *from =
@@ -336,7 +341,7 @@ bool evidence_of_sending(struct guard *guard, struct cluster *cluster, struct me
         return false;
     }
     // talking about it with the one who showed it is neither passing on nor fanning out
-    if (receiver == member->from || !member_is_new_receiver(member, receiver))
+    if (receiver == member->from || !member_is_new_receiver(guard, member, receiver))
         return false;
 
     struct member was = *member;
@@ -373,7 +378,8 @@ void evidence_of_absence(struct guard *guard, struct cluster *cluster)
             break;
         if (member->exposed_us != 0 && member->n_receivers == 0 &&
             evidence_counts(guard, EVIDENCE_ABSENCE)) {
-            double sum = clamp(absence_most, cluster->absence - 0.15, 0);
+            double nats = opening_of_absent(guard, member);
+            double sum = clamp(absence_most, cluster->absence + nats, 0);
             evidence_add(guard, cluster, EVIDENCE_ABSENCE, sum - cluster->absence, NULL);
             cluster->absence = sum;
         }

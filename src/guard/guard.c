@@ -311,8 +311,9 @@ static void judge_lure(struct guard *guard, struct user *sender, struct user *re
     // counts as any other.
     bool is_asked = cluster != NULL && cluster->asks_tree;
     struct sending heard = *sending;
-    bool quotes = sending->warns, speaks = quotes && (!established || is_asked),
-         dead = (lure->flags & LURE_DEFANGED) != 0;
+    // Words that a rule found cannot be made dead at all.
+    bool quotes = sending->warns && lure->kind != LURE_WORDS,
+         speaks = quotes && (!established || is_asked), dead = (lure->flags & LURE_DEFANGED) != 0;
     heard.warns = speaks && !dead;
     sending = &heard;
     word->defang |= heard.warns && guard->config.defangs;
@@ -399,6 +400,23 @@ static void note_ban(const struct guard *guard, enum feature_kind feature, struc
         word->until_us = ban->expires_us;
 }
 
+static void take_conviction(struct guard *guard, const struct conviction *conviction,
+                            struct guard_word *word);
+
+/* What a rule of the operator's forbids is convicted with the first text that it finds, as if by
+ * his hand; unless he has released that since.  NULL: then. */
+static const struct stop *stop_of_rule(struct guard *guard, const struct lure *lure,
+                                       struct guard_word *word)
+{
+    const struct cluster *cluster = cluster_find_key(guard, &lure->keys[LURE_EXACT]);
+    if (cluster != NULL && cluster->cleared)
+        return NULL;
+    const struct conviction conviction = {
+        .lure = lure, .width = LURE_EXACT, .actor = STR("rules"), .reason = lure->shown};
+    take_conviction(guard, &conviction, word);
+    return stop_find(guard, lure);
+}
+
 static void take_sending(struct guard *guard, const struct sending *sending,
                          struct guard_word *word)
 {
@@ -428,10 +446,14 @@ static void take_sending(struct guard *guard, const struct sending *sending,
         uint64_t stopped = 0;
         for (size_t i = 0; i < sending->n_lures; i++) {
             const struct stop *stop = stop_find(guard, &sending->lures[i]);
+            if (stop == NULL && (sending->lures[i].flags & LURE_FORBIDDEN) != 0)
+                stop = stop_of_rule(guard, &sending->lures[i], word);
             if (stop == NULL)
                 continue;
+            struct sending heard = *sending; // no warning makes forbidden words harmless
+            heard.warns = sending->warns && sending->lures[i].kind != LURE_WORDS;
             stopped = stop->incident;
-            convicted_again(guard, sender, receiver, sending, stop, word);
+            convicted_again(guard, sender, receiver, &heard, stop, word);
         }
         if (stopped == 0 && restricted_until_us(guard, sender) > guard->now_us)
             say(word, VERDICT_REJECT, REASON_RESTRICTED, restricted_by(guard, sender));
@@ -651,6 +673,9 @@ void guard_take(struct guard *guard, const struct guard_event *event, struct gua
     case EVENT_EXPOSURE:
         take_exposure(guard, &event->exposure);
         break;
+    case EVENT_OPENING:
+        take_opening(guard, &event->opened);
+        break;
     case EVENT_REPORT:
         take_report(guard, &event->report, word);
         break;
@@ -697,6 +722,13 @@ void guard_exposed(struct guard *guard, const struct exposure *exposure, int64_t
                    struct guard_word *word)
 {
     struct guard_event event = {.kind = EVENT_EXPOSURE, .now_us = now_us, .exposure = *exposure};
+    guard_take(guard, &event, word);
+}
+
+void guard_opened(struct guard *guard, const struct opened *opened, int64_t now_us,
+                  struct guard_word *word)
+{
+    struct guard_event event = {.kind = EVENT_OPENING, .now_us = now_us, .opened = *opened};
     guard_take(guard, &event, word);
 }
 

@@ -120,6 +120,13 @@ struct exposure {
     size_t n_keys;
 };
 
+/* Somebody opened a lure, where that is seen: a protected link's page led on. */
+struct opened {
+    struct str who; // bare
+    const struct lure_key *keys;
+    size_t n_keys;
+};
+
 /* XEP-0377, XEP-0191 with a reason, or "this was not me": somebody's word against a lure or a
  * sender. */
 struct report {
@@ -201,6 +208,7 @@ enum event_kind {
     EVENT_TICK = 10,
     EVENT_OUTCOME = 11,
     EVENT_CONVICT_INCIDENT = 12,
+    EVENT_OPENING = 13,
 };
 
 struct guard_event {
@@ -209,6 +217,7 @@ struct guard_event {
     union {
         struct sending sending;
         struct exposure exposure;
+        struct opened opened;
         struct report report;
         struct answer answer;
         struct conviction conviction;
@@ -316,6 +325,8 @@ enum verdict guard_judge(struct guard *guard, const struct sending *sending, int
                          struct guard_word *word);
 void guard_exposed(struct guard *guard, const struct exposure *exposure, int64_t now_us,
                    struct guard_word *word);
+void guard_opened(struct guard *guard, const struct opened *opened, int64_t now_us,
+                  struct guard_word *word);
 void guard_reported(struct guard *guard, const struct report *report, int64_t now_us,
                     struct guard_word *word);
 void guard_answered(struct guard *guard, const struct answer *answer, int64_t now_us,
@@ -393,6 +404,7 @@ enum evidence_kind {
     EVIDENCE_ORIGIN,  // (negative) several people brought it independently
     EVIDENCE_ABSENCE, // (negative) exposed people who did not pass it on
     EVIDENCE_STREAK,  // never-seen lures to one after the other, and nothing said between
+    EVIDENCE_OPENING, // a relay had opened it before he sent it on
     EVIDENCE_KINDS
 };
 const char *evidence_kind_name(enum evidence_kind kind);

@@ -36,6 +36,7 @@ enum {
     BINDINGS_MOST = 48,    // keys of one cluster
     MEMBERS_MOST = 8192,   // people of one cluster
     RECEIVERS_MOST = 64,   // receivers told apart, of one member
+    RECEIVERS_FEW = 2,     // that have room in the member itself: most have no more
     HOLDS_MOST = 4096,     // messages that wait in all; beyond, they pass
     SHOWN_MOST = 160,      // bytes of a printable key
     RULES_MOST = 65536,    // suspensions, entitlements, decoys, each
@@ -125,9 +126,13 @@ struct member {
     struct user *user;
     struct user *from;                         // who exposed him first; NULL: nobody
     int64_t exposed_us, sent_us, last_sent_us; // 0: not
+    int64_t opened_us;                         // after he was shown it, before he sent it
     uint32_t n_sent, n_receivers;
-    uint32_t receivers[RECEIVERS_MOST]; // hashes of the last ones, told apart
-    uint32_t n_machine;                 // gaps that no hand makes
+    union { // hashes of the last ones, told apart: receivers_of
+        uint32_t few[RECEIVERS_FEW];
+        uint32_t *many; // owned
+    } receivers;
+    uint32_t n_machine; // gaps that no hand makes
     uint32_t n_live, n_dormant;
     int32_t roster_index; // of the last receiver
     uint8_t gaps[GAP_BINS];
@@ -199,7 +204,7 @@ struct cluster {
     uint32_t ask_again;                          // relays at which people are asked once more
     bool asks_tree;                              // its people are asked
     bool on_trial;                               // convicted until its only sender has answered
-    struct evidence evidence[EVIDENCE_MOST];
+    struct evidence *evidence;                   // owned
     size_t n_evidence;
     struct cluster_order *orders;
     size_t n_orders, orders_room;
@@ -426,6 +431,18 @@ void clusters_trim(struct guard *guard, struct cluster *keep);
 /* Whether a template may tie two lures together. */
 bool lure_template_links(const struct lure *lure, bool established);
 struct cluster *cluster_new(struct guard *guard, uint64_t id, struct user *zero);
+/* Room for one more receiver of a member that tells n of them apart, for one more piece of evidence
+ * of a cluster.  Both are counted as the cluster's memory. */
+void member_make_room(struct guard *guard, struct member *member, size_t n);
+void cluster_make_room(struct guard *guard, struct cluster *cluster);
+static inline size_t n_told_apart(const struct member *member)
+{
+    return member->n_receivers < RECEIVERS_MOST ? member->n_receivers : RECEIVERS_MOST;
+}
+static inline uint32_t *receivers_of(struct member *member, size_t n)
+{
+    return n <= RECEIVERS_FEW ? member->receivers.few : member->receivers.many;
+}
 
 /* ---- evidence.c
  * ----------------------------------------------------------------------------------- */
@@ -447,7 +464,8 @@ bool evidence_of_manner(struct guard *guard, struct cluster *cluster, struct mem
 void evidence_of_member(struct guard *guard, struct cluster *cluster, struct member *member,
                         const struct member *was);
 /* False where the member has sent to this receiver before; remembers him. */
-bool member_is_new_receiver(struct member *member, const struct user *receiver);
+bool member_is_new_receiver(struct guard *guard, struct member *member,
+                            const struct user *receiver);
 void evidence_of_novelty(struct guard *guard, struct cluster *cluster);
 void evidence_of_birth(struct guard *guard, struct cluster *cluster, const struct lure *lure,
                        struct user *sender);
@@ -629,5 +647,13 @@ static inline double clamp(double low, double value, double high)
 {
     return value < low ? low : value > high ? high : value;
 }
+
+/* ---- opening.c ---- */
+
+void take_opening(struct guard *guard, const struct opened *opened);
+/* What it adds that this new relay had opened the lure. */
+double opening_of_relay(struct guard *guard, struct cluster *cluster, struct member *member);
+/* What it weighs that somebody who was shown the lure did not pass it on. */
+double opening_of_absent(const struct guard *guard, const struct member *member);
 
 #endif

@@ -12,9 +12,9 @@ const char *incident_state_name(enum incident_state state)
 
 const char *evidence_kind_name(enum evidence_kind kind)
 {
-    static const char *const names[] = {"novelty", "fan-out", "pace",   "silence", "roster",
-                                        "dormant", "relay",   "words",  "decoy",   "content",
-                                        "report",  "answer",  "origin", "absence", "streak"};
+    static const char *const names[] = {
+        "novelty", "fan-out", "pace",   "silence", "roster", "dormant", "relay",  "words",
+        "decoy",   "content", "report", "answer",  "origin", "absence", "streak", "opening"};
     must((size_t)kind < COUNT_OF(names));
     return names[kind];
 }

@@ -28,23 +28,47 @@ struct dresses {
     struct str names[NAMES_MOST];
     uint64_t chars[NAMES_MOST]; // which characters each is made of: most tokens lack one of them
     size_t n;
-    size_t longest; // that any link here has room for: what is longer need not be made
+    size_t longest;     // that any link here has room for: what is longer need not be made,
+    uint64_t available; // nor what has another character than all of them together
 };
 
-static uint64_t chars_of(struct str lower)
+static uint64_t char_bit(char c)
+{
+    return UINT64_C(1) << (ascii_lower(c) & 63);
+}
+
+static uint64_t chars_of(struct str text)
 {
     uint64_t chars = 0;
-    for (size_t i = 0; i < lower.len; i++)
-        chars |= UINT64_C(1) << (lower.at[i] & 63);
+    for (size_t i = 0; i < text.len; i++)
+        chars |= char_bit(text.at[i]);
     return chars;
+}
+
+static bool is_available(const struct dresses *dresses, struct str name)
+{
+    for (size_t i = 0; i < name.len; i++)
+        if ((char_bit(name.at[i]) & ~dresses->available) != 0)
+            return false;
+    return true;
 }
 
 static void add_dress(struct dresses *dresses, struct str name)
 {
     if (name.len < NAME_LEAST || name.len > dresses->longest || dresses->n == NAMES_MOST)
         return;
+    if (!is_available(dresses, name))
+        return;
     dresses->chars[dresses->n] = chars_of(name);
     dresses->names[dresses->n++] = name;
+}
+
+static bool is_one_token(struct str segment)
+{
+    for (size_t i = 0; i < segment.len; i++)
+        if (!ascii_is_alnum(segment.at[i]) && (unsigned char)segment.at[i] < 0x80)
+            return false;
+    return true;
 }
 
 static struct str letters_and_digits(struct arena *scratch, struct str text)
@@ -57,23 +81,53 @@ static struct str letters_and_digits(struct arena *scratch, struct str text)
     return str_make(out, len);
 }
 
+/* Whether there are all characters of its hexadecimal form. */
+static bool may_be_hex(const struct dresses *dresses, struct str name)
+{
+    static const char digits[] = "0123456789abcdef";
+    for (size_t i = 0; i < name.len; i++) {
+        uint64_t both =
+            char_bit(digits[(unsigned char)name.at[i] >> 4]) | char_bit(digits[name.at[i] & 15]);
+        if ((both & ~dresses->available) != 0)
+            return false;
+    }
+    return true;
+}
+
+/* Whether there are those of its first bytes in base64; '-' and '_' are not looked for. */
+static bool may_be_base64(const struct dresses *dresses, struct str name)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    for (size_t i = 0; i + 3 <= name.len; i += 3) {
+        unsigned three = (unsigned)(unsigned char)name.at[i] << 16 |
+                         (unsigned)(unsigned char)name.at[i + 1] << 8 |
+                         (unsigned char)name.at[i + 2];
+        for (int shift = 18; shift >= 0; shift -= 6) {
+            char digit = digits[three >> shift & 63];
+            if (ascii_is_alnum(digit) && (char_bit(digit) & ~dresses->available) != 0)
+                return false;
+        }
+    }
+    return true;
+}
+
 static void add_coded(struct arena *scratch, struct dresses *dresses, struct str name)
 {
     if (name.len < NAME_LEAST || name.len > 96)
         return;
-    if (2 * name.len <= dresses->longest) {
+    if (2 * name.len <= dresses->longest && may_be_hex(dresses, name)) {
         char *hex = arena_alloc(scratch, 2 * name.len + 1);
         sodium_bin2hex(hex, 2 * name.len + 1, (const unsigned char *)name.at, name.len);
         add_dress(dresses, str_make(hex, 2 * name.len));
     }
     size_t room = sodium_base64_encoded_len(name.len, sodium_base64_VARIANT_URLSAFE_NO_PADDING);
-    if (room - 1 <= dresses->longest) {
+    if (room - 1 <= dresses->longest && may_be_base64(dresses, name)) {
         char *base64 = arena_alloc(scratch, room);
         sodium_bin2base64(base64, room, (const unsigned char *)name.at, name.len,
                           sodium_base64_VARIANT_URLSAFE_NO_PADDING);
         add_dress(dresses, letters_and_digits(scratch, str_make(base64, room - 1)));
     }
-    if (name.len > dresses->longest)
+    if (name.len > dresses->longest || !is_available(dresses, name))
         return;
     char *back = arena_alloc(scratch, name.len);
     for (size_t i = 0; i < name.len; i++)
@@ -86,7 +140,10 @@ static void dress(struct arena *scratch, const struct lure_people *people, struc
     for (size_t i = 0; people != NULL && i < people->n; i++) {
         struct str jid = lure_lower(scratch, people->names[i]);
         struct str local = str_first(jid, str_find_char(jid, '@'));
-        add_dress(dresses, letters_and_digits(scratch, local));
+        if (is_one_token(local))
+            add_dress(dresses, local);
+        else
+            add_dress(dresses, letters_and_digits(scratch, local));
         add_coded(scratch, dresses, local);
         if (local.len < jid.len)
             add_coded(scratch, dresses, jid);
@@ -129,7 +186,7 @@ static bool is_name(const struct dresses *dresses, struct str token)
 static const struct str *name_inside(const struct dresses *dresses, struct str token, size_t *at)
 {
     char lower[TOKEN_MOST];
-    if (token.len <= 4) // and no name that is looked for is shorter
+    if (token.len <= 4 || dresses->n == 0) // and no name that is looked for is shorter
         return NULL;
     for (size_t i = 0; i < token.len; i++)
         lower[i] = ascii_lower(token.at[i]);
@@ -147,37 +204,70 @@ static const struct str *name_inside(const struct dresses *dresses, struct str t
     return NULL;
 }
 
-static bool is_vowel(char c)
+/* What characters a token is made of, counted in fields of sixteen bits. */
+enum { COUNT_DIGITS = 0, COUNT_HEX = 16, COUNT_VOWELS = 32, COUNT_LARGE = 48 };
+#define ONE(field) (UINT64_C(1) << (field))
+#define LETTER(vowel, hex, small, large)                                                           \
+    [small] = (vowel) | (hex), [large] = (vowel) | (hex) | ONE(COUNT_LARGE)
+static const uint64_t counted[256] = {
+    ['0' ... '9'] = ONE(COUNT_DIGITS) | ONE(COUNT_HEX),
+    LETTER(ONE(COUNT_VOWELS), ONE(COUNT_HEX), 'a', 'A'),
+    LETTER(0, ONE(COUNT_HEX), 'b', 'B'),
+    LETTER(0, ONE(COUNT_HEX), 'c', 'C'),
+    LETTER(0, ONE(COUNT_HEX), 'd', 'D'),
+    LETTER(ONE(COUNT_VOWELS), ONE(COUNT_HEX), 'e', 'E'),
+    LETTER(0, ONE(COUNT_HEX), 'f', 'F'),
+    LETTER(ONE(COUNT_VOWELS), 0, 'i', 'I'),
+    LETTER(ONE(COUNT_VOWELS), 0, 'o', 'O'),
+    LETTER(ONE(COUNT_VOWELS), 0, 'u', 'U'),
+    LETTER(ONE(COUNT_VOWELS), 0, 'y', 'Y'),
+    ['G'] = ONE(COUNT_LARGE),
+    ['H'] = ONE(COUNT_LARGE),
+    ['J' ... 'N'] = ONE(COUNT_LARGE),
+    ['P' ... 'T'] = ONE(COUNT_LARGE),
+    ['V' ... 'X'] = ONE(COUNT_LARGE),
+    ['Z'] = ONE(COUNT_LARGE),
+};
+
+static uint64_t count_chars(struct str token)
 {
-    c = ascii_lower(c);
-    return c == 'a' || c == 'e' || c == 'i' || c == 'o' || c == 'u' || c == 'y';
+    uint64_t counts = 0;
+    for (size_t i = 0; i < token.len; i++)
+        counts += counted[(unsigned char)token.at[i]];
+    return counts;
+}
+
+static size_t count_of(uint64_t counts, unsigned field)
+{
+    return counts >> field & 0xFFFF;
+}
+
+/* How often digits and others, or large and small letters, take turns. */
+static void count_turns(struct str token, size_t *turns, size_t *case_turns)
+{
+    for (size_t i = 1; i < token.len; i++) {
+        char c = token.at[i], p = token.at[i - 1];
+        *turns += ascii_is_digit(c) != ascii_is_digit(p);
+        *case_turns += ascii_is_alpha(c) && ascii_is_alpha(p) && (c >= 'a') != (p >= 'a') &&
+                       !(i == 1 && c >= 'a');
+    }
 }
 
 /* Letters and digits, or letters without vowels and in turning case: nobody's word. */
-static bool is_random(struct str token)
+static bool is_random(struct str token, uint64_t counts)
 {
-    if (token.len < 5)
+    size_t digits = count_of(counts, COUNT_DIGITS);
+    if (token.len < 5 || digits == token.len)
         return false;
-    size_t digits = 0, turns = 0, hex = 0, vowels = 0, case_turns = 0;
-    for (size_t i = 0; i < token.len; i++) {
-        char c = token.at[i];
-        digits += ascii_is_digit(c);
-        hex += ascii_hex(c) >= 0;
-        vowels += is_vowel(c);
-        if (i > 0) {
-            char p = token.at[i - 1];
-            turns += ascii_is_digit(c) != ascii_is_digit(p);
-            case_turns += ascii_is_alpha(c) && ascii_is_alpha(p) && (c >= 'a') != (p >= 'a') &&
-                          !(i == 1 && c >= 'a');
-        }
-    }
-    if (digits == token.len)
-        return false;
-    if (token.len >= 8 && hex == token.len && digits > 0)
+    if (token.len >= 8 && count_of(counts, COUNT_HEX) == token.len && digits > 0)
         return true;
+    size_t turns = 0, case_turns = 0;
+    if (digits > 0 || count_of(counts, COUNT_LARGE) > 0)
+        count_turns(token, &turns, &case_turns);
     if (digits > 0)
-        return token.len >= 5 && turns >= 2;
-    return token.len >= 6 && (case_turns >= 3 || (token.len >= 8 && vowels * 7 < token.len));
+        return turns >= 2;
+    return token.len >= 6 &&
+           (case_turns >= 3 || (token.len >= 8 && count_of(counts, COUNT_VOWELS) * 7 < token.len));
 }
 
 /* One token of letters and digits. */
@@ -205,9 +295,14 @@ static void put_token(struct draft *draft, struct str token)
             put_token(draft, str_skip(token, k + name->len));
         return;
     }
-    if (is_random(token)) {
+    uint64_t counts = count_chars(token);
+    if (is_random(token, counts)) {
         draft->flags |= LURE_NUMBERED;
         put(draft, STR("{id}"));
+        return;
+    }
+    if (count_of(counts, COUNT_DIGITS) == 0 && count_of(counts, COUNT_LARGE) == 0) {
+        put(draft, token);
         return;
     }
     for (size_t i = 0; i < token.len;) {
@@ -244,17 +339,9 @@ static void put_tokens(struct draft *draft, struct str text)
     }
 }
 
-static bool is_one_token(struct str segment)
-{
-    for (size_t i = 0; i < segment.len; i++)
-        if (!ascii_is_alnum(segment.at[i]) && (unsigned char)segment.at[i] < 0x80)
-            return false;
-    return true;
-}
-
 static void put_segment(struct draft *draft, struct arena *scratch, struct str segment)
 {
-    if (segment.len >= NAME_LEAST && !is_one_token(segment) &&
+    if (segment.len >= NAME_LEAST && draft->dresses->n > 0 && !is_one_token(segment) &&
         is_name(draft->dresses, letters_and_digits(scratch, segment))) {
         draft->flags |= LURE_NAMED;
         put(draft, STR("{name}"));
@@ -294,8 +381,9 @@ static void put_query(struct draft *draft, struct arena *scratch, struct str que
         struct str value = str_skip(pair, equals + 1);
         if (value.len == 0)
             continue;
-        if (is_name(draft->dresses, value) ||
-            is_name(draft->dresses, letters_and_digits(scratch, value))) {
+        if (draft->dresses->n > 0 &&
+            (is_name(draft->dresses, value) ||
+             is_name(draft->dresses, letters_and_digits(scratch, value)))) {
             draft->flags |= LURE_NAMED;
             put(draft, STR("{name}"));
         } else {
@@ -354,12 +442,14 @@ static struct lure_key host_key(struct host_cache *cache, char domain, struct st
 /* What an operator's terminal and logs may show: no control characters, no broken UTF-8. */
 static struct str keep_shown(struct lure_list *list, struct draft *draft, size_t end)
 {
-    size_t len = end < SHOWN_MOST ? end : SHOWN_MOST;
+    size_t len = end < SHOWN_MOST ? end : SHOWN_MOST, n = 0;
     if (!arena_fits(list->arena, len + 1))
         return STR_EMPTY;
     char *out = arena_alloc(list->arena, len + 1);
-    size_t n = 0;
-    for (size_t i = 0; i < len;) {
+    while (n < len && draft->at[n] >= ' ' && draft->at[n] < 0x7F)
+        n++;
+    memcpy(out, draft->at, n);
+    for (size_t i = n; i < len;) {
         size_t width;
         if (draft->at[i] >= ' ' && draft->at[i] < 0x7F) {
             out[n++] = draft->at[i++];
@@ -446,19 +536,32 @@ static void file_keys(struct lure_list *list, struct arena *scratch, struct lure
     }
 }
 
+static void words_keys(const struct lure_list *list, struct lure *lure)
+{
+    lure->keys[LURE_EXACT] = hash('W', lure->url, STR_EMPTY);
+    lure->shown = arena_fits(list->arena, lure->url.len + 8)
+                      ? arena_printf(list->arena, "rule:%.*s", STR_ARGS(lure->url))
+                      : lure->url;
+}
+
+/* What parts a link into those that are compared with a name. */
+static const bool parts[256] = {
+    ['/'] = true, ['?'] = true, ['&'] = true, ['='] = true, ['#'] = true};
+
 /* No part of the lure that is compared with a name is longer. */
 static size_t longest_part(const struct lure *lure)
 {
     if (lure->kind != LURE_LINK || lure->host.len == 0)
         return lure->url.len;
-    size_t host = (size_t)(lure->host.at - lure->url.at) + lure->host.len, part = 0;
+    size_t from = (size_t)(lure->host.at - lure->url.at) + lure->host.len;
     size_t longest = lure->host.len - lure->domain.len;
-    for (size_t i = host; i < lure->url.len; i++) {
-        char c = lure->url.at[i];
-        part = c == '/' || c == '?' || c == '&' || c == '=' || c == '#' ? 0 : part + 1;
-        longest = part > longest ? part : longest;
+    for (size_t i = from; i < lure->url.len; i++) {
+        if (!parts[(unsigned char)lure->url.at[i]])
+            continue;
+        longest = i - from > longest ? i - from : longest;
+        from = i + 1;
     }
-    return longest;
+    return lure->url.len - from > longest ? lure->url.len - from : longest;
 }
 
 void lure_list_keys(struct lure_list *list, const struct lure_people *people)
@@ -467,9 +570,11 @@ void lure_list_keys(struct lure_list *list, const struct lure_people *people)
     arena_init(&scratch, SCRATCH_MOST);
     struct dresses dresses;
     dresses.n = dresses.longest = 0;
+    dresses.available = 0;
     for (size_t i = 0; i < list->n; i++) {
         size_t part = longest_part(&list->lures[i]);
         dresses.longest = part > dresses.longest ? part : dresses.longest;
+        dresses.available |= chars_of(list->lures[i].url);
     }
     dresses.longest = dresses.longest < DRESS_MOST ? dresses.longest : DRESS_MOST;
     dress(&scratch, people, &dresses);
@@ -481,6 +586,8 @@ void lure_list_keys(struct lure_list *list, const struct lure_people *people)
         struct draft draft = {.at = arena_alloc(&work, room), .room = room, .dresses = &dresses};
         if (lure->kind == LURE_LINK)
             link_keys(list, &work, lure, &draft);
+        else if (lure->kind == LURE_WORDS)
+            words_keys(list, lure);
         else
             file_keys(list, &work, lure, &draft);
         arena_reset(&work);

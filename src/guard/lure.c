@@ -27,7 +27,7 @@ const char *lure_width_name(enum lure_width width)
 struct str lure_lower(struct arena *arena, struct str text)
 {
     size_t i = 0;
-    while (i < text.len && !(text.at[i] >= 'A' && text.at[i] <= 'Z'))
+    while (i < text.len && (unsigned char)(text.at[i] - 'A') > 'Z' - 'A')
         i++;
     if (i == text.len)
         return text;
@@ -160,7 +160,8 @@ unsigned lure_name_flags(struct str name)
         "pkg", "appx", "iso", "img", "vhd", "chm", "scf", "url", "docm", "xlsm", "ade", "gadget",
     };
     unsigned flags = 0;
-    if (str_find(name, STR("\xE2\x80\xAE")) < name.len) // U+202E turns "gpj.exe" around
+    if (memchr(name.at, 0xE2, name.len) != NULL &&
+        str_find(name, STR("\xE2\x80\xAE")) < name.len) // U+202E turns "gpj.exe" around
         flags |= LURE_DISGUISED;
     name = trim_end(name);
     struct str extension = cut_extension(&name);
@@ -199,7 +200,8 @@ void lure_put_url(struct lure_list *list, struct arena *scratch, const struct ur
         // parts of the canonical form need no copies of their own
         if (url->host.len > 0 && lure->url.len > 0)
             lure->host = str_make(lure->url.at + url->scheme.len + strlen("://"), url->host.len);
-        struct str domain = url_domain(list->rules, lure->host);
+        unsigned known = 0;
+        struct str domain = url_domain_flags(list->rules, lure->host, &known);
         lure->domain = lure->host.len > 0 ? domain : STR_EMPTY;
         struct str scheme = url->scheme;
         if (!str_eq(scheme, STR("http")) && !str_eq(scheme, STR("https")) &&
@@ -208,7 +210,7 @@ void lure_put_url(struct lure_list *list, struct arena *scratch, const struct ur
         flags |= url->ip ? LURE_IP_HOST : 0;
         flags |= url->idn ? LURE_IDN : 0;
         flags |= url->userinfo ? LURE_USERINFO : 0;
-        flags |= rules_host_flags(lure->host, lure->domain);
+        flags |= known;
         flags |= lure_name_flags(url->path);
         lure->flags = flags;
         list->n += list->overflowed ? 0 : 1;
@@ -328,6 +330,19 @@ void lure_add_file(struct lure_list *list, const struct lure_file *file)
         lure->digest = raw_digest(list, file->digest);
     }
     lure->flags = lure_name_flags(name);
+    list->n += list->overflowed ? 0 : 1;
+}
+
+void lure_add_words(struct lure_list *list, struct str rule, bool forbids)
+{
+    struct lure *lure = lure_list_room(list);
+    for (size_t i = 0; i < list->n && !forbids; i++)
+        list->lures[i].flags |= LURE_SUSPECT;
+    if (lure == NULL)
+        return;
+    lure->kind = LURE_WORDS;
+    lure->url = keep(list, str_first(rule, rule.len < NAME_MOST ? rule.len : NAME_MOST));
+    lure->flags = forbids ? LURE_FORBIDDEN : LURE_SUSPECT;
     list->n += list->overflowed ? 0 : 1;
 }
 

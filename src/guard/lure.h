@@ -38,11 +38,16 @@ struct lure_rules;
 struct lure_rules *lure_rules_new(void);
 void lure_rules_free(struct lure_rules **rules);
 
-enum lure_kind { LURE_LINK, LURE_FILE };
+enum lure_kind {
+    LURE_LINK,
+    LURE_FILE,
+    LURE_WORDS, // what a rule of the operator's found in a text: the rule ties such texts together
+};
 
 /* Widths of keys, narrow to wide. */
 enum lure_width {
-    LURE_EXACT,    // a link: the canonical URL; a file: its digest (or name and size without one)
+    LURE_EXACT,    // a link: the canonical URL; a file: its digest (or name and size without one);
+                   // words: the rule
     LURE_TEMPLATE, // a link without what changes from victim to victim; a file: type and name shape
     LURE_HOST,     // links only
     LURE_DOMAIN,   // links only: registrable domain by the public suffix list
@@ -82,8 +87,10 @@ enum lure_flags {
     LURE_DISGUISED = 1 << 12,  // …behind an innocent one: photo.jpg.exe
     LURE_LABELLED = 1 << 13,   // a reference whose visible text names another host than its target
     LURE_SPELLED = 1 << 14,    // also LURE_DEFANGED, and in words: "example dot com"
-    LURE_SUSPECT = 1 << 15,    // a file of which a rule of the operator's says that it is odd
-    LURE_INFECTED = 1 << 16,   // a file in which the virus scanner found something
+    LURE_SUSPECT = 1 << 15,  // a file, or a message, of which a rule of the operator's says that it
+                             // is odd
+    LURE_INFECTED = 1 << 16, // a file in which the virus scanner found something
+    LURE_FORBIDDEN = 1 << 17, // words that a rule of the operator's forbids
 };
 
 struct lure {
@@ -92,8 +99,8 @@ struct lure {
     struct lure_key keys[LURE_WIDTHS]; // after lure_list_keys
     struct str shown;                  // after lure_list_keys: the template for operators, without
                       // query, names and fragment; "host/path/{id}" or "{n}.jpg.exe"
-    struct str host, domain;            // canonical ASCII; empty for files
-    struct str url;                     // canonical URL; never logged.  For a file: its name
+    struct str host, domain; // canonical ASCII; empty for files and words
+    struct str url;          // canonical URL; never logged.  A file: its name; words: the rule's
     struct str media_type, digest_name; // of a file; may be empty
     uint64_t size;                      // of a file; 0: unknown
     struct str digest;                  // of a file: raw or text as given; may be empty
@@ -131,6 +138,9 @@ struct lure_file {
 /* A file that is offered or announced (XEP-0096, 0234, 0385, 0446, 0447).  Of several digests give
  * the one that lure_digest_rank ranks highest. */
 void lure_add_file(struct lure_list *list, const struct lure_file *file);
+/* The operator's rule of this name matched the text; forbids: it is to go no further, else it is
+ * odd (LURE_SUSPECT), and so is whatever else the list has. */
+void lure_add_words(struct lure_list *list, struct str rule, bool forbids);
 /* LURE_EXECUTABLE and LURE_DISGUISED by the end of a file name or path. */
 unsigned lure_name_flags(struct str name);
 /* Whether the name promises a picture, a document, a sound: nothing that runs. */

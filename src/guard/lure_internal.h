@@ -13,21 +13,21 @@
 #include <unicode/uidna.h>
 #include <unicode/uspoof.h>
 
-/* Which phrases of words.c may begin with some bytes. */
+/* Which phrases of words.c may hold some bytes. */
 struct warning_index {
-    uint8_t first[1024], next[64];
+    uint8_t first[1024], next[160];
 };
 
 /* What was found out of a host before, since that takes long.  Any thread may read and write it: an
- * answer of the public suffix list is one word, a hash of the host above eight bits of answer, and
- * a key counts only while its three words fit together.  Whoever does not know the hashes' key
+ * answer is one word, a hash of the host above ten bits of answer, and a key counts only while its
+ * three words fit together.  Whoever does not know the hashes' key
  * cannot make one host answer for another; and what is forgotten is found out again. */
 struct host_cache {
     struct hash_key key;
-    _Atomic uint64_t suffixes[1024];
+    _Atomic uint64_t answers[4096];
     struct {
         _Atomic uint64_t check, low, high; // check: hash ^ low ^ high
-    } keys[1024];
+    } keys[4096];
 };
 
 struct lure_rules {
@@ -42,6 +42,9 @@ void warnings_index(struct warning_index *index);
 
 /* LURE_WELL_KNOWN and LURE_SHORTENER for a canonical host and its registrable domain. */
 unsigned rules_host_flags(struct str host, struct str domain);
+
+/* The registrable domain of a host, and these flags: remembered together. */
+struct str url_domain_flags(const struct lure_rules *rules, struct str host, unsigned *flags);
 
 /* Bytes that may not be part of a link in running text. */
 static inline bool is_blank(unsigned char c)

@@ -277,15 +277,19 @@ size_t lure_dead_dot(const struct lure_rules *rules, struct str text, size_t at)
 static struct str fold_defanged(const struct lure_rules *rules, struct arena *scratch,
                                 struct str text)
 {
-    size_t i = find16(text, 0, defanged16);
-    if (i == text.len)
+    if (find16(text, 0, defanged16) == text.len)
         return text;
-    while (i > 0 && text.at[i - 1] == ' ') // what is said begins with its first blank
-        i--;
     char *out = arena_alloc(scratch, text.len + 2);
-    memcpy(out, text.at, i);
-    size_t len = i;
+    size_t len = 0, i = 0;
     while (i < text.len) {
+        size_t at = find16(text, i, defanged16);
+        while (at > i && at < text.len && text.at[at] == ' ' && text.at[at - 1] == ' ')
+            at--; // what is said begins with its first blank
+        memcpy(out + len, text.at + i, at - i);
+        len += at - i;
+        i = at;
+        if (i == text.len)
+            break;
         char c = text.at[i], meaning = 0;
         size_t n = c == '[' || c == '(' || c == '{' ? bracketed(text, i, &meaning) : 0;
         size_t said = c == ' ' ? spelled_dot(rules, text, i) : 0;
@@ -491,6 +495,13 @@ static bool is_opaque_scheme(struct str scheme)
 static unsigned undead(struct str text, char *out)
 {
     unsigned flags = 0;
+    bool any = false;
+    for (size_t i = 0; i < text.len; i++)
+        any |= (text.at[i] >= DEAD_DOT) & (text.at[i] <= SAID_DOT);
+    if (!any) {
+        memcpy(out, text.at, text.len);
+        return 0;
+    }
     for (size_t i = 0; i < text.len; i++) {
         char c = text.at[i];
         if (c <= SAID_DOT && c >= DEAD_DOT) {

@@ -7,14 +7,15 @@
 #include <stdio.h>
 
 enum {
-    VERSION = 1,
+    VERSION_DOMAIN = 1, // names the reader's domain
+    VERSION = 2,        // names him
     NONCE = crypto_aead_xchacha20poly1305_ietf_NPUBBYTES,
     TAG = crypto_aead_xchacha20poly1305_ietf_ABYTES,
     HEAD = 4,                   // the key's id
     FIXED = 1 + 4 + 16 + 1 + 2, // version, hours, template, lengths
     LANG_MOST = 35,
-    DOMAIN_MOST = 1023,
-    PLAIN_MOST = FIXED + LANG_MOST + DOMAIN_MOST + SEAL_URL_MOST,
+    READER_MOST = 1023 + 1 + 1023,
+    PLAIN_MOST = FIXED + LANG_MOST + READER_MOST + SEAL_URL_MOST,
     RAW_MOST = HEAD + NONCE + PLAIN_MOST + TAG,
     MAC = 16,
 };
@@ -60,20 +61,21 @@ enum err seal_link(struct arena *arena, const struct seal_keys *keys,
     const struct seal_key *key = &keys->keys[0];
     struct str lang = link->lang.len <= LANG_MOST ? link->lang : STR_EMPTY;
     uint8_t plain[PLAIN_MOST], raw[RAW_MOST], sub[32];
-    if (link->url.len > SEAL_URL_MOST || link->domain.len > DOMAIN_MOST ||
+    struct str reader = link->reader.len > 0 ? link->reader : link->domain;
+    if (link->url.len > SEAL_URL_MOST || reader.len > READER_MOST ||
         !arena_fits(arena, SEAL_TOKEN_MOST + 64))
         return ERR_LIMIT;
     size_t len = 0;
-    plain[len++] = VERSION;
+    plain[len++] = link->reader.len > 0 ? VERSION : VERSION_DOMAIN;
     put_number(plain + len, 4, (uint64_t)((link->expires_us + hour_us - 1) / hour_us));
     len += 4;
     memcpy(plain + len, link->template.bytes, sizeof link->template.bytes);
     len += sizeof link->template.bytes;
     plain[len++] = (uint8_t)lang.len;
     put_text(plain, &len, lang);
-    put_number(plain + len, 2, link->domain.len);
+    put_number(plain + len, 2, reader.len);
     len += 2;
-    put_text(plain, &len, link->domain);
+    put_text(plain, &len, reader);
     put_text(plain, &len, link->url);
 
     put_number(raw, HEAD, key->id);
@@ -104,9 +106,9 @@ static const struct seal_key *find_key(const struct seal_keys *keys, uint64_t id
 static bool read_plain(struct arena *arena, const uint8_t *plain, size_t len,
                        struct sealed_link *out)
 {
-    if (len < FIXED || plain[0] != VERSION)
+    if (len < FIXED || plain[0] < VERSION_DOMAIN || plain[0] > VERSION)
         return false;
-    size_t at = 1, lang_len, domain_len;
+    size_t at = 1, lang_len, reader_len;
     out->expires_us = (int64_t)get_number(plain + at, 4) * hour_us;
     at += 4;
     memcpy(out->template.bytes, plain + at, sizeof out->template.bytes);
@@ -116,12 +118,16 @@ static bool read_plain(struct arena *arena, const uint8_t *plain, size_t len,
         return false;
     out->lang = arena_str(arena, str_make((const char *)plain + at, lang_len));
     at += lang_len;
-    domain_len = get_number(plain + at, 2);
+    reader_len = get_number(plain + at, 2);
     at += 2;
-    if (domain_len > len - at)
+    if (reader_len > len - at)
         return false;
-    out->domain = arena_str(arena, str_make((const char *)plain + at, domain_len));
-    at += domain_len;
+    struct str reader = arena_str(arena, str_make((const char *)plain + at, reader_len));
+    at += reader_len;
+    size_t local = str_find_char(reader, '@');
+    bool is_named = plain[0] == VERSION;
+    out->reader = is_named ? reader : STR_EMPTY;
+    out->domain = is_named && local < reader.len ? str_skip(reader, local + 1) : reader;
     out->url = arena_str(arena, str_make((const char *)plain + at, len - at));
     return true;
 }

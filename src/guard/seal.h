@@ -33,7 +33,8 @@ struct seal_keys {
 
 struct sealed_link {
     struct str url;           // http, https or ftp; canonical
-    struct str domain;        // of the reader: whose settings hold
+    struct str reader;        // bare JID; empty: only his domain is known (tokens of old)
+    struct str domain;        // his: whose settings hold; to be sealed: where there is no reader
     struct str lang;          // of his session; may be empty
     struct lure_key template; // with sender's and receiver's names taken out
     int64_t expires_us;       // wall time; sealed in whole hours

@@ -13,7 +13,8 @@
 // 3: questions
 // 4: trails of never-seen lures, campaigns
 // 5: no time of a user's last use; whose trail is looked at next
-enum { SNAPSHOT_VERSION = 5 };
+// 6: openings; words that a rule found
+enum { SNAPSHOT_VERSION = 6 };
 
 static const char magic[] = "firedoor guard\n";
 
@@ -117,8 +118,10 @@ static void save_member(const struct saving *saving, const struct member *member
     put_i64(out, member->last_sent_us);
     put_u64(out, member->n_sent);
     put_u64(out, member->n_receivers);
+    size_t n = n_told_apart(member);
+    const uint32_t *receivers = receivers_of((struct member *)member, n);
     for (size_t i = 0; i < RECEIVERS_MOST; i++)
-        put_u64(out, member->receivers[i]);
+        put_u64(out, i < n ? receivers[i] : 0);
     put_u64(out, member->n_machine);
     put_u64(out, member->n_live);
     put_u64(out, member->n_dormant);
@@ -127,6 +130,7 @@ static void save_member(const struct saving *saving, const struct member *member
         put_u64(out, member->gaps[i]);
     put_u64(out, member->shape);
     put_u64(out, member->device);
+    put_i64(out, member->opened_us);
     const double reals[] = {member->fan,     member->pace,  member->silence, member->roster,
                             member->dormant, member->decoy, member->relay,   member->streak};
     for (size_t i = 0; i < COUNT_OF(reals); i++)
@@ -156,9 +160,15 @@ static void load_member(struct reader *in, uint64_t version, struct guard *guard
     member->sent_us = get_i64(in);
     member->last_sent_us = get_i64(in);
     member->n_sent = get_u32(in, UINT32_MAX);
-    member->n_receivers = get_u32(in, UINT32_MAX);
-    for (size_t i = 0; i < RECEIVERS_MOST; i++)
-        member->receivers[i] = get_u32(in, UINT32_MAX);
+    uint32_t n_receivers = get_u32(in, UINT32_MAX), n = 0;
+    for (uint32_t i = 0; i < RECEIVERS_MOST; i++) {
+        uint32_t receiver = get_u32(in, UINT32_MAX);
+        if (i >= n_receivers)
+            continue;
+        member_make_room(guard, member, n++);
+        receivers_of(member, n)[i] = receiver;
+    }
+    member->n_receivers = n_receivers;
     member->n_machine = get_u32(in, UINT32_MAX);
     member->n_live = get_u32(in, UINT32_MAX);
     member->n_dormant = get_u32(in, UINT32_MAX);
@@ -167,6 +177,7 @@ static void load_member(struct reader *in, uint64_t version, struct guard *guard
         member->gaps[i] = (uint8_t)get_u32(in, UINT8_MAX);
     member->shape = get_u64(in);
     member->device = version >= 3 ? get_u64(in) : 0;
+    member->opened_us = version >= 6 ? get_i64(in) : 0;
     double *reals[] = {&member->fan,     &member->pace,  &member->silence, &member->roster,
                        &member->dormant, &member->decoy, &member->relay,   &member->streak};
     for (size_t i = 0; i < (version >= 4 ? COUNT_OF(reals) : MEMBER_REALS_3); i++)
@@ -350,7 +361,7 @@ static void load_cluster(struct reader *in, uint64_t version, struct guard *guar
 {
     uint64_t id = get_u64(in);
     uint32_t rank = get_u32(in, 3), state = get_u32(in, CLUSTER_EXPIRED),
-             kind = get_u32(in, LURE_FILE), bits = get_u32(in, version >= 3 ? 511 : 127),
+             kind = get_u32(in, LURE_WORDS), bits = get_u32(in, version >= 3 ? 511 : 127),
              n_grown = version >= 3 ? get_u32(in, UINT32_MAX) : 0, zero = get_u32(in, n_users);
     uint32_t root = get_u32(in, n_users);
     if (in->bad || cluster_by_id(guard, id) != NULL) {
@@ -420,6 +431,7 @@ static void load_cluster(struct reader *in, uint64_t version, struct guard *guar
         cluster->mature = member;
     n = get_u32(in, EVIDENCE_MOST);
     for (uint32_t i = 0; i < n && !in->bad; i++) {
+        cluster_make_room(guard, cluster);
         struct evidence *evidence = &cluster->evidence[cluster->n_evidence++];
         evidence->kind = get_u32(in, EVIDENCE_KINDS - 1);
         evidence->nats = get_real(in);

@@ -46,8 +46,8 @@ static struct str strip(struct arena *arena, struct str text)
     while (text.len > 0 && (unsigned char)text.at[text.len - 1] <= ' ')
         text.len--;
     size_t n_bad = 0;
-    for (size_t i = 0; i < text.len; i++)
-        n_bad += text.at[i] == '\t' || text.at[i] == '\n' || text.at[i] == '\r';
+    for (size_t i = 0; i < text.len; i++) // without a branch, so that many go at once
+        n_bad += (size_t)(text.at[i] == '\t') | (text.at[i] == '\n') | (text.at[i] == '\r');
     if (n_bad == 0)
         return text;
     char *out = arena_alloc(arena, text.len);
@@ -141,6 +141,18 @@ static const struct ascii_set
                     HIGH('@') | HIGH('[') | HIGH('\\') | HIGH(']') | HIGH('^') | HIGH('`') |
                         HIGH('{') | HIGH('|') | HIGH('}')};
 
+/* Whether a segment begins with a dot. */
+static bool has_dots(struct str path)
+{
+    const char *at = path.at, *end = path.at + path.len;
+    while ((at = memchr(at, '.', (size_t)(end - at))) != NULL) {
+        if (at > path.at && at[-1] == '/')
+            return true;
+        at++;
+    }
+    return false;
+}
+
 /* Removes "." and ".." and turns a special scheme's backslashes around. */
 static struct str normal_path(struct arena *arena, struct str path, bool special)
 {
@@ -151,7 +163,7 @@ static struct str normal_path(struct arena *arena, struct str path, bool special
         path.at = turned;
     }
     path = normalize(arena, path, &path_encode, &path_guarded);
-    if (path.len > 0 && path.at[0] == '/' && str_find(path, STR("/.")) == path.len)
+    if (path.len > 0 && path.at[0] == '/' && !has_dots(path))
         return path;
     char *out = arena_alloc(arena, path.len + 2);
     size_t len = 0;
@@ -317,6 +329,25 @@ static struct str percent_decode(struct arena *arena, struct str text)
     return str_make(out, len);
 }
 
+/* Most hosts are in their canonical form already.  False: that must be looked into. */
+static bool is_usual_host(struct str host)
+{
+    size_t label = 0; // where the last one begins
+    if (host.len > HOST_MOST)
+        return false;
+    for (size_t i = 0; i < host.len; i++) {
+        char c = host.at[i];
+        if ((c >= 'a' && c <= 'z') || ascii_is_digit(c))
+            continue;
+        if (c == '.' && i > label)
+            label = i + 1;
+        else if (c != '-' || i == label || host.at[i - 1] == '-') // "xn--" is one of these
+            return false;
+    }
+    // digits, or 0x and more of them, are an address
+    return label < host.len && !ascii_is_digit(host.at[label]);
+}
+
 enum err url_host(const struct lure_rules *rules, struct arena *arena, struct str text,
                   struct str *out, bool *is_ip)
 {
@@ -329,6 +360,11 @@ enum err url_host(const struct lure_rules *rules, struct arena *arena, struct st
         if (e == OK)
             *is_ip = true;
         return e;
+    }
+    if (is_usual_host(text)) {
+        *out = text;
+        *is_ip = false;
+        return OK;
     }
     struct str host = percent_decode(arena, text);
     if (is_plain_ascii(host) && !has_ace(lure_lower(arena, host))) {
@@ -542,34 +578,55 @@ static struct str last_label(struct str host)
     return str_skip(host, at);
 }
 
+enum { ANSWER_BITS = 10 };
+
 /* What was answered before; 0: nothing is known. */
 static size_t recall(const struct host_cache *cache, uint64_t hash)
 {
-    uint64_t word = atomic_load_explicit(&cache->suffixes[hash % COUNT_OF(cache->suffixes)],
-                                         memory_order_relaxed);
-    return (word ^ hash) >> 8 == 0 ? word & 0xFF : 0;
+    uint64_t word = atomic_load_explicit(
+        &cache->answers[hash >> 20 & (COUNT_OF(cache->answers) - 1)], memory_order_relaxed);
+    return (word ^ hash) >> ANSWER_BITS == 0 ? word & ((1U << ANSWER_BITS) - 1) : 0;
 }
 
 static void learn(struct host_cache *cache, uint64_t hash, size_t answer)
 {
-    atomic_store_explicit(&cache->suffixes[hash % COUNT_OF(cache->suffixes)],
-                          (hash & ~UINT64_C(0xFF)) | answer, memory_order_relaxed);
+    uint64_t word = hash >> ANSWER_BITS << ANSWER_BITS | answer;
+    atomic_store_explicit(&cache->answers[hash >> 20 & (COUNT_OF(cache->answers) - 1)], word,
+                          memory_order_relaxed);
+}
+
+struct str url_domain_flags(const struct lure_rules *rules, struct str host, unsigned *flags)
+{
+    // the length of the domain, at most 253, and above it one of these
+    static const unsigned kinds[] = {0, LURE_WELL_KNOWN, LURE_WELL_KNOWN | LURE_SHORTENER};
+    char z[HOST_MOST + 1];
+    if (host.len == 0 || host.len > HOST_MOST || host.at[0] == '[' ||
+        ascii_is_digit(host.at[host.len - 1])) {
+        *flags = rules_host_flags(host, host);
+        return host;
+    }
+    uint64_t hash = hash_keyed(&rules->hosts->key, host);
+    size_t answer = recall(rules->hosts, hash);
+    if (answer == 0) {
+        if (str_to_z(host, z, sizeof z) != OK) {
+            *flags = rules_host_flags(host, host);
+            return host;
+        }
+        const char *domain = psl_registrable_domain(rules->psl, z);
+        answer = domain == NULL ? host.len : host.len - (size_t)(domain - z);
+        unsigned found = rules_host_flags(host, str_skip(host, host.len - answer));
+        for (size_t kind = 1; kind < COUNT_OF(kinds); kind++)
+            answer |= found == kinds[kind] ? kind << 8 : 0;
+        learn(rules->hosts, hash, answer);
+    }
+    *flags = kinds[answer >> 8];
+    return str_skip(host, host.len - (answer & 0xFF));
 }
 
 struct str url_domain(const struct lure_rules *rules, struct str host)
 {
-    char z[HOST_MOST + 1];
-    if (host.len == 0 || host.at[0] == '[' || ascii_is_digit(host.at[host.len - 1]) ||
-        str_to_z(host, z, sizeof z) != OK)
-        return host;
-    uint64_t hash = hash_keyed(&rules->hosts->key, host);
-    size_t len = recall(rules->hosts, hash);
-    if (len == 0) {
-        const char *domain = psl_registrable_domain(rules->psl, z);
-        len = domain == NULL ? host.len : host.len - (size_t)(domain - z);
-        learn(rules->hosts, hash, len);
-    }
-    return str_skip(host, host.len - len);
+    unsigned flags;
+    return url_domain_flags(rules, host, &flags);
 }
 
 bool url_has_suffix(const struct lure_rules *rules, struct str host)
@@ -587,17 +644,18 @@ bool url_has_suffix(const struct lure_rules *rules, struct str host)
     };
     struct str label = last_label(host);
     char z[64];
-    if (label.len < 2 || str_to_z(label, z, sizeof z) != OK)
+    if (label.len < 2 || label.len >= sizeof z)
         return false;
-    for (size_t i = 0; i < COUNT_OF(private_use); i++)
-        if (str_eq(label, private_use[i]))
-            return true;
     enum { NO = 1, YES };
     uint64_t hash = ~hash_keyed(&rules->hosts->key, label); // not what its domain is
     size_t answer = recall(rules->hosts, hash);
     if (answer == 0) {
+        if (str_to_z(label, z, sizeof z) != OK)
+            return false;
         int type = PSL_TYPE_ICANN | PSL_TYPE_NO_STAR_RULE;
         answer = psl_is_public_suffix2(rules->psl, z, type) == 1 ? YES : NO;
+        for (size_t i = 0; i < COUNT_OF(private_use); i++)
+            answer = str_eq(label, private_use[i]) ? YES : answer;
         learn(rules->hosts, hash, answer);
     }
     return answer == YES;

@@ -24,18 +24,20 @@ struct str own_text(struct str text, size_t most)
 {
     size_t len = text.len < most ? text.len : most;
     must(len < SIZE_MAX);
+    if (len == 0) // nothing takes nothing
+        return STR_EMPTY;
     char *copy = malloc(len + 1);
     must(copy != NULL);
-    if (len > 0)
-        memcpy(copy, text.at, len);
+    memcpy(copy, text.at, len);
     copy[len] = 0;
     return str_make(copy, len);
 }
 
 void str_free(struct str *text)
 {
-    free((char *)text->at);
-    *text = (struct str){0};
+    if (text->len > 0)
+        free((char *)text->at);
+    *text = STR_EMPTY;
 }
 
 /* ---- Finding ----------------------------------------------------------------------------------
@@ -145,11 +147,27 @@ static uint32_t user_make(struct guard *guard, struct str jid, uint64_t hash)
     return number;
 }
 
+/* The sender and the receiver of what was judged are who it is then shown to, mostly: they need not
+ * be searched again. */
+static uint32_t among_newest(const struct guard *guard, struct str jid)
+{
+    uint32_t number = guard->newest_user;
+    for (int i = 0; i < 2 && number != 0; i++) {
+        const struct user *user = user_at(guard, number);
+        if (str_eq(user_jid(guard, user), jid))
+            return number;
+        number = user->older;
+    }
+    return 0;
+}
+
 struct user *user_get(struct guard *guard, struct str jid)
 {
     jid = of_jid(jid);
-    uint64_t hash = guard_hash(guard, jid);
-    uint32_t number = number_of(guard, jid, hash);
+    uint32_t number = among_newest(guard, jid);
+    uint64_t hash = number == 0 ? guard_hash(guard, jid) : 0;
+    if (number == 0)
+        number = number_of(guard, jid, hash);
     if (number == 0)
         number = user_make(guard, jid, hash);
     else if (number == guard->newest_user)
@@ -270,8 +288,7 @@ static size_t pack(const struct trail *trail, unsigned char *out)
 {
     size_t n_recent = n_kept(trail->recent, RECENT_CLUSTERS),
            n_shown = n_kept(trail->shown, SHOWN_KEPT);
-    double usual = usual_level(trail);
-    bool has_level = memcmp(&trail->level, &usual, sizeof usual) != 0;
+    bool has_level = trail->level != usual_level(trail);
     unsigned has = (trail->sent_us != 0 || trail->receiver != 0 ? TRAIL_SENT : 0) |
                    (has_level ? TRAIL_LEVEL : 0) | (trail->campaign != 0 ? TRAIL_CAMPAIGN : 0) |
                    (trail->sent != 0 ? TRAIL_OF_SENT : 0) | (n_recent > 0 ? TRAIL_RECENT : 0) |
@@ -472,7 +489,7 @@ size_t users_memory(const struct guard *guard)
 {
     return slab_memory(&guard->users) + slab_memory(&guard->texts) +
            heap_size(guard->n_user_slots * sizeof *guard->user_slots) +
-           heap_size(guard->standings.n_slots * sizeof *guard->standings.slots) +
+           heap_size(guard->standings.n_slots * sizeof(struct map_node *)) +
            guard->standings.n * heap_size(sizeof(struct standing));
 }
 

@@ -28,18 +28,27 @@ enum {
 };
 
 struct letters {
-    uint32_t at[LETTERS_MOST];
-    size_t n, n_wide; // words that had letters of other scripts
+    uint32_t at[LETTERS_MOST + 1]; // one that may be written before it is known to be none
+    size_t n, n_wide;              // words that had letters of other scripts
 };
 
+// What there is in a word.
+enum { CHAR_BLANK = 1, CHAR_DOT = 2, CHAR_COLON = 4, CHAR_WIDE = 8 };
+static const unsigned char char_class[256] = {[0 ... ' '] = CHAR_BLANK,
+                                              [0x7F] = CHAR_BLANK,
+                                              ['.'] = CHAR_DOT,
+                                              [':'] = CHAR_COLON,
+                                              [0x80 ... 0xFF] = CHAR_WIDE};
+
 /* A word that names a link or a person says nothing about who wrote the rest. */
-static bool is_neutral(struct str word, const struct str *names, size_t n_names)
+static bool is_neutral(struct str word, unsigned classes, const struct str *names, size_t n_names)
 {
     const char *dot = word.at, *end = word.at + word.len;
-    while ((dot = memchr(dot, '.', (size_t)(end - dot))) != NULL && ++dot < end)
+    while ((classes & CHAR_DOT) != 0 && (dot = memchr(dot, '.', (size_t)(end - dot))) != NULL &&
+           ++dot < end)
         if (dot > word.at + 1 && ascii_is_alnum(*dot))
             return true;
-    size_t colon = str_find_char(word, ':');
+    size_t colon = (classes & CHAR_COLON) != 0 ? str_find_char(word, ':') : word.len;
     if (colon + 2 < word.len && word.at[colon + 1] == '/' && word.at[colon + 2] == '/')
         return true;
     for (size_t i = 0; i < n_names; i++)
@@ -48,13 +57,19 @@ static bool is_neutral(struct str word, const struct str *names, size_t n_names)
     return false;
 }
 
-/* Takes the next word without punctuation at its ends. */
-static bool next_word(struct str *rest, struct str *word)
+/* Takes the next word without punctuation at its ends; classes: of what there is in it, and around
+ * it. */
+static bool next_word(struct str *rest, struct str *word, unsigned *classes)
 {
     while (rest->len > 0) {
         size_t n = 0;
-        while (n < rest->len && !is_blank((unsigned char)rest->at[n]))
+        unsigned class = 0;
+        *classes = 0;
+        while (n < rest->len &&
+               ((class = char_class[(unsigned char)rest->at[n]]) & CHAR_BLANK) == 0) {
+            *classes |= class;
             n++;
+        }
         *word = str_first(*rest, n);
         *rest = str_skip(*rest, n < rest->len ? n + 1 : n);
         while (word->len > 0 && !ascii_is_alnum(word->at[0]) && (unsigned char)word->at[0] < 0x80)
@@ -97,7 +112,15 @@ static void add_ascii_word(struct letters *letters, struct str word)
         last--;
     if (last > 0 && word.len <= SHORT)
         last = word.len;
-    for (size_t i = 0; i < last; i++) {
+    bool has_room = letters->n + 2 * last <= LETTERS_MOST; // even if all of them were m
+    for (size_t i = 0; i < last && has_room; i++) {
+        char c = folded[(unsigned char)word.at[i] & 0x7F];
+        letters->at[letters->n] = c == 'm' ? 'r' : (unsigned char)c;
+        letters->n += c != 0;
+        if (c == 'm')
+            letters->at[letters->n++] = 'n';
+    }
+    for (size_t i = 0; i < last && !has_room; i++) {
         char c = folded[(unsigned char)word.at[i] & 0x7F];
         if (c == 'm') {
             add_letter(letters, 'r');
@@ -148,13 +171,11 @@ static void fold_words(const struct lure_rules *rules, struct str text,
     size_t n_names = people != NULL ? people->n : 0;
     for (size_t i = 0; i < n_names; i++)
         names[i] = str_first(people->names[i], str_find_char(people->names[i], '@'));
-    while (letters->n < LETTERS_MOST && next_word(&rest, &word)) {
-        if (is_neutral(word, names, n_names))
+    unsigned classes;
+    while (letters->n < LETTERS_MOST && next_word(&rest, &word, &classes)) {
+        if (is_neutral(word, classes, names, n_names))
             continue;
-        bool wide = false;
-        for (size_t i = 0; i < word.len; i++)
-            wide |= (unsigned char)word.at[i] >= 0x80;
-        if (!wide)
+        if ((classes & CHAR_WIDE) == 0) // which no end of a word loses
             add_ascii_word(letters, word);
         else if (letters->n_wide++ < WIDE_MOST)
             add_wide_word(rules, letters, word);
@@ -172,11 +193,13 @@ uint64_t lure_text_shape(const struct lure_list *list, struct str text,
     static const uint64_t ways[4] = {UINT64_C(0x9E3779B97F4A7C15), UINT64_C(0xD6E8FEB86659FD93),
                                      UINT64_C(0xA0761D6478BD642F), UINT64_C(0xE7037ED1A0B428DB)};
     uint32_t least[4] = {UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX};
-    for (size_t i = 0; i + SHINGLE <= letters.n; i++) {
-        const uint32_t *at = &letters.at[i]; // code points: three are 63 bits
-        uint64_t run = at[0] | (uint64_t)at[1] << 21 | (uint64_t)at[2] << 42;
-        run *= UINT64_C(0x2127599BF4325C37);
+    // code points: three are 63 bits
+    uint64_t three = (uint64_t)letters.at[0] << 21 | (uint64_t)letters.at[1] << 42;
+    for (size_t i = SHINGLE - 1; i < letters.n; i++) {
+        three = three >> 21 | (uint64_t)letters.at[i] << 42;
+        uint64_t run = three * UINT64_C(0x2127599BF4325C37);
         run ^= run >> 32;
+#pragma GCC unroll 4
         for (int way = 0; way < 4; way++) {
             uint32_t hash = (uint32_t)(run * ways[way] >> 32);
             least[way] = hash < least[way] ? hash : least[way];
@@ -289,26 +312,27 @@ static const char *const warnings[] = {
     "\xD0\xB2\xD0\xB8\xD1\x80\xD1\x83\xD1\x81",
 };
 
-enum { BEGINNING = 6 }; // bytes of a phrase that are looked up: few words of honest texts have them
+/* A text is looked at in every third place only, for four bytes of a phrase: its first, or those
+ * from the second or third on.  One of the three falls on such a place. */
+enum { STEP = 3, LOOKED_AT = 4 };
 
-// Whatever their case: most places of most texts begin no phrase.
+// Whatever their case: most places of most texts are in no phrase.
 static size_t warning_slot(const char *at)
 {
     uint32_t four;
-    uint16_t two;
     memcpy(&four, at, sizeof four);
-    memcpy(&two, at + sizeof four, sizeof two);
-    uint64_t bytes = four | (uint64_t)two << 32;
-    return (bytes | UINT64_C(0x2020202020202020)) * UINT64_C(0x9E3779B97F4A7C15) >> 54;
+    return (four | 0x20202020U) * 0x9E3779B1U >> 22;
 }
 
 void warnings_index(struct warning_index *index)
 {
-    _Static_assert(COUNT_OF(warnings) < COUNT_OF(index->next), "0 ends a chain");
+    _Static_assert(STEP * COUNT_OF(warnings) < COUNT_OF(index->next), "0 ends a chain");
+    _Static_assert(COUNT_OF(index->next) <= UINT8_MAX + 1, "its numbers are bytes");
     *index = (struct warning_index){0};
-    for (size_t i = 0; i < COUNT_OF(warnings); i++) {
-        must(strlen(warnings[i]) >= BEGINNING);
-        uint8_t *slot = &index->first[warning_slot(warnings[i])];
+    for (size_t i = 0; i < STEP * COUNT_OF(warnings); i++) {
+        const char *phrase = warnings[i / STEP];
+        must(strlen(phrase) >= STEP - 1 + LOOKED_AT);
+        uint8_t *slot = &index->first[warning_slot(phrase + i % STEP)];
         index->next[i + 1] = *slot;
         *slot = (uint8_t)(i + 1);
     }
@@ -316,9 +340,13 @@ void warnings_index(struct warning_index *index)
 
 static bool has_words_of_warning(const struct warning_index *index, struct str text)
 {
-    for (size_t at = 0; at + BEGINNING <= text.len; at++)
+    for (size_t at = 0; at + LOOKED_AT <= text.len; at += STEP)
         for (size_t i = index->first[warning_slot(text.at + at)]; i != 0; i = index->next[i]) {
-            struct str phrase = str_of(warnings[i - 1]), rest = str_skip(text, at);
+            size_t before = (i - 1) % STEP;
+            if (before > at)
+                continue;
+            struct str phrase = str_of(warnings[(i - 1) / STEP]);
+            struct str rest = str_skip(text, at - before);
             if (phrase.len <= rest.len && str_eq_nocase(str_first(rest, phrase.len), phrase))
                 return true;
         }

@@ -35,6 +35,7 @@
 #ifndef HTTP_HTTP_H
 #define HTTP_HTTP_H
 
+#include "http/cross.h"
 #include "http/head.h"
 #include "net/listener.h"
 
@@ -62,6 +63,9 @@ struct http_route {
     uint64_t body_most; // a longer one is refused with 413 before begin; 0: no body at all
     void (*begin)(struct http_exchange *exchange, void *context);
     void *context;
+    /* Pages of which origins may use it (cross.h); the service answers their preflights.  Borrowed
+     * like prefix; NULL: of none. */
+    const struct http_cross *cross;
 };
 
 struct http_calls {

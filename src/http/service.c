@@ -300,10 +300,10 @@ static void add_date(struct buf *out)
                months[tm.tm_mon], tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
 }
 
-static bool is_given(const struct http_answer *answer, struct str name)
+static bool has_field(const struct http_field *fields, size_t n, struct str name)
 {
-    for (size_t i = 0; i < answer->n_fields; i++)
-        if (str_eq_nocase(answer->fields[i].name, name))
+    for (size_t i = 0; i < n; i++)
+        if (str_eq_nocase(fields[i].name, name))
             return true;
     return false;
 }
@@ -321,8 +321,16 @@ static void write_head(struct http_conn *hc, const struct http_answer *answer, u
         buf_printf(&out, "Content-Length: %" PRIu64 "\r\n", length);
     for (size_t i = 0; i < answer->n_fields; i++)
         add_field(&out, answer->fields[i].name, answer->fields[i].value);
+    struct http_field crossing[HTTP_CROSS_FIELDS_MOST];
+    const struct http_exchange *x = hc->x; // NULL: no request was understood
+    size_t n_crossing = x != NULL && x->route->cross != NULL
+                            ? http_cross_fields(x->route->cross, &x->head, crossing)
+                            : 0;
+    for (size_t i = 0; i < n_crossing; i++)
+        add_field(&out, crossing[i].name, crossing[i].value);
     for (size_t i = 0; i < COUNT_OF(safe_fields); i++)
-        if (!is_given(answer, safe_fields[i].name))
+        if (!has_field(answer->fields, answer->n_fields, safe_fields[i].name) &&
+            !has_field(crossing, n_crossing, safe_fields[i].name))
             add_field(&out, safe_fields[i].name, safe_fields[i].value);
     if (hc->http->limits.hsts_us > 0)
         buf_printf(&out, "Strict-Transport-Security: max-age=%" PRId64 "\r\n",
@@ -502,17 +510,29 @@ static const struct http_route *find_route(const struct http *http, struct str p
     return best;
 }
 
-static void refuse_method(struct http_exchange *x)
+// A browser asks before a page of another origin may; everybody may ask what is allowed.
+static bool is_preflight(const struct http_exchange *x)
+{
+    return x->head.method == HTTP_OPTIONS && x->route->cross != NULL && x->route->cross->n > 0;
+}
+
+static void say_methods(struct http_exchange *x)
 {
     struct str allowed = STR_EMPTY;
+    unsigned methods = x->route->methods | (is_preflight(x) ? HTTP_BIT(HTTP_OPTIONS) : 0);
     for (unsigned m = 0; m < HTTP_N_METHODS; m++)
-        if ((x->route->methods & HTTP_BIT(m)) != 0)
+        if ((methods & HTTP_BIT(m)) != 0)
             allowed = arena_printf(&x->arena, "%.*s%s%.*s", STR_ARGS(allowed),
                                    allowed.len > 0 ? ", " : "",
                                    STR_ARGS(http_method_name((enum http_method)m)));
     const struct http_field field = {STR("Allow"), allowed};
-    struct http_answer answer = {
-        .status = 405, .type = STR("text/plain; charset=utf-8"), .fields = &field, .n_fields = 1};
+    struct http_answer answer = {.status = 204, .fields = &field, .n_fields = 1};
+    if (is_preflight(x)) {
+        http_answer(x, &answer, STR_EMPTY);
+        return;
+    }
+    answer.status = 405;
+    answer.type = STR("text/plain; charset=utf-8");
     http_answer(x, &answer, STR("405 Method Not Allowed\n"));
 }
 
@@ -551,7 +571,7 @@ static void begin_exchange(struct http_conn *hc, struct http_exchange *x)
     else if (!found)
         http_refuse(x, 404);
     else if ((x->route->methods & HTTP_BIT(x->head.method)) == 0)
-        refuse_method(x);
+        say_methods(x);
     else if (x->body_left > x->route->body_most)
         http_refuse(x, 413);
     else
@@ -672,6 +692,19 @@ static void run_chore(struct chore *chore)
     }
 }
 
+// RFC 9112 §9.6 lets a peer end its side behind its last request: the answer to one that came whole
+// still goes out, those behind it do not.
+static bool on_eof(struct conn *conn)
+{
+    struct http_conn *hc = conn_owner(conn);
+    if (hc->x == NULL || hc->x->body_left > 0)
+        return false;
+    hc->x->keep = false;
+    if (hc->x->done)
+        look_again(hc);
+    return true;
+}
+
 static void on_drained(struct conn *conn)
 {
     struct http_conn *hc = conn_owner(conn);
@@ -738,6 +771,7 @@ static void on_closed(struct conn *conn, enum conn_end end)
 
 static const struct conn_events conn_calls = {
     .on_bytes = on_bytes,
+    .on_eof = on_eof,
     .on_secured = on_secured,
     .on_drained = on_drained,
     .on_closed = on_closed,

@@ -14,6 +14,8 @@
 
 struct upload_door {
     struct upload_door_options options;
+    struct arena arena; // of the origins
+    struct http_cross cross;
 };
 
 /* ---- What is given out ---- */
@@ -533,6 +535,17 @@ struct upload_door *upload_door_new(struct http *http, struct str prefix,
     struct upload_door *door = calloc(1, sizeof *door);
     must(door != NULL);
     door->options = *options;
+    arena_init(&door->arena, 1 << 20);
+    struct str *origins = arena_make_array(&door->arena, struct str, options->n_origins + 1);
+    for (size_t i = 0; i < options->n_origins; i++)
+        origins[i] = arena_str(&door->arena, options->origins[i]);
+    door->cross = (struct http_cross){
+        .origins = origins,
+        .n = options->n_origins,
+        .methods = STR("GET, HEAD, PUT, OPTIONS"),
+        .request = STR("Authorization, Content-Type, If-None-Match, If-Range, Range"),
+        .answer = STR("Accept-Ranges, Content-Disposition, Content-Length, Content-Range, ETag"),
+    };
     http_add_route(http,
                    &(struct http_route){
                        .prefix = prefix,
@@ -540,6 +553,7 @@ struct upload_door *upload_door_new(struct http *http, struct str prefix,
                        .body_most = options->body_most,
                        .begin = begin,
                        .context = door,
+                       .cross = &door->cross,
                    });
     return door;
 }
@@ -547,5 +561,8 @@ struct upload_door *upload_door_new(struct http *http, struct str prefix,
 void upload_door_free(struct upload_door **at)
 {
     struct upload_door *door = TAKE(*at);
+    if (door == NULL)
+        return;
+    arena_done(&door->arena);
     free(door);
 }

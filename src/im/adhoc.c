@@ -11,6 +11,7 @@
 #include "im/account_work.h"
 #include "im/containment_internal.h"
 #include "im/notices.h"
+#include "im/questions.h"
 #include "im/send.h"
 #include "route/own.h"
 
@@ -388,8 +389,19 @@ static void command_allowed(struct adhoc *adhoc, bool is_admin)
     }
 }
 
+// What the guard asks is for him who is asked, whoever administrates.
+static bool is_question(const struct asked *asked, struct str node)
+{
+    return node.at != NULL && ns_eq(node, NS_QUESTION) && asked->account != NULL &&
+           str_eq(asked->stanza->to.domain, asked->account->jid.domain);
+}
+
 static void command(struct asked *asked)
 {
+    if (is_question(asked, element_attr(asked->payload, STR("node")))) {
+        questions_command(asked);
+        return;
+    }
     struct adhoc *adhoc = adhoc_new(asked);
     adhoc->command = find_command(element_attr(asked->payload, STR("node")));
     ask_rights(adhoc, command_allowed);
@@ -408,6 +420,12 @@ static void list_allowed(struct adhoc *adhoc, bool is_admin)
         element_set(arena, item, STR("node"),
                     arena_printf(arena, "%.*s%s", STR_ARGS(node_prefix), c->node));
         element_set(arena, item, STR("name"), adhoc_words(adhoc, c->name));
+    }
+    if (questions_wait(adhoc->asked) && str_eq(adhoc->domain, adhoc->asked->account->jid.domain)) {
+        struct element *item = element_child_new(arena, query, NS_DISCO_ITEMS, STR("item"));
+        element_set(arena, item, STR("jid"), adhoc->domain);
+        element_set(arena, item, STR("node"), NS_QUESTION);
+        element_set(arena, item, STR("name"), questions_title(adhoc->asked));
     }
     asked_result(&adhoc->asked, query);
 }

@@ -571,6 +571,7 @@ static void watch_silence(struct timer *timer)
         struct jid who = {.full = STR_EMPTY};
         char address[ADDR_TEXT_SIZE];
         (void)stream_jid(client->stream, &who);
+        char address[ADDR_TEXT_SIZE];
         log_event(LOG_INFO, "client-silent", "conn=%llu account=%.*s address=%s",
                   (unsigned long long)conn_id(client->conn), STR_ARGS(jid_bare(&who)),
                   address_of(client, address).at);

@@ -22,7 +22,7 @@ struct service {
     struct workers *workers;
     struct homes homes;
     struct store *store;
-    struct in_hand *in_hand; // route/in_hand.h: a slot for each home, then the guard's; NULL: none
+    struct in_hand *in_hand; // route/in_hand.h: slots of the homes, the guard, gate_texts.c
     struct kitchen *kitchen;
     const struct scram_crypto *crypto;
     struct scram_secret secret;
@@ -59,7 +59,8 @@ struct desk {
         uint64_t blocked_messages, carbons, archived, reports;
         uint64_t guard_passed; // lures and exposures that the guard was too slow for
         uint64_t links_protected, links_opened, links_warned, links_blocked, links_unsure;
-        uint64_t links_refused; // forged, or too old
+        uint64_t links_refused;                                             // forged, or too old
+        uint64_t texts_read, texts_matched, texts_unfinished, texts_passed; // by gate_texts.c
         uint64_t limits_reached;
     } counters; // written by the worker; read by the metrics thread without order
 };

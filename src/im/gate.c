@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/must.h"
+#include "files/text_rules.h"
 #include "im/behind.h"
 #include "im/containment.h"
 #include "im/links.h"
@@ -81,7 +82,7 @@ static struct str body_of(const struct stanza *stanza)
     return or_empty(element_child_text(stanza->root, NS_CLIENT, STR("body")));
 }
 
-static void describe(struct judging *judging, const struct pace *pace, uint32_t audience)
+static void describe(struct judging *judging)
 {
     struct stanza *stanza = judging->stanza;
     struct lure_people *people = arena_make(&judging->arena, struct lure_people);
@@ -101,7 +102,7 @@ static void describe(struct judging *judging, const struct pace *pace, uint32_t 
         .message = atomic_fetch_add(&judging->gate->next_message, 1),
         .sender = sender,
         .receiver = receiver,
-        .audience = audience,
+        .audience = judging->audience,
         .warns = lure_text_warns(&judging->lures, body),
         .overflowed = judging->lures.overflowed,
         .observed = judging->observes,
@@ -109,7 +110,7 @@ static void describe(struct judging *judging, const struct pace *pace, uint32_t 
         .device = questions_device(stanza->from.resource),
         .lures = judging->lures.lures,
         .n_lures = judging->lures.n,
-        .pace = *pace,
+        .pace = judging->pace,
     };
 }
 
@@ -118,12 +119,12 @@ static void describe(struct judging *judging, const struct pace *pace, uint32_t 
 static void alarm_operator(struct desk *desk)
 {
     int64_t now_us = loop_now_us(desk->home->loop);
-    desk->counters.guard_passed++;
     if (desk->guard_alarm_us != 0 && now_us - desk->guard_alarm_us < alarm_every_us)
         return;
     desk->guard_alarm_us = now_us;
-    log_event(LOG_ERROR, "guard-overloaded", "passed=%llu waiting=%zu",
+    log_event(LOG_ERROR, "guard-overloaded", "passed=%llu unread=%llu waiting=%zu",
               (unsigned long long)desk->counters.guard_passed,
+              (unsigned long long)desk->counters.texts_passed,
               mailbox_waiting(loop_mailbox(desk->service->gate->loop)));
 }
 
@@ -143,12 +144,18 @@ static void deliver(struct judging *judging)
                        judging->at_us);
 }
 
+static void pass_unjudged(struct desk *desk)
+{
+    desk->counters.guard_passed++;
+    alarm_operator(desk);
+}
+
 static void no_answer(struct timer *timer)
 {
     struct judging *judging = CONTAINER_OF(timer, struct judging, patience);
     struct session *session = session_find(judging->home, judging->session);
     judging->gone_on = true;
-    alarm_operator(desk_of(judging->home));
+    pass_unjudged(desk_of(judging->home));
     deliver(judging);
     ticket_unref(&judging->ticket);
     if (session != NULL)
@@ -205,17 +212,14 @@ static bool is_judged(struct session *session, struct stanza *stanza)
     return true;
 }
 
-// Posts it to the guard; the session waits.  The lures' arena is taken over.
-static void ask_guard(struct session *session, struct stanza *stanza, struct ticket *ticket,
-                      uint32_t audience, gate_go_on_fn *go_on, const struct lure_list *lures,
-                      const struct pace *pace)
+// The session waits from now on.  The lures' arena is taken over.
+static struct judging *judging_new(struct session *session, struct stanza *stanza,
+                                   struct ticket *ticket, const struct lure_list *lures)
 {
     struct account *account = session->account;
-    struct desk *desk = desk_of(session->home);
-    struct gate *gate = desk->service->gate;
     struct judging *judging = calloc(1, sizeof *judging);
     must(judging != NULL);
-    judging->gate = gate;
+    judging->gate = desk_of(session->home)->service->gate;
     judging->home = session->home;
     judging->account = account;
     judging->session = session->id;
@@ -225,22 +229,82 @@ static void ask_guard(struct session *session, struct stanza *stanza, struct tic
     judging->lures = *lures;
     judging->lures.arena = &judging->arena;
     judging->observes = mode_of(account) == GATE_OBSERVE;
-    judging->go_on = go_on;
     judging->at_us = clock_wall_us();
     account_hold(account);
     session_pause(session);
-    describe(judging, pace, audience);
-    if (go_on == NULL)
-        stanza_seal(stanza); // it may have to be written down
+    return judging;
+}
+
+static void ask_guard(struct judging *judging)
+{
+    struct gate *gate = judging->gate;
+    describe(judging);
+    if (judging->go_on == NULL)
+        stanza_seal(judging->stanza); // it may have to be written down
     if (is_overloaded(gate)) {
-        alarm_operator(desk);
+        pass_unjudged(desk_of(judging->home));
         deliver(judging);
         judging_free(judging);
         return;
     }
-    loop_timer_set(session->home->loop, &judging->patience, patience_us, no_answer);
+    loop_timer_set(judging->home->loop, &judging->patience, patience_us, no_answer);
     judging->mail.run = gate_judge;
     loop_post(gate->loop, &judging->mail);
+}
+
+/* ---- An operator's rules for texts ---- */
+
+static void go_on_read(struct judging *judging)
+{
+    if (judging->lures.n > 0 || judging->lures.overflowed) {
+        ask_guard(judging);
+        return;
+    }
+    deliver(judging);
+    judging_free(judging);
+}
+
+void gate_was_read(struct judging *judging)
+{
+    struct in_hand_slot *in_hand = judging->home->in_hand;
+    loop_timer_cancel(&judging->patience);
+    (void)!in_hand_begin(in_hand, judging->stanza);
+    go_on_read(judging);
+    in_hand_done(in_hand);
+}
+
+static void pass_unread(struct judging *judging)
+{
+    struct desk *desk = desk_of(judging->home);
+    desk->counters.texts_passed++;
+    alarm_operator(desk);
+    go_on_read(judging);
+}
+
+static void too_long(struct timer *timer)
+{
+    struct judging *judging = CONTAINER_OF(timer, struct judging, patience);
+    gate_read_no_more(judging);
+    pass_unread(judging);
+}
+
+// What is to be looked at first is; then it goes to the guard, if there is anything to judge.
+static void read_or_ask(struct judging *judging, struct str words)
+{
+    struct text_rules *rules = desk_of(judging->home)->settings->text_rules;
+    if (words.len == 0)
+        ask_guard(judging);
+    else if (gate_read(judging, rules, words) != OK)
+        pass_unread(judging);
+    else
+        loop_timer_set(judging->home->loop, &judging->patience, patience_us, too_long);
+}
+
+static struct str words_of(const struct session *session, const struct stanza *stanza,
+                           struct arena *arena)
+{
+    const struct text_rules *rules = desk_of(session->home)->settings->text_rules;
+    return rules != NULL ? lures_words(arena, stanza->root, text_rules_bytes(rules)) : STR_EMPTY;
 }
 
 // What leads to our own page of protected links is judged by what that leads to.
@@ -269,7 +333,8 @@ bool gate_message(struct session *session, struct stanza *stanza, struct ticket 
     struct lure_list lures;
     arena_init(&arena, JUDGING_MOST);
     collect(session, stanza, &arena, &lures);
-    if (lures.n == 0 && !lures.overflowed) {
+    struct str words = words_of(session, stanza, &arena);
+    if (lures.n == 0 && !lures.overflowed && words.len == 0) {
         arena_done(&arena);
         if (is_composing(stanza))
             pace_composing(account, peer, now_us);
@@ -279,7 +344,10 @@ bool gate_message(struct session *session, struct stanza *stanza, struct ticket 
     }
     struct pace pace;
     pace_sends(account, peer, now_us, &pace);
-    ask_guard(session, stanza, ticket, 1, NULL, &lures, &pace);
+    struct judging *judging = judging_new(session, stanza, ticket, &lures);
+    judging->pace = pace;
+    judging->audience = 1;
+    read_or_ask(judging, words);
     return true;
 }
 
@@ -293,7 +361,8 @@ bool gate_other(struct session *session, struct stanza *stanza, struct ticket *t
     struct lure_list lures;
     arena_init(&arena, JUDGING_MOST);
     collect(session, stanza, &arena, &lures);
-    if (lures.n == 0 && !lures.overflowed) {
+    struct str words = words_of(session, stanza, &arena);
+    if (lures.n == 0 && !lures.overflowed && words.len == 0) {
         arena_done(&arena);
         return false;
     }
@@ -301,7 +370,11 @@ bool gate_other(struct session *session, struct stanza *stanza, struct ticket *t
     struct pace pace = {.gap_us = -1, .roster_index = -1, .account_age_us = -1};
     if (stanza->to.full.len > 0)
         pace_sends(session->account, jid_bare(&stanza->to), gate_now_us(gate), &pace);
-    ask_guard(session, stanza, ticket, audience, go_on, &lures, &pace);
+    struct judging *judging = judging_new(session, stanza, ticket, &lures);
+    judging->pace = pace;
+    judging->audience = audience;
+    judging->go_on = go_on;
+    read_or_ask(judging, words);
     return true;
 }
 
@@ -444,9 +517,21 @@ static void refuse_answer(const struct judging *judging)
     stanza_unref(&question);
 }
 
+static bool shows_words(const struct element *child, const void *context)
+{
+    (void)context;
+    return lures_shows_words(child);
+}
+
+// Words that a rule found cannot be made dead: where they must not pass, none do.
 static void take_dead_copy(struct judging *judging)
 {
     struct stanza *dead = gate_dead_copy(judging->gate, judging->stanza);
+    bool mute = false;
+    for (size_t i = 0; i < judging->lures.n && judging->verdict != VERDICT_DELIVER; i++)
+        mute |= judging->lures.lures[i].kind == LURE_WORDS;
+    if (mute)
+        element_remove_if(dead->root, shows_words, NULL);
     stanza_unref(&judging->stanza);
     judging->stanza = dead;
 }
@@ -594,33 +679,44 @@ void gate_received(struct account *account, const struct jid *peer)
         pace_received(account, jid_bare(peer), gate_now_us(gate));
 }
 
+static void tell_guard(struct gate *gate, void (*note)(struct mail *mail), struct str keys,
+                       struct str sender, struct str receiver)
+{
+    struct exposing *exposing = malloc(sizeof *exposing + keys.len + sender.len + receiver.len);
+    must(exposing != NULL);
+    *exposing = (struct exposing){
+        .mail.run = note,
+        .gate = gate,
+        .n = (uint32_t)(keys.len / sizeof(struct lure_key)),
+        .sender_len = sender.len,
+        .receiver_len = receiver.len,
+    };
+    memcpy(exposing->data, keys.at, keys.len);
+    memcpy(exposing->data + keys.len, sender.at, sender.len);
+    memcpy(exposing->data + keys.len + sender.len, receiver.at, receiver.len);
+    loop_post(gate->loop, &exposing->mail);
+}
+
 void gate_exposed(struct account *account, const struct stanza *stanza)
 {
     struct gate *gate = desk_of(account->home)->service->gate;
     if (gate == NULL || stanza->calm)
         return;
     if (is_overloaded(gate)) {
-        alarm_operator(desk_of(account->home));
+        pass_unjudged(desk_of(account->home));
         return;
     }
     struct str sender = stanza->lures_from.len > 0 ? stanza->lures_from : jid_bare(&stanza->from);
     struct str receiver = account->jid.full;
     if (str_eq(sender, receiver))
         return; // his own
-    size_t keys = stanza->lure_keys.len;
-    struct exposing *exposing = malloc(sizeof *exposing + keys + sender.len + receiver.len);
-    must(exposing != NULL);
-    *exposing = (struct exposing){
-        .mail.run = gate_note_exposure,
-        .gate = gate,
-        .n = (uint32_t)(keys / sizeof(struct lure_key)),
-        .sender_len = sender.len,
-        .receiver_len = receiver.len,
-    };
-    memcpy(exposing->data, stanza->lure_keys.at, keys);
-    memcpy(exposing->data + keys, sender.at, sender.len);
-    memcpy(exposing->data + keys + sender.len, receiver.at, receiver.len);
-    loop_post(gate->loop, &exposing->mail);
+    tell_guard(gate, gate_note_exposure, stanza->lure_keys, sender, receiver);
+}
+
+void gate_opened(struct gate *gate, struct str reader, struct str keys)
+{
+    if (!is_overloaded(gate))
+        tell_guard(gate, gate_note_opening, keys, STR_EMPTY, reader);
 }
 
 bool gate_suspends(const struct account *account, unsigned feature, int64_t *until_us)

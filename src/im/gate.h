@@ -19,10 +19,15 @@
 struct guard_config;
 struct lure_file;
 
-/* The guard, with its state brought back from the store (snapshot, then the events since).
- * clock_rate: tests only, else 1. */
+struct gate_options {
+    uint64_t seed;
+    double clock_rate; // tests only, else 1
+    unsigned readers;  // threads that look at texts by an operator's rules (gate_texts.c)
+    size_t readings;   // stanzas that may wait for them
+};
+/* The guard, with its state brought back from the store (snapshot, then the events since). */
 enum err gate_new(struct service *service, struct im_settings *settings,
-                  const struct guard_config *config, uint64_t seed, double clock_rate,
+                  const struct guard_config *config, const struct gate_options *options,
                   struct gate **out, struct why *why) MUST_CHECK;
 /* From any thread: these settings from now on. */
 void gate_set_settings(struct gate *gate, struct im_settings *settings);
@@ -82,6 +87,9 @@ void gate_received(struct account *account, const struct jid *peer);
 
 /* A copy of a message with lures reached a client of this account: an exposure. */
 void gate_exposed(struct account *account, const struct stanza *stanza);
+
+/* The account (bare) followed a protected link with these keys, side by side; any thread. */
+void gate_opened(struct gate *gate, struct str reader, struct str keys);
 
 /* The virus scanner found something in a file: it is convicted by its digest, in the scanner's
  * name, whatever guard.mode is; any thread. */

@@ -14,8 +14,9 @@
 enum { GATE_OFF, GATE_OBSERVE, GATE_ON }; // im_domain.guard_mode
 enum { WORD_MOST = 64 << 20 };            // bytes of what one event may make the guard say
 
-struct gate_stops; // the keys that are convicted: gate_thread.c
-struct gate_bans;  // what is suspended, for whom: gate_thread.c
+struct gate_readings; // gate_texts.c
+struct gate_stops;    // the keys that are convicted: gate_thread.c
+struct gate_bans;     // what is suspended, for whom: gate_thread.c
 
 struct gate {
     struct service *service;
@@ -23,10 +24,11 @@ struct gate {
     struct in_hand_slot *in_hand;
     pthread_t thread;
     bool running, has_run;
-    struct lure_rules *rules;   // read-only, any thread
-    pthread_mutex_t stops_lock; // "guard-stops": taken when something stored is shown
-    struct gate_stops *stops;   // the present ones; never NULL once the gate is made
-    struct gate_bans *bans;     // suspensions; under the same lock
+    struct lure_rules *rules;       // read-only, any thread
+    pthread_mutex_t stops_lock;     // "guard-stops": taken when something stored is shown
+    struct gate_stops *stops;       // the present ones; never NULL once the gate is made
+    struct gate_bans *bans;         // suspensions; under the same lock
+    struct gate_readings *readings; // looking at texts
 
     // the guard's thread alone
     struct guard *guard;
@@ -74,11 +76,14 @@ struct judging {
     struct arena arena; // of everything below
     struct lure_list lures;
     struct sending sending;
-    struct timer patience; // the home's: the guard takes too long
-    bool gone_on;          // … and so the message was let pass
-    bool observes;         // judge and record, then deliver in any case
-    gate_go_on_fn *go_on;  // NULL: a message
-    int64_t at_us;         // wall time at which it was sent
+    struct pace pace;
+    uint32_t audience;
+    struct gate_reading *reading; // its texts are being looked at; NULL: not, or not any more
+    struct timer patience;        // the home's: that, or the guard, takes too long
+    bool gone_on;                 // … and so the message was let pass
+    bool observes;                // judge and record, then deliver in any case
+    gate_go_on_fn *go_on;         // NULL: a message
+    int64_t at_us;                // wall time at which it was sent
     // the guard's word
     enum verdict verdict;
     enum reason reason;
@@ -90,6 +95,21 @@ struct judging {
     struct store_record_put held; // when it is to be held: kept before it is acknowledged
     struct buf held_value;
 };
+
+/* ---- gate_texts.c; on the home ---- */
+
+enum err gate_readings_new(const struct gate_options *options, struct in_hand *in_hand,
+                           size_t first_slot, struct gate_readings **out,
+                           struct why *why) MUST_CHECK;
+/* Ends what is under way; each comes back to its home. */
+void gate_readings_stop(struct gate_readings *readings);
+void gate_readings_free(struct gate_readings **readings);
+/* Has an operator's rules look at the words.  ERR_BUSY: too many wait. */
+enum err gate_read(struct judging *judging, struct text_rules *rules, struct str words) MUST_CHECK;
+/* It took too long: nobody waits for it any more. */
+void gate_read_no_more(struct judging *judging);
+/* gate.c: the texts of a judging were looked at, or not; what was found is among its lures. */
+void gate_was_read(struct judging *judging);
 
 /* On the guard's thread: judges, logs, carries out orders, mails the judging home. */
 void gate_judge(struct mail *mail);
@@ -129,9 +149,10 @@ struct exposing {
     struct gate *gate;
     uint32_t n;
     size_t sender_len, receiver_len;
-    char data[]; // keys, then sender, then receiver
+    char data[]; // keys, then sender (of an opening: nobody), then receiver
 };
 void gate_note_exposure(struct mail *mail);
+void gate_note_opening(struct mail *mail);
 
 /* Somebody's word against a sender. */
 struct reporting {

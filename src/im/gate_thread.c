@@ -283,7 +283,7 @@ void gate_judge(struct mail *mail)
     gate_answer(gate, judging);
 }
 
-void gate_note_exposure(struct mail *mail)
+static void note(struct mail *mail, enum event_kind kind)
 {
     struct exposing *exposing = CONTAINER_OF(mail, struct exposing, mail);
     struct gate *gate = exposing->gate;
@@ -293,18 +293,28 @@ void gate_note_exposure(struct mail *mail)
     uint32_t n = exposing->n < STORE_LURES_MOST ? exposing->n : STORE_LURES_MOST;
     memcpy(keys, exposing->data, n * sizeof keys[0]);
     const char *sender = exposing->data + (size_t)exposing->n * sizeof keys[0];
-    struct guard_event event = {
-        .kind = EVENT_EXPOSURE,
-        .exposure = {.sender = str_make(sender, exposing->sender_len),
-                     .receiver = str_make(sender + exposing->sender_len, exposing->receiver_len),
-                     .keys = keys,
-                     .n_keys = n},
-    };
+    struct str receiver = str_make(sender + exposing->sender_len, exposing->receiver_len);
+    struct guard_event event = {.kind = kind};
+    if (kind == EVENT_EXPOSURE)
+        event.exposure =
+            (struct exposure){str_make(sender, exposing->sender_len), receiver, keys, n};
+    else
+        event.opened = (struct opened){receiver, keys, n};
     arena_init(&arena, WORD_MOST);
     guard_word_init(&word, &arena);
     gate_take(gate, &event, &word, false);
     arena_done(&arena);
     free(exposing);
+}
+
+void gate_note_exposure(struct mail *mail)
+{
+    note(mail, EVENT_EXPOSURE);
+}
+
+void gate_note_opening(struct mail *mail)
+{
+    note(mail, EVENT_OPENING);
 }
 
 void gate_note_report(struct mail *mail)
@@ -381,7 +391,7 @@ static void *run(void *context)
 }
 
 enum err gate_new(struct service *service, struct im_settings *settings,
-                  const struct guard_config *config, uint64_t seed, double clock_rate,
+                  const struct guard_config *config, const struct gate_options *options,
                   struct gate **out, struct why *why)
 {
     struct gate *gate = calloc(1, sizeof *gate);
@@ -392,14 +402,14 @@ enum err gate_new(struct service *service, struct im_settings *settings,
     gate_log_init(gate);
     pthread_mutex_init(&gate->state_lock, NULL);
     pthread_mutex_init(&gate->stops_lock, NULL);
-    gate->clock_rate = clock_rate;
+    gate->clock_rate = options->clock_rate;
     gate->born_us = clock_wall_us();
     // above every number an earlier run has given out
     atomic_init(&gate->next_message, (uint64_t)gate->born_us);
     gate->rules = lure_rules_new();
     enum err e = loop_new("guard", &gate->loop, why);
     if (e == OK)
-        e = gate_bring_back(gate, config, seed, why);
+        e = gate_bring_back(gate, config, options->seed, why);
     if (e == OK) {
         gate_bases_open(gate);
         renew_stops(gate);
@@ -407,6 +417,9 @@ enum err gate_new(struct service *service, struct im_settings *settings,
     }
     if (e == OK)
         e = containment_open(gate, why);
+    if (e == OK)
+        e = gate_readings_new(options, service->in_hand, service->homes.n + 1, &gate->readings,
+                              why);
     gate_carry_out_replayed(gate);
     if (e == OK)
         guard_state(gate->guard, &gate->state);
@@ -452,6 +465,7 @@ enum err gate_start(struct gate *gate, struct why *why)
 
 void gate_stop(struct gate *gate)
 {
+    gate_readings_stop(gate->readings);
     if (!gate->running)
         return;
     gate->running = false;
@@ -481,6 +495,7 @@ void gate_free(struct gate **gate)
     containment_close(g);
     loop_timer_cancel(&g->tick);
     loop_timer_cancel(&g->state_timer);
+    gate_readings_free(&g->readings);
     guard_free(&g->guard);
     lure_rules_free(&g->rules);
     im_settings_unref(&g->settings);

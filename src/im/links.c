@@ -82,7 +82,7 @@ static struct str protect(void *context, const struct lure *lure)
             return protecting->known[i].instead;
     const struct sealed_link link = {
         .url = lure->url,
-        .domain = protecting->domain->name,
+        .reader = protecting->people.names[1],
         .lang = protecting->lang,
         .template = template_of(protecting, lure),
         .expires_us = protecting->expires_us,
@@ -251,8 +251,9 @@ static enum passing to_session(struct session *session, const struct sending_out
     const struct stanza *stanza = what->stanza;
     const struct desk *desk = desk_of(session->home);
     const struct im_domain *domain = desk_domain(desk, session->account->jid.domain);
-    if (domain == NULL || !domain->links || desk->settings->seals == NULL ||
-        stanza->links_protected || stanza->kind == STANZA_IQ)
+    if (domain == NULL || desk->settings->seals == NULL || stanza->links_protected ||
+        stanza->kind == STANZA_IQ ||
+        !im_settings_protects(desk->settings, domain, session->account->jid.full))
         return PASS;
     struct stanza *copy = protected_copy(session, stanza, domain);
     if (copy == NULL)

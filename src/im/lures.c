@@ -166,6 +166,50 @@ void lures_of_element(struct lure_list *list, const struct element *element)
     lures_of_stanza(list, element);
 }
 
+/* ---- Words ---- */
+
+// XHTML is one text, however it is dressed.
+static void add_words(struct buf *out, const struct element *e, bool is_shown)
+{
+    bool flows = str_eq(e->ns, NS_XHTML);
+    is_shown |= shows_text(e) || (e->parent != NULL && is_shown_field(e->parent));
+    for (const struct attribute *a = e->attributes; a != NULL; a = a->next)
+        if (shows_attribute(a)) {
+            buf_add(out, a->value);
+            buf_add_char(out, '\n');
+        }
+    for (const struct node *node = e->first; node != NULL; node = node->next)
+        if (!node->is_text)
+            add_words(out, (const struct element *)node, is_shown && flows);
+        else if (is_shown)
+            buf_add(out, ((const struct text *)node)->text);
+    if (is_shown && !flows)
+        buf_add_char(out, '\n');
+}
+
+bool lures_shows_words(const struct element *child)
+{
+    struct buf out;
+    buf_init(&out, SIZE_MAX / 2);
+    add_words(&out, child, false);
+    bool any = str_trim(buf_str(&out)).len > 0;
+    buf_done(&out);
+    return any;
+}
+
+struct str lures_words(struct arena *arena, const struct element *stanza, size_t most)
+{
+    struct buf out;
+    buf_init(&out, SIZE_MAX / 2);
+    ELEMENT_EACH(stanza, child)
+    add_words(&out, child, false);
+    struct str words = str_trim(buf_str(&out));
+    words = str_first(words, words.len < most ? words.len : most);
+    words = words.len > 0 ? arena_str(arena, words) : STR_EMPTY;
+    buf_done(&out);
+    return words;
+}
+
 /* ---- Other links in their place ---- */
 
 struct replacing {

@@ -14,6 +14,12 @@ void lures_of_stanza(struct lure_list *list, const struct element *stanza);
 /* The same for one child with all that is in it. */
 void lures_of_element(struct lure_list *list, const struct element *element);
 
+/* All that a person reads of the stanza, a line each, at most so many bytes. */
+struct str lures_words(struct arena *arena, const struct element *stanza, size_t most);
+
+/* Whether a person reads anything of this child of a stanza. */
+bool lures_shows_words(const struct element *child);
+
 /* Puts other links in the place of those that lures_of_stanza finds in a tree of the caller's own,
  * and moves what counts characters of the body (XEP-0372, 0394, 0428).  New text is from arena.
  * Returns how many places were changed; *whole: no text had to stay as it was for want of room. */

@@ -329,6 +329,24 @@ static bool is_english(struct str lang)
            (lang.len == 2 || lang.at[2] == '-');
 }
 
+bool notices_speak(const struct notices *notices, struct str lang)
+{
+    return is_english(lang) || look_up(notices, lang, STR_EMPTY) != NULL;
+}
+
+struct str notices_languages(const struct notices *notices, struct arena *arena)
+{
+    struct str all = STR("en");
+    for (size_t i = 0; i < notices->n; i++) {
+        struct str lang = str_of(notices->catalogues[i].lang);
+        // an operator's goes before ours of the same language
+        if (!str_eq(lang, STR("en")) &&
+            find_exact(notices, lang, STR_EMPTY) == &notices->catalogues[i])
+            all = arena_printf(arena, "%.*s, %.*s", STR_ARGS(all), STR_ARGS(lang));
+    }
+    return all;
+}
+
 static const struct catalogue *choose(const struct notices *notices, struct str lang,
                                       struct str fallback, struct str id)
 {

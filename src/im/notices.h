@@ -12,6 +12,8 @@
 #include "base/arena.h"
 #include "base/err.h"
 
+#include <stdbool.h>
+
 enum notice {
     NOTICE_REFUSED_LURE,       // to a sender: the link or file is part of an attack
     NOTICE_REFUSED_RESTRICTED, // to a sender: you may not send links and files at present
@@ -87,6 +89,10 @@ struct str notice_text(const struct notices *notices, struct arena *arena, struc
 struct str notice_words(const struct notices *notices, struct arena *arena, struct str lang,
                         struct str fallback, const char *words, const struct notice_args *args,
                         struct str *in);
+/* Whether there is a catalogue in this language, with or without its region; English always. */
+bool notices_speak(const struct notices *notices, struct str lang);
+/* "en, de": those there are. */
+struct str notices_languages(const struct notices *notices, struct arena *arena);
 /* The language that notice_text would take, for xml:lang. */
 struct str notice_lang(const struct notices *notices, struct str lang, struct str fallback);
 

@@ -237,10 +237,11 @@ static struct element *add_field(struct arena *arena, struct element *form, cons
     return field;
 }
 
-static void add_form(const struct saying *saying, struct str instructions, bool with_puzzle)
+static void add_form(const struct saying *saying, struct element *parent, struct str instructions,
+                     bool with_puzzle)
 {
     struct arena *arena = &saying->stanza->arena;
-    struct element *form = element_child_new(arena, saying->stanza->root, NS_DATA, STR("x"));
+    struct element *form = element_child_new(arena, parent, NS_DATA, STR("x"));
     element_set(arena, form, STR("type"), STR("form"));
     element_child_with(arena, form, NS_DATA, STR("title"), words(saying, NOTICE_ASK_TITLE));
     element_child_with(arena, form, NS_DATA, STR("instructions"), instructions);
@@ -253,18 +254,23 @@ static void add_form(const struct saying *saying, struct str instructions, bool 
         add_field(arena, form, "words", "text-single", words(saying, NOTICE_PUZZLE_FIELD));
 }
 
+static struct str question_text(const struct saying *saying, bool with_puzzle)
+{
+    struct str text = words(saying, NOTICE_ASK);
+    return with_puzzle ? arena_printf(&saying->stanza->arena, "%.*s %.*s", STR_ARGS(text),
+                                      STR_ARGS(words(saying, NOTICE_PUZZLE)))
+                       : text;
+}
+
 static void ask_session(const struct asking *asking, struct session *session, bool with_puzzle)
 {
     struct saying saying;
     saying_init(&saying, asking, session);
     struct arena *arena = &saying.stanza->arena;
-    struct str text = words(&saying, NOTICE_ASK);
-    if (with_puzzle)
-        text = arena_printf(arena, "%.*s %.*s", STR_ARGS(text),
-                            STR_ARGS(words(&saying, NOTICE_PUZZLE)));
+    struct str text = question_text(&saying, with_puzzle);
     element_child_with(arena, saying.stanza->root, NS_CLIENT, STR("body"), text);
     if (session_has_feature(session, NS_DATA))
-        add_form(&saying, text, with_puzzle);
+        add_form(&saying, saying.stanza->root, text, with_puzzle);
     say_it(&saying, session);
 }
 
@@ -546,6 +552,18 @@ static void take_yes(struct asking *asking, struct session *session, struct tick
     }
 }
 
+static void take(struct asking *asking, struct session *session, struct ticket *ticket,
+                 const struct reading *reading)
+{
+    if (reading->means == MEANS_NO)
+        answer(asking, session, ticket, false,
+               is_another(asking, session) ? ANSWER_OTHER_DEVICE : ANSWER_SAME_DEVICE);
+    else if (reading->means == MEANS_YES)
+        take_yes(asking, session, ticket, reading);
+    else
+        say(asking, session, NOTICE_ANSWER_UNCLEAR);
+}
+
 bool questions_answered(struct home *home, const struct routed *routed)
 {
     const struct stanza *stanza = routed->stanza;
@@ -570,13 +588,88 @@ bool questions_answered(struct home *home, const struct routed *routed)
         asking = find(home, account->jid.full, 0);
     look_at_puzzle(asking, &arena, session, form != NULL ? field_value(form, STR("words")) : body,
                    &reading);
-    if (reading.means == MEANS_NO)
-        answer(asking, session, routed->ticket, false,
-               is_another(asking, session) ? ANSWER_OTHER_DEVICE : ANSWER_SAME_DEVICE);
-    else if (reading.means == MEANS_YES)
-        take_yes(asking, session, routed->ticket, &reading);
-    else
-        say(asking, session, NOTICE_ANSWER_UNCLEAR);
+    take(asking, session, routed->ticket, &reading);
     arena_done(&arena);
     return true;
+}
+
+/* ---- As a command ---- */
+
+// That of this device: the one that sent hears of none where there is another to be asked.
+static struct asking *asked_of(const struct asked *asked, uint64_t number)
+{
+    const struct session *session = asked_session(asked);
+    struct asking *asking =
+        session != NULL ? find(asked->home, asked->account->jid.full, number) : NULL;
+    bool is_his =
+        asking != NULL && (is_another(asking, session) || !has_another(asking, asked->account));
+    return is_his ? asking : NULL;
+}
+
+bool questions_wait(const struct asked *asked)
+{
+    return asked_of(asked, 0) != NULL;
+}
+
+static void say_command(struct asked *asked, const struct asking *asking, struct session *session,
+                        const char *status)
+{
+    struct arena *arena = asked_arena(asked);
+    struct saying saying;
+    saying_init(&saying, asking, session);
+    struct element *command = element_new(&saying.stanza->arena, NS_COMMANDS, STR("command")),
+                   *copy;
+    element_set(&saying.stanza->arena, command, STR("node"), NS_QUESTION);
+    element_set(&saying.stanza->arena, command, STR("sessionid"), saying.args.number);
+    element_set(&saying.stanza->arena, command, STR("status"), str_of(status));
+    if (strcmp(status, "executing") == 0) {
+        bool with_puzzle = !is_another(asking, session);
+        struct element *actions =
+            element_child_new(&saying.stanza->arena, command, NS_COMMANDS, STR("actions"));
+        element_set(&saying.stanza->arena, actions, STR("execute"), STR("complete"));
+        element_child_new(&saying.stanza->arena, actions, NS_COMMANDS, STR("complete"));
+        add_form(&saying, command, question_text(&saying, with_puzzle), with_puzzle);
+    }
+    enum err e = element_copy(arena, command, &copy);
+    stanza_unref(&saying.stanza);
+    if (e == OK)
+        asked_result(&asked, copy);
+    else
+        asked_error(&asked, STANZA_RESOURCE_CONSTRAINT, NULL);
+}
+
+struct str questions_title(struct asked *asked)
+{
+    const struct session *session = asked_session(asked);
+    const struct notice_args none = {.link = STR_EMPTY};
+    return notice_text(desk_of(asked->home)->service->notices, asked_arena(asked),
+                       session != NULL ? session->lang : STR_EMPTY,
+                       tell_domain_lang(asked->home, asked->account->jid.domain), NOTICE_ASK_TITLE,
+                       &none);
+}
+
+void questions_command(struct asked *asked)
+{
+    struct session *session = asked_session(asked);
+    struct str sid = element_attr(asked->payload, STR("sessionid"));
+    struct str action = element_attr(asked->payload, STR("action"));
+    uint64_t number = 0;
+    if (sid.at != NULL && str_to_u64(sid, 1, UINT64_MAX, &number) != OK)
+        number = UINT64_MAX;
+    struct asking *asking = asked_of(asked, number);
+    const struct element *form = element_child(asked->payload, NS_DATA, STR("x"));
+    if (asking == NULL) {
+        asked_error(&asked, STANZA_ITEM_NOT_FOUND, NULL);
+        return;
+    }
+    bool cancels = action.at != NULL && str_eq(action, STR("cancel"));
+    if (sid.at == NULL || form == NULL || cancels) {
+        say_command(asked, asking, session, cancels ? "canceled" : "executing");
+        return;
+    }
+    struct reading reading = {.means = MEANS_NOTHING};
+    read_form(form, &reading);
+    look_at_puzzle(asking, asked_arena(asked), session, field_value(form, STR("words")), &reading);
+    take(asking, session, asked->ticket, &reading);
+    say_command(asked, asking, session, "completed");
 }

@@ -19,6 +19,7 @@
 #define IM_QUESTIONS_H
 
 #include "guard/guard.h"
+#include "im/asked.h"
 #include "im/feature.h"
 
 struct gate;
@@ -34,6 +35,11 @@ void questions_order(struct gate *gate, const struct order *order);
 /* On a home: a message to the bare domain.  True: its sender had been asked, and this was taken for
  * his answer. */
 bool questions_answered(struct home *home, const struct routed *routed);
+/* The same as a command (XEP-0050), whose node is NS_QUESTION: for a client that lost the message.
+ * On the home of who asks. */
+bool questions_wait(const struct asked *asked); // for the asker, on this device
+struct str questions_title(struct asked *asked);
+void questions_command(struct asked *asked);
 /* The session has become available: it is asked what waits. */
 void questions_for(struct session *session);
 

@@ -31,6 +31,7 @@ struct im_domain {
 };
 
 struct seal_keys;
+struct text_rules;
 
 struct im_settings {
     atomic_uint refs;
@@ -56,10 +57,13 @@ struct im_settings {
     size_t offline_messages, offline_bytes, outbox_bytes, unacked_stanzas;
     size_t private_bytes, private_items, vcard_bytes, archive_page;
     int64_t resume_us, archive_retention_us;
+    struct text_rules *text_rules; // counted; for what people write; NULL: none
     // protected links
     const struct str *link_hosts; // whose links stay as they are, with all below them
     size_t n_link_hosts;
-    const struct seal_keys *seals; // NULL: there is no page for them
+    const struct seal_keys *seals;                 // NULL: there is no page for them
+    const struct str *links_people, *links_spared; // bare JIDs, sorted: other than their domain
+    size_t n_links_people, n_links_spared;
     int64_t links_valid_us, links_answer_us;
     double links_warn_nats;
     bool links_closed; // where the guard does not answer
@@ -71,6 +75,10 @@ struct im_settings {
 struct im_settings *im_settings_new(void); // one reference, zeroed, arena ready
 struct im_settings *im_settings_ref(struct im_settings *settings);
 void im_settings_unref(struct im_settings **settings);
+
+/* Whether the links that this account (bare) of the domain reads are protected. */
+bool im_settings_protects(const struct im_settings *settings, const struct im_domain *domain,
+                          struct str bare);
 
 /* The served domain of this prepared name, or NULL. */
 const struct im_domain *im_settings_domain(const struct im_settings *settings, struct str name);

@@ -58,7 +58,8 @@ struct conn {
     bool waited : 1;  // and did not at some time since the outbox was last empty
     bool closing : 1, said_goodbye : 1;
     bool secured : 1;
-    bool eof : 1; // the peer ended; eof_end says how
+    bool eof : 1;  // the peer ended; eof_end says how
+    bool half : 1; // … and is still told what it had asked for
     bool tls_wanted : 1, tls_client : 1, tls_alpn : 1, tls_http : 1;
     enum conn_end eof_end : 8;
     uint8_t polled; // UV_READABLE, UV_WRITABLE: what libuv watches
@@ -235,7 +236,7 @@ static void mark_dirty(struct conn *c)
 
 static bool rests(const struct conn *c)
 {
-    return c->paused || c->moving_to != NULL || c->tls_wanted || c->closing || c->eof ||
+    return c->paused || c->moving_to != NULL || c->tls_wanted || c->closing || c->eof || c->half ||
            c->stage >= LINGERING;
 }
 
@@ -281,7 +282,7 @@ static void watch(struct conn *c)
         return;
     bool reads = c->stage == LINGERING || c->closing ||
                  (c->stage != CONNECTING && !c->paused && !c->throttled && !c->tls_wanted &&
-                  c->moving_to == NULL);
+                  !c->half && c->moving_to == NULL);
     bool writes = c->blocked || c->stage == CONNECTING;
     uint8_t wanted = (uint8_t)((reads ? UV_READABLE : 0) | (writes ? UV_WRITABLE : 0));
     if (wanted == c->polled)
@@ -575,7 +576,7 @@ static void take_leave(struct conn *c)
         if (c->stage == ENDED || c->blocked)
             return;
     }
-    if (c->eof || shutdown(c->fd, SHUT_WR) != 0) {
+    if (c->eof || c->half || shutdown(c->fd, SHUT_WR) != 0) {
         end(c, CONN_OURS);
         return;
     }
@@ -705,8 +706,14 @@ static void got_eof(struct conn *c, enum conn_end why)
         end(c, CONN_OURS);
         return;
     }
-    c->eof = true;
     c->eof_end = why;
+    bool speaks = !c->closing && (c->stage == CLEAR || c->stage == SECURE);
+    if (speaks && !c->half && c->events->on_eof != NULL && c->events->on_eof(c)) {
+        c->half = true;
+        watch(c);
+        return;
+    }
+    c->eof = true;
     mark_dirty(c); // what the layer above still wrote gets its chance, then it ends
 }
 

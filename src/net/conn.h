@@ -56,6 +56,10 @@ struct conn_events {
      * again, before more: at conn_resume, or together with the next bytes.  After conn_pause,
      * conn_start_tls, conn_move or a close it is not called again until that is over. */
     size_t (*on_bytes)(struct conn *conn, struct str bytes);
+    /* The peer has ended its side.  True: what it asked for is still to be answered; nothing more
+     * is read, and the layer above closes the connection when it has said all.  False, or NULL: it
+     * ends at the end of this turn, with what was written by then. */
+    bool (*on_eof)(struct conn *conn);
     /* TLS stands (or, for an outgoing one without TLS, TCP does).  May be NULL. */
     void (*on_secured)(struct conn *conn);
     /* Everything written so far has left; only after something had to wait for the peer.

@@ -264,7 +264,8 @@ def test_an_entitlement_names_an_account_and_a_host_as_links_do(server, people):
     assert status_of(server, "entitle", "add", name, "--host", "what host?") == USAGE
     server.ctl("entitle", "add", name, "--host", "News.B\u00fccher.Example")
     given = [r for r in server.ctl_json("entitle", "list")["rules"] if r["account"] == name]
-    assert [r["domain"] for r in given] == ["news.xn--bcher-kva.example"]
+    assert [r["host"] for r in given] == ["news.xn--bcher-kva.example"]
+    assert given[0]["domain"] == "" and given[0]["receivers"] is None
     assert status_of(server, "entitle", "remove", name) == MISSING  # not of all hosts
     assert status_of(server, "entitle", "remove", name, "--host", "news.b\u00fccher.example") == DONE
 
@@ -381,6 +382,10 @@ def test_the_shell_completes_commands_and_options(server):
     assert {"add", "list", "delete"} <= set(completed("user", "''"))
     assert "--contains" in completed("user", "list", "--co")
     assert "warning" in completed("log", "w")
+    assert "--output" in completed("export", "--o") and "--output" in completed("--o")
+    assert completed("user", "list", "--o") == ["--output"]  # it may stand anywhere
+    assert "--password-stdin" in completed("user", "passwd", "--pa")
+    assert "--password-stdin" in completed("--pa")
 
 
 # configuration
@@ -423,7 +428,7 @@ def test_a_number_that_the_parser_would_cut_is_refused(own_server, tmp_path):
         assert said == (f"{path}:{line + 2}: a number of more than 32 bits: write it with a unit, "
                         "such as \"4 GiB\", or between quotes\n")
     # elsewhere such numbers are no numbers; with an L libconfig reads them whole
-    assert check(path, good + "# 4294967328\n/* 4294967328\n*/ // 4294967328\nserver: { run_as = "
+    assert check(path, good + "# 4294967328\n/* 4294967328\n*/ // 4294967328\nlog: { file = "
                  "\"u4294967328 \\\" 4294967328\"; };\nlimits: { depth = 32; offline_bytes = "
                  "4294967328L; };\n") == ""
     included = tmp_path / "more.conf"
@@ -470,6 +475,50 @@ def test_every_kind_of_key_can_be_set_on_the_command_line(own_server):
         assert got.returncode == 78 and got.stderr.startswith("--set: "), wrong
 
 
+@pytest.mark.parametrize("text, line, said", [
+    ("guard: {\n  convict_nats = 10.0;\n  hold_nats = 11.0;\n};", 2,
+     "guard.hold_nats: 11 is more than guard.convict_nats (10)"),
+    ('server: { run_as = "nobody.here"; };', 0, 'server.run_as: there is no user "nobody.here"'),
+    ('control: { group = "nobody.here"; };', 0, 'control.group: there is no group "nobody.here"'),
+    ('notices: { language = "xx"; };', 0,
+     'notices.language: there is no catalogue for "xx"; allowed: en, de'),
+    ('test: {\n  faults = "write@1,bogus";\n};', 1,
+     'test.faults: fault "bogus" is not understood; allowed: write@N[+M]'),
+])
+def test_what_only_the_machine_knows_is_checked_too(own_server, tmp_path, text, line, said):
+    if "run_as" in text and os.geteuid() != 0:
+        return  # it is for root alone
+    one = own_server(start=False)
+    path = tmp_path / "firedoor.conf"
+    with open(one.config_path, encoding="utf-8") as file:
+        good = file.read()
+    wrong = check(path, good + text + "\n")
+    assert wrong.startswith(f"{path}:{good.count(chr(10)) + 1 + line}: {said}")
+    assert wrong.count("\n") == 1
+    # and a start says the same
+    got = subprocess.run([program("firedoord"), "--config", path], capture_output=True, text=True)
+    assert (got.returncode, got.stderr) == (78, wrong)
+
+
+def test_a_key_that_stands_twice_is_named(tmp_path):
+    path = tmp_path / "firedoor.conf"
+    for text, said in (('limits: {\n  depth = 9;\n  depth = 10;\n};', "3: depth: given before"),
+                       ('log: { level = "info"; level = "debug"; };', "1: level: given before"),
+                       ('log: {};\nlog: {};', "2: log: given before")):
+        assert f"{path}:{said}" in check(path, text + "\n")
+
+
+def test_a_certificate_for_another_host_is_warned_of(own_server, tmp_path):
+    one = own_server(start=False)
+    words = one.command() + ["--check", "--set", f"domains.elsewhere.test.certificate={one.certificate}",
+                             "--set", f"domains.elsewhere.test.key={one.key}"]
+    got = subprocess.run(words, capture_output=True, text=True)
+    assert got.returncode == 0 and "good" in got.stdout
+    assert "warning: domain elsewhere.test: the certificate " in got.stderr
+    assert f"is for {one.domain}" in got.stderr or one.domain in got.stderr
+    assert got.stderr.count("\n") == 1
+
+
 def test_a_good_configuration_is_said_to_be_good(own_server):
     one = own_server(start=False)
     words = one.command() + ["--check"]
@@ -497,7 +546,14 @@ def test_a_reload_is_all_or_nothing(own_server):
     write('limits: { roster_items = 77; depht = 3; };\n')
     got = one.ctl("--json", "reload", check=False)
     assert got.returncode != 0
-    assert "did you mean limits.depth?" in json.loads(got.stdout)["result"]["troubles"][0]
+    troubles = json.loads(got.stdout)["result"]["troubles"]
+    assert len(troubles) == 1 and "did you mean limits.depth?" in troubles[0]
+    assert value("limits.roster_items") == before
+
+    write('limits: { roster_items = 77; };\nnotices: { language = "xx"; };\n')
+    got = one.ctl("--json", "reload", check=False)
+    assert got.returncode != 0
+    assert "no catalogue" in json.loads(got.stdout)["result"]["troubles"][0]
     assert value("limits.roster_items") == before
 
     write('limits: { roster_items = 77; };\nstore: { queue = 500; };\n')
@@ -539,6 +595,17 @@ def test_the_log_level_changes_without_a_reload(own_server):
     assert one.ctl_json("log", "debug")["level"] == "debug"
     assert one.ctl_json("log", "error")["level"] == "error"
     assert status_of(one, "log", "loud") == USAGE
+
+
+def test_who_only_looks_leaves_no_audit_record(server):
+    def entries():
+        return [e for e in server.ctl_json("audit", "list")["entries"] if e["action"] == "log"]
+
+    before = len(entries())
+    now = server.ctl_json("log")["level"]
+    assert len(entries()) == before
+    server.ctl("log", now)
+    assert len(entries()) == before + 1
 
 
 def test_a_second_server_does_not_take_the_first_ones_socket(own_server):

@@ -321,6 +321,95 @@ def test_nobody_else_makes_a_link_that_leads_anywhere(guarded_once):
     leads_on(one, path, link)
 
 
+def test_who_ends_his_side_behind_his_request_gets_the_late_answer(guarded_once):
+    one, a, b = guarded_once
+    link = fresh()
+    path = path_in(one, text_of(say(a, b, f"<body>{link}</body>")))
+    request = f"GET {path} HTTP/1.1\r\nHost: {one.domain}\r\n\r\n".encode()
+    said = one.https.half_closed(request)
+    assert said.startswith(b"HTTP/1.1 303 ") and said.count(b"HTTP/1.1 ") == 1
+    assert f"\r\nLocation: {link}\r\n".encode() in said
+    assert b"\r\nConnection: close\r\n" in said
+    # half a request is none, and what came behind one is not answered
+    assert one.https.half_closed(request[:-2]) == b""
+    assert one.https.half_closed(request * 2).count(b"HTTP/1.1 ") == 1
+    wait_until_closed(one)
+
+
+def wait_until_closed(one):
+    until = time.monotonic() + xmpp.PATIENCE
+    while one.count("http_connections") > 0:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def test_some_people_alone_are_protected_or_spared(own_server):
+    one = https.serve(own_server, {"guard.mode": "on", "links.people": "judy@firedoor.test, "
+                                   "zoe@firedoor.test"}, start=False)
+    one.start()
+    one.add_users(["adam", "judy", "mike"])
+    a, b, c = (one.connect(name) for name in ("adam", "judy", "mike"))
+    for client in (a, b, c):
+        client.send("<presence/>")
+        client.fence()
+    link = fresh()
+    assert tokens_in(one, text_of(say(a, b, f"<body>{link}</body>")))
+    assert text_of(say(a, c, f"<body>{link}</body>")) == link
+    # a reload moves people, here from the file of settings to none, and the other way round
+    for client in (a, b, c):
+        client.close()
+    one.stop()
+    one.settings.update({"links.protect": "true", "links.people": "",
+                         "links.spared": "judy@firedoor.test"})
+    one.start()
+    a, b, c = (one.connect(name) for name in ("adam", "judy", "mike"))
+    for client in (a, b, c):
+        client.send("<presence/>")
+        client.fence()
+    assert text_of(say(a, b, f"<body>{link}</body>")) == link
+    assert tokens_in(one, text_of(say(a, c, f"<body>{link}</body>")))
+    for client in (a, b, c):
+        client.close()
+
+
+@pytest.mark.parametrize("key, value", [("links.people", "Judy@firedoor.test"),
+                                        ("links.people", "judy@elsewhere.example"),
+                                        ("links.spared", "judy")])
+def test_people_that_are_no_accounts_are_named(own_server, key, value):
+    import subprocess
+    one = https.serve(own_server, {key: value}, start=False)
+    got = subprocess.run(one.command() + ["--check"], capture_output=True, text=True, timeout=60,
+                         cwd=one.folder)
+    assert got.returncode != 0 and key in got.stderr
+
+
+def test_an_opening_is_evidence(guarded):
+    """Who opened what he was shown, and then sent it on, is a stronger relay."""
+    one = guarded()
+    weights = []
+    for opens in (False, True):
+        a, b, c = online(one, 3)
+        link = fresh("album.php")
+        shown = text_of(say(a, b, f"<body>{link}</body>"))
+        one.https.ask("HEAD", path_in(one, shown))  # a look at the head is none
+        if opens:
+            leads_on(one, path_in(one, shown), link)
+        say(b, c, f"<body>{shown}</body>")
+        number = one.ctl_json("incident", "convict", link, "--reason", "test")["incident"]
+        story = one.ctl_json("incident", "show", str(number))
+        found = [e for e in story["evidence"] if e["kind"] == "opening"]
+        assert [(e["nats"], e["who"]) for e in found] == ([(0.84, b.bare)] if opens else [])
+        weights.append(story["sum"]["relays"])
+        for client in (a, b, c):
+            client.close()
+    assert weights[1] - weights[0] == pytest.approx(0.84)
+    # it is in the log: a killed server knows it
+    one.kill()
+    one.start()
+    story = one.ctl_json("incident", "show", str(number))
+    assert any(e["kind"] == "opening" for e in story["evidence"])
+
+
 def test_a_protected_link_sent_on_is_judged_by_where_it_leads(guarded):
     one = guarded()
     a, b, c, d = online(one, 4)

@@ -168,6 +168,55 @@ def test_the_other_device_is_asked_and_its_yes_delivers_all_in_order(asking):
     star.close()
 
 
+COMMANDS = "{http://jabber.org/protocol/commands}"
+QUESTION = "urn:firedoor:question:0"
+
+
+def command(client, inside="", **attributes):
+    words = "".join(f" {k}='{v}'" for k, v in attributes.items())
+    return client.ask("set", f"<command xmlns='http://jabber.org/protocol/commands' "
+                      f"node='{QUESTION}'{words}>{inside}</command>", to=client.domain)
+
+
+def submitted(**values):
+    fields = "".join(f"<field var='{k}'><value>{v}</value></field>" for k, v in values.items())
+    return f"<x xmlns='jabber:x:data' type='submit'>{fields}</x>"
+
+
+def offered(client):
+    answer = client.ask("get", "<query xmlns='http://jabber.org/protocol/disco#items' "
+                        "node='http://jabber.org/protocol/commands'/>", to=client.domain)
+    return [i.get("node") for i in answer.iter("{http://jabber.org/protocol/disco#items}item")]
+
+
+def test_the_question_is_also_a_command(asking):
+    star = Star(asking)
+    phone, number = star.others[0], str(star.number)
+    assert offered(phone) == [QUESTION] and offered(star.friends[0]) == []
+    first = command(phone).find(COMMANDS + "command")
+    assert (first.get("sessionid"), first.get("status")) == (number, "executing")
+    fields = {f.get("var"): f for f in first.iter("{jabber:x:data}field")}
+    assert set(fields) == {"FORM_TYPE", "question", "meant"}  # no puzzle on another device
+    assert star.word in first.findtext(".//{jabber:x:data}instructions")
+    # whose question it is not, or who names another, is told of none
+    assert command(star.friends[0]).get("type") == "error"
+    assert command(phone, submitted(meant="1"), sessionid="999999").get("type") == "error"
+    over = command(phone, sessionid=number, action="cancel").find(COMMANDS + "command")
+    assert over.get("status") == "canceled" and star.pending() != []
+    # the device that sent hears of it through this door no more than through the other
+    assert offered(star.own) == [] and command(star.own).get("type") == "error"
+    own = command(star.own, submitted(meant="1"), sessionid=number, action="complete")
+    assert own.get("type") == "error" and star.pending() != []
+    done = command(phone, submitted(meant="1"), sessionid=number, action="complete")
+    assert done.find(COMMANDS + "command").get("status") == "completed"
+    wait_until(lambda: star.pending() == [])
+    for friend in star.friends:
+        assert friend.wait_for(lambda e: is_message(e) and star.link in said(e)
+                               and e.find(DELAY) is not None)
+    assert offered(phone) == [] and command(phone).get("type") == "error"
+    star.close()
+
+
 def test_what_was_held_arrives_in_order_and_with_its_time(asking):
     star = Star(asking)
     last = star.friends[-1]

@@ -716,6 +716,8 @@ def test_operators_list_show_and_delete(own_server):
     ({"upload.scanner": "localhost:3310"}, "upload.scanner"),
     ({"http.port": 0}, "upload.enabled"),
     ({"upload.rules": "nowhere.yar"}, "upload.rules"),
+    ({"upload.origins": "chat.example.org"}, "upload.origins"),
+    ({"upload.origins": "https://Chat.example.org/"}, "upload.origins"),
 ])
 def test_settings_that_make_no_sense_are_named(own_server, settings, said):
     import subprocess
@@ -776,4 +778,81 @@ def test_suspended_files_are_refused_at_every_door_and_people_read_which_and_unt
     assert offered(client).startswith("Files are switched off")
     server.ctl("resume", "files")
     slot(client, "a.txt", 5)
+
+
+# web clients (CORS)
+
+def crossing(headers):
+    return {k: v for k, v in headers.items()
+            if k.startswith("Access-Control-") or k in ("Vary", "Cross-Origin-Resource-Policy")}
+
+
+def ask(server, method, url, body=None, **headers):
+    status, got, _ = server.https.ask(method, path(url), body,
+                                      {k.replace("_", "-"): v for k, v in headers.items()})
+    return status, got
+
+
+def test_a_page_of_another_origin_may_put_and_fetch(shop):
+    client = connect(shop)
+    origin = "https://chat.elsewhere.example"
+    to, url = slot(client, "a.txt", 5)
+    status, got = ask(shop, "OPTIONS", to, Origin=origin, Access_Control_Request_Method="PUT",
+                      Access_Control_Request_Headers="authorization,content-type")
+    assert status == 204 and got["Access-Control-Allow-Origin"] == "*"
+    assert set(got["Access-Control-Allow-Methods"].split(", ")) == {"GET", "HEAD", "PUT", "OPTIONS"}
+    assert {"Authorization", "Content-Type"} <= set(got["Access-Control-Allow-Headers"].split(", "))
+    assert int(got["Access-Control-Max-Age"]) > 0
+    assert set(got["Allow"].split(", ")) == {"GET", "HEAD", "PUT", "OPTIONS"}
+    assert "Access-Control-Allow-Credentials" not in got
+    status, got = ask(shop, "PUT", to, b"hello", Origin=origin)
+    assert status == 201 and got["Access-Control-Allow-Origin"] == "*"
+    status, got = ask(shop, "GET", url, Origin=origin)
+    assert status == 200 and got["Access-Control-Allow-Origin"] == "*"
+    assert "Content-Disposition" in got["Access-Control-Expose-Headers"]
+    assert got["Cross-Origin-Resource-Policy"] == "cross-origin"
+    # it is told of what goes wrong as well
+    status, got = ask(shop, "PUT", to, b"hello", Origin=origin)
+    assert status == 404 and got["Access-Control-Allow-Origin"] == "*"
+    status, got = ask(shop, "POST", to, b"hello", Origin=origin)
+    assert status == 405 and got["Access-Control-Allow-Origin"] == "*"
+    # who is no page hears of none of this
+    assert "Access-Control-Allow-Origin" not in get(shop, url)[1]
+    # other pages of this server are nobody's
+    status, got = ask(shop, "OPTIONS", "https://x/open/abc", Origin=origin)
+    assert status == 405 and "Access-Control-Allow-Origin" not in got
+    assert got["Cross-Origin-Resource-Policy"] == "same-origin"
+    client.close()
+
+
+@pytest.mark.parametrize("origins, origin, allowed", [
+    ("https://chat.example.org, https://b.example:8443", "https://chat.example.org", True),
+    ("https://chat.example.org, https://b.example:8443", "https://b.example:8443", True),
+    ("https://chat.example.org, https://b.example:8443", "https://b.example", False),
+    ("https://chat.example.org", "https://chat.example.org.evil.example", False),
+    ("https://chat.example.org", "http://chat.example.org", False),
+    ("https://chat.example.org", "null", False),
+])
+def test_only_named_origins_may(own_server, origins, origin, allowed):
+    server = with_uploads(own_server, {"upload.origins": origins})
+    client = connect(server)
+    to, url = slot(client, "a.txt", 5)
+    status, got = ask(server, "OPTIONS", to, Origin=origin, Access_Control_Request_Method="PUT")
+    assert status == 204 and got.get("Access-Control-Allow-Origin") == (origin if allowed else None)
+    assert got["Vary"] == "Origin"
+    assert ("Access-Control-Allow-Methods" in got) == allowed
+    status, got = ask(server, "PUT", to, b"hello", Origin=origin)  # the browser's rule, not ours
+    assert status == 201 and got.get("Access-Control-Allow-Origin") == (origin if allowed else None)
+    client.close()
+
+
+def test_without_origins_no_page_may(own_server):
+    server = with_uploads(own_server, {"upload.origins": ""})
+    client = connect(server)
+    to, url = slot(client, "a.txt", 5)
+    status, got = ask(server, "OPTIONS", to, Origin="https://a.example",
+                      Access_Control_Request_Method="PUT")
+    assert status == 405 and list(crossing(got)) == ["Cross-Origin-Resource-Policy"]
+    assert got["Cross-Origin-Resource-Policy"] == "same-origin"
+    assert put(server, to, b"hello") == 201
     client.close()

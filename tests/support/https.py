@@ -44,6 +44,40 @@ class Https:
     def get(self, path, **headers):
         return self.ask("GET", path, headers=headers)
 
+    def half_closed(self, request):
+        """What is answered to who ends his side in the very record behind these bytes."""
+        coming, going = ssl.MemoryBIO(), ssl.MemoryBIO()
+        secure = self.context.wrap_bio(coming, going, server_hostname=self.host)
+        with socket.create_connection(("127.0.0.1", self.port), timeout=xmpp.PATIENCE) as plain:
+
+            def until_done(step):
+                while True:
+                    try:
+                        return step()
+                    except ssl.SSLWantReadError:
+                        plain.sendall(going.read())
+                        coming.write(plain.recv(65536))
+
+            until_done(secure.do_handshake)
+            secure.write(request)
+            try:
+                secure.unwrap()
+            except ssl.SSLWantReadError:
+                pass
+            plain.sendall(going.read())
+            plain.shutdown(socket.SHUT_WR)
+            while more := plain.recv(65536):
+                coming.write(more)
+            answer = b""
+            while True:
+                try:
+                    more = secure.read(65536)
+                except ssl.SSLError:
+                    return answer
+                if not more:
+                    return answer
+                answer += more
+
     def raw(self, request):
         """All that is answered to these bytes until the server closes."""
         with self.dial() as secure:

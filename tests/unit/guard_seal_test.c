@@ -51,6 +51,21 @@ TEST(what_was_sealed_comes_out_as_it_went_in)
     check(seal_open(test_arena(), &foreign, token, &got) == ERR_MALFORMED);
 }
 
+TEST(a_token_names_its_reader_or_as_of_old_his_domain)
+{
+    struct seal_keys keys = keys_of(1, 3);
+    struct sealed_link to = link, got;
+    struct str token;
+    check(seal_link(test_arena(), &keys, &to, &token) == OK);
+    check(seal_open(test_arena(), &keys, token, &got) == OK && got.reader.len == 0);
+    to.reader = STR("romeo@a.example");
+    check(seal_link(test_arena(), &keys, &to, &token) == OK);
+    check(seal_open(test_arena(), &keys, token, &got) == OK);
+    check_str(got.reader, to.reader);
+    check_str(got.domain, STR("a.example"));
+    check_str(got.url, link.url);
+}
+
 TEST(a_changed_token_is_none)
 {
     struct seal_keys keys = keys_of(1, 2);

@@ -7,6 +7,7 @@
 #include "base/must.h"
 #include "base/random.h"
 #include "base/str.h"
+#include "store/store_faults.h"
 
 #include <pthread.h>
 #include <sqlite3.h>
@@ -430,21 +431,40 @@ static enum err read_rule(struct fault_vfs *v, struct str text)
     return ERR_MALFORMED;
 }
 
+static enum err read_rules(struct fault_vfs *v, const char *spec, struct why *why)
+{
+    for (struct str rest = str_of(spec); rest.at != NULL && rest.len > 0;) {
+        struct str text = str_cut(&rest, ',');
+        enum err e = read_rule(v, text);
+        if (e != OK)
+            return why_say(why, e,
+                           "fault \"%.*s\" is not understood; allowed: write@N[+M], sync@N[+M], "
+                           "full@N[+M], full?PATH, random@SEED/ODDS, volatile",
+                           STR_ARGS(text));
+    }
+    return OK;
+}
+
+enum err store_check_faults(const char *spec, struct why *why)
+{
+    struct fault_vfs *v = calloc(1, sizeof *v);
+    must(v != NULL);
+    enum err e = read_rules(v, spec, why);
+    free(v);
+    return e;
+}
+
 enum err fault_vfs_new(const char *spec, struct fault_vfs **out, struct why *why)
 {
     struct fault_vfs *v = calloc(1, sizeof *v);
     must(v != NULL);
+    enum err e = read_rules(v, spec, why);
+    if (e != OK) {
+        free(v);
+        return e;
+    }
     pthread_mutex_init(&v->lock, NULL);
     list_init(&v->files);
-    for (struct str rest = str_of(spec); rest.at != NULL && rest.len > 0;) {
-        struct str text = str_cut(&rest, ',');
-        enum err e = read_rule(v, text);
-        if (e != OK) {
-            pthread_mutex_destroy(&v->lock);
-            free(v);
-            return why_say(why, e, "fault \"%.*s\" is not understood", STR_ARGS(text));
-        }
-    }
     v->real = sqlite3_vfs_find(NULL);
     must(v->real != NULL && sqlite3_vfs_find(FAULT_VFS_NAME) == NULL);
     v->vfs = *v->real; // all but files as the real one does it
