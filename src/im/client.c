@@ -569,7 +569,6 @@ static void watch_silence(struct timer *timer)
         sm_ask_alive(client);
     } else {
         struct jid who = {.full = STR_EMPTY};
-        char address[ADDR_TEXT_SIZE];
         (void)stream_jid(client->stream, &who);
         char address[ADDR_TEXT_SIZE];
         log_event(LOG_INFO, "client-silent", "conn=%llu account=%.*s address=%s",
