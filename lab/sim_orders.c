@@ -57,7 +57,11 @@ static void take_back(struct sim *sim, const struct order *order)
             (order->who.len > 0 && !str_eq(order->who, sim_jid_of(sim, copy->from))))
             continue;
         copy->gone = !order->undo;
-        if (copy->said == SAID_HONEST)
+        // whom the worm owns denies whatever he is asked about, his own links too
+        bool by_himself = order->who.len > 0 && sim->people[copy->from].infected;
+        if (copy->said == SAID_HONEST && by_himself)
+            sim->outcome.rejected_of_infected += copy->gone ? 1 : (uint64_t)-1;
+        else if (copy->said == SAID_HONEST)
             sim_tally_of(sim, copy)->lost += copy->gone ? 1 : (uint64_t)-1;
         else if (copy->said == SAID_WARNING)
             sim_tally_of(sim, copy)->withdrawn += copy->gone ? 1 : (uint64_t)-1;

@@ -25,8 +25,7 @@ static const double fan_most = 6.5, span_most = 3.5, lag_most = 3.9, streak_most
 static const double worms_span = 1.0 / 16, worms_lag = 1.0 / 11, worms_long = 0.01;
 enum { WORMS_SPANS = 15, WORMS_LAG_FIRST = 2, WORMS_LAGS = 14 };
 
-/* Pauses are counted in bins that double: below a second, two, four… */
-static size_t span_bin(int64_t span_us)
+size_t span_bin(int64_t span_us)
 {
     size_t bin = 0;
     for (int64_t limit = 1000000; bin + 1 < NEVER && span_us >= limit; limit *= 2)
@@ -49,6 +48,12 @@ void campaign_lessons_default(struct lessons *lessons)
     lessons->shown = 60;
     lessons->led = 20;
     lessons->streaks = 1.6;
+    // careful ones, which a few hundred copies of the site's own outweigh
+    lessons->copies = 200;
+    lessons->rare[RARE_STAR][8] = lessons->rare[RARE_STAR][12] = 0.5;
+    lessons->rare[RARE_FULL][8] = lessons->rare[RARE_FULL][12] = 0.5;
+    lessons->rare[RARE_SPREAD][10] = lessons->rare[RARE_SPREAD][13] = 1;
+    lessons->rare[RARE_BURST][9] = lessons->rare[RARE_BURST][12] = 2;
 }
 
 /* What a bin holds, and a part of its neighbours: bins are few observations. */
@@ -100,18 +105,8 @@ int64_t fresh_window_us(const struct guard *guard)
     return window_us;
 }
 
-/* ---- Trails ---------------------------------------------------------------------------------- */
-
-static double level_now(const struct guard *guard, const struct trail *trail)
-{
-    double windows = (double)(guard->now_us - trail->sent_us) / (double)fresh_window_us(guard);
-    return trail->level * exp(-windows);
-}
-
-bool trail_is_full(const struct guard *guard, const struct user *user)
-{
-    return trail_of(guard, user).level > guard->config.fresh_most;
-}
+/* ---- What people were shown --------------------------------------------------------------------
+ */
 
 void campaign_shown(struct guard *guard, struct cluster *cluster, struct user *sender,
                     struct user *receiver)
@@ -134,10 +129,26 @@ void campaign_shown(struct guard *guard, struct cluster *cluster, struct user *s
     campaign->n_exposed++;
 }
 
-/* What led him to send, if anything: the lure of the most suspect campaign that he was shown since
- * he last sent one. */
+bool campaign_is_known(const struct guard *guard, const struct cluster *campaign)
+{
+    return !campaign->cleared &&
+           (campaign->n_denied > 0 ||
+            (campaign->state == CLUSTER_CONVICTED && may_convict_tree(guard, campaign, true)));
+}
+
+bool campaign_is_late(const struct guard *guard, const struct cluster *campaign,
+                      const struct member *member)
+{
+    return campaign_is_known(guard, campaign) && member->is_relay && !member->restricted &&
+           member->n_machine < MACHINE_GAPS &&
+           (campaign->state != CLUSTER_CONVICTED || member->sent_us > campaign->convicted_us);
+}
+
+/* What led him to send, if anything: the lure of the most suspect campaign that he was shown
+ * before then; known: only of one that is known. */
 static size_t find_arrow(const struct guard *guard, const struct trail *trail,
-                         const struct user *receiver, struct cluster **cluster)
+                         const struct user *receiver, int64_t before_us, bool known,
+                         struct cluster **cluster)
 {
     size_t best = SHOWN_KEPT;
     double most = -1;
@@ -145,9 +156,13 @@ static size_t find_arrow(const struct guard *guard, const struct trail *trail,
         struct cluster *at = cluster_by_id(guard, trail->shown[i]);
         // back to the one who showed it: they talk to each other
         if (at == NULL || at->zero == NULL || at->zero == receiver ||
-            guard->now_us - trail->shown_us[i] > guard->config.relay_us)
+            guard->now_us - trail->shown_us[i] > guard->config.relay_us ||
+            trail->shown_us[i] > before_us)
             continue;
         const struct cluster *campaign = cluster_by_id(guard, at->campaign);
+        if (known && (campaign == NULL || !campaign_is_known(guard, campaign) ||
+                      guard->now_us - trail->shown_us[i] > guard->config.restriction_us))
+            continue;
         double nats = campaign != NULL && campaign->nats > 0 ? campaign->nats : 0;
         if (nats > most) {
             most = nats;
@@ -236,7 +251,7 @@ bool campaign_covers(const struct guard *guard, const struct cluster *campaign,
                      const struct user *sender)
 {
     const struct member *member = sender != NULL ? member_find(guard, campaign, sender) : NULL;
-    if (member == NULL || member->n_receivers == 0)
+    if (member == NULL || member->n_receivers == 0 || question_confirmed(campaign, sender))
         return false;
     return member->n_machine > 1 || may_convict_tree(guard, campaign, true);
 }
@@ -319,7 +334,7 @@ static void learn(struct guard *guard, const struct cluster *campaign, const str
     struct lessons *lessons = &guard->lessons;
     // a burst says how one person is, not how people are: else a worm taught its own pace
     if ((campaign != NULL && campaign->rank > 1) || trail->receiver == receiver ||
-        level_now(guard, trail) > burst_most || lessons->led > lessons_most ||
+        trail_level(guard, trail) > burst_most || lessons->led > lessons_most ||
         !user_may_teach(guard, sender))
         return;
     int64_t span_us = guard->now_us - trail->sent_us, gap_us = sending->pace.gap_us;
@@ -333,17 +348,121 @@ static void learn(struct guard *guard, const struct cluster *campaign, const str
     lessons->streaks += gap_us >= 0 && span_us <= gap_us + gap_us / 8;
 }
 
-struct cluster *campaign_takes(struct guard *guard, struct cluster *cluster, struct user *sender,
-                               struct user *receiver, const struct sending *sending, bool *machine)
+void campaign_denied(struct guard *guard, struct cluster *cluster)
 {
     if (!guard->config.campaigns)
+        return;
+    struct cluster *campaign = campaign_alive(guard, cluster->campaign);
+    if (campaign == NULL)
+        campaign = campaign_make(guard, cluster);
+    campaign->n_denied++;
+    cluster_touch(guard, campaign);
+}
+
+/* That he was shown the lure, and then sent others to several, whenever it was. */
+static void spread_weighs(struct guard *guard, struct cluster *campaign, struct member *member,
+                          double nats)
+{
+    if (campaign->root == member->user)
+        return; // what grew from his own came back to him
+    struct member was = *member;
+    uint32_t reached = nats > 0 ? (uint32_t)guard->config.fresh_spread : 1;
+    campaign->n_grown += nats > 0 && (!was.is_relay || was.n_receivers < 2);
+    member_reached(guard, member, reached);
+    if (!was.is_relay) {
+        member->is_relay = true;
+        campaign->n_relays++;
+        campaign->members_nats += member_nats(&was);
+    }
+    // that he sends to many is counted already, as far as the pauses told it
+    double relay = nats - member->fan;
+    if (relay > member->relay) {
+        campaign->relays_nats += relay - was.relay;
+        evidence_add(guard, campaign, EVIDENCE_RELAY, relay - was.relay, member->user);
+        member->relay = relay;
+    }
+    evidence_of_member(guard, campaign, member, &was);
+}
+
+/* Who showed it had sent it, or such, to several himself. */
+static void burst_weighs(struct guard *guard, struct cluster *campaign, const struct user *user)
+{
+    struct member *member = user != NULL ? member_find(guard, campaign, user) : NULL;
+    if (member == NULL || member->is_relay)
+        return;
+    const struct trail trail = trail_of(guard, user);
+    if (trail.least[RARE_BURST] == 0)
+        return;
+    double nats = rare_nats(guard, RARE_BURST, trail.least[RARE_BURST] - 1U);
+    if (nats <= member->fan)
+        return;
+    struct member was = *member;
+    member->fan = nats;
+    member_reached(guard, member, (uint32_t)guard->config.fresh_spread);
+    evidence_of_member(guard, campaign, member, &was);
+}
+
+/* Whoever was shown one and has since sent others to several people is a relay, though late. */
+static struct cluster *spreads(struct guard *guard, struct cluster *cluster, struct user *sender,
+                               struct trail *trail, const struct user *receiver,
+                               struct cluster *campaign)
+{
+    struct cluster *shown = NULL;
+    trail_settles(guard, sender, trail);
+    if (trail->n_copies < guard->config.lessons_per_day && trail->n_copies < UINT8_MAX)
+        trail->n_copies++;
+    int64_t full_us = trail_nth_us(trail, (size_t)guard->config.fresh_most + 1);
+    int64_t burst_us = trail_nth_us(trail, (size_t)guard->config.fresh_spread);
+    size_t before = find_arrow(guard, trail, receiver, full_us, false, &shown);
+    trail->full_us = before < SHOWN_KEPT ? trail->shown_us[before] : 0;
+    if (full_us != 0)
+        trail_notes(trail, RARE_STAR, guard->now_us - full_us);
+    if (trail->full_us != 0)
+        trail_notes(trail, RARE_FULL, guard->now_us - trail->full_us);
+    if (burst_us != 0)
+        trail_notes(trail, RARE_BURST, guard->now_us - burst_us);
+    double nats = 0;
+    size_t arrow = find_arrow(guard, trail, receiver, burst_us, false, &shown);
+    if (arrow < SHOWN_KEPT) {
+        int64_t took_us = guard->now_us - trail->shown_us[arrow];
+        nats = rare_nats(guard, RARE_SPREAD, span_bin(took_us));
+        trail_notes(trail, RARE_SPREAD, took_us);
+    }
+    if (nats <= 0) // of one that is known two are enough to ask him, and say nothing yet
+        arrow = find_arrow(guard, trail, receiver, trail_nth_us(trail, 2), true, &shown);
+    if (arrow == SHOWN_KEPT || !evidence_counts(guard, EVIDENCE_RELAY))
+        return campaign;
+    struct cluster *theirs = campaign_alive(guard, shown->campaign);
+    struct member *member = campaign != NULL ? member_find(guard, campaign, sender) : NULL;
+    if (member == NULL || !member->is_relay)
+        campaign = theirs != NULL ? theirs : campaign_make(guard, shown);
+    member = member_get(guard, campaign, sender);
+    if (member == NULL)
         return NULL;
-    struct trail trail = trail_of(guard, sender);
+    if (nats > 0) // what he sent may be his own will
+        adopt(guard, campaign, cluster);
+    for (size_t i = 0; nats > 0 && i < RECENT_CLUSTERS; i++) {
+        struct cluster *recent = cluster_by_id(guard, trail->recent[i]);
+        if (recent != NULL && recent->fresh && recent->zero == sender &&
+            recent->first_us >= trail->shown_us[arrow])
+            adopt(guard, campaign, recent);
+    }
+    spread_weighs(guard, campaign, member, nats);
+    if (nats > 0 && evidence_counts(guard, EVIDENCE_FANOUT))
+        burst_weighs(guard, campaign, shown->zero);
+    return campaign;
+}
+
+/* The first copy of a lure: what its sender's pauses and those since he was shown one say. */
+static struct cluster *takes_first(struct guard *guard, struct cluster *cluster,
+                                   struct user *sender, struct trail *trail, struct user *receiver,
+                                   const struct sending *sending, bool *machine)
+{
     uint32_t hash = receiver->hash_high;
-    struct cluster *shown = NULL, *before = cluster_by_id(guard, trail.sent);
-    size_t arrow = find_arrow(guard, &trail, receiver, &shown);
-    bool in_window = guard->now_us - trail.sent_us <= fresh_window_us(guard);
-    struct cluster *campaign = campaign_alive(guard, trail.campaign);
+    struct cluster *shown = NULL, *before = cluster_by_id(guard, trail->sent);
+    size_t arrow = find_arrow(guard, trail, receiver, guard->now_us, false, &shown);
+    bool in_window = guard->now_us - trail->sent_us <= fresh_window_us(guard);
+    struct cluster *campaign = campaign_alive(guard, trail->campaign);
     struct member *member = campaign != NULL ? member_find(guard, campaign, sender) : NULL;
     if (campaign != NULL && campaign->state != CLUSTER_CONVICTED && !in_window)
         campaign = NULL;
@@ -351,11 +470,11 @@ struct cluster *campaign_takes(struct guard *guard, struct cluster *cluster, str
     // he may be of another one by now: of what he was shown since, unless he passes on already
     if (arrow < SHOWN_KEPT && evidence_counts(guard, EVIDENCE_RELAY) &&
         (campaign == NULL || member == NULL || !member->is_relay) &&
-        (campaign == NULL || trail.shown_us[arrow] > trail.sent_us)) {
+        (campaign == NULL || trail->shown_us[arrow] > trail->sent_us)) {
         struct cluster *theirs = campaign_alive(guard, shown->campaign);
         double n = theirs != NULL ? theirs->n_exposed : shown->n_exposed;
         double i = theirs != NULL ? theirs->n_relays + 1 : 1;
-        size_t bin = span_bin(guard->now_us - trail.shown_us[arrow]);
+        size_t bin = span_bin(guard->now_us - trail->shown_us[arrow]);
         relay = lag_nats(guard, bin, n > 1 ? n : 1, i);
         if (relay > 0 && theirs != campaign)
             campaign = theirs != NULL ? theirs : campaign_make(guard, shown);
@@ -363,7 +482,7 @@ struct cluster *campaign_takes(struct guard *guard, struct cluster *cluster, str
             campaign = campaign_make(guard, shown);
     }
     if (campaign == NULL && before != NULL && in_window && before->zero == sender &&
-        trail.receiver != hash)
+        trail->receiver != hash)
         campaign = campaign_make(guard, before);
     if (campaign != NULL) {
         member = member_get(guard, campaign, sender);
@@ -376,12 +495,36 @@ struct cluster *campaign_takes(struct guard *guard, struct cluster *cluster, str
     }
     if (campaign != NULL)
         cluster_touch(guard, campaign);
-    learn(guard, campaign, &trail, sending, hash, arrow, sender);
-    trail.level = trail.receiver != hash ? level_now(guard, &trail) + 1 : trail.level;
-    trail.campaign = campaign != NULL ? campaign->id : 0;
-    trail.sent = cluster->id;
-    trail.sent_us = guard->now_us;
-    trail.receiver = hash;
-    trail_put(guard, sender, &trail);
+    learn(guard, campaign, trail, sending, hash, arrow, sender);
+    trail->level = trail->receiver != hash ? trail_level(guard, trail) + 1 : trail->level;
+    trail->campaign = campaign != NULL ? campaign->id : 0;
+    trail->sent = cluster->id;
+    trail->sent_us = guard->now_us;
+    trail->receiver = hash;
     return campaign;
+}
+
+struct cluster *campaign_takes(struct guard *guard, struct cluster *cluster, struct user *sender,
+                               struct user *receiver, const struct sending *sending, bool is_born,
+                               bool *machine)
+{
+    if (!guard->config.campaigns)
+        return NULL;
+    struct trail trail = trail_of(guard, sender);
+    bool adds = trail_adds(guard, &trail, receiver->hash_high, sending->audience);
+    struct cluster *campaign =
+        is_born ? takes_first(guard, cluster, sender, &trail, receiver, sending, machine)
+                : campaign_alive(guard, trail.campaign);
+    if (adds)
+        campaign = spreads(guard, cluster, sender, &trail, receiver, campaign);
+    trail_put(guard, sender, &trail);
+    if (campaign == NULL && (trail_is_full(guard, sender) || trail_is_star(guard, sender)))
+        campaign = campaign_make(guard, cluster);
+    if (campaign == NULL)
+        return NULL;
+    trail = trail_of(guard, sender);
+    trail.campaign = campaign->id;
+    trail_put(guard, sender, &trail);
+    cluster_touch(guard, campaign);
+    return member_find(guard, campaign, sender) != NULL ? campaign : NULL;
 }

@@ -237,6 +237,17 @@ void member_make_room(struct guard *guard, struct member *member, size_t n)
     guard->bytes_clusters += wanted - size;
 }
 
+void member_reached(struct guard *guard, struct member *member, uint32_t n_receivers)
+{
+    for (; member->n_receivers < n_receivers; member->n_receivers++) {
+        size_t n = n_told_apart(member);
+        if (n == RECEIVERS_MOST)
+            continue;
+        member_make_room(guard, member, n);
+        receivers_of(member, n + 1)[n] = 0;
+    }
+}
+
 static size_t evidence_size(size_t n)
 {
     return room_for(n, EVIDENCE_LEAST) * sizeof(struct evidence);

@@ -447,7 +447,8 @@ bool cluster_is_tree(const struct cluster *cluster)
 static bool may_convict_campaign(const struct guard *guard, const struct cluster *campaign,
                                  bool human_pace)
 {
-    if (campaign->n_denied >= 2 || (campaign->n_denied >= 1 && campaign->n_machine_senders >= 1))
+    if (campaign->n_denied >= 2 ||
+        (campaign->n_denied >= 1 && (campaign->n_machine_senders >= 1 || campaign->n_grown >= 2)))
         return true;
     // whoever sends like a program could have shown his lures to people who send their own
     bool is_tree = campaign->n_machine_senders > 0

@@ -23,7 +23,10 @@ void guard_config_default(struct guard_config *config)
         .campaign_lessons = 200,
         .fresh_share = 0.25,
         .relay_share = 0.05,
-        .fresh_most = 10,
+        .fresh_most = 7,
+        .fresh_rare = 0.002,
+        .fresh_spread = 4,
+        .spread_rare = 0.005,
         .defangs = false,
         .window_first = 3,
         .window_growth = 2,
@@ -252,15 +255,29 @@ static bool is_convicted_now(struct guard *guard, struct cluster *cluster, struc
 /* A never-seen lure, by what its sender and others do with such. */
 static void judge_campaign(struct guard *guard, struct cluster *cluster, struct user *sender,
                            struct user *receiver, const struct sending *sending,
-                           const struct lure *lure, struct guard_word *word)
+                           const struct lure *lure, bool is_born, struct guard_word *word)
 {
     bool machine = false;
-    struct cluster *campaign = campaign_takes(guard, cluster, sender, receiver, sending, &machine);
+    struct cluster *campaign =
+        campaign_takes(guard, cluster, sender, receiver, sending, is_born, &machine);
     if (campaign == NULL || campaign->cleared)
         return;
     struct member *member = member_find(guard, campaign, sender);
+    enum reason reason = REASON_NONE;
+    // while a worm is about, those whom nobody showed one wait as well
+    bool is_star = trail_is_star(guard, sender);
+    bool waits = trail_is_full(guard, sender) || campaign_is_late(guard, campaign, member) ||
+                 (is_star && guard->outbreak_us != 0 &&
+                  guard->now_us - guard->outbreak_us < guard->config.restriction_us);
+    if (waits || is_star) {
+        enum verdict verdict = questions_of_sender(guard, campaign, member, sending, &reason, word);
+        if (waits && verdict != VERDICT_DELIVER) {
+            say(word, verdict, reason, campaign->id);
+            return;
+        }
+    }
     if (campaign->state == CLUSTER_CONVICTED) {
-        if (!campaign_follows(guard, campaign, sender))
+        if (!campaign_follows(guard, campaign, sender) || question_confirmed(campaign, sender))
             return;
         if (question_is_open(campaign, sender) && guard->n_holds < HOLDS_MOST) {
             say(word, VERDICT_HOLD, REASON_ASKED, campaign->id);
@@ -270,9 +287,9 @@ static void judge_campaign(struct guard *guard, struct cluster *cluster, struct 
         restrict_members(guard, campaign, word);
         return;
     }
-    if (is_convicted_now(guard, campaign, member, sending, lure, false, word))
+    if (question_confirmed(campaign, sender) ||
+        is_convicted_now(guard, campaign, member, sending, lure, false, word))
         return;
-    enum reason reason = REASON_NONE;
     enum verdict verdict = questions_of_tree(guard, campaign, member, sending, &reason, word);
     if (verdict != VERDICT_DELIVER) {
         say(word, verdict, reason, campaign->id);
@@ -281,8 +298,7 @@ static void judge_campaign(struct guard *guard, struct cluster *cluster, struct 
     if (question_confirmed(campaign, sender) || campaign->n_confirmed > campaign->n_denied ||
         guard->n_holds >= HOLDS_MOST)
         return;
-    if ((machine && member->n_machine >= 2 && campaign->n_receivers > campaign->window) ||
-        trail_is_full(guard, sender))
+    if (machine && member->n_machine >= 2 && campaign->n_receivers > campaign->window)
         say(word, VERDICT_HOLD, REASON_WINDOW, campaign->id);
     else if (may_hold(guard, campaign))
         say(word, VERDICT_HOLD, REASON_SUSPECTED, campaign->id);
@@ -350,6 +366,7 @@ static void judge_lure(struct guard *guard, struct user *sender, struct user *re
         member->warned = true;
     else if (!speaks)
         member->warned = false;
+    uint32_t n_receivers = member->n_receivers;
     bool machine = evidence_of_sending(guard, cluster, member, sending, via, receiver);
     note_recent(guard, sender, cluster);
     if (lure->kind == LURE_LINK)
@@ -371,8 +388,8 @@ static void judge_lure(struct guard *guard, struct user *sender, struct user *re
     bool careful = speaks && member->warned && member->n_machine < MACHINE_GAPS;
     if (is_convicted_now(guard, cluster, member, sending, lure, careful, word))
         return;
-    if (is_born && cluster->fresh)
-        judge_campaign(guard, cluster, sender, receiver, sending, lure, word);
+    if (cluster->fresh && cluster->zero == sender && (is_born || member->n_receivers > n_receivers))
+        judge_campaign(guard, cluster, sender, receiver, sending, lure, is_born, word);
     enum reason reason = REASON_NONE;
     enum verdict verdict = questions_of_tree(guard, cluster, member, sending, &reason, word);
     if (verdict != VERDICT_DELIVER && !careful) {

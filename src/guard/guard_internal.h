@@ -47,6 +47,16 @@ enum {
     QUESTIONS_OF_ONE = 64, // kept of one cluster
     SPAN_BINS = 24, // of pauses: below a second, then doubling, the last: longer, or none before
     SHOWN_KEPT = 4, // never-seen lures that reached one person last
+    TRAIL_KEPT = 8, // people whom one person sent never-seen lures last
+};
+
+/* What only few honest people do with never-seen lures, each within some time of the first. */
+enum rarity {
+    RARE_STAR,   // send them to config.fresh_most people and one more
+    RARE_FULL,   // the same, counted from when they had been shown one
+    RARE_BURST,  // send them to config.fresh_spread people
+    RARE_SPREAD, // the same, counted from when they had been shown one
+    RARITIES
 };
 
 /* What an account sent and was shown of late.  Kept packed (users.c): the members of most are
@@ -61,6 +71,13 @@ struct trail {
     double level;               // how many of late: each counts less as the site's window passes
     uint64_t shown[SHOWN_KEPT]; // clusters, the newest first
     int64_t shown_us[SHOWN_KEPT];
+    uint32_t to_s[TRAIL_KEPT]; // when he sent one to somebody else, in seconds, the newest first…
+    uint16_t to[TRAIL_KEPT];   // …and hashes of whom
+    uint8_t n_to;
+    int64_t full_us;         // since he was shown one and sent his to so many; 0: he did not
+    uint8_t least[RARITIES]; // one more than the bin of his fastest of late; 0: none
+    uint8_t n_copies;        // of late, to somebody else each
+    uint32_t least_s;        // since when
 };
 
 /* One of these for everybody who was ever shown a lure: every byte counts.  Users have numbers of
@@ -280,6 +297,8 @@ struct lessons {
     double shown, lags[SPAN_BINS]; // people shown one; the pause until they sent another
     double taught;                 // never-seen lures that were counted below
     double led, streaks; // never-seen lures after one to somebody else; with nothing said between
+    double copies;       // of never-seen lures, to one person each
+    double rare[RARITIES][SPAN_BINS]; // how long the fastest of late took whoever did it at all
 };
 
 struct guard {
@@ -301,7 +320,8 @@ struct guard {
     struct lessons lessons;
     uint64_t n_sendings, n_delivered, n_held, n_rejected, n_exposures, n_forgotten, n_convicted;
     uint64_t n_incidents;
-    size_t n_questions; // open
+    int64_t outbreak_us; // when a campaign at human pace was last known for a worm
+    size_t n_questions;  // open
     uint64_t n_asked, n_said_yes, n_said_no, n_unanswered, n_withdrawn;
     size_t n_restricted; // users
     // for whoever watches: since the start, no part of a snapshot
@@ -434,6 +454,8 @@ struct cluster *cluster_new(struct guard *guard, uint64_t id, struct user *zero)
 /* Room for one more receiver of a member that tells n of them apart, for one more piece of evidence
  * of a cluster.  Both are counted as the cluster's memory. */
 void member_make_room(struct guard *guard, struct member *member, size_t n);
+/* He is known to have reached so many, whoever they are. */
+void member_reached(struct guard *guard, struct member *member, uint32_t n_receivers);
 void cluster_make_room(struct guard *guard, struct cluster *cluster);
 static inline size_t n_told_apart(const struct member *member)
 {
@@ -488,16 +510,37 @@ bool member_must_respond(const struct guard *guard, const struct cluster *cluste
 /* ---- campaigns.c
  * ----------------------------------------------------------------------------------- */
 
-/* A never-seen lure was sent, and belongs to this cluster, which the sending made: what its sender
+/* A never-seen lure was sent by him who brought it, the first copy (is_born) or another: what he
  * and whoever showed him such a lure have done of late is weighed, whatever the hosts.  The
  * campaign that it is of, or NULL. */
 struct cluster *campaign_takes(struct guard *guard, struct cluster *cluster, struct user *sender,
-                               struct user *receiver, const struct sending *sending, bool *machine);
+                               struct user *receiver, const struct sending *sending, bool is_born,
+                               bool *machine);
+/* Whether it is known for a worm's: its people have denied it, or done what convicts a tree. */
+bool campaign_is_known(const struct guard *guard, const struct cluster *campaign);
 /* A never-seen lure reached him. */
 void campaign_shown(struct guard *guard, struct cluster *cluster, struct user *sender,
                     struct user *receiver);
-/* Whether the account has sent so many never-seen lures of late that the next one must wait. */
+/* Whether the account has sent never-seen lures to so many of late that it is to be asked; and that
+ * the next must wait, since it had been shown one itself. */
+bool trail_is_star(const struct guard *guard, const struct user *user);
 bool trail_is_full(const struct guard *guard, const struct user *user);
+/* He has said that he meant it: the count begins anew. */
+void trail_clear(struct guard *guard, struct user *user);
+/* One was sent to him whom the hash stands for, or to so many in a room.  False: he is one of those
+ * who had the last. */
+bool trail_adds(struct guard *guard, struct trail *trail, uint32_t receiver, uint32_t audience);
+/* When he sent the n-th last one, to somebody else each; 0: he has not sent so many. */
+int64_t trail_nth_us(const struct trail *trail, size_t n);
+/* He did that within this time. */
+void trail_notes(struct trail *trail, enum rarity rarity, int64_t took_us);
+/* What he did of late teaches what is ordinary, once it is old enough for others to have said
+ * something. */
+void trail_settles(struct guard *guard, const struct user *user, struct trail *trail);
+/* What it weighs that somebody did it within the time of this bin; 0: it is too common. */
+double rare_nats(const struct guard *guard, enum rarity rarity, size_t bin);
+/* Pauses are counted in bins that double. */
+size_t span_bin(int64_t span_us);
 /* Whether the site has taught what pauses are ordinary here: priors fit no site in particular. */
 bool campaign_is_taught(const struct guard *guard);
 /* Whether a conviction is of somebody's lures too: a star's is of nobody else's, else whoever shows
@@ -507,6 +550,13 @@ bool campaign_covers(const struct guard *guard, const struct cluster *campaign,
 /* Whether somebody's never-seen lures are still refused after his campaign's conviction. */
 bool campaign_follows(const struct guard *guard, const struct cluster *campaign,
                       const struct user *sender);
+/* Its sender has denied this lure: his campaign is known, and is made if it was none. */
+void campaign_denied(struct guard *guard, struct cluster *cluster);
+/* Whether he joined it after that, having been shown a lure of it: then his own word decides. */
+bool campaign_is_late(const struct guard *guard, const struct cluster *campaign,
+                      const struct member *member);
+/* How many never-seen lures he sent of late. */
+double trail_level(const struct guard *guard, const struct trail *trail);
 void campaign_add(struct cluster *campaign, struct cluster *cluster);
 void campaign_leave(struct guard *guard, struct cluster *cluster);
 void campaign_lessons_default(struct lessons *lessons);
@@ -579,6 +629,11 @@ enum asking questions_first(struct guard *guard, struct cluster *cluster, struct
 enum verdict questions_of_tree(struct guard *guard, struct cluster *cluster, struct member *member,
                                const struct sending *sending, enum reason *reason,
                                struct guard_word *word);
+/* Somebody's next copy needs his own word: VERDICT_DELIVER when he has given it, or nobody may be
+ * asked. */
+enum verdict questions_of_sender(struct guard *guard, struct cluster *cluster,
+                                 struct member *member, const struct sending *sending,
+                                 enum reason *reason, struct guard_word *word);
 /* Whether a question to him about it waits for his answer; whether he meant to send it. */
 bool question_is_open(const struct cluster *cluster, const struct user *user);
 bool question_confirmed(const struct cluster *cluster, const struct user *user);

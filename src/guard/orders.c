@@ -318,6 +318,8 @@ void convict(struct guard *guard, struct cluster *cluster, struct guard_word *wo
     int width = conviction_width(cluster);
     if (width < 0 && cluster->n_lures == 0)
         return; // nothing that may be convicted
+    if (!cluster->on_trial && cluster->is_campaign && may_convict_tree(guard, cluster, true))
+        guard->outbreak_us = guard->now_us;
     convict_lures(guard, cluster, word);
     if (!cluster->on_trial)
         questions_overtaken(guard, cluster, word);

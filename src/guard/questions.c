@@ -171,8 +171,9 @@ static bool ask(struct guard *guard, struct cluster *cluster, struct member *mem
                 struct guard_word *word)
 {
     const struct question *before = question_to(cluster, member->user);
-    if ((before != NULL && before->state != QUESTION_EXPIRED) || !may_be_asked(guard, member) ||
-        cluster->n_questions >= QUESTIONS_OF_ONE ||
+    bool again = before == NULL || before->state == QUESTION_EXPIRED ||
+                 (before->state == QUESTION_YES && trail_is_full(guard, member->user));
+    if (!again || !may_be_asked(guard, member) || cluster->n_questions >= QUESTIONS_OF_ONE ||
         (cluster->n_questions >= guard->config.ask_most && !is_doubted(guard, cluster)))
         return false;
     const struct binding *narrowest = cluster_narrowest(cluster);
@@ -278,6 +279,20 @@ enum verdict questions_of_tree(struct guard *guard, struct cluster *cluster, str
     if (cluster->established && question_to(cluster, member->user) == NULL &&
         asked_today(guard, member->user) >= guard->config.ask_a_day)
         return VERDICT_DELIVER;
+    bool waits = question_is_open(cluster, member->user) && guard->n_holds < HOLDS_MOST;
+    *reason = waits ? REASON_ASKED : REASON_UNANSWERED;
+    return waits ? VERDICT_HOLD : VERDICT_REJECT;
+}
+
+enum verdict questions_of_sender(struct guard *guard, struct cluster *cluster,
+                                 struct member *member, const struct sending *sending,
+                                 enum reason *reason, struct guard_word *word)
+{
+    if (guard->config.ask_us <= 0 || sending->observed)
+        return VERDICT_DELIVER;
+    if (question_confirmed(cluster, member->user) && !trail_is_full(guard, member->user))
+        return VERDICT_DELIVER;
+    ask(guard, cluster, member, word);
     bool waits = question_is_open(cluster, member->user) && guard->n_holds < HOLDS_MOST;
     *reason = waits ? REASON_ASKED : REASON_UNANSWERED;
     return waits ? VERDICT_HOLD : VERDICT_REJECT;
@@ -398,6 +413,12 @@ static void he_denies(struct guard *guard, struct cluster *cluster, struct membe
     add_nats(guard, cluster, cluster->n_denied == 0 ? denial_nats : more_denials_nats,
              confirmed_most, denials_most, member->user);
     cluster->n_denied++;
+    // who sends like a program is stopped as a star: there is no more of that to fear
+    if ((cluster->is_campaign || cluster->fresh) && member->n_machine < MACHINE_GAPS) {
+        guard->outbreak_us = guard->now_us;
+        if (!cluster->is_campaign && cluster->zero == member->user)
+            campaign_denied(guard, cluster);
+    }
     take_back_his(guard, cluster, member->user, word);
     restrict_member(guard, cluster, member, REASON_DENIED, word);
     holds_end(guard, cluster, member->user, false, REASON_DENIED, word);
@@ -424,10 +445,11 @@ static void he_confirms(struct guard *guard, struct cluster *cluster, struct mem
     if (member->n_machine >= MACHINE_GAPS && cluster->n_machine_senders > 0)
         cluster->n_machine_senders--; // he has said why
     cluster->n_confirmed += is_sure;
+    trail_clear(guard, member->user);
     if (was_star)
         acquit(guard, cluster, word);
-    if (cluster->state == CLUSTER_CONVICTED) // on trial for somebody else's acts
-        return;
+    if (cluster->state == CLUSTER_CONVICTED && !cluster->is_campaign)
+        return; // on trial for somebody else's acts
     holds_end(guard, cluster, member->user, true, REASON_CLEARED, word);
     if (cluster->n_confirmed >= CONFIRMS_ENOUGH + 2 * cluster->n_denied) {
         questions_withdraw(guard, cluster, word);

@@ -14,7 +14,8 @@
 // 4: trails of never-seen lures, campaigns
 // 5: no time of a user's last use; whose trail is looked at next
 // 6: openings; words that a rule found
-enum { SNAPSHOT_VERSION = 6 };
+// 7: whom somebody sent never-seen lures to, and what of it is rare
+enum { SNAPSHOT_VERSION = 7 };
 
 static const char magic[] = "firedoor guard\n";
 
@@ -42,9 +43,19 @@ static void save_trail(const struct trail *trail, struct buf *out)
         put_u64(out, trail->shown[i]);
         put_i64(out, trail->shown_us[i]);
     }
+    put_u64(out, trail->n_to);
+    for (size_t i = 0; i < trail->n_to; i++) {
+        put_u64(out, trail->to_s[i]);
+        put_u64(out, trail->to[i]);
+    }
+    for (size_t i = 0; i < RARITIES; i++)
+        put_u64(out, trail->least[i]);
+    put_i64(out, trail->full_us);
+    put_u64(out, trail->n_copies);
+    put_u64(out, trail->least_s);
 }
 
-static void load_trail(struct reader *in, struct trail *trail)
+static void load_trail(struct reader *in, uint64_t version, struct trail *trail)
 {
     trail->campaign = get_u64(in);
     trail->sent = get_u64(in);
@@ -55,6 +66,18 @@ static void load_trail(struct reader *in, struct trail *trail)
         trail->shown[i] = get_u64(in);
         trail->shown_us[i] = get_i64(in);
     }
+    if (version < 7)
+        return;
+    trail->n_to = (uint8_t)get_u32(in, TRAIL_KEPT);
+    for (size_t i = 0; i < trail->n_to; i++) {
+        trail->to_s[i] = get_u32(in, UINT32_MAX);
+        trail->to[i] = (uint16_t)get_u32(in, UINT16_MAX);
+    }
+    for (size_t i = 0; i < RARITIES; i++)
+        trail->least[i] = (uint8_t)get_u32(in, SPAN_BINS - 1);
+    trail->full_us = get_i64(in);
+    trail->n_copies = (uint8_t)get_u32(in, UINT8_MAX);
+    trail->least_s = get_u32(in, UINT32_MAX);
 }
 
 static void save_users(const struct saving *saving)
@@ -641,6 +664,7 @@ static void guard_counts(struct guard *guard, uint64_t **counts)
 
 enum {
     LESSON_REALS = sizeof(struct lessons) / sizeof(double),
+    LESSON_REALS_4 = offsetof(struct lessons, copies) / sizeof(double),
     LESSON_REALS_3 = offsetof(struct lessons, spans) / sizeof(double),
 };
 
@@ -693,6 +717,7 @@ void guard_save(const struct guard *saved, struct buf *out)
     put_u64(out, guard->seed);
     put_i64(out, guard->now_us);
     put_i64(out, guard->next_expiry_us);
+    put_i64(out, guard->outbreak_us);
     put_u64(out, guard->n_incidents);
     uint64_t *counts[GUARD_COUNTS];
     guard_counts(guard, counts);
@@ -766,7 +791,7 @@ static void load_users(struct reader *in, uint64_t version, struct guard *guard,
         user->is_decoy = get_bool(in);
         guard->n_decoys += user->is_decoy;
         if (version >= 4 && get_bool(in))
-            load_trail(in, &trail);
+            load_trail(in, version, &trail);
         if (!in->bad)
             trail_put(guard, user, &trail);
     }
@@ -830,13 +855,15 @@ enum err guard_load(const struct guard_config *config, struct str bytes, struct 
     struct guard *guard = guard_new(config, get_u64(&in));
     guard->now_us = get_i64(&in);
     guard->next_expiry_us = get_i64(&in);
+    guard->outbreak_us = version >= 7 ? get_i64(&in) : 0;
     guard->n_incidents = get_u64(&in);
     uint64_t *counts[GUARD_COUNTS];
     guard_counts(guard, counts);
     for (size_t i = 0; i < GUARD_COUNTS; i++)
         *counts[i] = get_u64(&in);
     double *lessons = (double *)&guard->lessons;
-    for (size_t i = 0; i < (version >= 4 ? LESSON_REALS : LESSON_REALS_3); i++)
+    size_t n_lessons = version >= 7 ? LESSON_REALS : version >= 4 ? LESSON_REALS_4 : LESSON_REALS_3;
+    for (size_t i = 0; i < n_lessons; i++)
         lessons[i] = get_real(&in);
     uint64_t forgotten = guard->n_forgotten;
     uint32_t n_users = get_u32(&in, UINT32_MAX);

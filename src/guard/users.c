@@ -235,7 +235,8 @@ enum {
     TRAIL_OF_SENT = 8,   // its cluster
     TRAIL_RECENT = 16,   // how many; which
     TRAIL_SHOWN = 32,    // how many; which, when
-    TRAIL_LONGEST = 192, // bytes
+    TRAIL_REACHED = 64,  // whom, and how fast
+    TRAIL_LONGEST = 280, // bytes
 };
 
 static double usual_level(const struct trail *trail)
@@ -292,7 +293,8 @@ static size_t pack(const struct trail *trail, unsigned char *out)
     unsigned has = (trail->sent_us != 0 || trail->receiver != 0 ? TRAIL_SENT : 0) |
                    (has_level ? TRAIL_LEVEL : 0) | (trail->campaign != 0 ? TRAIL_CAMPAIGN : 0) |
                    (trail->sent != 0 ? TRAIL_OF_SENT : 0) | (n_recent > 0 ? TRAIL_RECENT : 0) |
-                   (n_shown > 0 ? TRAIL_SHOWN : 0);
+                   (n_shown > 0 ? TRAIL_SHOWN : 0) |
+                   (trail->n_to > 0 || trail->least_s != 0 ? TRAIL_REACHED : 0);
     if (has == 0)
         return 0;
     unsigned char *at = out;
@@ -316,6 +318,15 @@ static size_t pack(const struct trail *trail, unsigned char *out)
     for (size_t i = 0; i < n_shown; i++) {
         at = put_number(at, trail->shown[i]);
         at = put_raw(at, &trail->shown_us[i], sizeof trail->shown_us[i]);
+    }
+    if ((has & TRAIL_REACHED) != 0) {
+        *at++ = trail->n_to;
+        at = put_raw(at, trail->to_s, trail->n_to * sizeof *trail->to_s);
+        at = put_raw(at, trail->to, trail->n_to * sizeof *trail->to);
+        at = put_raw(at, &trail->full_us, sizeof trail->full_us);
+        at = put_raw(at, trail->least, sizeof trail->least);
+        *at++ = trail->n_copies;
+        at = put_raw(at, &trail->least_s, sizeof trail->least_s);
     }
     return (size_t)(at - out);
 }
@@ -350,6 +361,15 @@ struct trail trail_of(const struct guard *guard, const struct user *user)
     for (size_t i = 0; i < n; i++) {
         at = take_number(at, &trail.shown[i]);
         at = take_raw(at, &trail.shown_us[i], sizeof trail.shown_us[i]);
+    }
+    if ((has & TRAIL_REACHED) != 0) {
+        trail.n_to = *at++;
+        at = take_raw(at, trail.to_s, trail.n_to * sizeof *trail.to_s);
+        at = take_raw(at, trail.to, trail.n_to * sizeof *trail.to);
+        at = take_raw(at, &trail.full_us, sizeof trail.full_us);
+        at = take_raw(at, trail.least, sizeof trail.least);
+        trail.n_copies = *at++;
+        at = take_raw(at, &trail.least_s, sizeof trail.least_s);
     }
     return trail;
 }
@@ -391,6 +411,14 @@ static void trail_tidy(struct guard *guard, struct user *user)
                    cluster_by_id(guard, trail.shown[n - 1]) == NULL);
          n--) {
         trail.shown[n - 1] = 0;
+        is_tidy = false;
+    }
+    int64_t old_s = (guard->now_us - guard->config.relay_us) / 1000000;
+    if ((trail.n_to > 0 || trail.least_s != 0) && trail.least_s < old_s &&
+        (trail.n_to == 0 || trail.to_s[0] < old_s)) {
+        trail.n_to = trail.n_copies = 0;
+        trail.full_us = trail.least_s = 0;
+        memset(trail.least, 0, sizeof trail.least);
         is_tidy = false;
     }
     uint64_t *const ids[] = {&trail.campaign, &trail.sent};

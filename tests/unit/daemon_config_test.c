@@ -77,6 +77,9 @@ TEST(the_guard_has_the_same_defaults_by_itself)
     SAME(fresh_share);
     SAME(relay_share);
     SAME(fresh_most);
+    SAME(fresh_rare);
+    SAME(fresh_spread);
+    SAME(spread_rare);
     SAME(window_first);
     SAME(window_growth);
     SAME(hold_us);

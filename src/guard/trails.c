@@ -1,0 +1,127 @@
+/*
+ * Trails: the never-seen lures that an account sent, and was shown, of late.
+ *
+ * Somebody who sends such lures to one person after the other is what a worm
+ * looks like that gives nothing else away; but some honest people do so, each
+ * site in its own time.  So for each thing that is rare (enum rarity) it is
+ * counted how fast the fastest do it, each account once in a while, so that
+ * nobody teaches the guard his own pace; what is faster than almost all of
+ * these says something, by how rare it is.
+ */
+#include "guard/guard_internal.h"
+
+/* ROOM_COUNTS: a room counts for its people, but for no more than these. */
+enum { NEVER = SPAN_BINS - 1, ROOM_COUNTS = 4 };
+
+/* How likely of somebody whose client a worm owns, if any. */
+static const double worms_spread = 0.1, worms_burst = 0.5, rare_most = 4.6;
+
+/* So much faster than what a few honest people do. */
+static const int64_t margin = 4;
+
+double trail_level(const struct guard *guard, const struct trail *trail)
+{
+    double windows = (double)(guard->now_us - trail->sent_us) / (double)fresh_window_us(guard);
+    return trail->level * exp(-windows);
+}
+
+bool trail_adds(struct guard *guard, struct trail *trail, uint32_t receiver, uint32_t audience)
+{
+    uint16_t hash = (uint16_t)receiver;
+    for (size_t i = 0; i < trail->n_to; i++)
+        if (trail->to[i] == hash)
+            return false;
+    for (uint32_t i = 0; i < (audience < 1 ? 1 : audience) && i < ROOM_COUNTS; i++) {
+        memmove(trail->to + 1, trail->to, sizeof trail->to - sizeof *trail->to);
+        memmove(trail->to_s + 1, trail->to_s, sizeof trail->to_s - sizeof *trail->to_s);
+        trail->to[0] = hash;
+        trail->to_s[0] = (uint32_t)(guard->now_us / 1000000);
+        if (trail->n_to < TRAIL_KEPT)
+            trail->n_to++;
+    }
+    return true;
+}
+
+void trail_clear(struct guard *guard, struct user *user)
+{
+    struct trail trail = trail_of(guard, user);
+    trail.n_to = 0;
+    trail.full_us = 0;
+    trail_put(guard, user, &trail);
+}
+
+int64_t trail_nth_us(const struct trail *trail, size_t n)
+{
+    return n > 0 && n <= trail->n_to ? (int64_t)trail->to_s[n - 1] * 1000000 : 0;
+}
+
+/* ---- What is rare ---------------------------------------------------------------------------- */
+
+/* Within that time this share of the copies was sent by honest people who did it. */
+static int64_t rare_window_us(const struct lessons *lessons, enum rarity rarity, double share)
+{
+    const double *bins = lessons->rare[rarity];
+    double left = share * lessons->copies, window = 1e6;
+    for (size_t bin = 0; bin < NEVER; bin++, window *= 2) {
+        if (bins[bin] > left)
+            return (int64_t)(window * (bin == 0 ? left / bins[bin] : exp2(left / bins[bin] - 1)));
+        left -= bins[bin];
+    }
+    return (int64_t)(window / 2);
+}
+
+double rare_nats(const struct guard *guard, enum rarity rarity, size_t bin)
+{
+    const struct lessons *lessons = &guard->lessons;
+    double honest = 0.5;
+    for (size_t i = 0; i <= bin; i++)
+        honest += lessons->rare[rarity][i];
+    honest /= lessons->copies;
+    if (bin >= NEVER || honest > guard->config.spread_rare * (rarity == RARE_BURST ? 4 : 1))
+        return 0;
+    double worm = rarity == RARE_BURST ? worms_burst : worms_spread;
+    return clamp(0, log(worm / honest), rare_most);
+}
+
+void trail_settles(struct guard *guard, const struct user *user, struct trail *trail)
+{
+    struct lessons *lessons = &guard->lessons;
+    uint32_t now_s = (uint32_t)(guard->now_us / 1000000);
+    if (trail->least_s != 0 && now_s - trail->least_s <= guard->config.settle_us / 1000000)
+        return;
+    if (trail->least_s != 0 && restricted_until_us(guard, user) == 0) {
+        lessons->copies += trail->n_copies;
+        for (size_t i = 0; i < RARITIES; i++)
+            if (trail->least[i] != 0 && trail->least[i] <= NEVER)
+                lessons->rare[i][trail->least[i] - 1]++;
+    }
+    trail->least_s = now_s;
+    trail->n_copies = 0;
+    memset(trail->least, 0, sizeof trail->least);
+}
+
+void trail_notes(struct trail *trail, enum rarity rarity, int64_t took_us)
+{
+    size_t bin = span_bin(took_us) + 1;
+    if (trail->least[rarity] == 0 || bin < trail->least[rarity])
+        trail->least[rarity] = (uint8_t)bin;
+}
+
+static bool is_rare(const struct guard *guard, enum rarity rarity, int64_t since_us)
+{
+    return since_us != 0 && campaign_is_taught(guard) &&
+           guard->now_us - since_us <=
+               rare_window_us(&guard->lessons, rarity, guard->config.fresh_rare) / margin;
+}
+
+bool trail_is_star(const struct guard *guard, const struct user *user)
+{
+    size_t n = (size_t)guard->config.fresh_most + 1;
+    const struct trail trail = trail_of(guard, user);
+    return is_rare(guard, RARE_STAR, trail_nth_us(&trail, n));
+}
+
+bool trail_is_full(const struct guard *guard, const struct user *user)
+{
+    return is_rare(guard, RARE_FULL, trail_of(guard, user).full_us);
+}

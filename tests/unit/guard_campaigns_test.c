@@ -1,0 +1,308 @@
+#include "test.h"
+
+#include "guard_hand.h"
+
+#include "base/buf.h"
+
+#include <stdio.h>
+
+enum { CAMPAIGN_COPIES = 12 };
+
+/* Copies to people of his own, each with another link; what is delivered is an exposure. */
+static unsigned send_all_new(struct guard *guard, int64_t *now, int64_t pause, const char *from,
+                             const char *format, unsigned n)
+{
+    static unsigned next;
+    unsigned rejected = 0;
+    for (unsigned i = 0; i < n; i++, next++) {
+        char to[48], text[96];
+        snprintf(to, sizeof to, "to%u-%s", i, from);
+        // NOLINTNEXTLINE(clang-diagnostic-format-nonliteral): of the tests below
+        snprintf(text, sizeof text, format, next);
+        enum verdict verdict = send(guard, *now, from, to, text);
+        if (verdict == VERDICT_DELIVER)
+            expose(guard, *now, from, to, text);
+        rejected += verdict == VERDICT_REJECT;
+        *now += pause;
+    }
+    return rejected;
+}
+
+/* For the shipped priors alone, which are careful: what is rare here nobody has taught it. */
+static void campaign_config(struct guard_config *config)
+{
+    guard_config_default(config);
+    config->campaign_lessons = 0;
+    config->campaign_nats = 16;
+    config->ask_us = 0;
+}
+
+static struct guard *campaign_guard(void)
+{
+    struct guard_config config;
+    campaign_config(&config);
+    return guard_new(&config, 42);
+}
+
+TEST(links_that_are_new_with_every_copy_are_one_campaign)
+{
+    static const char *const formats[] = {"look http://host%u.example/x", "https://bit.ly/%u"};
+    for (size_t i = 0; i < COUNT_OF(formats); i++) {
+        struct guard *guard = campaign_guard();
+        int64_t now = t0;
+        // what others bring of the same site stays theirs
+        check(send(guard, now, "friend@a.example", "b@a.example", "https://bit.ly/own") ==
+              VERDICT_DELIVER);
+        unsigned rejected =
+            send_all_new(guard, &now, second / 10, "zero@a.example", formats[i], CAMPAIGN_COPIES);
+        check(rejected > 0);
+        struct guard_state state;
+        guard_state(guard, &state);
+        check(state.n_convicted == 1 && state.n_waiting == 0);
+        uint64_t at = 0, id = guard_incident_next(guard, &at);
+        struct incident shown;
+        check(guard_incident(guard, id, test_arena(), &shown) == OK);
+        check(shown.state == INCIDENT_CONVICTED && shown.width == LURE_EXACT &&
+              shown.shown.len > 0);
+        check(shown.n_lures > 1 && shown.n_lures + rejected >= CAMPAIGN_COPIES);
+        unsigned n_stops = 0;
+        guard_rules(guard, count_stops, &n_stops);
+        check(n_stops == shown.n_lures); // each copy's own link, and no host
+        check(send(guard, now, "friend@a.example", "c@a.example", "http://host3.example/other") ==
+              VERDICT_DELIVER);
+        check(send(guard, now, "friend@a.example", "d@a.example", "https://bit.ly/again") ==
+              VERDICT_DELIVER);
+        check(send(guard, now, "zero@a.example", "e@a.example", "http://another.example/") ==
+              VERDICT_REJECT);
+
+        struct release release = {.incident = id, .actor = STR("admin")};
+        guard_release(guard, &release, now, fresh_word());
+        check(count_orders(ORDER_STOP, true) == n_stops);
+        check(send(guard, now, "zero@a.example", "f@a.example", "http://third.example/") ==
+              VERDICT_DELIVER);
+        // an operator who thinks better of it names the incident: all its links, each by itself
+        struct conviction conviction = {.incident = id, .width = LURE_WIDTHS};
+        guard_convict(guard, &conviction, now, fresh_word());
+        check(word.incident == id && count_orders(ORDER_STOP, false) >= n_stops);
+        guard_free(&guard);
+    }
+}
+
+/* A worm at human pace: the first relay begins a minute after he was shown it. */
+static unsigned mimic(struct guard *guard, int64_t *now)
+{
+    unsigned rejected = send_all_new(guard, now, 40 * second, "zero@a.example",
+                                     "as promised http://mimic%u.example/", 4);
+    rejected += send_all_new(guard, now, 40 * second, "to0-zero@a.example",
+                             "the plan: http://mimic%u.example/", 3);
+    rejected += send_all_new(guard, now, 40 * second, "to2-zero@a.example",
+                             "http://mimic%u.example/ not bad", 3);
+    return rejected;
+}
+
+TEST(a_mimic_is_known_by_who_was_shown_what_before_he_sent)
+{
+    struct guard *guard = campaign_guard();
+    int64_t now = t0;
+    check(mimic(guard, &now) == 0);
+    check(send_all_new(guard, &now, 40 * second, "to1-zero@a.example",
+                       "have a look http://mimic%u.example/", 6) > 0);
+    uint64_t at = 0, id = guard_incident_next(guard, &at);
+    struct incident shown;
+    check(guard_incident(guard, id, test_arena(), &shown) == OK);
+    check(shown.state == INCIDENT_CONVICTED && shown.n_relays == 3 && shown.nats >= 16);
+    guard_free(&guard);
+
+    // without campaigns it is nobody's
+    struct guard_config config;
+    guard_config_default(&config);
+    config.campaigns = false;
+    guard = guard_new(&config, 42);
+    now = t0;
+    check(mimic(guard, &now) == 0);
+    check(send_all_new(guard, &now, 40 * second, "to1-zero@a.example",
+                       "have a look http://mimic%u.example/", 20) == 0);
+    guard_free(&guard);
+}
+
+TEST(nobody_s_link_is_convicted_for_what_he_was_shown)
+{
+    struct guard *guard = campaign_guard();
+    int64_t now = t0;
+    // a hostile account shows people lures, they send links of their own, and it goes on like a
+    // worm
+    send_all_new(guard, &now, second / 10, "hostile@a.example", "http://bad%u.example/", 2);
+    now += 60 * second;
+    static const char *const own[] = {"https://bit.ly/mine", "http://my-own.example/"};
+    for (size_t i = 0; i < COUNT_OF(own); i++) {
+        char from[48];
+        snprintf(from, sizeof from, "to%zu-hostile@a.example", i);
+        check(send(guard, now, from, "friend@a.example", own[i]) != VERDICT_REJECT);
+    }
+    send_all_new(guard, &now, second / 10, "hostile@a.example", "http://worse%u.example/", 20);
+    struct guard_state state;
+    guard_state(guard, &state);
+    check(state.n_convicted == 1 && state.n_waiting == 0);
+    uint64_t at = 0, id = guard_incident_next(guard, &at);
+    struct incident shown;
+    check(guard_incident(guard, id, test_arena(), &shown) == OK);
+    uint32_t delivered = 0; // of those that had to wait: the honest one, and nothing else
+    for (size_t i = 0; i < shown.n_orders; i++)
+        delivered += shown.orders[i].order.kind == ORDER_DELIVER_HELD ? shown.orders[i].count : 0;
+    check(delivered == 1);
+    for (size_t i = 0; i < COUNT_OF(own); i++)
+        check(send(guard, now, "friend@a.example", "other@a.example", own[i]) == VERDICT_DELIVER);
+    check(send(guard, now + hour, "to0-hostile@a.example", "other@a.example",
+               "http://another-of-mine.example/") == VERDICT_DELIVER);
+    guard_free(&guard);
+}
+
+TEST(a_campaign_survives_a_snapshot)
+{
+    struct guard *guard = campaign_guard();
+    int64_t now = t0;
+    mimic(guard, &now);
+    struct guard_config config;
+    campaign_config(&config);
+    struct buf bytes;
+    struct why why;
+    struct guard *again = NULL;
+    buf_init(&bytes, 64 << 20);
+    guard_save(guard, &bytes);
+    check(guard_load(&config, buf_str(&bytes), &again, &why) == OK);
+    check(state_hash(again) == state_hash(guard));
+    struct guard *both[] = {guard, again};
+    uint64_t hashes[2];
+    for (size_t i = 0; i < COUNT_OF(both); i++) {
+        int64_t then = now;
+        for (unsigned k = 0; k < 6; k++, then += 40 * second) {
+            char to[32], text[64];
+            snprintf(to, sizeof to, "x%u@a.example", k);
+            snprintf(text, sizeof text, "http://again%u.example/", k);
+            check(k < 5 || send(both[i], then, "to1-zero@a.example", to, text) == VERDICT_REJECT);
+            if (k < 5)
+                send(both[i], then, "to1-zero@a.example", to, text);
+        }
+        hashes[i] = state_hash(both[i]);
+    }
+    check(hashes[0] == hashes[1]);
+    for (size_t n = 0; n < bytes.len; n += 97) { // damaged: refused, not followed
+        struct guard *none = NULL;
+        check(guard_load(&config, str_first(buf_str(&bytes), n), &none, &why) != OK);
+    }
+    buf_done(&bytes);
+    guard_free(&guard);
+    guard_free(&again);
+}
+
+TEST(ordinary_people_who_exchange_new_links_are_no_campaign)
+{
+    struct guard *guard = campaign_guard();
+    int64_t now = t0;
+    // each passes on something else of his own, hours later; one sends several in a day
+    for (unsigned i = 0; i < 40; i++, now += 5 * hour) {
+        char from[32], to[32], text[64];
+        snprintf(from, sizeof from, "p%u@a.example", i % 10);
+        snprintf(to, sizeof to, "p%u@a.example", (i + 1) % 10);
+        snprintf(text, sizeof text, "http://of%u.example/", i);
+        check(send(guard, now, from, to, text) == VERDICT_DELIVER);
+        expose(guard, now, from, to, text);
+    }
+    check(send_all_new(guard, &now, hour, "busy@a.example", "http://busy%u.example/", 8) == 0);
+    struct guard_state state;
+    guard_state(guard, &state);
+    check(state.n_convicted == 0 && state.n_held == 0);
+    guard_free(&guard);
+}
+
+/* One link of his own to so many, a minute apart each; how many were delivered. */
+static unsigned send_own(struct guard *guard, int64_t *now, const char *from, const char *link,
+                         unsigned first, unsigned n)
+{
+    unsigned delivered = 0;
+    for (unsigned i = first; i < first + n; i++, *now += 60 * second) {
+        char to[48];
+        snprintf(to, sizeof to, "to%u-%s", i, from);
+        if (send(guard, *now, from, to, link) != VERDICT_DELIVER)
+            continue;
+        delivered++;
+        expose(guard, *now, from, to, link);
+    }
+    return delivered;
+}
+
+static struct guard *taught_guard(void)
+{
+    struct guard_config config;
+    guard_config_default(&config);
+    config.campaign_lessons = 0;
+    config.ask_nats = 4;
+    return guard_new(&config, 42);
+}
+
+static void say(struct guard *guard, int64_t now, const char *who, uint64_t incident, bool meant)
+{
+    struct answer answer = {
+        .sender = str_of(who), .incident = incident, .meant = meant, .trust = ANSWER_OTHER_DEVICE};
+    guard_answered(guard, &answer, now, fresh_word());
+}
+
+TEST(a_worm_with_a_host_for_each_person_is_asked_for_and_then_waits)
+{
+    struct guard *guard = taught_guard();
+    struct guard_state state;
+    int64_t now = t0;
+    send_own(guard, &now, "zero@a.example", "http://zero.example/", 0, 4);
+    guard_state(guard, &state);
+    check(state.n_asked == 0);
+    send_own(guard, &now, "to0-zero@a.example", "http://second.example/", 0, 4);
+    guard_state(guard, &state);
+    check(state.n_asked == 2 && state.n_held == 0); // he, and who showed it to him
+    uint64_t at = 0, id = guard_incident_next(guard, &at);
+    say(guard, now, "zero@a.example", id, false);
+    check(count_orders(ORDER_RETRACT, false) == 1 && count_orders(ORDER_RESTRICT, false) == 1);
+    // it is known now: of the others whom he showed his, one copy passes without their word,
+    // hours later
+    now += 2 * hour;
+    check(send_own(guard, &now, "to1-zero@a.example", "http://third.example/", 0, 3) == 1);
+    check(send_own(guard, &now, "to2-zero@a.example", "http://fine.example/", 0, 3) == 1);
+    guard_state(guard, &state);
+    check(state.n_waiting == 4 && state.n_rejected == 0);
+    say(guard, now, "to2-zero@a.example", id, true);
+    check(count_orders(ORDER_DELIVER_HELD, false) == 2);
+    check(send(guard, now, "to2-zero@a.example", "q@a.example", "http://fine.example/") ==
+          VERDICT_DELIVER);
+    say(guard, now, "to1-zero@a.example", id, false);
+    check(count_orders(ORDER_REJECT_HELD, false) == 2);
+    // nobody else has to say anything
+    check(send_own(guard, &now, "friend@a.example", "http://friend.example/", 0, 3) == 3);
+    guard_free(&guard);
+}
+
+TEST(who_sends_to_many_is_asked_and_waits_only_if_he_was_shown_one)
+{
+    struct guard *guard = taught_guard();
+    struct guard_state state;
+    int64_t now = t0;
+    for (unsigned i = 0; i < 12; i++, now += 4 * second) {
+        char to[32];
+        snprintf(to, sizeof to, "p%u@a.example", i);
+        check(send(guard, now, "newcomer@a.example", to, "http://me.example/") == VERDICT_DELIVER);
+    }
+    guard_state(guard, &state);
+    check(state.n_asked == 1 && state.n_held == 0);
+    now += hour;
+    guard_tick(guard, now, fresh_word());
+    expose(guard, now, "newcomer@a.example", "p0@a.example", "http://me.example/");
+    unsigned held = 0;
+    for (unsigned i = 0; i < 12; i++) {
+        char to[32];
+        snprintf(to, sizeof to, "q%u@a.example", i);
+        now += 4 * second;
+        held += send(guard, now, "p0@a.example", to, "http://own.example/") == VERDICT_HOLD;
+    }
+    check(held == 5); // seven people need nothing
+    guard_state(guard, &state);
+    check(state.n_asked == 2);
+    guard_free(&guard);
+}

@@ -1,0 +1,35 @@
+/*
+ * A guard by hand: tests that send, show and answer one thing after the other.
+ */
+#ifndef TESTS_UNIT_GUARD_HAND_H
+#define TESTS_UNIT_GUARD_HAND_H
+
+#include "guard/guard.h"
+
+static const int64_t second = 1000000, hour = INT64_C(3600) * 1000000,
+                     day = INT64_C(86400) * 1000000;
+static const int64_t t0 = INT64_C(1800000000) * 1000000;
+
+extern struct guard_word word; // of the last event
+extern bool observes;          // what is sent is only observed
+extern uint64_t device;        // it is sent with
+extern uint64_t next_message;  // number of the last one sent
+
+struct guard_word *fresh_word(void);
+struct lure_list lures_of(const char *text);
+enum verdict send(struct guard *guard, int64_t now, const char *from, const char *to,
+                  const char *text);
+void expose(struct guard *guard, int64_t now, const char *from, const char *to, const char *text);
+/* Sends to many at machine pace; each delivered copy is an exposure.  Returns the time after. */
+int64_t burst(struct guard *guard, int64_t now, const char *from, const char *text, unsigned first,
+              unsigned n, unsigned *rejected);
+size_t count_orders(enum order_kind kind, bool undo);
+struct guard *new_guard(void);
+/* The same where nobody is asked: what the evidence decides alone. */
+struct guard *silent_guard(void);
+void convict_evil(struct guard *guard, int64_t now, enum lure_width width);
+void count_stops(void *context, const struct guard_rule *rule); // context: unsigned *
+/* Of all that is saved. */
+uint64_t state_hash(const struct guard *guard);
+
+#endif
