@@ -57,7 +57,7 @@ static void print_help(FILE *to)
         "  --worm-set K=V    another habit of theirs; may be repeated:\n"
         "                    %s\n"
         "  --people-set K=V  reshare=0.02 obey=1 answer=0.5 composing=0.8 report=0 warn=0\n"
-        "                    heed=0.7\n"
+        "                    heed=0.7 encrypted=0\n"
         "  --open CHANCES    that a person opens a lure (0.2); 0.2,0.72 runs both\n"
         "  --seeds N         how many runs of each (20)\n"
         "  --seed N          the first seed (1)\n"

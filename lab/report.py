@@ -385,8 +385,8 @@ free, one further a day.  What one person decides does not depend on the defence
 defences on the same people.
 
 What the model leaves out: people offline, several devices, honest traffic in rooms, and what a
-receiver learns from being told that a message was taken back.  Encrypted copies (P13) never reach
-the guard, which is what the server does today; words that name no host (P8) are seen where they
+receiver learns from being told that a message was taken back.  Of encrypted copies (P13) the
+guard sees only who sends them to whom, and when; words that name no host (P8) are seen where they
 spell one out ("example dot com").
 
 ## Worms

@@ -7,6 +7,7 @@
 #define LAB_SIM_INTERNAL_H
 
 #include "base/clock.h"
+#include "guard/run.h"
 #include "lab/sim.h"
 
 enum what { SAY, WORM_STEP, WORM_ANSWER, OPEN, LET_GO, OVERTAKE, ANSWER, WORM_LIES, REPORT };
@@ -21,6 +22,7 @@ enum {
     PURPOSE_TALLY = 28,
     PURPOSE_ROSTER = 29,
     PURPOSE_HEED = 31,
+    PURPOSE_ENCRYPTED = 32,
 
     ROOM = 1u << 30, // such a receiver is a room, not a person
     ROOM_SEATS = 16,
@@ -43,7 +45,9 @@ struct person {
     uint32_t n_asked;    // questions put to him
     bool is_traps;       // he sent something of a trap
     struct client_ways ways;
-    bool has_typed, infected, exposed, restricted, remote;
+    struct run run;     // of encrypted messages, as im/pace.c keeps it
+    uint32_t run_first; // whom it began with
+    bool has_typed, encrypts, infected, exposed, restricted, remote;
     char jid[JID_SIZE];
 };
 
@@ -79,7 +83,7 @@ struct sim {
     uint32_t *waiting; // copies that wait, in the order in which they were sent
     size_t n_waiting, waiting_room;
     int64_t first_copy_us;
-    uint64_t n_said;
+    uint64_t n_said, n_sealed;
     char *worm_link;
     bool is_trap;
 

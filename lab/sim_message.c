@@ -271,6 +271,37 @@ static bool judge_otherwise(struct sim *sim, const struct outgoing *out, struct 
     return false;
 }
 
+/* What the guard did not hear of when it began. */
+static void tell_first(struct sim *sim, uint32_t from)
+{
+    const struct person *sender = &sim->people[from];
+    struct guard_event event = {
+        .kind = EVENT_SEALED,
+        .exposure = {.sender = sim_jid_of(sim, from),
+                     .receiver = sim_jid_of(sim, sender->run_first),
+                     .keys = sender->run.first,
+                     .n_keys = sender->run.n_first}
+    };
+    sim_happen(sim, &event);
+}
+
+/* As im/gate.c: an encrypted message has a key of its own, and whether the guard judges it is a
+ * matter of what its sender has just done. */
+static bool is_seen(struct sim *sim, const struct message *message, struct lure_key *key)
+{
+    struct person *sender = &sim->people[message->from];
+    uint64_t number = sim->n_sealed++;
+    *key = lure_sealed_key(sim_jid_of(sim, message->from),
+                           str_make((const char *)&number, sizeof number));
+    enum run_step step = run_sends(&sender->run, message->to, key, sim->now_us,
+                                   sim->config.guard_config.sealed_pause_us);
+    if (step == RUN_BEGINS)
+        sender->run_first = message->to;
+    if (step == RUN_SPREADS)
+        tell_first(sim, message->from);
+    return step >= RUN_SPREADS;
+}
+
 void sim_send_out(struct sim *sim, const struct outgoing *out)
 {
     const struct message *message = &out->message;
@@ -296,8 +327,16 @@ void sim_send_out(struct sim *sim, const struct outgoing *out)
     lure_list_init(&list, sim->rules, &arena);
 
     const struct letter *letter = out->letter;
-    if (letter == NULL || !letter->encrypted)
+    bool encrypted = letter != NULL
+                         ? letter->encrypted
+                         : message->manner.encrypted || sim->people[message->from].encrypts;
+    bool sealed = encrypted && sim->guard != NULL && sim->config.guard_config.sealed_pause_us > 0 &&
+                  (message->to & ROOM) == 0;
+    if (!encrypted)
         lure_scan_text(&list, message->text);
+    struct lure_key seal = {0};
+    if (sealed && is_seen(sim, message, &seal))
+        lure_add_sealed(&list, &seal);
     if (letter != NULL && letter->file.name.len > 0) {
         struct lure_file file = {.name = letter->file.name,
                                  .media_type = STR("application/octet-stream"),
@@ -313,9 +352,13 @@ void sim_send_out(struct sim *sim, const struct outgoing *out)
         .names = {sim_jid_of(sim, message->from), sim_jid_of(sim, message->to)},
           .n = 2
     };
-    if (judged || message->said == SAID_LURE) {
+    if (judged || sealed || message->said == SAID_LURE) {
         lure_list_keys(&list, &people);
         size_t n_keys = lure_list_collect(&list, keys, KEYS_MOST);
+        if (sealed && !judged) { // it may yet have to be taken back
+            copy.calm = true;
+            keys[n_keys++] = seal;
+        }
         at = copies_add(&sim->copies, &copy, keys, n_keys);
     }
     if (sim->guard != NULL && judged) {

@@ -74,6 +74,8 @@ void sim_make_people(struct sim *sim)
                  sim_is_decoy(sim, i) ? "colleague" : "person", i,
                  person->remote ? "partner" : "town");
         person->ways = habits_client(&config->habits, config->seed, i);
+        struct prng luck = prng_of(config->seed, i, PURPOSE_ENCRYPTED);
+        person->encrypts = prng_unit(&luck) < config->habits.encrypted;
         mind_init(&person->mind, config->seed, i);
     }
     give_out_decoys(sim, decoys);

@@ -40,6 +40,7 @@ enum err habits_set(struct habits *habits, struct str key, struct str value, str
         {"report",    &habits->report   },
         {"warn",      &habits->warn     },
         {"heed",      &habits->heed     },
+        {"encrypted", &habits->encrypted},
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         if (str_eq(key, str_of(rows[i].key)))

@@ -21,6 +21,7 @@ struct habits {
     double report;    // chance that somebody who will not open a lure reports it: 0
     double warn;      // …and that he warns contacts, quoting it: 0
     double heed;      // chance that a page that warns turns somebody back: 0.7
+    double encrypted; // share of people whose messages are encrypted end to end: 0
 };
 
 extern const struct habits habits_usual;

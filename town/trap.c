@@ -140,15 +140,25 @@ static void alert_bot(const struct trap_stage *stage)
     }
 }
 
-static void new_year(const struct trap_stage *stage)
+static void new_year_of(const struct trap_stage *stage, struct manner manner)
 {
     uint32_t n = stage->graph->n_people < 2000 ? stage->graph->n_people : 2000;
     for (uint32_t i = 0; i < n; i++) {
         uint32_t k = n_contacts(stage, i, 100);
         double at_s = 600 * prng_unit(stage->prng);
         while (k-- > 0)
-            say(stage, at_s + 0.3 * k, i, contact(stage, i, k), "happy new year!", pasting);
+            say(stage, at_s + 0.3 * k, i, contact(stage, i, k), "happy new year!", manner);
     }
+}
+
+static void new_year(const struct trap_stage *stage)
+{
+    new_year_of(stage, pasting);
+}
+
+static void new_year_encrypted(const struct trap_stage *stage)
+{
+    new_year_of(stage, (struct manner){.encrypted = true, .live = -1});
 }
 
 static void shared_hosts(const struct trap_stage *stage)
@@ -214,11 +224,12 @@ const struct trap traps[] = {
     {"B5","a newcomer greets 40 people with a link", .set = newcomer},
     {"B6",                                                            "an entitled bot sends 300 alerts", .entitles = true, .set = alert_bot},
     {"B7",                                                              "everybody wishes everybody a happy new year", .set = new_year},
-    {"B8",                                                            "500 links to shared hosts and shorteners", .set = shared_hosts},
-    {"B9","hosts whose names contain a convicted one", .needs_worm = true, .set = substrings},
-    {"B10",                                             "one writes to his whole roster at a person's pace", .set = shared_roster},
-    {"B10fast",                                                         "the same with a client that writes to all at once", .set = shared_roster_at_once},
-    {NULL                                            },
+    {"B7enc",                                                            "the same, encrypted end to end", .set = new_year_encrypted},
+    {"B8","500 links to shared hosts and shorteners", .set = shared_hosts},
+    {"B9",                                             "hosts whose names contain a convicted one", .needs_worm = true, .set = substrings},
+    {"B10",                                                         "one writes to his whole roster at a person's pace", .set = shared_roster},
+    {"B10fast",                                             "the same with a client that writes to all at once", .set = shared_roster_at_once},
+    {NULL                                                        },
 };
 
 const struct trap *trap_find(struct str name)

@@ -18,6 +18,7 @@
 /* How a message is sent, as far as its sender decides it. */
 struct manner {
     bool composing; // his client says that he types, if it ever does
+    bool encrypted; // end to end, whoever sends it
     int live;       // -1: as their talk of late says; else whether they talk both ways
 };
 

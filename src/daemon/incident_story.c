@@ -64,11 +64,10 @@ bool incident_concerns(const struct incident *incident, struct str domain)
 
 json_t *incident_summary(const struct incident *incident)
 {
-    static const char *const kinds[] = {"link", "file", "words"};
     return json_pack(
         "{s:I, s:s, s:s, s:s, s:o, s:f, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "id",
         (json_int_t)incident->id, "state", incident_state_name(incident->state), "kind",
-        kinds[incident->kind], "width", lure_width_name(incident->width), "lure",
+        lure_kind_name(incident->kind), "width", lure_width_name(incident->width), "lure",
         json_of(incident->shown), "nats", incident->nats, "first", json_of_time(incident->first_us),
         "convicted", json_of_time(incident->convicted_us), "sendings",
         (json_int_t)incident->n_sendings, "receivers", (json_int_t)incident->n_receivers, "exposed",

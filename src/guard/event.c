@@ -33,7 +33,7 @@ static void get_lure(struct reader *in, struct lure *lure)
 {
     *lure = (struct lure){
         .url = STR_EMPTY, .media_type = STR_EMPTY, .digest_name = STR_EMPTY, .digest = STR_EMPTY};
-    lure->kind = get_u32(in, LURE_WORDS);
+    lure->kind = get_u32(in, LURE_SEALED);
     lure->flags = get_u32(in, UINT32_MAX);
     lure->shown = get_str(in);
     lure->host = get_str(in);
@@ -131,6 +131,7 @@ void guard_event_write(struct buf *out, const struct guard_event *event)
         put_sending(out, &event->sending);
         break;
     case EVENT_EXPOSURE:
+    case EVENT_SEALED:
         put_str(out, event->exposure.sender);
         put_str(out, event->exposure.receiver);
         put_keys(out, event->exposure.keys, event->exposure.n_keys);
@@ -212,13 +213,14 @@ enum err guard_event_read(struct arena *arena, struct str bytes, struct guard_ev
     uint64_t version = get_u64(&in);
     if (version < 1 || version > EVENT_VERSION)
         return in.bad ? ERR_CORRUPT : ERR_UNSUPPORTED;
-    event.kind = get_u32(&in, EVENT_OPENING);
+    event.kind = get_u32(&in, EVENT_SEALED);
     event.now_us = get_i64(&in);
     switch (event.kind) {
     case EVENT_SENDING:
         get_sending(&in, version, arena, &event.sending);
         break;
     case EVENT_EXPOSURE:
+    case EVENT_SEALED:
         event.exposure.sender = get_str(&in);
         event.exposure.receiver = get_str(&in);
         event.exposure.keys = get_keys(&in, arena, &event.exposure.n_keys);

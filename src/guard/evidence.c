@@ -483,6 +483,8 @@ static uint32_t n_accused(const struct guard *guard, const struct cluster *clust
 bool may_convict_tree(const struct guard *guard, const struct cluster *cluster, bool human_pace)
 {
     const struct guard_config *config = &guard->config;
+    if (cluster_is_forest(cluster))
+        return sealed_may_convict(guard, cluster);
     if (cluster->cleared || cluster->nats < config->convict_nats)
         return false;
     if (cluster->is_campaign)

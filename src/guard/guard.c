@@ -28,6 +28,10 @@ void guard_config_default(struct guard_config *config)
         .fresh_spread = 4,
         .spread_rare = 0.005,
         .defangs = false,
+        .sealed_pause_us = 5 * second_us,
+        .sealed_first = 3,
+        .sealed_hold_nats = 2.5,
+        .sealed_nats = 5.5,
         .window_first = 3,
         .window_growth = 2,
         .hold_us = 15 * second_us,
@@ -304,7 +308,7 @@ static void judge_campaign(struct guard *guard, struct cluster *cluster, struct 
         say(word, VERDICT_HOLD, REASON_SUSPECTED, campaign->id);
 }
 
-static void note_recent(struct guard *guard, struct user *sender, const struct cluster *cluster)
+void note_recent(struct guard *guard, struct user *sender, const struct cluster *cluster)
 {
     struct trail trail = trail_of(guard, sender);
     if (trail.recent[0] == cluster->id)
@@ -406,6 +410,26 @@ static void judge_lure(struct guard *guard, struct user *sender, struct user *re
         say(word, VERDICT_HOLD, REASON_SUSPECTED, cluster->id);
 }
 
+/* Of what is encrypted, the sending alone can be judged. */
+static void judge_encrypted(struct guard *guard, struct user *sender, struct user *receiver,
+                            const struct sending *sending, struct guard_word *word)
+{
+    bool only = true;
+    for (size_t i = 0; i < sending->n_lures; i++) {
+        enum reason reason;
+        uint64_t incident;
+        only &= sending->lures[i].kind == LURE_SEALED;
+        if (sending->lures[i].kind != LURE_SEALED)
+            continue;
+        enum verdict verdict =
+            judge_sealed(guard, sender, receiver, sending, &sending->lures[i].keys[LURE_EXACT],
+                         &reason, &incident, word);
+        if (verdict != VERDICT_DELIVER)
+            say(word, verdict, reason, incident);
+    }
+    word->calm |= only; // it counts as shown when it is let go
+}
+
 static void note_ban(const struct guard *guard, enum feature_kind feature, struct str sender,
                      struct guard_word *word)
 {
@@ -462,7 +486,8 @@ static void take_sending(struct guard *guard, const struct sending *sending,
     } else {
         uint64_t stopped = 0;
         for (size_t i = 0; i < sending->n_lures; i++) {
-            const struct stop *stop = stop_find(guard, &sending->lures[i]);
+            const struct stop *stop =
+                sending->lures[i].kind != LURE_SEALED ? stop_find(guard, &sending->lures[i]) : NULL;
             if (stop == NULL && (sending->lures[i].flags & LURE_FORBIDDEN) != 0)
                 stop = stop_of_rule(guard, &sending->lures[i], word);
             if (stop == NULL)
@@ -472,13 +497,16 @@ static void take_sending(struct guard *guard, const struct sending *sending,
             stopped = stop->incident;
             convicted_again(guard, sender, receiver, &heard, stop, word);
         }
-        if (stopped == 0 && restricted_until_us(guard, sender) > guard->now_us)
+        if (stopped == 0 && restricted_until_us(guard, sender) > guard->now_us && (links || files))
             say(word, VERDICT_REJECT, REASON_RESTRICTED, restricted_by(guard, sender));
         else if (stopped == 0 && right_covers(guard, sender, sending))
             word->calm = true;
         else if (stopped == 0)
             for (size_t i = 0; i < sending->n_lures; i++)
-                judge_lure(guard, sender, receiver, sending, &sending->lures[i], word);
+                if (sending->lures[i].kind != LURE_SEALED)
+                    judge_lure(guard, sender, receiver, sending, &sending->lures[i], word);
+        if (stopped == 0 && !word->calm && word->verdict != VERDICT_REJECT)
+            judge_encrypted(guard, sender, receiver, sending, word);
     }
     if (word->verdict == VERDICT_HOLD && !hold_has_room(guard, sender))
         say(word, VERDICT_REJECT, REASON_CROWDED, word->incident);
@@ -510,7 +538,7 @@ static void take_exposure(struct guard *guard, const struct exposure *exposure)
         for (size_t k = 0; k < n_seen && cluster != NULL; k++)
             if (seen[k] == cluster)
                 cluster = NULL;
-        if (cluster == NULL)
+        if (cluster == NULL || cluster->kind == LURE_SEALED) // shown when it was let go
             continue;
         seen[n_seen++] = cluster;
         struct user *sender = user_get(guard, exposure->sender);
@@ -692,6 +720,9 @@ void guard_take(struct guard *guard, const struct guard_event *event, struct gua
         break;
     case EVENT_OPENING:
         take_opening(guard, &event->opened);
+        break;
+    case EVENT_SEALED:
+        take_sealed(guard, &event->exposure);
         break;
     case EVENT_REPORT:
         take_report(guard, &event->report, word);

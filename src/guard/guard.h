@@ -58,6 +58,13 @@ struct guard_config {
     bool defangs; // the caller obeys guard_word.defang; if not, warnings that quote a convicted
                   // lure are rejected, since words of warning cost a worm nothing
 
+    // Callers show encrypted messages that follow each other, to one person after another, no
+    // slower than this (run.h); 0: none.  See sealed.c.
+    int64_t sealed_pause_us;
+    uint32_t sealed_first;   // people in a run, from which on it counts
+    double sealed_hold_nats; // evidence that holds and asks those whose runs make a tree
+    double sealed_nats;      // …and that convicts them
+
     uint32_t window_first;   // receivers a never-seen lure reaches at machine pace before it waits
     double window_growth;    // factor by which the window opens each time hold_us has passed
     int64_t hold_us;         // longest hold without a question
@@ -130,6 +137,8 @@ struct opened {
     const struct lure_key *keys;
     size_t n_keys;
 };
+/* EVENT_SEALED has the same form: encrypted messages went from sender to receiver, and now others
+ * follow to somebody else without a pause (run.h). */
 
 /* XEP-0377, XEP-0191 with a reason, or "this was not me": somebody's word against a lure or a
  * sender. */
@@ -213,6 +222,7 @@ enum event_kind {
     EVENT_OUTCOME = 11,
     EVENT_CONVICT_INCIDENT = 12,
     EVENT_OPENING = 13,
+    EVENT_SEALED = 14,
 };
 
 struct guard_event {

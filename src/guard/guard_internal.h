@@ -328,6 +328,7 @@ struct guard {
     uint64_t n_taken_back, n_given_again, n_decoy_hits, n_campaigns;
     size_t n_tallies;
     uint64_t n_tallies_forgotten, n_would_reject, n_would_hold;
+    uint64_t forest; // the present one (sealed.c), found again after a start; 0: not looked for
     int64_t next_expiry_us; // no stop, restriction, suspension or entitlement ends before
 };
 
@@ -564,6 +565,33 @@ void campaign_lessons_default(struct lessons *lessons);
  * them follow sooner. */
 int64_t fresh_window_us(const struct guard *guard);
 
+/* ---- sealed.c
+ * -------------------------------------------------------------------------------------- */
+
+/* guard.c: he has sent of it last. */
+void note_recent(struct guard *guard, struct user *sender, const struct cluster *cluster);
+
+/* Runs of encrypted messages, all of late: a campaign of that kind. */
+static inline bool cluster_is_forest(const struct cluster *cluster)
+{
+    return cluster->is_campaign && cluster->kind == LURE_SEALED;
+}
+/* A run began with these. */
+void take_sealed(struct guard *guard, const struct exposure *exposure);
+/* One more message of a run. */
+enum verdict judge_sealed(struct guard *guard, struct user *sender, struct user *receiver,
+                          const struct sending *sending, const struct lure_key *key,
+                          enum reason *reason, uint64_t *incident, struct guard_word *word);
+bool sealed_may_convict(const struct guard *guard, const struct cluster *forest);
+/* Whether a conviction is of what he sent. */
+bool sealed_covers(const struct guard *guard, const struct cluster *forest,
+                   const struct member *member);
+void sealed_convict(struct guard *guard, struct cluster *forest, bool observed,
+                    struct guard_word *word);
+/* He meant it, after the conviction. */
+void sealed_confirmed(struct guard *guard, struct cluster *forest, struct user *user,
+                      struct guard_word *word);
+
 /* ---- orders.c
  * --------------------------------------------------------------------------------------- */
 
@@ -600,6 +628,8 @@ void restrict_member(struct guard *guard, struct cluster *cluster, struct member
                      enum reason reason, struct guard_word *word);
 void restrict_undo(struct guard *guard, struct user *user, enum reason reason,
                    struct guard_word *word);
+void stop_undo(struct guard *guard, struct cluster *cluster, struct stop *stop, enum reason reason,
+               struct guard_word *word);
 void stops_undo(struct guard *guard, struct cluster *cluster, enum reason reason,
                 struct guard_word *word);
 /* Whether one more message of his may wait: each sender may take up as many places as he leaves
@@ -634,6 +664,9 @@ enum verdict questions_of_tree(struct guard *guard, struct cluster *cluster, str
 enum verdict questions_of_sender(struct guard *guard, struct cluster *cluster,
                                  struct member *member, const struct sending *sending,
                                  enum reason *reason, struct guard_word *word);
+/* Asks him; false: he is not asked, or was before. */
+bool question_put(struct guard *guard, struct cluster *cluster, struct member *member,
+                  struct guard_word *word);
 /* Whether a question to him about it waits for his answer; whether he meant to send it. */
 bool question_is_open(const struct cluster *cluster, const struct user *user);
 bool question_confirmed(const struct cluster *cluster, const struct user *user);

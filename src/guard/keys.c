@@ -564,6 +564,11 @@ static size_t longest_part(const struct lure *lure)
     return lure->url.len - from > longest ? lure->url.len - from : longest;
 }
 
+struct lure_key lure_sealed_key(struct str sender, struct str encrypted)
+{
+    return hash('s', sender, encrypted);
+}
+
 void lure_list_keys(struct lure_list *list, const struct lure_people *people)
 {
     struct arena scratch;
@@ -582,6 +587,8 @@ void lure_list_keys(struct lure_list *list, const struct lure_people *people)
     arena_init(&work, SCRATCH_MOST);
     for (size_t i = 0; i < list->n; i++) {
         struct lure *lure = &list->lures[i];
+        if (lure->kind == LURE_SEALED)
+            continue; // has its key
         size_t room = 8 * (lure->url.len + lure->host.len + lure->media_type.len) + 64;
         struct draft draft = {.at = arena_alloc(&work, room), .room = room, .dresses = &dresses};
         if (lure->kind == LURE_LINK)

@@ -17,6 +17,13 @@ enum {
     URL_READ = URL_MOST - 64, // room for a scheme
 };
 
+const char *lure_kind_name(enum lure_kind kind)
+{
+    static const char *const names[] = {"link", "file", "words", "encrypted"};
+    must((size_t)kind < COUNT_OF(names));
+    return names[kind];
+}
+
 const char *lure_width_name(enum lure_width width)
 {
     static const char *const names[] = {"link", "template", "host", "domain"};
@@ -343,6 +350,17 @@ void lure_add_words(struct lure_list *list, struct str rule, bool forbids)
     lure->kind = LURE_WORDS;
     lure->url = keep(list, str_first(rule, rule.len < NAME_MOST ? rule.len : NAME_MOST));
     lure->flags = forbids ? LURE_FORBIDDEN : LURE_SUSPECT;
+    list->n += list->overflowed ? 0 : 1;
+}
+
+void lure_add_sealed(struct lure_list *list, const struct lure_key *key)
+{
+    struct lure *lure = lure_list_room(list);
+    if (lure == NULL)
+        return;
+    lure->kind = LURE_SEALED;
+    lure->keys[LURE_EXACT] = *key;
+    lure->shown = STR(LURE_SEALED_SHOWN);
     list->n += list->overflowed ? 0 : 1;
 }
 

@@ -41,8 +41,11 @@ void lure_rules_free(struct lure_rules **rules);
 enum lure_kind {
     LURE_LINK,
     LURE_FILE,
-    LURE_WORDS, // what a rule of the operator's found in a text: the rule ties such texts together
+    LURE_WORDS,  // what a rule of the operator's found in a text: the rule ties such texts together
+    LURE_SEALED, // whatever an encrypted message holds: it has the exact key alone
 };
+
+const char *lure_kind_name(enum lure_kind kind); // "link", "file", "words", "encrypted"
 
 /* Widths of keys, narrow to wide. */
 enum lure_width {
@@ -153,6 +156,14 @@ struct lure_people {
     struct str names[8];
     size_t n;
 };
+
+/* What nobody but the receiver can read: encrypted is its text as it stands in the stanza, which
+ * differs from message to message; sender a bare JID, so that nobody's message shares the key of
+ * another's. */
+#define LURE_SEALED_SHOWN "encrypted message" // its lure.shown
+struct lure_key lure_sealed_key(struct str sender, struct str encrypted);
+/* An encrypted message of that key. */
+void lure_add_sealed(struct lure_list *list, const struct lure_key *key);
 
 /* Computes keys and shown of every lure.  people may be NULL. */
 void lure_list_keys(struct lure_list *list, const struct lure_people *people);

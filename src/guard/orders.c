@@ -315,6 +315,10 @@ static void convict_lures(struct guard *guard, struct cluster *campaign, struct 
 
 void convict(struct guard *guard, struct cluster *cluster, struct guard_word *word)
 {
+    if (cluster_is_forest(cluster)) {
+        sealed_convict(guard, cluster, false, word);
+        return;
+    }
     int width = conviction_width(cluster);
     if (width < 0 && cluster->n_lures == 0)
         return; // nothing that may be convicted
@@ -380,29 +384,32 @@ bool convict_as_told(struct guard *guard, struct cluster *cluster,
     return any;
 }
 
+void stop_undo(struct guard *guard, struct cluster *cluster, struct stop *stop, enum reason reason,
+               struct guard_word *word)
+{
+    struct order order = {.kind = ORDER_STOP,
+                          .undo = true,
+                          .reason = reason,
+                          .width = stop->width,
+                          .key = stop->key,
+                          .shown = stop->shown};
+    order_add(guard, word, cluster, &order, NULL);
+    if (reason != REASON_EXPIRED) { // what has expired was not wrong
+        order.kind = ORDER_RETRACT;
+        order_add(guard, word, cluster, &order, NULL);
+        order.kind = ORDER_NOTIFY;
+        order.audience = TO_EXPOSED;
+        order_add(guard, word, cluster, &order, NULL);
+    }
+    stop_free(guard, stop);
+}
+
 void stops_undo(struct guard *guard, struct cluster *cluster, enum reason reason,
                 struct guard_word *word)
 {
     LIST_EACH(&guard->stops, struct stop, link, stop)
-    {
-        if (stop->incident != cluster->id)
-            continue;
-        struct order order = {.kind = ORDER_STOP,
-                              .undo = true,
-                              .reason = reason,
-                              .width = stop->width,
-                              .key = stop->key,
-                              .shown = stop->shown};
-        order_add(guard, word, cluster, &order, NULL);
-        if (reason != REASON_EXPIRED) { // what has expired was not wrong
-            order.kind = ORDER_RETRACT;
-            order_add(guard, word, cluster, &order, NULL);
-            order.kind = ORDER_NOTIFY;
-            order.audience = TO_EXPOSED;
-            order_add(guard, word, cluster, &order, NULL);
-        }
-        stop_free(guard, stop);
-    }
+    if (stop->incident == cluster->id)
+        stop_undo(guard, cluster, stop, reason, word);
     cluster->n_stops = 0;
 }
 

@@ -166,9 +166,8 @@ static void count_question(struct guard *guard, struct user *user)
     standing->n_questions++;
 }
 
-/* False: he is not asked, or was before. */
-static bool ask(struct guard *guard, struct cluster *cluster, struct member *member,
-                struct guard_word *word)
+bool question_put(struct guard *guard, struct cluster *cluster, struct member *member,
+                  struct guard_word *word)
 {
     const struct question *before = question_to(cluster, member->user);
     bool again = before == NULL || before->state == QUESTION_EXPIRED ||
@@ -202,13 +201,13 @@ static void ask_people(struct guard *guard, struct cluster *cluster, struct guar
 {
     struct member *root = cluster->root != NULL ? member_find(guard, cluster, cluster->root) : NULL;
     if (root != NULL)
-        ask(guard, cluster, root, word);
+        question_put(guard, cluster, root, word);
     LIST_EACH(&cluster->members, struct member, link, member)
     {
         if (cluster->n_questions >= guard->config.ask_most)
             break;
         if (member->is_relay)
-            ask(guard, cluster, member, word);
+            question_put(guard, cluster, member, word);
     }
 }
 
@@ -234,10 +233,10 @@ enum asking questions_first(struct guard *guard, struct cluster *cluster, struct
     if (question_confirmed(cluster, member->user) || cluster->n_confirmed > cluster->n_denied)
         return ASK_NO_MORE;
     struct member *star = star_of(guard, cluster, member);
-    if (!question_is_open(cluster, star->user) && !ask(guard, cluster, star, word))
+    if (!question_is_open(cluster, star->user) && !question_put(guard, cluster, star, word))
         return ASK_NOBODY;
     if (star != member)
-        ask(guard, cluster, member, word);
+        question_put(guard, cluster, member, word);
     cluster->on_trial = true;
     return question_is_open(cluster, member->user) ? ASK_SENDER : ASK_NOBODY;
 }
@@ -246,7 +245,7 @@ void question_of_root(struct guard *guard, struct cluster *cluster, struct guard
 {
     struct member *root = cluster->root != NULL ? member_find(guard, cluster, cluster->root) : NULL;
     if (guard->config.ask_us > 0 && root != NULL && root->n_machine >= MACHINE_GAPS)
-        ask(guard, cluster, root, word);
+        question_put(guard, cluster, root, word);
 }
 
 /* Looks like a tree that a worm makes. */
@@ -271,7 +270,7 @@ enum verdict questions_of_tree(struct guard *guard, struct cluster *cluster, str
             ask_people(guard, cluster, word);
         cluster->asks_tree = true;
         if (concerns)
-            ask(guard, cluster, member, word);
+            question_put(guard, cluster, member, word);
     }
     if (!doubted || !concerns || question_confirmed(cluster, member->user))
         return VERDICT_DELIVER;
@@ -292,7 +291,7 @@ enum verdict questions_of_sender(struct guard *guard, struct cluster *cluster,
         return VERDICT_DELIVER;
     if (question_confirmed(cluster, member->user) && !trail_is_full(guard, member->user))
         return VERDICT_DELIVER;
-    ask(guard, cluster, member, word);
+    question_put(guard, cluster, member, word);
     bool waits = question_is_open(cluster, member->user) && guard->n_holds < HOLDS_MOST;
     *reason = waits ? REASON_ASKED : REASON_UNANSWERED;
     return waits ? VERDICT_HOLD : VERDICT_REJECT;
@@ -448,6 +447,8 @@ static void he_confirms(struct guard *guard, struct cluster *cluster, struct mem
     trail_clear(guard, member->user);
     if (was_star)
         acquit(guard, cluster, word);
+    if (cluster_is_forest(cluster) && cluster->state == CLUSTER_CONVICTED && is_sure)
+        sealed_confirmed(guard, cluster, member->user, word);
     if (cluster->state == CLUSTER_CONVICTED && !cluster->is_campaign)
         return; // on trial for somebody else's acts
     holds_end(guard, cluster, member->user, true, REASON_CLEARED, word);

@@ -384,7 +384,7 @@ static void load_cluster(struct reader *in, uint64_t version, struct guard *guar
 {
     uint64_t id = get_u64(in);
     uint32_t rank = get_u32(in, 3), state = get_u32(in, CLUSTER_EXPIRED),
-             kind = get_u32(in, LURE_WORDS), bits = get_u32(in, version >= 3 ? 511 : 127),
+             kind = get_u32(in, LURE_SEALED), bits = get_u32(in, version >= 3 ? 511 : 127),
              n_grown = version >= 3 ? get_u32(in, UINT32_MAX) : 0, zero = get_u32(in, n_users);
     uint32_t root = get_u32(in, n_users);
     if (in->bad || cluster_by_id(guard, id) != NULL) {

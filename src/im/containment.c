@@ -15,6 +15,7 @@
 #include "im/client.h"
 #include "im/notices.h"
 #include "im/questions.h"
+#include "im/sealed.h"
 #include "im/send.h"
 
 #include <inttypes.h>
@@ -104,9 +105,13 @@ void containment_log(const char *event, const struct session *session, const str
 
 /* ---- Refusing ---- */
 
-static enum notice refusal_of(const struct stanza *stanza, const struct refusal *refusal)
+static enum notice refusal_of(const struct refusal *refusal, const struct stanza *stanza)
 {
     const unsigned links = 1U << FEATURE_LINKS, files = 1U << FEATURE_FILES;
+    bool is_encrypted = sealed_text(stanza).len > 0;
+    if (is_encrypted &&
+        (refusal->reason == REASON_RESTRICTED || refusal->reason == REASON_CONVICTED))
+        return NOTICE_REFUSED_ENCRYPTED;
     switch (refusal->reason) {
     case REASON_RESTRICTED:
         return NOTICE_REFUSED_RESTRICTED;
@@ -146,7 +151,7 @@ void containment_refuse(struct home *home, const struct stanza *stanza, struct t
         .type = refusal->reason == REASON_SUSPENDED || refusal->reason == REASON_RESTRICTED
                     ? STANZA_WAIT
                     : STANZA_CANCEL,
-        .text = notice_text(notices, &arena, lang, fallback, refusal_of(stanza, refusal), &args),
+        .text = notice_text(notices, &arena, lang, fallback, refusal_of(refusal, stanza), &args),
         .lang = notice_lang(notices, lang, fallback),
     };
     send_refusal_full(home, stanza, ticket, &error);

@@ -14,6 +14,7 @@
 #include "im/message.h"
 #include "im/pace.h"
 #include "im/questions.h"
+#include "im/sealed.h"
 #include "im/send.h"
 #include "im/upload.h"
 #include "route/in_hand.h"
@@ -66,7 +67,9 @@ static void stamp_keys(struct judging *judging)
 {
     struct stanza *stanza = judging->stanza;
     struct lure_key keys[KEYS_MOST];
-    size_t n = lure_list_collect(&judging->lures, keys, KEYS_MOST);
+    size_t n = lure_list_collect(&judging->lures, keys, KEYS_MOST - 1);
+    if (!lure_key_is_none(&judging->seal))
+        keys[n++] = judging->seal;
     _Static_assert(sizeof keys[0] == 16, "keys lie side by side");
     stanza->arena.ceiling += n * sizeof keys[0] + 1;
     stanza->lure_keys = arena_str(&stanza->arena, str_make((const char *)keys, n * sizeof keys[0]));
@@ -321,6 +324,60 @@ static void collect(struct session *session, struct stanza *stanza, struct arena
     lures_of_stanza(lures, stanza->root);
 }
 
+// None: nothing in it is encrypted.
+static struct lure_key seal_of(const struct gate *gate, const struct stanza *stanza)
+{
+    struct str text = gate->sealed_pause_us > 0 ? sealed_text(stanza) : STR_EMPTY;
+    return text.len > 0 ? lure_sealed_key(jid_bare(&stanza->from), text) : (struct lure_key){0};
+}
+
+// It may have to be taken back, should others follow to other people without a pause.
+static void stamp_seal(struct stanza *stanza, const struct lure_key *seal)
+{
+    stanza->arena.ceiling += sizeof *seal + 1;
+    stanza->lure_keys =
+        arena_str(&stanza->arena, str_make((const char *)seal->bytes, sizeof seal->bytes));
+    stanza->calm = true;
+}
+
+static void tell_guard(struct gate *gate, enum event_kind kind, struct str keys, struct str sender,
+                       struct str receiver)
+{
+    struct exposing *exposing = malloc(sizeof *exposing + keys.len + sender.len + receiver.len);
+    must(exposing != NULL);
+    *exposing = (struct exposing){
+        .mail.run = gate_note_exposure,
+        .gate = gate,
+        .kind = kind,
+        .n = (uint32_t)(keys.len / sizeof(struct lure_key)),
+        .sender_len = sender.len,
+        .receiver_len = receiver.len,
+    };
+    memcpy(exposing->data, keys.at, keys.len);
+    memcpy(exposing->data + keys.len, sender.at, sender.len);
+    memcpy(exposing->data + keys.len + sender.len, receiver.at, receiver.len);
+    loop_post(gate->loop, &exposing->mail);
+}
+
+// An encrypted message shows nothing but how it is sent.  Only where one follows the other to
+// somebody else the guard need see it, and hear of the first.
+static bool is_of_run(struct account *account, const struct stanza *stanza,
+                      const struct lure_key *seal)
+{
+    struct gate *gate = desk_of(account->home)->service->gate;
+    struct str peer = jid_bare(&stanza->to);
+    enum run_step step =
+        pace_encrypted(account, peer, seal, gate_now_us(gate), gate->sealed_pause_us);
+    if (step == RUN_SPREADS && !is_overloaded(gate)) {
+        const struct lure_key *keys;
+        size_t n;
+        struct str first = pace_run_first(account, &keys, &n);
+        tell_guard(gate, EVENT_SEALED, str_make((const char *)keys, n * sizeof *keys),
+                   account->jid.full, first);
+    }
+    return step >= RUN_SPREADS;
+}
+
 bool gate_message(struct session *session, struct stanza *stanza, struct ticket *ticket)
 {
     struct account *account = session->account;
@@ -334,11 +391,19 @@ bool gate_message(struct session *session, struct stanza *stanza, struct ticket 
     arena_init(&arena, JUDGING_MOST);
     collect(session, stanza, &arena, &lures);
     struct str words = words_of(session, stanza, &arena);
+    struct lure_key seal = seal_of(gate, stanza);
+    bool is_sealed = !lure_key_is_none(&seal);
+    if (is_sealed && is_of_run(account, stanza, &seal)) {
+        lure_add_sealed(&lures, &seal);
+        seal = (struct lure_key){0};
+    }
     if (lures.n == 0 && !lures.overflowed && words.len == 0) {
         arena_done(&arena);
+        if (is_sealed)
+            stamp_seal(stanza, &seal);
         if (is_composing(stanza))
             pace_composing(account, peer, now_us);
-        else if (body_of(stanza).len > 0)
+        else if (is_sealed || body_of(stanza).len > 0)
             pace_sends(account, peer, now_us, NULL);
         return false;
     }
@@ -347,6 +412,7 @@ bool gate_message(struct session *session, struct stanza *stanza, struct ticket 
     struct judging *judging = judging_new(session, stanza, ticket, &lures);
     judging->pace = pace;
     judging->audience = 1;
+    judging->seal = seal;
     read_or_ask(judging, words);
     return true;
 }
@@ -404,7 +470,7 @@ static struct element *dead_text(const struct gate *gate, struct arena *arena,
     return copy;
 }
 
-struct stanza *gate_dead_copy(const struct gate *gate, const struct stanza *stanza)
+struct stanza *gate_dead_copy(struct gate *gate, const struct stanza *stanza)
 {
     struct stanza *dead = stanza_make(stanza->kind, stanza->type, &stanza->from,
                                       stanza->to.full.len > 0 ? &stanza->to : NULL, stanza->id);
@@ -413,9 +479,14 @@ struct stanza *gate_dead_copy(const struct gate *gate, const struct stanza *stan
         dead->lang = arena_str(&dead->arena, stanza->lang);
         element_set_ns(&dead->arena, dead->root, NS_XML, STR("lang"), dead->lang);
     }
+    struct lure_key seal = seal_of(gate, stanza);
+    bool is_stopped = !lure_key_is_none(&seal) &&
+                      gate_convicts(gate, str_make((const char *)seal.bytes, sizeof seal.bytes));
     ELEMENT_EACH(stanza->root, child)
     {
         struct element *copy = NULL;
+        if (is_stopped && sealed_is_part(child))
+            continue;
         if (!carries_lure(child, gate)) {
             if (element_copy(&dead->arena, child, &copy) != OK)
                 continue;
@@ -465,6 +536,8 @@ bool gate_bring_out(const struct account *account, struct stanza *stanza)
           .n = 2
     };
     lure_list_keys(&judging.lures, &people);
+    judging.seal = seal_of(gate, stanza);
+    stanza->calm |= judging.lures.n == 0 && !lure_key_is_none(&judging.seal);
     stamp_keys(&judging);
     arena_done(&judging.arena);
     return gate_is_convicted(account, stanza);
@@ -488,7 +561,7 @@ void gate_prune(const struct gate *gate, struct stanza *stanza)
 
 void gate_resends(struct session *session)
 {
-    const struct gate *gate = desk_of(session->home)->service->gate;
+    struct gate *gate = desk_of(session->home)->service->gate;
     LIST_EACH(&session->outbox, struct out, link, out)
     {
         if (!gate_is_convicted(session->account, out->stanza))
@@ -679,24 +752,6 @@ void gate_received(struct account *account, const struct jid *peer)
         pace_received(account, jid_bare(peer), gate_now_us(gate));
 }
 
-static void tell_guard(struct gate *gate, void (*note)(struct mail *mail), struct str keys,
-                       struct str sender, struct str receiver)
-{
-    struct exposing *exposing = malloc(sizeof *exposing + keys.len + sender.len + receiver.len);
-    must(exposing != NULL);
-    *exposing = (struct exposing){
-        .mail.run = note,
-        .gate = gate,
-        .n = (uint32_t)(keys.len / sizeof(struct lure_key)),
-        .sender_len = sender.len,
-        .receiver_len = receiver.len,
-    };
-    memcpy(exposing->data, keys.at, keys.len);
-    memcpy(exposing->data + keys.len, sender.at, sender.len);
-    memcpy(exposing->data + keys.len + sender.len, receiver.at, receiver.len);
-    loop_post(gate->loop, &exposing->mail);
-}
-
 void gate_exposed(struct account *account, const struct stanza *stanza)
 {
     struct gate *gate = desk_of(account->home)->service->gate;
@@ -710,13 +765,13 @@ void gate_exposed(struct account *account, const struct stanza *stanza)
     struct str receiver = account->jid.full;
     if (str_eq(sender, receiver))
         return; // his own
-    tell_guard(gate, gate_note_exposure, stanza->lure_keys, sender, receiver);
+    tell_guard(gate, EVENT_EXPOSURE, stanza->lure_keys, sender, receiver);
 }
 
 void gate_opened(struct gate *gate, struct str reader, struct str keys)
 {
     if (!is_overloaded(gate))
-        tell_guard(gate, gate_note_opening, keys, STR_EMPTY, reader);
+        tell_guard(gate, EVENT_OPENING, keys, STR_EMPTY, reader);
 }
 
 bool gate_suspends(const struct account *account, unsigned feature, int64_t *until_us)

@@ -60,7 +60,7 @@ bool gate_other(struct session *session, struct stanza *stanza, struct ticket *t
 
 /* A copy, not sealed, of a stanza in which nothing can be opened: links in its texts are made dead,
  * what else leads anywhere is left out. */
-struct stanza *gate_dead_copy(const struct gate *gate, const struct stanza *stanza);
+struct stanza *gate_dead_copy(struct gate *gate, const struct stanza *stanza);
 
 /* What the store kept is shown to the account: finds the stanza's lures anew and gives it their
  * keys, so that whoever gets it counts as exposed.  True: it shows what is convicted by now,

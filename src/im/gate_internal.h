@@ -25,6 +25,7 @@ struct gate {
     pthread_t thread;
     bool running, has_run;
     struct lure_rules *rules;       // read-only, any thread
+    int64_t sealed_pause_us;        // as in struct guard_config
     pthread_mutex_t stops_lock;     // "guard-stops": taken when something stored is shown
     struct gate_stops *stops;       // the present ones; never NULL once the gate is made
     struct gate_bans *bans;         // suspensions; under the same lock
@@ -75,6 +76,7 @@ struct judging {
     struct ticket *ticket;
     struct arena arena; // of everything below
     struct lure_list lures;
+    struct lure_key seal; // of an encrypted message that the guard is not shown; or none
     struct sending sending;
     struct pace pace;
     uint32_t audience;
@@ -147,12 +149,12 @@ void gate_carry_out_replayed(struct gate *gate);
 struct exposing {
     struct mail mail;
     struct gate *gate;
+    enum event_kind kind; // EVENT_EXPOSURE, EVENT_OPENING, EVENT_SEALED
     uint32_t n;
     size_t sender_len, receiver_len;
     char data[]; // keys, then sender (of an opening: nobody), then receiver
 };
 void gate_note_exposure(struct mail *mail);
-void gate_note_opening(struct mail *mail);
 
 /* Somebody's word against a sender. */
 struct reporting {

@@ -283,7 +283,7 @@ void gate_judge(struct mail *mail)
     gate_answer(gate, judging);
 }
 
-static void note(struct mail *mail, enum event_kind kind)
+void gate_note_exposure(struct mail *mail)
 {
     struct exposing *exposing = CONTAINER_OF(mail, struct exposing, mail);
     struct gate *gate = exposing->gate;
@@ -294,27 +294,17 @@ static void note(struct mail *mail, enum event_kind kind)
     memcpy(keys, exposing->data, n * sizeof keys[0]);
     const char *sender = exposing->data + (size_t)exposing->n * sizeof keys[0];
     struct str receiver = str_make(sender + exposing->sender_len, exposing->receiver_len);
-    struct guard_event event = {.kind = kind};
-    if (kind == EVENT_EXPOSURE)
+    struct guard_event event = {.kind = exposing->kind};
+    if (exposing->kind == EVENT_OPENING)
+        event.opened = (struct opened){receiver, keys, n};
+    else
         event.exposure =
             (struct exposure){str_make(sender, exposing->sender_len), receiver, keys, n};
-    else
-        event.opened = (struct opened){receiver, keys, n};
     arena_init(&arena, WORD_MOST);
     guard_word_init(&word, &arena);
     gate_take(gate, &event, &word, false);
     arena_done(&arena);
     free(exposing);
-}
-
-void gate_note_exposure(struct mail *mail)
-{
-    note(mail, EVENT_EXPOSURE);
-}
-
-void gate_note_opening(struct mail *mail)
-{
-    note(mail, EVENT_OPENING);
 }
 
 void gate_note_report(struct mail *mail)
@@ -403,6 +393,7 @@ enum err gate_new(struct service *service, struct im_settings *settings,
     pthread_mutex_init(&gate->state_lock, NULL);
     pthread_mutex_init(&gate->stops_lock, NULL);
     gate->clock_rate = options->clock_rate;
+    gate->sealed_pause_us = config->sealed_pause_us;
     gate->born_us = clock_wall_us();
     // above every number an earlier run has given out
     atomic_init(&gate->next_message, (uint64_t)gate->born_us);

@@ -7,6 +7,7 @@
 #include "base/buf.h"
 #include "base/must.h"
 #include "base/table.h"
+#include "guard/lure.h"
 #include "im/notices_shipped.h"
 
 #include <dirent.h>
@@ -120,6 +121,12 @@ static const char *const english[N_NOTICES] = {
     [NOTICE_REFUSED_DENIED] =
         "This message was not delivered: you said that you did not send it. Please call your help "
         "desk to have your device cleaned.",
+    [NOTICE_REFUSED_ENCRYPTED] =
+        "This message was not delivered: your account sends encrypted messages to one person after "
+        "another without a pause, as a malicious program does. If you did not send them, your "
+        "device may be infected: please call your help desk (incident {incident}). What you write "
+        "to people you talk with arrives as usual.",
+    [NOTICE_ENCRYPTED] = "an encrypted message",
     [NOTICE_REFUSED_CROWDED] =
         "This message was not delivered: so many messages of yours wait already to be cleared. "
         "Please answer the question that you were sent, or send it again later.",
@@ -405,8 +412,11 @@ struct str notice_words(const struct notices *notices, struct arena *arena, stru
         text = sentence->text;
     }
     struct buf out;
+    struct notice_args own = args != NULL ? *args : (struct notice_args){.link = STR_EMPTY};
+    if (str_eq(own.link, STR(LURE_SEALED_SHOWN)))
+        own.link = notice_text(notices, arena, lang, fallback, NOTICE_ENCRYPTED, NULL);
     buf_init(&out, NOTICE_MOST);
-    fill_in(&out, text, args);
+    fill_in(&out, text, &own);
     struct str filled = arena_str(arena, buf_str(&out));
     buf_done(&out);
     return filled;

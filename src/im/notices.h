@@ -47,7 +47,9 @@ enum notice {
     NOTICE_ASK_OVER,           // the question needs no answer any more
     NOTICE_REFUSED_UNANSWERED, // to a sender: held, and nobody answered
     NOTICE_REFUSED_DENIED,     // to a sender: he said that it was not he
-    NOTICE_REFUSED_CROWDED,    // to a sender: so many of his messages wait already
+    NOTICE_REFUSED_ENCRYPTED,  // to a sender: encrypted, to one after the other, without a pause
+    NOTICE_ENCRYPTED,       // {link} of an encrypted message, of which nobody knows what is in it
+    NOTICE_REFUSED_CROWDED, // to a sender: so many of his messages wait already
     // what the page that opens protected links says; {link} is the host
     NOTICE_PAGE_WARN_TITLE,
     NOTICE_PAGE_WARN,

@@ -25,6 +25,12 @@ struct pace_book {
     bool composes;
     uint32_t n, room;
     struct pace_peer *peers;
+    struct pace_run *run; // owned; NULL: he sends nothing encrypted
+};
+
+struct pace_run {
+    struct run run;
+    char *first; // owned: the bare JID of whom it began with
 };
 
 void pace_free(struct pace_book **book)
@@ -32,6 +38,9 @@ void pace_free(struct pace_book **book)
     struct pace_book *b = TAKE(*book);
     if (b == NULL)
         return;
+    if (b->run != NULL)
+        free(b->run->first);
+    free(b->run);
     free(b->peers);
     free(b);
 }
@@ -126,4 +135,29 @@ void pace_sends(struct account *account, struct str peer, int64_t now_us, struct
     book->sent_us = now_us;
     p->sent_us = now_us;
     p->composing = false;
+}
+
+enum run_step pace_encrypted(struct account *account, struct str peer, const struct lure_key *key,
+                             int64_t now_us, int64_t pause_us)
+{
+    struct pace_book *book = book_of(account);
+    if (book->run == NULL) {
+        book->run = calloc(1, sizeof *book->run);
+        must(book->run != NULL);
+    }
+    enum run_step step = run_sends(&book->run->run, hash_fast(0, peer), key, now_us, pause_us);
+    if (step == RUN_BEGINS) {
+        free(book->run->first);
+        book->run->first = strndup(peer.at, peer.len);
+        must(book->run->first != NULL);
+    }
+    return step;
+}
+
+struct str pace_run_first(const struct account *account, const struct lure_key **keys, size_t *n)
+{
+    const struct pace_run *run = account->pace->run;
+    *keys = run->run.first;
+    *n = run->run.n_first;
+    return str_of(run->first);
 }

@@ -6,6 +6,7 @@
 #define IM_PACE_H
 
 #include "guard/guard.h"
+#include "guard/run.h"
 #include "route/account.h"
 
 struct pace_book;
@@ -18,5 +19,10 @@ void pace_composing(struct account *account, struct str peer, int64_t now_us);
 void pace_received(struct account *account, struct str peer, int64_t now_us);
 /* The account sends a message to the peer: what is known of how (out), then remembers it. */
 void pace_sends(struct account *account, struct str peer, int64_t now_us, struct pace *out);
+/* The account sends an encrypted message; as run_sends. */
+enum run_step pace_encrypted(struct account *account, struct str peer, const struct lure_key *key,
+                             int64_t now_us, int64_t pause_us);
+/* With whom the present run began, and what it began with. */
+struct str pace_run_first(const struct account *account, const struct lure_key **keys, size_t *n);
 
 #endif

@@ -291,7 +291,7 @@ static struct session *find_showing(const struct account *account, struct str ke
 
 void presence_take_back(struct home *home, struct str key)
 {
-    const struct gate *gate = desk_of(home)->service->gate;
+    struct gate *gate = desk_of(home)->service->gate;
     size_t at = 0;
     for (struct account *account; (account = table_next(&home->accounts, &at)) != NULL;) {
         struct session *session = find_showing(account, key);

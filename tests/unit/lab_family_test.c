@@ -88,6 +88,7 @@ TEST(a_search_finds_that_more_contacts_infect_more_and_is_deterministic)
     experiment.hours = 0.5;
     experiment.n_seeds = 1;
     experiment.open = 0.9;
+    experiment.guard_config.sealed_pause_us = 0; // nobody stops it
     check(texts_read(&experiment.texts, NULL, &(struct prng){1}, NULL) == OK);
     struct lure_rules *rules = lure_rules_new();
     struct search a, b;

@@ -71,6 +71,29 @@ TEST(without_a_defence_a_worm_reaches_nearly_everybody_who_would_open)
     tear_down();
 }
 
+TEST(an_encrypted_worm_ends_and_an_encrypted_new_year_meets_nothing)
+{
+    set_up("P13");
+    struct result guard = experiment_run(&experiment, rules, DEFENCE_FIREDOOR);
+    check(series_mean(&guard.infected) < 12);
+    check(guard.honest.lost == 0 && guard.honest.rejected == 0 && guard.restricted == 0);
+    experiment.guard_config.sealed_pause_us = 0;
+    struct result blind = experiment_run(&experiment, rules, DEFENCE_FIREDOOR);
+    check(series_mean(&blind.infected) > 2 * series_mean(&guard.infected));
+    result_done(&guard);
+    result_done(&blind);
+    experiment.guard_config.sealed_pause_us = INT64_C(5) * 1000000;
+    experiment.worm = NULL;
+    experiment.habits.encrypted = 1;
+    experiment.traps[0] = trap_find(STR("B7enc"));
+    experiment.n_traps = 1;
+    struct result feast = experiment_run(&experiment, rules, DEFENCE_FIREDOOR);
+    check(feast.honest.messages > 500);
+    check(feast.honest.rejected == 0 && feast.honest.held == 0 && feast.restricted == 0);
+    result_done(&feast);
+    tear_down();
+}
+
 TEST(every_worm_runs_under_every_defence)
 {
     for (const struct worm_profile *worm = worm_profiles; worm->name != NULL; worm++) {

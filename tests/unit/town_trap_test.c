@@ -80,7 +80,7 @@ TEST(traps_are_chosen_by_their_names)
     check(n == 2 && chosen[0] == trap_find(STR("B3")) && chosen[1] == trap_find(STR("B10fast")));
     n = 0;
     check(traps_read(STR("all"), TRAPS_MOST, chosen, &n, &why) == OK);
-    check(n == 12 && chosen[11] == trap_find(STR("B10fast")));
+    check(n == 13 && chosen[12] == trap_find(STR("B10fast")));
     check(traps_read(STR("B1,B99"), TRAPS_MOST, chosen, &n, &why) == ERR_MALFORMED);
     n = 0;
     check(traps_read(STR("all"), 3, chosen, &n, &why) == ERR_LIMIT);
