@@ -165,6 +165,18 @@ static void say_guard(struct buf *out, struct gate *gate)
     say(out, "guard_exposures", "counter", "Copies that reached a client.", state.n_exposures);
     say(out, "guard_incidents", "gauge", "Incidents remembered.", state.n_incidents);
     say(out, "guard_convicted", "gauge", "Convictions in force.", state.n_convicted);
+    say(out, "guard_stops", "gauge", "Keys of lures that are stopped.", state.n_stops);
+    say(out, "guard_restricted", "gauge", "Accounts without links and files.", state.n_restricted);
+    say(out, "guard_suspensions", "gauge", "Suspensions by operators.", state.n_suspensions);
+    say(out, "guard_entitlements", "gauge", "Entitlements to fan out.", state.n_rights);
+    say(out, "guard_decoys", "gauge", "Decoys.", state.n_decoys);
+    say(out, "guard_decoy_hits", "counter", "People who sent a lure to a decoy, for each incident.",
+        state.n_decoy_hits);
+    say(out, "guard_campaigns", "counter", "Campaigns of lures that share nothing but people.",
+        state.n_campaigns);
+    say(out, "guard_taken_back", "counter", "Receivers' copies taken back.", state.n_taken_back);
+    say(out, "guard_given_again", "counter", "… and given again at a release.",
+        state.n_given_again);
     say(out, "guard_bytes", "gauge", "Memory of the guard's model.", state.bytes);
     say(out, "guard_waiting", "gauge", "Events that wait for the guard.", n_waiting);
 }

@@ -232,6 +232,7 @@ static void adopt(struct guard *guard, struct cluster *campaign, struct cluster 
 
 static struct cluster *campaign_make(struct guard *guard, struct cluster *first)
 {
+    guard->n_campaigns++;
     struct cluster *campaign = cluster_new(guard, guard->next_cluster++, first->zero);
     campaign->is_campaign = true;
     campaign->kind = first->kind;

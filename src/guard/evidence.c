@@ -294,6 +294,7 @@ bool evidence_of_manner(struct guard *guard, struct cluster *cluster, struct mem
     if (receiver->is_decoy && !cluster->established && member->decoy == 0 &&
         evidence_counts(guard, EVIDENCE_DECOY)) {
         cluster->n_decoy_senders++;
+        guard->n_decoy_hits++;
         // the third hit says nothing that two did not: whoever wants to poison knows decoys too
         member->decoy = cluster->n_decoy_senders <= 2 ? decoy_nats : 0.1;
     }

@@ -553,7 +553,11 @@ struct guard_state {
     uint64_t n_users, n_clusters, n_hosts, n_forgotten, n_incidents, n_convicted, n_waiting;
     uint64_t n_asking;                                                  // questions that wait
     uint64_t n_asked, n_said_yes, n_said_no, n_unanswered, n_withdrawn; // in all
-    uint64_t n_would_reject, n_would_hold;   // where it was only observed
+    uint64_t n_would_reject, n_would_hold;                             // where it was only observed
+    uint64_t n_stops, n_restricted, n_suspensions, n_rights, n_decoys; // in force
+    // since the start:
+    uint64_t n_taken_back, n_given_again;    // copies of receivers
+    uint64_t n_decoy_hits, n_campaigns;      // people who sent to a decoy; campaigns found
     uint64_t n_tallies, n_tallies_forgotten; // lines of it; those that had no room any more
     double novel_share;                      // of sendings: how ordinary a never-seen lure is here
 };

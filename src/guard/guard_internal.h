@@ -323,6 +323,9 @@ struct guard {
     int64_t outbreak_us; // when a campaign at human pace was last known for a worm
     size_t n_questions;  // open
     uint64_t n_asked, n_said_yes, n_said_no, n_unanswered, n_withdrawn;
+    size_t n_restricted; // users
+    // for whoever watches: since the start, no part of a snapshot
+    uint64_t n_taken_back, n_given_again, n_decoy_hits, n_campaigns;
     size_t n_tallies;
     uint64_t n_tallies_forgotten, n_would_reject, n_would_hold;
     uint64_t forest; // the present one (sealed.c), found again after a start; 0: not looked for

@@ -98,6 +98,10 @@ static struct cluster_order *order_of(struct cluster *cluster, const struct orde
 void take_outcome(struct guard *guard, const struct order_outcome *outcome)
 {
     struct cluster *cluster = cluster_by_id(guard, outcome->incident);
+    if (outcome->kind == ORDER_RETRACT && outcome->undo)
+        guard->n_given_again += outcome->n;
+    else if (outcome->kind == ORDER_RETRACT)
+        guard->n_taken_back += outcome->n;
     if (cluster == NULL)
         return;
     switch (outcome->kind) {
@@ -420,6 +424,7 @@ void restrict_member(struct guard *guard, struct cluster *cluster, struct member
     struct standing *standing = standing_get(guard, user);
     bool already = standing->restricted_until_us > guard->now_us;
     int64_t until_us = guard->now_us + guard->config.restriction_us;
+    guard->n_restricted += standing->restricted_until_us == 0;
     if (until_us > standing->restricted_until_us) {
         standing->restricted_until_us = until_us;
         standing->restricted_by = cluster->id;
@@ -471,6 +476,7 @@ void restrict_undo(struct guard *guard, struct user *user, enum reason reason,
                           .incident = standing->restricted_by};
     standing->restricted_until_us = 0;
     standing->restricted_by = 0;
+    guard->n_restricted--;
     standing_tidy(guard, user);
     order_add(guard, word, cluster, &order, user);
     order.kind = ORDER_NOTIFY;

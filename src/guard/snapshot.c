@@ -763,6 +763,7 @@ static void load_standing(struct reader *in, uint64_t version, struct guard *gua
         return;
     struct standing *standing = standing_get(guard, user);
     standing->restricted_until_us = read.restricted_until_us;
+    guard->n_restricted += read.restricted_until_us != 0;
     standing->restricted_by = read.restricted_by;
     standing->question_day = read.question_day;
     standing->n_questions = read.n_questions;

@@ -9,6 +9,8 @@
 #include "base/must.h"
 #include "base/random.h"
 #include "im/account_work.h"
+#include "im/containment_internal.h"
+#include "im/notices.h"
 #include "im/questions.h"
 #include "im/send.h"
 #include "route/own.h"
@@ -160,18 +162,35 @@ static void add_form_type(struct arena *arena, struct element *form)
     element_child_with(arena, type, NS_DATA, STR("value"), NS_ADMIN);
 }
 
-static struct element *form_of(struct arena *arena, const struct adhoc_command *command)
+struct str adhoc_note(struct adhoc *adhoc, const char *words, const struct notice_args *args)
 {
+    const struct asked *asked = adhoc->asked;
+    const struct session *session = asked_session(asked);
+    return notice_words(desk_of(asked->home)->service->notices, asked_arena(adhoc->asked),
+                        session != NULL ? session->lang : asked->stanza->lang,
+                        tell_domain_lang(asked->home, adhoc->domain), words, args, NULL);
+}
+
+struct str adhoc_words(struct adhoc *adhoc, const char *words)
+{
+    return adhoc_note(adhoc, words, &(struct notice_args){.link = STR_EMPTY});
+}
+
+static struct element *form_of(struct adhoc *adhoc)
+{
+    struct arena *arena = asked_arena(adhoc->asked);
+    const struct adhoc_command *command = adhoc->command;
     struct element *form = element_new(arena, NS_DATA, STR("x"));
     element_set(arena, form, STR("type"), STR("form"));
-    element_child_with(arena, form, NS_DATA, STR("title"), str_of(command->name));
-    element_child_with(arena, form, NS_DATA, STR("instructions"), str_of(command->instructions));
+    element_child_with(arena, form, NS_DATA, STR("title"), adhoc_words(adhoc, command->name));
+    element_child_with(arena, form, NS_DATA, STR("instructions"),
+                       adhoc_words(adhoc, command->instructions));
     add_form_type(arena, form);
     for (const struct adhoc_field *f = command->fields; f->var != NULL; f++) {
         struct element *field = element_child_new(arena, form, NS_DATA, STR("field"));
         element_set(arena, field, STR("var"), str_of(f->var));
         element_set(arena, field, STR("type"), str_of(f->type));
-        element_set(arena, field, STR("label"), str_of(f->label));
+        element_set(arena, field, STR("label"), adhoc_words(adhoc, f->label));
         if (f->required)
             element_child_new(arena, field, NS_DATA, STR("required"));
         if (f->options != NULL)
@@ -231,14 +250,15 @@ static struct element *answer_of(struct adhoc *adhoc, struct str status)
     return command;
 }
 
-void adhoc_done(struct adhoc *adhoc, struct element *payload, struct str note)
+// XEP-0050 4.3: what a note is.
+static void complete(struct adhoc *adhoc, struct element *payload, struct str type, struct str note)
 {
     struct asked *asked = adhoc->asked;
     struct arena *arena = asked_arena(asked);
     struct element *command = answer_of(adhoc, STR("completed"));
     if (note.len > 0) {
         struct element *e = element_child_with(arena, command, NS_COMMANDS, STR("note"), note);
-        element_set(arena, e, STR("type"), STR("info"));
+        element_set(arena, e, STR("type"), type);
     }
     if (payload != NULL)
         element_add(command, payload);
@@ -248,13 +268,22 @@ void adhoc_done(struct adhoc *adhoc, struct element *payload, struct str note)
     asked_result(&asked, command);
 }
 
+void adhoc_done(struct adhoc *adhoc, struct element *payload, struct str note)
+{
+    complete(adhoc, payload, STR("info"), note);
+}
+
+void adhoc_undone(struct adhoc *adhoc, struct str note)
+{
+    complete(adhoc, NULL, STR("error"), note);
+}
+
 void adhoc_wrong(struct adhoc *adhoc, const char *text)
 {
     struct stanza_error error = {.condition = STANZA_BAD_REQUEST,
-                                 .text = str_of(text),
-                                 .lang = STR("en"),
                                  .specific = STR("bad-payload"),
                                  .specific_ns = NS_COMMANDS};
+    asked_words(adhoc->asked, text, &error);
     asked_error_full(&adhoc->asked, &error);
 }
 
@@ -280,7 +309,7 @@ static void show_form(struct adhoc *adhoc)
     struct element *actions = element_child_new(arena, command, NS_COMMANDS, STR("actions"));
     element_set(arena, actions, STR("execute"), STR("complete"));
     element_child_new(arena, actions, NS_COMMANDS, STR("complete"));
-    element_add(command, form_of(arena, adhoc->command));
+    element_add(command, form_of(adhoc));
     asked_result(&asked, command);
 }
 
@@ -390,7 +419,7 @@ static void list_allowed(struct adhoc *adhoc, bool is_admin)
         element_set(arena, item, STR("jid"), adhoc->domain);
         element_set(arena, item, STR("node"),
                     arena_printf(arena, "%.*s%s", STR_ARGS(node_prefix), c->node));
-        element_set(arena, item, STR("name"), str_of(c->name));
+        element_set(arena, item, STR("name"), adhoc_words(adhoc, c->name));
     }
     if (questions_wait(adhoc->asked) && str_eq(adhoc->domain, adhoc->asked->account->jid.domain)) {
         struct element *item = element_child_new(arena, query, NS_DISCO_ITEMS, STR("item"));
@@ -423,7 +452,7 @@ static void info_allowed(struct adhoc *adhoc, bool is_admin)
     element_set(arena, identity, STR("type"),
                 adhoc->command != NULL ? STR("command-node") : STR("command-list"));
     if (adhoc->command != NULL)
-        element_set(arena, identity, STR("name"), str_of(adhoc->command->name));
+        element_set(arena, identity, STR("name"), adhoc_words(adhoc, adhoc->command->name));
     const struct str vars[] = {NS_COMMANDS, NS_DATA};
     for (size_t i = 0; i < COUNT_OF(vars); i++)
         element_set(arena, element_child_new(arena, query, NS_DISCO_INFO, STR("feature")),

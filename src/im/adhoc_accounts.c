@@ -8,6 +8,7 @@
 #include "base/must.h"
 #include "base/random.h"
 #include "im/account_work.h"
+#include "im/notices.h"
 #include "im/sessions.h"
 
 #include <inttypes.h>
@@ -96,8 +97,9 @@ static void worked(struct account_work *work, enum err e)
         return;
     }
     if (each->trouble.len == 0)
-        each->trouble = arena_printf(asked_arena(each->adhoc->asked), "%.*s: %s.",
-                                     STR_ARGS(work->jid.full), words_of(e));
+        each->trouble =
+            arena_printf(asked_arena(each->adhoc->asked), "%.*s: %.*s.", STR_ARGS(work->jid.full),
+                         STR_ARGS(adhoc_words(each->adhoc, words_of(e))));
     each->at++;
     do_next(each);
 }
@@ -132,11 +134,14 @@ static void do_next(struct each *each)
     const struct desk *desk = desk_of(home);
     if (each->at == each->n) {
         struct arena *arena = asked_arena(adhoc->asked);
-        adhoc_done(adhoc, NULL,
-                   each->trouble.len > 0
-                       ? arena_printf(arena, "%zu of %zu done. %.*s", each->n_done, each->n,
-                                      STR_ARGS(each->trouble))
-                       : arena_printf(arena, "%zu of %zu done.", each->n_done, each->n));
+        const struct notice_args counts = {.number = arena_printf(arena, "%zu", each->n_done),
+                                           .people = arena_printf(arena, "%zu", each->n)};
+        struct str note = adhoc_note(adhoc, "{number} of {people} done.", &counts);
+        if (each->trouble.len > 0)
+            adhoc_undone(adhoc,
+                         arena_printf(arena, "%.*s %.*s", STR_ARGS(note), STR_ARGS(each->trouble)));
+        else
+            adhoc_done(adhoc, NULL, note);
     } else if (each->ends_sessions) {
         end_sessions(each);
     } else {
@@ -439,8 +444,9 @@ static void is_announced(struct store_request *request)
     struct announcing *announcing = CONTAINER_OF(request, struct announcing, audit.request);
     struct adhoc *adhoc = announcing->adhoc;
     store_release(request); // said is said, recorded or not
-    adhoc_done(adhoc, NULL,
-               arena_printf(asked_arena(adhoc->asked), "Sent to %zu sessions.", announcing->n));
+    const struct notice_args counts = {
+        .people = arena_printf(asked_arena(adhoc->asked), "%zu", announcing->n)};
+    adhoc_done(adhoc, NULL, adhoc_note(adhoc, "Sent to {people} sessions.", &counts));
 }
 
 static struct str text_of(struct adhoc *adhoc, const char *var)
@@ -487,7 +493,8 @@ static void say_it(struct online *online)
         .actor = asked->account->jid.full,
         .action = STR("announce"),
         .scope = adhoc->domain,
-        .details = STR("by ad-hoc command"),
+        .details = arena_printf(asked_arena(asked), "by ad-hoc command, %zu bytes to %zu sessions",
+                                text_of(adhoc, "announcement").len, announcing->n),
     };
     store_audit_append(asked->home->store, &announcing->audit);
 }

@@ -6,6 +6,8 @@
 
 #include "im/adhoc.h"
 
+struct notice_args;
+
 struct adhoc_field {
     const char *var, *type, *label;
     bool required;
@@ -42,6 +44,10 @@ struct str adhoc_value(const struct adhoc *adhoc, const char *var);
 /* Its value elements: the first, then element_next_same; NULL: none. */
 const struct element *adhoc_values(const struct adhoc *adhoc, const char *var);
 
+/* These words in the language of who asked. */
+struct str adhoc_words(struct adhoc *adhoc, const char *words);
+struct str adhoc_note(struct adhoc *adhoc, const char *words, const struct notice_args *args);
+
 /* A form of type result, to which fields are added. */
 struct element *adhoc_result(struct adhoc *adhoc);
 struct element *adhoc_result_field(struct adhoc *adhoc, struct element *form, const char *var,
@@ -49,6 +55,8 @@ struct element *adhoc_result_field(struct adhoc *adhoc, struct element *form, co
 
 /* The command is completed: with a payload (may be NULL) and a note (may be empty). */
 void adhoc_done(struct adhoc *adhoc, struct element *payload, struct str note);
+/* It is completed, but not all of it was done, or nothing: the note says what not. */
+void adhoc_undone(struct adhoc *adhoc, struct str note);
 /* What was submitted is wrong; it may be submitted again. */
 void adhoc_wrong(struct adhoc *adhoc, const char *text);
 /* The store failed. */

@@ -15,6 +15,7 @@
 #include "im/intake.h"
 #include "im/limits.h"
 #include "im/registration.h"
+#include "im/send.h"
 #include "im/session_life.h"
 #include "im/slowdown.h"
 #include "im/stream_management.h"
@@ -626,11 +627,12 @@ static void bind_now(struct account_waiter *waiter, struct account *account)
     struct client *client = CONTAINER_OF(waiter, struct entering, waiter)->client;
     if (!answered(client))
         return;
-    struct stanza_error error = {.condition = STANZA_INTERNAL_SERVER_ERROR,
-                                 .type = STANZA_WAIT,
-                                 .text = STR("The account could not be read; try again later.")};
-    if (account->state == ACCOUNT_ABSENT)
+    struct stanza_error error = {.condition = STANZA_INTERNAL_SERVER_ERROR, .type = STANZA_WAIT};
+    const char *words = "The account could not be read; try again later.";
+    if (account->state == ACCOUNT_ABSENT) {
         error = (struct stanza_error){.condition = STANZA_NOT_ALLOWED};
+        words = NULL;
+    }
     struct session *session = NULL;
     if (account->state == ACCOUNT_READY) {
         char random[RANDOM_ID_SIZE + 1];
@@ -638,13 +640,16 @@ static void bind_now(struct account_waiter *waiter, struct account *account)
         struct str wished = client->entering->wished;
         struct str resource = wished.len > 0 ? wished : str_of(random);
         session = session_begin(account, resource, stream_lang(client->stream));
-        error = (struct stanza_error){.condition = STANZA_RESOURCE_CONSTRAINT,
-                                      .type = STANZA_WAIT,
-                                      .text = STR("This account has too many sessions."),
-                                      .lang = STR("en")};
+        error = (struct stanza_error){.condition = STANZA_RESOURCE_CONSTRAINT, .type = STANZA_WAIT};
+        words = "This account has too many sessions.";
     }
     if (session == NULL) {
+        struct arena arena;
+        arena_init(&arena, 65536);
+        send_words(account->home, &arena, stream_lang(client->stream), account->jid.domain, words,
+                   &error);
         stream_not_bound(client->stream, &error);
+        arena_done(&arena);
         feed_again(client);
         return;
     }

@@ -122,7 +122,7 @@ static enum notice refusal_of(const struct refusal *refusal, const struct stanza
     case REASON_TOO_MANY:
         return NOTICE_REFUSED_TOO_MANY;
     case REASON_EXPIRED:
-        return NOTICE_REFUSED_HELD;
+        return stanza->kind == STANZA_MESSAGE ? NOTICE_REFUSED_HELD : NOTICE_REFUSED_SUSPECTED;
     case REASON_UNANSWERED:
         return NOTICE_REFUSED_UNANSWERED;
     case REASON_DENIED:

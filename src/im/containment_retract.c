@@ -335,7 +335,7 @@ static void withdrawn(struct store_request *request)
         page_failed(retracting);
         return;
     }
-    retracting->n_copies += retracting->withdraw.n;
+    retracting->n_copies += retracting->withdraw.n_changed;
     const struct order_outcome outcome = {.incident = retracting->order.incident,
                                           .order = retracting->order.number,
                                           .kind = ORDER_RETRACT,
@@ -385,8 +385,11 @@ static void page_is_there(struct store_request *request)
             if ((is_gone != retracting->order.undo && !tell) ||
                 !is_by(delivery, retracting->order.who))
                 continue;
-            retracting->rows[n++] =
-                (struct store_row){.account = delivery->account, .id = delivery->message.id};
+            retracting->rows[n++] = (struct store_row){
+                .account = delivery->account,
+                .id = delivery->message.id,
+                .is_senders = (delivery->message.flags & STORE_OUTGOING) != 0,
+            };
             send_for(retracting, delivery);
         }
         retracting->more = retracting->page.more;

@@ -89,20 +89,24 @@ void asked_error_full(struct asked **asked, const struct stanza_error *error)
     end(asked);
 }
 
+void asked_words(struct asked *asked, const char *words, struct stanza_error *error)
+{
+    const struct session *session = asked_session(asked);
+    struct str lang = session != NULL ? session->lang : asked->stanza->lang;
+    send_words(asked->home, asked_arena(asked), lang, asked->stanza->from.domain, words, error);
+}
+
 void asked_error(struct asked **asked, enum stanza_condition condition, const char *text)
 {
-    struct stanza_error error = {.condition = condition, .text = str_of(text)};
-    if (text != NULL)
-        error.lang = STR("en");
+    struct stanza_error error = {.condition = condition};
+    asked_words(*asked, text, &error);
     asked_error_full(asked, &error);
 }
 
 void asked_store_error(struct asked **asked, enum err e)
 {
-    struct stanza_error error = {.condition = store_condition(e),
-                                 .type = STANZA_WAIT,
-                                 .text = str_of(store_text(e)),
-                                 .lang = STR("en")};
+    struct stanza_error error = {.condition = store_condition(e), .type = STANZA_WAIT};
+    asked_words(*asked, store_text(e), &error);
     asked_error_full(asked, &error);
 }
 

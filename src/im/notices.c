@@ -44,29 +44,32 @@ struct notices {
 // The msgids; translators see these comments.
 static const char *const english[N_NOTICES] = {
     [NOTICE_REFUSED_LURE] =
-        "This message was not delivered: the link or file in it is part of an attack that is "
+        "This was not delivered: the link or file in it is part of an attack that is "
         "being stopped (incident {incident}). If you did not send it, your device may be infected: "
         "please call your help desk. You can go on chatting.",
     [NOTICE_REFUSED_RESTRICTED] =
-        "This message was not delivered: your account may not send links or files at present, "
+        "This was not delivered: your account may not send links or files at present, "
         "because it sent some that belong to an attack. Please call your help desk. Messages "
         "without links arrive as usual.",
     [NOTICE_REFUSED_NO_LINKS] =
-        "This message was not delivered: links are switched off here by your administrators until "
+        "This was not delivered: links are switched off here by your administrators until "
         "{until}. Messages without links arrive as usual.",
     [NOTICE_REFUSED_NO_FILES] =
-        "This message was not delivered: files are switched off here by your administrators until "
+        "This was not delivered: files are switched off here by your administrators until "
         "{until}. Messages without files arrive as usual.",
     [NOTICE_REFUSED_NOTHING] =
-        "This message was not delivered: links and files are switched off here by your "
+        "This was not delivered: links and files are switched off here by your "
         "administrators until {until}. Messages without them arrive as usual.",
     [NOTICE_NO_UPLOADS] = "Files are switched off here by your administrators until {until}: none "
                           "is taken before. Messages without files arrive as usual.",
     [NOTICE_REFUSED_TOO_MANY] =
-        "This message was not delivered: it has more links than one message may carry.",
+        "This was not delivered: it has more links than may be sent at once.",
     [NOTICE_REFUSED_HELD] =
         "This message was not delivered: it was held because it looked like part of an attack, "
         "and nobody has cleared it since. If you meant to send it, please send it again.",
+    [NOTICE_REFUSED_SUSPECTED] =
+        "This was not delivered: it looks like part of an attack, and what is of this kind cannot "
+        "wait until that is known. Please try again later, or send it in a message.",
     [NOTICE_VICTIM] =
         "A program seems to be sending links or files from your account in your name (incident "
         "{incident}: {link}). They are being stopped. Your account cannot send links or files for "
@@ -393,8 +396,17 @@ static void fill_in(struct buf *out, struct str text, const struct notice_args *
 struct str notice_text(const struct notices *notices, struct arena *arena, struct str lang,
                        struct str fallback, enum notice notice, const struct notice_args *args)
 {
-    struct str id = str_of(english[notice]), text = id;
+    return notice_words(notices, arena, lang, fallback, english[notice], args, NULL);
+}
+
+struct str notice_words(const struct notices *notices, struct arena *arena, struct str lang,
+                        struct str fallback, const char *words, const struct notice_args *args,
+                        struct str *in)
+{
+    struct str id = str_of(words), text = id;
     const struct catalogue *catalogue = choose(notices, lang, fallback, id);
+    if (in != NULL)
+        *in = catalogue != NULL ? str_of(catalogue->lang) : STR("en");
     if (catalogue != NULL) {
         const struct sentence *sentence = table_get(&catalogue->sentences, id);
         text = sentence->text;

@@ -23,6 +23,7 @@ enum notice {
     NOTICE_NO_UPLOADS,         // to who wants to put a file here while files are
     NOTICE_REFUSED_TOO_MANY,   // to a sender: too many links in one message
     NOTICE_REFUSED_HELD,       // to a sender: a message that was held could not be delivered
+    NOTICE_REFUSED_SUSPECTED,  // the same of what cannot be held, a request
     NOTICE_VICTIM,             // to who sends a worm's lures: what happened, how to get clean
     NOTICE_EXPOSED,            // in the place of a withdrawn message: do not open it
     NOTICE_RELEASED,           // to a receiver: what was withdrawn is delivered again
@@ -85,6 +86,11 @@ void notices_free(struct notices **notices);
  * fallback, English.  Any thread. */
 struct str notice_text(const struct notices *notices, struct arena *arena, struct str lang,
                        struct str fallback, enum notice notice, const struct notice_args *args);
+/* The same for a sentence that stands where it is said: "the roster is full".  It is its own msgid.
+ * *in: the language that it is in now, for xml:lang; may be NULL. */
+struct str notice_words(const struct notices *notices, struct arena *arena, struct str lang,
+                        struct str fallback, const char *words, const struct notice_args *args,
+                        struct str *in);
 /* Whether there is a catalogue in this language, with or without its region; English always. */
 bool notices_speak(const struct notices *notices, struct str lang);
 /* "en, de": those there are. */

@@ -5,6 +5,7 @@
 #include "base/must.h"
 #include "im/account_work.h"
 #include "im/limits.h"
+#include "im/send.h"
 #include "im/slowdown.h"
 #include "net/addr.h"
 #include "xml/writer.h"
@@ -59,18 +60,23 @@ static struct str result_text(struct applying *applying, struct element *child)
 static struct str error_text(struct applying *applying, enum stanza_condition condition,
                              const char *text)
 {
-    struct stanza_error error = {.condition = condition, .text = str_of(text)};
-    if (text != NULL)
-        error.lang = STR("en");
+    struct stream *stream = client_stream(applying->client);
+    struct stanza_error error = {.condition = condition};
+    send_words(applying->desk->home, &applying->arena, stream_lang(stream),
+               stream_domain_name(stream), text, &error);
     const struct element *reply = stanza_error_reply(&applying->arena, applying->iq, &error);
     return reply != NULL ? text_of(applying, reply) : STR_EMPTY;
 }
 
-static struct element *form(struct arena *arena)
+static struct element *form(struct applying *applying)
 {
+    struct arena *arena = &applying->arena;
+    struct stream *stream = client_stream(applying->client);
+    struct stanza_error words = {.text = STR_EMPTY}; // its text
+    send_words(applying->desk->home, arena, stream_lang(stream), stream_domain_name(stream),
+               "Choose a user name and a password.", &words);
     struct element *query = element_new(arena, NS_REGISTER, STR("query"));
-    element_child_with(arena, query, NS_REGISTER, STR("instructions"),
-                       STR("Choose a user name and a password."));
+    element_child_with(arena, query, NS_REGISTER, STR("instructions"), words.text);
     element_child_new(arena, query, NS_REGISTER, STR("username"));
     element_child_new(arena, query, NS_REGISTER, STR("password"));
     return query;
@@ -162,7 +168,7 @@ static void apply(struct applying *applying)
     struct account_work *work = NULL;
     struct str answer;
     if (type.at != NULL && str_eq(type, STR("get"))) {
-        answer = result_text(applying, form(&applying->arena));
+        answer = result_text(applying, form(applying));
     } else if (type.at != NULL && str_eq(type, STR("set"))) {
         const char *why;
         enum stanza_condition wrong = read_application(applying, &why, &work);

@@ -1,10 +1,14 @@
 #include "im/send.h"
 
 #include "base/log.h"
+#include "im/containment_internal.h"
 #include "im/delivery_rules.h"
 #include "im/limits.h"
 #include "im/message.h"
+#include "im/notices.h"
 #include "im/session_life.h"
+
+enum { WORDS_MOST = 65536 };
 
 void send_to_session(struct session *session, const struct sending_out *what)
 {
@@ -47,23 +51,39 @@ void send_refusal_full(struct home *home, const struct stanza *stanza, struct ti
     stanza_unref(&reply);
 }
 
+void send_words(const struct home *home, struct arena *arena, struct str lang, struct str domain,
+                const char *words, struct stanza_error *error)
+{
+    const struct notice_args none = {.link = STR_EMPTY};
+    if (words != NULL)
+        error->text = notice_words(desk_of(home)->service->notices, arena, lang,
+                                   tell_domain_lang(home, domain), words, &none, &error->lang);
+}
+
+// In the language of the stanza, which is that of its stream unless it says otherwise.
+static void refuse_in_words(struct home *home, const struct stanza *stanza, struct ticket *ticket,
+                            const char *words, struct stanza_error *error)
+{
+    struct arena arena;
+    arena_init(&arena, WORDS_MOST);
+    send_words(home, &arena, stanza->lang, stanza->from.domain, words, error);
+    send_refusal_full(home, stanza, ticket, error);
+    arena_done(&arena);
+}
+
 void send_refusal(struct home *home, const struct stanza *stanza, enum stanza_condition condition,
                   const char *text)
 {
-    struct stanza_error error = {.condition = condition, .text = str_of(text)};
-    if (text != NULL)
-        error.lang = STR("en");
-    send_refusal_full(home, stanza, NULL, &error);
+    struct stanza_error error = {.condition = condition};
+    refuse_in_words(home, stanza, NULL, text, &error);
 }
 
 void send_refusal_aside(struct home *home, const struct stanza *stanza, struct ticket *ticket)
 {
-    struct stanza_error error = {.condition = STANZA_INTERNAL_SERVER_ERROR,
-                                 .text =
-                                     STR("The server failed over this before; it was put aside."),
-                                 .lang = STR("en")};
+    struct stanza_error error = {.condition = STANZA_INTERNAL_SERVER_ERROR};
     log_event(LOG_WARNING, "put-aside-refused", "from=%.*s", STR_ARGS(stanza->from.full));
-    send_refusal_full(home, stanza, ticket, &error);
+    refuse_in_words(home, stanza, ticket, "The server failed over this before; it was put aside.",
+                    &error);
 }
 
 enum stanza_condition store_condition(enum err e)
@@ -87,9 +107,6 @@ const char *store_text(enum err e)
 void send_store_refusal(struct home *home, const struct stanza *stanza, struct ticket *ticket,
                         enum err e)
 {
-    struct stanza_error error = {.condition = store_condition(e),
-                                 .type = STANZA_WAIT,
-                                 .text = str_of(store_text(e)),
-                                 .lang = STR("en")};
-    send_refusal_full(home, stanza, ticket, &error);
+    struct stanza_error error = {.condition = store_condition(e), .type = STANZA_WAIT};
+    refuse_in_words(home, stanza, ticket, store_text(e), &error);
 }

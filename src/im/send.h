@@ -24,6 +24,11 @@ void send_refusal_full(struct home *home, const struct stanza *stanza, struct ti
 void send_store_refusal(struct home *home, const struct stanza *stanza, struct ticket *ticket,
                         enum err e);
 
+/* Text and language of an error: these words, which stand in the source, as the catalogues have
+ * them (im/notices.h) in lang or else in the language of that domain.  words: may be NULL. */
+void send_words(const struct home *home, struct arena *arena, struct str lang, struct str domain,
+                const char *words, struct stanza_error *error);
+
 /* The same for what is put aside (route/in_hand.h); logs it. */
 void send_refusal_aside(struct home *home, const struct stanza *stanza, struct ticket *ticket);
 

@@ -513,11 +513,12 @@ struct store_archive_withdraw {
     uint32_t n;
     struct store_row {
         int64_t account, id;
-        bool unspooled; // out: it waited, and does no more
+        bool is_senders; // not counted: one message is one copy
+        bool unspooled;  // out: it waited, and does no more
     } * rows;
     uint8_t visibility;
     bool unspool;         // take them out of the spool as well
-    uint32_t n_changed;   // out: rows whose visibility is other than before
+    uint32_t n_changed;   // out: receivers' rows whose visibility is other than before
     uint32_t n_unspooled; // out
 };
 void store_archive_withdraw(struct store *store, struct store_archive_withdraw *op);

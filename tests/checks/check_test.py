@@ -1,7 +1,9 @@
 """The checks themselves: each finds its sin, and only its sin."""
 
+import glob
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 
@@ -85,6 +87,23 @@ def test_one_header_of_a_room_can_be_allowed_without_the_room(tmp_path):
     })
     found = list(check.check_direction(root, check.files_of(root)))
     assert found == ["src/guard/bad.c:2: guard may not include xmpp/sasl.h"]
+
+
+def test_every_sentence_for_people_is_in_the_german_catalogue_and_no_other():
+    # what is missing there would come in English to everybody
+    literal = r'"((?:[^"\\]|\\.)*)"'
+    root = os.path.join(os.path.dirname(SCRIPT), "..")
+    sources = ""
+    for path in sorted(glob.glob(os.path.join(root, "src/im/*.c"))):
+        with open(path, encoding="utf-8") as file:
+            sources += re.sub(r'(?<!\\)"\s*\n\s*"', "", file.read())  # pieces of one literal
+    said = set(re.findall(rf"\[NOTICE_[A-Z_]+\] =\s*{literal}", sources))
+    for call in ("asked_error", "send_refusal", "adhoc_wrong", "adhoc_note", "adhoc_words"):
+        said |= set(re.findall(rf"\b{call}\([^;{{\"]*{literal}", sources))
+    with open(os.path.join(root, "po/de.po"), encoding="utf-8") as file:
+        known = set(re.findall(rf"^msgid {literal}$", file.read(), re.M)) - {""}
+    assert len(said) > 50 and said - known == set()
+    assert {one for one in known if f'"{one}"' not in sources} == set()
 
 
 def test_a_test_that_passes_only_at_its_second_try_is_named(tmp_path):

@@ -7,12 +7,18 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
+import xmpp
 from ctl_test import MISSING, USAGE, status_of, wait_until
 from doors_test import convict, fresh, is_message, online, settle
 
 
 def say(client, to, link):
     client.send(f"<message type='chat' to='{to}'><body>haha {link}</body></message>")
+
+
+def seen(person):
+    settle(person)
+    return [e for e in person.drain() if is_message(e)]
 
 
 def first_incident(server, *words):
@@ -54,6 +60,11 @@ def test_an_outbreak_is_shown_with_its_tree_timeline_weights_and_effects(own_ser
     retracts = [o for o in story["orders"] if o["order"] == "retract"]
     assert sum(o["done"] for o in retracts) == story["effects"]["taken_back"] > 2
     assert sum(o["waiting"] for o in retracts) == 1
+    # copies of receivers: what the senders' own archives show of them is none
+    told = [p for p in crowd + [first] if any("was withdrawn" in xmpp.show(e) for e in seen(p))]
+    assert story["effects"]["taken_back"] == len(told) + 1  # and that of who is away
+    wait_until(lambda: server.count("guard_taken_back") == story["effects"]["taken_back"])
+    assert server.count("guard_stops") >= 1 and server.count("guard_restricted") >= 1
     stops = [o for o in story["orders"] if o["order"] == "stop"]
     assert sum(o["done"] for o in stops) == story["effects"]["refused"] > 0
     assert all(word in o["lure"] for o in stops + retracts)

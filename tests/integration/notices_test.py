@@ -2,7 +2,10 @@
 
 import glob
 import os
+import shutil
 import sqlite3
+import subprocess
+import tempfile
 import time
 
 import pytest
@@ -92,3 +95,76 @@ def test_a_notice_waits_for_a_store_that_fails(own_server):
     assert "event=message-not-kept" in server.log()
     os.unlink(flag)
     assert zero.wait_for(lambda e: is_message(e) and e.get("from") == server.domain)
+
+
+TEXT = "{urn:ietf:params:xml:ns:xmpp-stanzas}text"
+LANG = "{http://www.w3.org/XML/1998/namespace}lang"
+MO_OF = {"the roster is full": "Basta: no more contacts.", "This name is taken.": "Taken, sorry."}
+
+
+def catalogue(folder, lang, sentences):
+    """A catalogue of an operator's own."""
+    path = os.path.join(folder, lang, "LC_MESSAGES")
+    os.makedirs(path)
+    po = 'msgid ""\nmsgstr "Content-Type: text/plain; charset=UTF-8\\n"\n' + "".join(
+        f'\nmsgid "{a}"\nmsgstr "{b}"\n' for a, b in sentences.items())
+    subprocess.run(["msgfmt", "-o", os.path.join(path, "firedoor.mo"), "-"], input=po, text=True,
+                   check=True)
+
+
+def add_contact(client, jid):
+    return client.ask("set", f"<query xmlns='jabber:iq:roster'><item jid='{jid}'/></query>")
+
+
+def test_errors_and_forms_are_in_the_persons_language_and_an_operators_words(own_server):
+    # issue §4: what people read comes from message catalogues; an operator can change every sentence
+    folder = tempfile.mkdtemp(prefix="firedoor-notices-", dir="/tmp")
+    os.chmod(folder, 0o755)
+    catalogue(folder, "en", MO_OF)
+    server = own_server({"limits.roster_items": 1, "registration.enabled": "true",
+                         "notices.catalogues": folder})
+    names = server.fresh_users(3)
+    english = server.connect(names[0])
+    german = server.connect(names[1], lang="de-AT")
+    for client in (english, german):
+        assert add_contact(client, "a@example.org").get("type") == "result"
+    error = add_contact(english, "b@example.org").find(f".//{TEXT}")
+    assert error.text == MO_OF["the roster is full"] and error.get(LANG) == "en"
+    error = add_contact(german, "b@example.org").find(f".//{TEXT}")
+    assert error.text == "Die Kontaktliste ist voll." and error.get(LANG) == "de"
+
+    # a stranger who registers (XEP-0077 §3.1)
+    def apply(lang):
+        stream = server.stream(direct=True)
+        stream.open(attributes=f"xml:lang='{lang}'")
+        stream.write("<iq type='get' id='f'><query xmlns='jabber:iq:register'/></iq>")
+        words = stream.read().findtext(".//{jabber:iq:register}instructions")
+        stream.write("<iq type='set' id='r'><query xmlns='jabber:iq:register'>"
+                     f"<username>{names[0]}</username><password>secret words</password></query></iq>")
+        error = stream.read().findtext(f".//{TEXT}")
+        stream.close()
+        return words, error
+
+    assert apply("de") == ("Wählen Sie einen Benutzernamen und ein Passwort.",
+                           "Dieser Name ist vergeben.")
+    assert apply("fr") == ("Choose a user name and a password.", MO_OF["This name is taken."])
+
+    # an administrator's form (XEP-0133)
+    server.make_admin(names[1])
+    node = "http://jabber.org/protocol/admin#delete-user"
+    answer = german.ask("set", "<command xmlns='http://jabber.org/protocol/commands' "
+                        f"node='{node}'/>", to=server.domain)
+    form = answer.find(".//{jabber:x:data}x")
+    assert form.findtext("{jabber:x:data}title") == "Benutzer löschen"
+    sid = answer[0].get("sessionid")
+    answer = german.ask("set", "<command xmlns='http://jabber.org/protocol/commands' "
+                        f"node='{node}' sessionid='{sid}'><x xmlns='jabber:x:data' type='submit'>"
+                        f"<field var='accountjids'><value>nobody-at-all@{server.domain}</value>"
+                        "</field></x></command>", to=server.domain)
+    note = answer.find(".//{http://jabber.org/protocol/commands}note")
+    assert note.get("type") == "error"
+    assert note.text == (f"0 von 1 erledigt. nobody-at-all@{server.domain}: "
+                         "Dieses Konto gibt es nicht.")
+    for client in (english, german):
+        client.close()
+    shutil.rmtree(folder)

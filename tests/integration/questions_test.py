@@ -442,7 +442,7 @@ def test_the_relays_of_a_link_on_an_honest_host_are_asked(own_server):
         reply(phones[i], "no")
         assert phones[i].wait_for(lambda e: "is being taken back" in said(e))
     incident = str(pending[0]["incident"])
-    wait_until(lambda: server.ctl_json("incident", "show", incident)["effects"]["taken_back"] == 12)
+    wait_until(lambda: server.ctl_json("incident", "show", incident)["effects"]["taken_back"] == 6)
     shown = server.ctl_json("incident", "show", incident)
     assert shown["state"] == "open"  # the link itself is convicted by nobody
     assert {n["who"] for n in shown["tree"] if n["restricted"]} == {people[1].bare, people[2].bare}

@@ -698,7 +698,7 @@ enum err archive_withdraw(struct connection *c, struct store_request *request)
         op->n_unspooled += row->unspooled;
         if (!op->unspool)
             changed |= set_waiting(c, row, bits == 0);
-        op->n_changed += changed;
+        op->n_changed += changed && !row->is_senders;
     }
     return OK;
 }
