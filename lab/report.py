@@ -116,6 +116,27 @@ HONEST_HEAD = ["", "messages", "lost", "rejected per million", "held over 2 s pe
                "questions per million", "returned unanswered per million"]
 
 
+def honest_meanwhile(results):
+    """What the outbreaks and their containment did to the honest people around."""
+    rows = []
+    for worm in TARGETS:
+        cells = [worm]
+        for chance in (0.2, 0.72):
+            on = pick(results, worm=worm, open=chance, defence="firedoor")
+            h = on["honest"]
+            cells += [f"{h['lost']} of {h['messages']:,}", number(h["rejected_per_million"]),
+                      number(h["held_over_2s_per_million"]),
+                      number(on["questions"]["returned_unanswered_per_million"]),
+                      str(h["accounts_restricted"])]
+        rows.append(cells)
+    head = [f"{what}, {chance}" for chance in ("0.20", "0.72")
+            for what in ("lost", "rejected per million", "held", "returned unanswered",
+                         "restricted")]
+    return ("Honest messages and people of the same runs, around the outbreak and until two weeks "
+            "after it (what the infected themselves send is not among them):\n\n" +
+            table([""] + head, rows) + "\n")
+
+
 def profiles(lab):
     results, command = lab.run("profiles", "--worm", "all", "--open", "0.2,0.72", "--seeds",
                                str(lab.options.seeds), "--defence", "firedoor,none")
@@ -139,6 +160,7 @@ def profiles(lab):
                   "guard, 0.72 (95 %)", "target", "copies until conviction", "seconds"], rows)
     text += "\nMean people infected, patient zero counted (of ours, for P11); ✗: target missed.\n"
     text += command_note(command) + "\n"
+    text += honest_meanwhile(results)
     text += gnuplot("profiles", """
 set style data histograms
 set style histogram clustered gap 1
@@ -195,8 +217,7 @@ def honest(lab):
     text = table(HONEST_HEAD, rows) + command_note(*commands)
     rows, commands = [], []
     for name, learn in (("traps", []), ("traps-empty", ["--learn", "0"])):
-        got, command = lab.run(name, "honest", "--traps", "all", "--seeds", str(seeds // 2 or 1),
-                               *learn)
+        got, command = lab.run(name, "honest", "--traps", "all", "--seeds", str(2 * seeds), *learn)
         commands.append(command)
         for result in got[1:]:
             rows.append(honest_row(result["trap"] + (", empty store" if learn else ""), result))
@@ -217,18 +238,21 @@ def trade_off(lab):
     rows, curve, commands = [], [], []
     for nats in (6, 8, 10, 12, 14, 16, 20):
         settings = ["--guard", f"convict_nats={nats}", "--guard", f"hold_nats={max(1, nats - 2)}"]
-        slow, c1 = lab.run(f"trade-worm-{nats}", "--worm", "P4", "--seeds", seeds, *settings)
+        slow, c1 = lab.run(f"trade-worm-{nats}", "--worm", "P4,P5,P14", "--open", "0.72", "--seeds",
+                           seeds, "--defence", "firedoor", *settings)
         calm, c2 = lab.run(f"trade-honest-{nats}", "honest", "--seeds", seeds, *settings)
         if nats == 14:
             commands = [c1, c2]
         h = calm[0]["honest"]
-        rows.append([str(nats), number(slow[0]["infected"]["mean"], 2),
-                     number(h["held_over_2s_per_million"]), number(h["rejected_per_million"]),
+        rows.append([str(nats)] + [number(pick(slow, worm=w)["infected"]["mean"], 2)
+                                   for w in ("P4", "P5", "P14")] +
+                    [number(h["held_over_2s_per_million"]), number(h["rejected_per_million"]),
                      str(h["accounts_restricted"])])
         curve.append(f"{nats} {slow[0]['infected']['mean']} {h['held_over_2s_per_million']} "
                      f"{h['rejected_per_million']}")
-    text = table(["convict at, nats (hold at two less)", "P4 infected, 0.20", "held per million",
-                  "rejected per million", "accounts restricted"], rows) + command_note(*commands)
+    text = table(["convict at, nats (hold at two less)", "P4 infected, 0.72", "P5", "P14",
+                  "held per million", "rejected per million", "accounts restricted"], rows)
+    text += command_note(*commands)
     text += "\n" + gnuplot("trade-off", """
 set xlabel 'honest messages held or rejected per million'
 set ylabel 'P4: mean infected'
@@ -338,6 +362,43 @@ def inseparable(lab):
                  rows) + command_note(*commands)
 
 
+def worms_on_graphs(lab):
+    """All worms, and all traps, on the three kinds of graph."""
+    people, seeds = "2000", str(max(2, lab.options.seeds // 4))
+    found, commands, traps = {}, [], {}
+    for kind in ("ba", "ws", "er"):
+        found[kind], command = lab.run(f"worms-{kind}", "model", "--graph-kind", kind, "--people",
+                                       people, "--worm", "all", "--open", "0.2,0.72", "--seeds",
+                                       seeds, "--defence", "firedoor", trace=False)
+        commands.append(command)
+        traps[kind], command = lab.run(f"traps-{kind}", "model", "--graph-kind", kind, "--people",
+                                       people, "--traps", "all", "--seeds", seeds, trace=False)
+        commands.append(command)
+    rows = []
+    for worm, targets in TARGETS.items():
+        cells = [worm]
+        for chance, target in zip((0.2, 0.72), targets):
+            for kind in ("ba", "ws", "er"):
+                mean = pick(found[kind], worm=worm, open=chance)["infected"]["mean"]
+                cells.append(number(mean, 2) + ("" if mean <= target else " ✗"))
+        rows.append(cells)
+    text = table(["infected"] + [f"{kind}, {chance}" for chance in ("0.20", "0.72")
+                                 for kind in ("BA", "WS", "ER")], rows)
+    rows = []
+    for at, trap in enumerate(result["trap"] for result in traps["ba"]):
+        cells = [trap]
+        for kind in ("ba", "ws", "er"):
+            h = traps[kind][at]["honest"]
+            cells += [str(h["lost"]), number(h["rejected_per_million"]),
+                      number(h["held_over_2s_per_million"]), str(h["accounts_restricted"])]
+        rows.append(cells)
+    text += ("\n✗: beyond the target that the trace has.  The traps there (each one's own messages; "
+             "*model*: everybody's):\n\n")
+    text += table([""] + [f"{kind}: {what}" for kind in ("BA", "WS", "ER")
+                          for what in ("lost", "rejected per million", "held", "restricted")], rows)
+    return text + command_note(*commands)
+
+
 def graphs(lab):
     rows, commands = [], []
     for kind, name in (("ba", "Barabási–Albert"), ("ws", "Watts–Strogatz"), ("er", "Erdős–Rényi")):
@@ -403,6 +464,10 @@ spell one out ("example dot com").
 {honest}
 ## Strictness
 
+As shipped: 14.  The sum is a log-likelihood ratio, so 14 nats is one wrong conviction in about a
+million such sums; below it honest people wait more often, above it slow worms infect more, and what
+rules ask for besides the sum (machine pace, relays, denials) makes the curve flat between.
+
 {trade_off}
 ## One thing changed at a time
 
@@ -424,7 +489,10 @@ is encrypted.
 {inseparable}
 ## Synthetic populations
 
-{graphs}"""
+{graphs}
+Every worm and every trap among 2,000 people:
+
+{worms_on_graphs}"""
 
 
 def main():
@@ -438,7 +506,7 @@ def main():
     os.makedirs(options.keep, exist_ok=True)
     os.makedirs(PLOTS, exist_ok=True)
     lab = Lab(options)
-    parts = (profiles, inseparable, evidence_left_out, honest, graphs, ablation, baselines,
+    parts = (profiles, inseparable, evidence_left_out, honest, graphs, worms_on_graphs, ablation, baselines,
              disobedience, trade_off)
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         texts = pool.map(lambda part: part(lab), parts)
