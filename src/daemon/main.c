@@ -234,6 +234,7 @@ static enum err confine_helper(void *context, bool one_file, struct why *why)
 static struct inspector_options inspector_options(struct daemon *daemon)
 {
     const struct config *config = daemon->config;
+    must(config != NULL);
     return (struct inspector_options){
         .rules = config->upload.rules.len > 0 ? config->upload.rules.at : NULL,
         .time_us = config->upload.inspection_time_us,

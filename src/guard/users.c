@@ -369,7 +369,7 @@ struct trail trail_of(const struct guard *guard, const struct user *user)
         at = take_raw(at, &trail.full_us, sizeof trail.full_us);
         at = take_raw(at, trail.least, sizeof trail.least);
         trail.n_copies = *at++;
-        at = take_raw(at, &trail.least_s, sizeof trail.least_s);
+        (void)take_raw(at, &trail.least_s, sizeof trail.least_s);
     }
     return trail;
 }

@@ -53,11 +53,11 @@ struct reader {
 
 struct store {
     const struct backend *backend;
+    size_t queue_bytes_most;
+    _Atomic(size_t) bytes_in_hand; // any thread
     unsigned queue_most;
     atomic_uint n_in_hand;         // any thread
     atomic_uint n_changes_in_hand; // of these; any thread
-    size_t queue_bytes_most;
-    _Atomic(size_t) bytes_in_hand; // any thread
     atomic_int health;             // enum store_health; any thread reads
 
     // ids: any thread
@@ -71,8 +71,8 @@ struct store {
     struct queue arrived;
     const void *homes[HOMES_MOST]; // callers with a change in this batch
     size_t n_homes;
-    bool many_homes;
     int64_t probed_us;
+    bool many_homes;
 
     pthread_mutex_t wake_lock;
     pthread_cond_t wake;
@@ -83,9 +83,9 @@ struct store {
     pthread_mutex_t read_lock;
     pthread_cond_t read_wake;
     struct queue reads; // read_lock
-    bool reads_closing; // read_lock
     struct reader readers[READERS_MOST];
     unsigned n_readers;
+    bool reads_closing; // read_lock
 
     // store_wait
     pthread_mutex_t done_lock;
