@@ -44,11 +44,11 @@ def test_copies_that_share_nothing_are_one_campaign_and_all_of_them_taken_back(o
     # whoever got a copy sees it taken back, though each had his own link
     def story():
         return server.ctl_json("incident", "show", incident)
-    wait_until(lambda: story()["effects"]["taken_back"] >= 3)
+    wait_until(lambda: story()["effects"]["taken_back"] >= 2)
     told = story()
     assert told["lures"] >= 3 and told["width"] == "link"
     reached = [link for target, link in zip(crowd, links) if got(target, link)]
-    assert reached == links[:len(reached)] and 3 <= len(reached) < told["lures"] + told["held"]
+    assert reached == links[:len(reached)] and 2 <= len(reached) < told["lures"] + told["held"]
     kinds = {e["kind"] for e in told["evidence"]}
     assert {"novelty", "fan-out", "pace"} <= kinds
     assert f"{'lures':22} {told['lures']}" in server.ctl("incident", "show", incident)

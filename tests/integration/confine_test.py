@@ -80,7 +80,7 @@ def test_a_user_that_does_not_exist_is_named(own_server, monkeypatch):
     monkeypatch.setenv("FIREDOOR_TEST_RUN_AS", "nosuchuser")
     one = own_server(start=False)
     got = subprocess.run(one.command(), capture_output=True, text=True, timeout=60)
-    assert got.returncode == 1 and 'no user "nosuchuser"' in got.stderr
+    assert got.returncode == 78 and 'no user "nosuchuser"' in got.stderr
 
 
 def test_an_ordinary_user_can_run_it(own_server):

@@ -31,7 +31,7 @@ def effects(server, incident):
 
 
 def test_an_outbreak_is_shown_with_its_tree_timeline_weights_and_effects(own_server, tmp_path):
-    server = own_server({"guard.mode": "on"})
+    server = own_server({"guard.mode": "on", "guard.window_first": 3})
     away, = server.fresh_users(1)
     zero, first = online(server, 2)
     word, link = fresh()

@@ -36,7 +36,7 @@ def test_a_worm_in_plain_words_is_convicted_and_taken_back(own_server):
     zero, first, crowd = outbreak(server, text)
     wait_until(lambda: convicted(server, word))
     story = server.ctl_json("incident", "show", str(convicted(server, word)[0]["id"]))
-    assert story["effects"]["taken_back"] > 2 and story["effects"]["refused"] > 0
+    assert story["effects"]["taken_back"] >= 2 and story["effects"]["refused"] > 0
     # what was read is taken back in the worm's name, and nobody else gets it
     settle(zero, first, *crowd)
     seen = 0
