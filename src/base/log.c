@@ -152,12 +152,16 @@ static struct str cut_pair(struct str *rest)
 // Our \xNN escapes become JSON's \u00NN; everything else is JSON already.
 static size_t json_string(char *out, size_t room, struct str value)
 {
-    if (value.len >= 2 && value.at[0] == '"')
+    bool quoted = value.len >= 2 && value.at[0] == '"';
+    if (quoted)
         value = str_make(value.at + 1, value.len - 2);
     size_t n = 0;
     out[n++] = '"';
     for (size_t i = 0; i < value.len && n + 8 < room; i++) {
-        if (value.at[i] == '\\' && i + 1 < value.len && value.at[i + 1] == 'x') {
+        if (!quoted && value.at[i] == '\\') { // an account's name may have one (XEP-0106)
+            out[n++] = '\\';
+            out[n++] = '\\';
+        } else if (value.at[i] == '\\' && i + 1 < value.len && value.at[i + 1] == 'x') {
             memcpy(out + n, "\\u00", 4);
             n += 4;
             i++;

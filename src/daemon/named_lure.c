@@ -138,6 +138,12 @@ static enum err read_lure(struct named_lure *named, struct str text, bool any_wi
     return OK;
 }
 
+// Of a path only its end is a name.
+static bool says_nothing(const struct lure *lure)
+{
+    return lure->kind == LURE_FILE && lure->url.len == 0 && lure->digest.len == 0;
+}
+
 enum err named_lure_read(const struct lure_rules *rules, struct arena *arena, struct str text,
                          struct str width, struct named_lure *out, struct why *why)
 {
@@ -172,6 +178,10 @@ enum err named_lure_read(const struct lure_rules *rules, struct arena *arena, st
     } else {
         e = read_lure(&named, text, any_width, why);
     }
+    if (e == OK && named.kind == NAMED_LURE && named.list.n == 0)
+        e = why_say(why, ERR_MALFORMED, "that is too long for a name");
+    if (e == OK && named.kind == NAMED_LURE && says_nothing(&named.list.lures[0]))
+        e = why_say(why, ERR_MALFORMED, "\"%.*s\" ends with no name", STR_ARGS(text));
     if (e == OK)
         *out = named;
     return e;

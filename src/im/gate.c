@@ -257,12 +257,23 @@ static void ask_guard(struct judging *judging)
 
 /* ---- An operator's rules for texts ---- */
 
+// It may have to be taken back, should others follow to other people without a pause.
+static void stamp_seal(struct stanza *stanza, const struct lure_key *seal)
+{
+    stanza->arena.ceiling += sizeof *seal + 1;
+    stanza->lure_keys =
+        arena_str(&stanza->arena, str_make((const char *)seal->bytes, sizeof seal->bytes));
+    stanza->calm = true;
+}
+
 static void go_on_read(struct judging *judging)
 {
     if (judging->lures.n > 0 || judging->lures.overflowed) {
         ask_guard(judging);
         return;
     }
+    if (!lure_key_is_none(&judging->seal))
+        stamp_seal(judging->stanza, &judging->seal);
     deliver(judging);
     judging_free(judging);
 }
@@ -329,15 +340,6 @@ static struct lure_key seal_of(const struct gate *gate, const struct stanza *sta
 {
     struct str text = gate->sealed_pause_us > 0 ? sealed_text(stanza) : STR_EMPTY;
     return text.len > 0 ? lure_sealed_key(jid_bare(&stanza->from), text) : (struct lure_key){0};
-}
-
-// It may have to be taken back, should others follow to other people without a pause.
-static void stamp_seal(struct stanza *stanza, const struct lure_key *seal)
-{
-    stanza->arena.ceiling += sizeof *seal + 1;
-    stanza->lure_keys =
-        arena_str(&stanza->arena, str_make((const char *)seal->bytes, sizeof seal->bytes));
-    stanza->calm = true;
 }
 
 static void tell_guard(struct gate *gate, enum event_kind kind, struct str keys, struct str sender,
@@ -520,6 +522,23 @@ static void drop_dead(struct lure_list *list)
     list->n = n;
 }
 
+// What can be seen of its lures; not what a rule found in its words.
+static void find_shown(const struct account *account, struct judging *judging)
+{
+    const struct gate *gate = desk_of(account->home)->service->gate;
+    const struct stanza *stanza = judging->stanza;
+    lure_list_init(&judging->lures, gate->rules, &judging->arena);
+    lures_of_stanza(&judging->lures, stanza->root);
+    upload_add_files(desk_of(account->home), &judging->lures);
+    drop_dead(&judging->lures);
+    struct lure_people people = {
+        .names = {jid_bare(&stanza->from), jid_bare(&stanza->to)},
+          .n = 2
+    };
+    lure_list_keys(&judging->lures, &people);
+    judging->seal = seal_of(gate, stanza);
+}
+
 bool gate_bring_out(const struct account *account, struct stanza *stanza)
 {
     const struct gate *gate = desk_of(account->home)->service->gate;
@@ -527,16 +546,7 @@ bool gate_bring_out(const struct account *account, struct stanza *stanza)
         return false;
     struct judging judging = {.stanza = stanza};
     arena_init(&judging.arena, JUDGING_MOST);
-    lure_list_init(&judging.lures, gate->rules, &judging.arena);
-    lures_of_stanza(&judging.lures, stanza->root);
-    upload_add_files(desk_of(account->home), &judging.lures);
-    drop_dead(&judging.lures);
-    struct lure_people people = {
-        .names = {jid_bare(&stanza->from), jid_bare(&stanza->to)},
-          .n = 2
-    };
-    lure_list_keys(&judging.lures, &people);
-    judging.seal = seal_of(gate, stanza);
+    find_shown(account, &judging);
     stanza->calm |= judging.lures.n == 0 && !lure_key_is_none(&judging.seal);
     stamp_keys(&judging);
     arena_done(&judging.arena);
@@ -559,6 +569,35 @@ void gate_prune(const struct gate *gate, struct stanza *stanza)
     stanza->lure_keys = STR_EMPTY;
 }
 
+static bool shows_words(const struct element *child, const void *context)
+{
+    (void)context;
+    return lures_shows_words(child);
+}
+
+// Whether nothing that it shows accounts for a conviction: a rule found its words.
+static bool is_convicted_for_words(const struct account *account, struct stanza *stanza)
+{
+    struct gate *gate = desk_of(account->home)->service->gate;
+    struct judging judging = {.stanza = stanza};
+    struct lure_key shown[KEYS_MOST];
+    const size_t size = sizeof shown[0];
+    arena_init(&judging.arena, JUDGING_MOST);
+    find_shown(account, &judging);
+    size_t n = lure_list_collect(&judging.lures, shown, KEYS_MOST - 1);
+    shown[n++] = judging.seal;
+    arena_done(&judging.arena);
+    bool found = false;
+    for (struct str rest = stanza->lure_keys; rest.len >= size && !found;
+         rest = str_skip(rest, size)) {
+        size_t at = 0;
+        while (at < n && memcmp(&shown[at], rest.at, size) != 0)
+            at++;
+        found = at == n && gate_convicts(gate, str_first(rest, size));
+    }
+    return found;
+}
+
 void gate_resends(struct session *session)
 {
     struct gate *gate = desk_of(session->home)->service->gate;
@@ -568,6 +607,8 @@ void gate_resends(struct session *session)
             continue;
         // one for one: the client counts (XEP-0198)
         struct stanza *dead = gate_dead_copy(gate, out->stanza);
+        if (is_convicted_for_words(session->account, out->stanza))
+            element_remove_if(dead->root, shows_words, NULL);
         stanza_seal(dead);
         stanza_unref(&out->stanza);
         out->stanza = dead;
@@ -588,12 +629,6 @@ static void refuse_answer(const struct judging *judging)
         stanza_make(STANZA_IQ, TYPE_GET, &answer->to, &answer->from, answer->id);
     send_refusal(judging->home, question, STANZA_POLICY_VIOLATION, NULL);
     stanza_unref(&question);
-}
-
-static bool shows_words(const struct element *child, const void *context)
-{
-    (void)context;
-    return lures_shows_words(child);
 }
 
 // Words that a rule found cannot be made dead: where they must not pass, none do.

@@ -42,6 +42,11 @@ def say(client, to, content, number):
     client.send(f"<message type='chat' to='{to}' id='{number}'>{content}</message>")
 
 
+def behind_keys():
+    """A message behind one that only sets up keys, in one stanza."""
+    return f"<encrypted xmlns='{OMEMO}'><header sid='27183'/></encrypted>" + otr()
+
+
 def spread(client, targets, make=omemo):
     """To one after the other, without a pause."""
     for i, target in enumerate(targets):
@@ -83,7 +88,7 @@ def outbreak(own_server):
     return server, zero, crowd
 
 
-@pytest.mark.parametrize("make", [omemo, with_words, otr, pgp])
+@pytest.mark.parametrize("make", [omemo, with_words, otr, pgp, behind_keys])
 def test_a_tree_of_runs_is_taken_back_message_by_message(outbreak, make):
     server, zero, crowd = outbreak
     others = online(server, 24)

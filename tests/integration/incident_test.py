@@ -260,3 +260,14 @@ def test_an_administrator_s_view_names_nobody_of_another_domain(own_server):
     assert "ada@one.test" in ours and "eve@two.test" not in ours
     assert first_incident(server, "--domain", "one.test") == incident
     assert first_incident(server, "--domain", "three.test") is None
+
+
+def test_a_name_that_is_too_long_convicts_nothing(own_server):
+    server = own_server({"guard.mode": "on"})
+    for words in (["\u00e9" * 3000 + ".exe"], ["x" * 9000 + ".exe"],
+                  ["--width", "name", "\u00e9" * 9000]):
+        server.ctl("incident", "convict", *words, check=False)
+    got = server.ctl("incident", "convict", "\u00e9" * 3000 + ".exe", check=False)
+    assert got.returncode != 0 and "too long" in got.stderr, got.stderr
+    got = server.ctl("incident", "convict", "--width", "name", "folder/", check=False)
+    assert got.returncode != 0 and "no name" in got.stderr, got.stderr

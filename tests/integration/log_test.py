@@ -97,3 +97,14 @@ def test_a_stream_error_names_connection_and_account_and_numbers_are_numbers(own
     assert said["account"] == "" and said["why"] == "the stream header needs a to"
     for one in lines(server, "listening"):
         assert isinstance(one["port"], int)
+
+
+def test_a_name_with_a_backslash_stays_json(own_server):
+    server = own_server(JSON)
+    names = ["d\\27artagnan", "x\\y"]  # the first as in XEP-0106
+    server.add_users(names)
+    for name in names:
+        client = server.connect(name)
+        client.close()
+    wait_until(lambda: [one["account"] for one in lines(server, "login")]
+               == [f"{name}@{server.domain}" for name in names])

@@ -6,8 +6,10 @@ import subprocess
 
 import pytest
 
+import xmpp
 from ctl_test import wait_until
 from doors_test import condition, is_message, online, settle
+from encrypted_test import convicted, copies, omemo, spread, wait_for_open
 
 RULES = '''
 rule prize : suspect { strings: $a = "claim your prize" nocase condition: $a }
@@ -203,3 +205,41 @@ def test_where_the_guard_observes_or_is_off_everything_passes(own_server):
         assert server.count("texts_matched") == (mode == "observe")
         a.close()
         b.close()
+
+
+def test_words_that_were_convicted_meanwhile_are_not_sent_again(own_server):
+    server = with_rules(own_server)
+    a, = online(server, 1)
+    name, = server.fresh_users(1)
+    b = server.connect(name, sm=True, acks=False)
+    b.online()
+    b.drain()
+    say(a, b.bare, "claim your prize", "w0")
+    arrives(b, "w0")
+    handled = b.handled - 1
+    b.socket.close()
+    server.ctl("incident", "convict", "rule:prize")
+    new, answer = xmpp.Client.resume(server, b, h=handled)
+    assert xmpp.local(answer) == "resumed"
+    got = arrives(new, "w0")  # one for one: the client counts
+    assert "prize" not in xmpp.show(got)
+    new.close()
+    a.close()
+
+
+def test_the_first_of_an_encrypted_run_is_taken_back_where_there_are_rules(own_server):
+    server = with_rules(own_server)
+    zero, *crowd = online(server, 21)
+    others = online(server, 24)
+
+    def make():
+        return "<body>this message is encrypted</body>" + omemo()
+    spread(zero, crowd, make)
+    settle(zero, *crowd)
+    wait_for_open(2.1)
+    for relay, targets in ((crowd[0], others[:12]), (crowd[1], others[12:])):
+        spread(relay, targets, make)
+        settle(relay, *others)
+    wait_until(lambda: convicted(server) != [])
+    back = []
+    wait_until(lambda: back.extend(copies(others[0])[1]) or back == ["copy0"])
