@@ -51,11 +51,13 @@ static bool is_over(const struct guard *guard, const struct cluster *forest)
            (forest->n_waiting == 0 && guard->now_us - since_us > guard->config.mature_us);
 }
 
-/* After a start nobody has said which it is: the newest. */
+/* After a start nobody has said which it is: the newest, whatever its rank. */
 static struct cluster *find_forest(struct guard *guard)
 {
     struct cluster *forest = cluster_by_id(guard, guard->forest);
-    for (size_t rank = 0; forest == NULL && rank < COUNT_OF(guard->clusters); rank++)
+    if (forest != NULL)
+        return forest;
+    for (size_t rank = 0; rank < COUNT_OF(guard->clusters); rank++)
         LIST_EACH(&guard->clusters[rank], struct cluster, link, cluster)
     if (cluster_is_forest(cluster) && (forest == NULL || cluster->id > forest->id))
         forest = cluster;
