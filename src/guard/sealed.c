@@ -300,26 +300,6 @@ void sealed_convict(struct guard *guard, struct cluster *forest, bool observed,
     order_add(guard, word, forest, &notify, NULL);
 }
 
-/* It was his own will, as another of his devices says: as if nothing had been. */
-void sealed_confirmed(struct guard *guard, struct cluster *forest, struct user *user,
-                      struct guard_word *word)
-{
-    LIST_EACH(&forest->lures, struct cluster, in_campaign, run)
-    {
-        if (run->zero != user)
-            continue;
-        LIST_EACH(&run->bindings, struct binding, link, binding)
-        {
-            struct stop *stop = stop_find_key(guard, &binding->key);
-            if (stop != NULL && stop->incident == forest->id) {
-                forest->n_stops--;
-                stop_undo(guard, forest, stop, REASON_CLEARED, word);
-            }
-        }
-    }
-    holds_end(guard, forest, user, true, REASON_CLEARED, word);
-}
-
 /* Runs of people who came by it themselves have explained it. */
 static void relent(struct guard *guard, struct cluster *forest, struct guard_word *word)
 {

@@ -203,8 +203,8 @@ TEST(a_tree_survives_a_restart_bit_for_bit)
     guard_free(&other);
 }
 
-/* An older forest that came to nothing is forgotten first; the present one is no less the newest for
- * that. */
+/* An older forest that came to nothing is forgotten first; the present one is no less the newest
+ * for that. */
 TEST(an_outbreak_is_found_again_beside_an_older_forest)
 {
     struct guard *guard = new_guard(), *other = NULL;
