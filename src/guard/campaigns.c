@@ -269,6 +269,25 @@ bool campaign_follows(const struct guard *guard, const struct cluster *campaign,
            guard->now_us - member->last_sent_us < guard->config.restriction_us;
 }
 
+void campaign_confirmed(struct guard *guard, struct cluster *campaign, struct user *user,
+                        struct guard_word *word)
+{
+    LIST_EACH(&campaign->lures, struct cluster, in_campaign, lure)
+    {
+        if (lure->zero != user)
+            continue;
+        LIST_EACH(&lure->bindings, struct binding, link, binding)
+        {
+            struct stop *stop = stop_find_key(guard, &binding->key);
+            if (stop != NULL && stop->incident == campaign->id) {
+                campaign->n_stops--;
+                stop_undo(guard, campaign, stop, REASON_CLEARED, word);
+            }
+        }
+    }
+    holds_end(guard, campaign, user, true, REASON_CLEARED, word);
+}
+
 /* NULL where it is over: nothing adds up for ever. */
 static struct cluster *campaign_alive(struct guard *guard, uint64_t id)
 {

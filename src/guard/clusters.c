@@ -349,10 +349,11 @@ void cluster_close(struct guard *guard, struct cluster *cluster)
     cluster->ended_us = guard->now_us;
 }
 
+/* What is convicted stays while it stops anything: until the last stop has expired. */
 static bool can_forget(const struct cluster *cluster, const struct cluster *keep)
 {
     return cluster != keep && cluster->n_waiting == 0 && cluster->n_asking == 0 &&
-           cluster->state != CLUSTER_CONVICTED;
+           (cluster->state != CLUSTER_CONVICTED || cluster->n_stops == 0);
 }
 
 void clusters_trim(struct guard *guard, struct cluster *keep)
@@ -382,7 +383,7 @@ void clusters_trim(struct guard *guard, struct cluster *keep)
         }
     size_t share = (size_t)((double)guard->config.memory * clusters_share);
     for (int rank = 0; rank < 4 && guard->bytes_clusters > share; rank++) {
-        int tries = 64; // those that cannot go are few
+        int tries = 64; // a bounded number each time, so that no event is slow
         LIST_EACH(&guard->clusters[rank], struct cluster, link, cluster)
         {
             if (guard->bytes_clusters <= share || tries-- == 0)
@@ -390,6 +391,9 @@ void clusters_trim(struct guard *guard, struct cluster *keep)
             if (can_forget(cluster, keep)) {
                 cluster_forget(guard, cluster);
                 guard->n_forgotten++;
+            } else { // else they would be all that is ever looked at
+                list_leave(&cluster->link);
+                list_add_last(&guard->clusters[rank], &cluster->link);
             }
         }
     }

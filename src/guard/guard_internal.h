@@ -560,6 +560,9 @@ bool campaign_is_late(const struct guard *guard, const struct cluster *campaign,
 double trail_level(const struct guard *guard, const struct trail *trail);
 void campaign_add(struct cluster *campaign, struct cluster *cluster);
 void campaign_leave(struct guard *guard, struct cluster *cluster);
+/* After its conviction another device of his says that he meant it: his are given again. */
+void campaign_confirmed(struct guard *guard, struct cluster *campaign, struct user *user,
+                        struct guard_word *word);
 void campaign_lessons_default(struct lessons *lessons);
 /* The pause by which most never-seen lures of one person are apart here: config.fresh_share of
  * them follow sooner. */
@@ -588,9 +591,6 @@ bool sealed_covers(const struct guard *guard, const struct cluster *forest,
                    const struct member *member);
 void sealed_convict(struct guard *guard, struct cluster *forest, bool observed,
                     struct guard_word *word);
-/* He meant it, after the conviction. */
-void sealed_confirmed(struct guard *guard, struct cluster *forest, struct user *user,
-                      struct guard_word *word);
 
 /* ---- orders.c
  * --------------------------------------------------------------------------------------- */

@@ -447,8 +447,9 @@ static void he_confirms(struct guard *guard, struct cluster *cluster, struct mem
     trail_clear(guard, member->user);
     if (was_star)
         acquit(guard, cluster, word);
-    if (cluster_is_forest(cluster) && cluster->state == CLUSTER_CONVICTED && is_sure)
-        sealed_confirmed(guard, cluster, member->user, word);
+    if (cluster->is_campaign && cluster->state == CLUSTER_CONVICTED && is_sure &&
+        !cluster->operators)
+        campaign_confirmed(guard, cluster, member->user, word);
     if (cluster->state == CLUSTER_CONVICTED && !cluster->is_campaign)
         return; // on trial for somebody else's acts
     holds_end(guard, cluster, member->user, true, REASON_CLEARED, word);

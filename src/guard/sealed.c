@@ -51,11 +51,13 @@ static bool is_over(const struct guard *guard, const struct cluster *forest)
            (forest->n_waiting == 0 && guard->now_us - since_us > guard->config.mature_us);
 }
 
-/* After a start nobody has said which it is: the newest. */
+/* After a start nobody has said which it is: the newest, whatever its rank. */
 static struct cluster *find_forest(struct guard *guard)
 {
     struct cluster *forest = cluster_by_id(guard, guard->forest);
-    for (size_t rank = 0; forest == NULL && rank < COUNT_OF(guard->clusters); rank++)
+    if (forest != NULL)
+        return forest;
+    for (size_t rank = 0; rank < COUNT_OF(guard->clusters); rank++)
         LIST_EACH(&guard->clusters[rank], struct cluster, link, cluster)
     if (cluster_is_forest(cluster) && (forest == NULL || cluster->id > forest->id))
         forest = cluster;
@@ -296,26 +298,6 @@ void sealed_convict(struct guard *guard, struct cluster *forest, bool observed,
                            .key = forest->key,
                            .shown = forest->shown};
     order_add(guard, word, forest, &notify, NULL);
-}
-
-/* It was his own will, as another of his devices says: as if nothing had been. */
-void sealed_confirmed(struct guard *guard, struct cluster *forest, struct user *user,
-                      struct guard_word *word)
-{
-    LIST_EACH(&forest->lures, struct cluster, in_campaign, run)
-    {
-        if (run->zero != user)
-            continue;
-        LIST_EACH(&run->bindings, struct binding, link, binding)
-        {
-            struct stop *stop = stop_find_key(guard, &binding->key);
-            if (stop != NULL && stop->incident == forest->id) {
-                forest->n_stops--;
-                stop_undo(guard, forest, stop, REASON_CLEARED, word);
-            }
-        }
-    }
-    holds_end(guard, forest, user, true, REASON_CLEARED, word);
 }
 
 /* Runs of people who came by it themselves have explained it. */

@@ -468,7 +468,7 @@ static void users_tidy(struct guard *guard)
         trail_tidy(guard, user);
         struct standing *standing = standing_of(guard, user);
         if (standing != NULL && standing->question_day != guard_day(guard))
-            standing->n_questions = 0;
+            standing->question_day = standing->n_questions = 0;
         standing_tidy(guard, user);
     }
 }

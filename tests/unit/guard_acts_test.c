@@ -54,6 +54,42 @@ TEST(an_operators_conviction_stops_and_is_undone)
     guard_free(&guard);
 }
 
+TEST(many_convictions_do_not_keep_all_other_incidents)
+{
+    struct guard_config config;
+    guard_config_default(&config);
+    config.memory = (size_t)2 << 20;
+    struct guard *guard = guard_new(&config, 42);
+    int64_t now = t0;
+    for (unsigned i = 0; i < 100; i++) {
+        char url[64];
+        snprintf(url, sizeof url, "http://evil%u.example/x", i);
+        struct lure_list list = lures_of(url);
+        struct conviction conviction = {
+            .lure = list.lures, .width = LURE_EXACT, .actor = STR("admin"), .reason = STR("worm")};
+        guard_convict(guard, &conviction, now += second, fresh_word());
+    }
+    // reported, each by whom it was sent to
+    for (unsigned i = 0; i < 3000; i++) {
+        char url[64], from[32], to[32];
+        snprintf(url, sizeof url, "http://new%u.example/x", i);
+        snprintf(from, sizeof from, "a%u@a.example", i % 100);
+        snprintf(to, sizeof to, "b%u@a.example", i % 100);
+        send(guard, now += 60 * second, from, to, url);
+        expose(guard, now, from, to, url);
+        struct lure_list list = lures_of(url);
+        struct lure_key keys[LURE_WIDTHS];
+        struct report report = {.reporter = str_of(to), .sender = str_of(from), .keys = keys};
+        report.n_keys = lure_list_collect(&list, keys, COUNT_OF(keys));
+        guard_reported(guard, &report, now, fresh_word());
+    }
+    struct guard_state state;
+    guard_state(guard, &state);
+    check(state.n_incidents >= 3000 && state.n_stops == 100);
+    check(state.bytes_clusters <= config.memory / 2 + config.memory / 20);
+    guard_free(&guard);
+}
+
 TEST(a_warning_that_nobody_can_make_dead_does_not_pass)
 {
     struct guard_config config;

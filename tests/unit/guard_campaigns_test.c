@@ -157,6 +157,49 @@ TEST(nobody_s_link_is_convicted_for_what_he_was_shown)
     guard_free(&guard);
 }
 
+/* He was asked before it was convicted, and answers after. */
+TEST(whoever_means_his_links_gets_them_back)
+{
+    struct guard_config config;
+    campaign_config(&config);
+    config.ask_us = hour;
+    struct guard *guard = guard_new(&config, 42);
+    int64_t now = t0;
+    send_all_new(guard, &now, 40 * second, "zero@a.example", "http://mimic%u.example/", 4);
+    send(guard, now, "to0-zero@a.example", "x@a.example", "http://his.example/");
+    for (unsigned i = 0; i < 3; i++) {
+        char text[64], to[32];
+        snprintf(text, sizeof text, "http://his%u.example/", i);
+        snprintf(to, sizeof to, "x%u@a.example", i);
+        send(guard, now += 40 * second, "to0-zero@a.example", to, text);
+    }
+    send_all_new(guard, &now, 40 * second, "to1-zero@a.example", "http://more%u.example/", 3);
+    send_all_new(guard, &now, 40 * second, "to2-zero@a.example", "http://more%u.example/", 3);
+    uint64_t at = 0, incident = 0;
+    struct incident shown = {0};
+    while (shown.n_lures == 0 && (incident = guard_incident_next(guard, &at)) != 0)
+        check(guard_incident(guard, incident, test_arena(), &shown) == OK);
+    check(shown.state == INCIDENT_CONVICTED);
+    unsigned n_stops = 0;
+    guard_rules(guard, count_stops, &n_stops);
+    check(n_stops > 0);
+    check(send(guard, now, "to0-zero@a.example", "y@a.example", "http://his.example/") ==
+          VERDICT_REJECT);
+    struct answer answer = {.sender = STR("to0-zero@a.example"),
+                            .incident = incident,
+                            .meant = true,
+                            .trust = ANSWER_OTHER_DEVICE};
+    guard_answered(guard, &answer, now, fresh_word());
+    check(word.incident == incident && count_orders(ORDER_ASK, true) == 1);
+    check(count_orders(ORDER_STOP, true) > 0 && count_orders(ORDER_RETRACT, true) > 0);
+    unsigned left = 0;
+    guard_rules(guard, count_stops, &left);
+    check(left > 0 && left < n_stops); // nobody else's
+    check(send(guard, now, "to0-zero@a.example", "y@a.example", "http://his.example/") ==
+          VERDICT_DELIVER);
+    guard_free(&guard);
+}
+
 TEST(a_campaign_survives_a_snapshot)
 {
     struct guard *guard = campaign_guard();

@@ -203,6 +203,58 @@ TEST(a_tree_survives_a_restart_bit_for_bit)
     guard_free(&other);
 }
 
+/* An older forest that came to nothing is forgotten first; the present one is no less the newest
+ * for that. */
+TEST(an_outbreak_is_found_again_beside_an_older_forest)
+{
+    struct guard *guard = new_guard(), *other = NULL;
+    struct guard_config config;
+    struct why why;
+    guard_config_default(&config);
+    spread(guard, 10 * second, 0, 100, 20);
+    int64_t now = 2 * 3600 * second;
+    spread(guard, now, 1, 400, 20);
+    check(spread(guard, now + 20 * second, 400, 500, 12) == 10);
+    struct buf one;
+    buf_init(&one, SIZE_MAX / 2);
+    guard_save(guard, &one);
+    check(guard_load(&config, buf_str(&one), &other, &why) == OK);
+    uint64_t message = next_message;
+    check(spread(guard, now + 30 * second, 401, 600, 6) == 4);
+    uint64_t incident = word.incident;
+    next_message = message;
+    check(spread(other, now + 30 * second, 401, 600, 6) == 4);
+    check(word.incident == incident);
+    buf_done(&one);
+    guard_free(&guard);
+    guard_free(&other);
+}
+
+/* Who are all acquitted leave a conviction of nothing: it is no reason to remember it for ever. */
+TEST(a_conviction_without_a_stop_is_forgotten)
+{
+    struct guard *guard = new_guard();
+    spread(guard, 10 * second, 0, 100, 20);
+    spread(guard, 30 * second, 100, 200, 12);
+    spread(guard, 40 * second, 101, 300, 6);
+    uint64_t incident = word.incident;
+    const unsigned people[] = {0, 100, 101};
+    for (size_t i = 0; i < COUNT_OF(people); i++)
+        guard_answered(guard,
+                       &(struct answer){.sender = person(people[i]),
+                                        .incident = incident,
+                                        .meant = true,
+                                        .trust = ANSWER_OTHER_DEVICE},
+                       50 * second, fresh_word());
+    struct guard_state state;
+    guard_state(guard, &state);
+    check(state.n_stops == 0);
+    guard_tick(guard, 100 * 86400 * second, fresh_word());
+    uint64_t at = 0;
+    check(guard_incident_next(guard, &at) == 0);
+    guard_free(&guard);
+}
+
 TEST(the_event_of_a_run_is_read_as_it_was_written)
 {
     struct lure_key key = key_of(person(1));

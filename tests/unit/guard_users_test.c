@@ -316,5 +316,16 @@ TEST(a_standing_is_there_while_there_is_something)
     for (unsigned i = 0; i < 4; i++) // the next day nobody has been asked yet
         hear(guard, t0 + day + second, 3, 4, 2, true);
     check(!user->has_standing && guard->standings.n == 0);
+    // nor is it kept when he was, where something else is
+    hear(guard, t0 + day + second, 1, 2, 5, false);
+    standing = standing_get(guard, user);
+    standing->n_questions = 1;
+    standing->question_day = guard_day(guard);
+    for (unsigned i = 0; i < 8; i++)
+        hear(guard, t0 + 2 * day, 3, 4, 2, true);
+    check(user->has_standing && standing->n_questions == 0);
+    again = saved_and_loaded(guard);
+    check(state_hash(again) == state_hash(guard));
+    guard_free(&again);
     guard_free(&guard);
 }
