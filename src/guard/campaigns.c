@@ -253,8 +253,10 @@ bool campaign_covers(const struct guard *guard, const struct cluster *campaign,
     const struct member *member = sender != NULL ? member_find(guard, campaign, sender) : NULL;
     if (member == NULL || member->n_receivers == 0 || question_confirmed(campaign, sender))
         return false;
-    // who was shown one, and then sends his own as slowly as anybody, is no part of the tree
-    bool is_of_tree = member->is_relay || campaign->root == member->user;
+    // who was shown one, and then sends one person his own as slowly as anybody, is no part of the
+    // tree: a few accounts can show anybody theirs
+    bool is_of_tree =
+        (member->is_relay && member->n_receivers >= 2) || campaign->root == member->user;
     return member->n_machine > 1 || (is_of_tree && may_convict_tree(guard, campaign, true));
 }
 

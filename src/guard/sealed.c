@@ -32,6 +32,8 @@ enum {
     SAMPLE = 64, // receivers from which the share of people who were shown one is taken
     SAMPLE_ONE = 1 << 24,
     KEYS_AT_ONCE = 4096, // taken back by one conviction; further ones when their senders go on
+    REACHED_LEAST = 10,  // by the first relays together, or there must be RELAYS_ENOUGH
+    RELAYS_ENOUGH = 3,
 };
 
 static const double worms_relays = 0.9, floor_nats = -7, share_least = 0.005, share_most = 0.95;
@@ -241,10 +243,20 @@ bool sealed_covers(const struct guard *guard, const struct cluster *forest,
            (member->restricted && makes_run(guard, member));
 }
 
+/* Two of those whom somebody's run was sent to may well write to three people each within the hour;
+ * a worm writes to all. */
+static bool has_spread(const struct cluster *forest)
+{
+    uint32_t reached = 0;
+    LIST_EACH((struct list *)&forest->members, struct member, link, member)
+    reached += member->is_relay ? member->n_receivers : 0;
+    return forest->n_relays >= RELAYS_ENOUGH || reached >= REACHED_LEAST;
+}
+
 bool sealed_may_convict(const struct guard *guard, const struct cluster *forest)
 {
     return !forest->cleared && forest->n_relays > 0 &&
-           suspicion(forest) >= guard->config.sealed_nats;
+           suspicion(forest) >= guard->config.sealed_nats && has_spread(forest);
 }
 
 static void convict_runs(struct guard *guard, struct cluster *forest, const struct user *sender,

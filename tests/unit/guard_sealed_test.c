@@ -116,6 +116,18 @@ TEST(one_run_alone_is_nothing)
     guard_free(&guard);
 }
 
+TEST(two_who_write_to_three_people_each_make_nobody_s_run_a_worms)
+{
+    struct guard *guard = new_guard();
+    check(spread(guard, 10 * second, 0, 100, 20) == 0);
+    spread(guard, 30 * second, 100, 200, 3);
+    spread(guard, 40 * second, 101, 300, 3);
+    struct guard_state state;
+    guard_state(guard, &state);
+    check(state.n_convicted == 0 && state.n_asked > 0);
+    guard_free(&guard);
+}
+
 TEST(a_tree_of_runs_waits_is_asked_and_then_convicted_with_all_that_it_sent)
 {
     struct guard *guard = new_guard();
