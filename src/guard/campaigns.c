@@ -255,8 +255,9 @@ bool campaign_covers(const struct guard *guard, const struct cluster *campaign,
         return false;
     // who was shown one, and then sends one person his own as slowly as anybody, is no part of the
     // tree: a few accounts can show anybody theirs
+    bool asks = guard->config.ask_us > 0; // he would be asked before his next one
     bool is_of_tree =
-        (member->is_relay && member->n_receivers >= 2) || campaign->root == member->user;
+        (member->is_relay && (member->n_receivers >= 2 || !asks)) || campaign->root == member->user;
     return member->n_machine > 1 || (is_of_tree && may_convict_tree(guard, campaign, true));
 }
 
@@ -264,9 +265,10 @@ bool campaign_follows(const struct guard *guard, const struct cluster *campaign,
                       const struct user *sender)
 {
     const struct member *member = member_find(guard, campaign, sender);
-    // who joined it later, at a hand's pace, is asked (campaign_is_late)
+    // who joined it later, at a hand's pace, is asked (campaign_is_late), where people are
+    bool asks = guard->config.ask_us > 0;
     return campaign->state == CLUSTER_CONVICTED && campaign_covers(guard, campaign, sender) &&
-           (member->n_machine > 1 ||
+           (member->n_machine > 1 || !asks ||
             (member->sent_us != 0 && member->sent_us <= campaign->convicted_us)) &&
            guard->now_us - member->last_sent_us < guard->config.restriction_us;
 }
