@@ -611,6 +611,8 @@ void cluster_becomes_incident(struct guard *guard, struct cluster *cluster);
 void cluster_is_convicted(struct guard *guard, struct cluster *cluster, const struct lure_key *key,
                           enum lure_width width, struct str shown, int64_t expires_us);
 /* By evidence: the narrowest keys that cover the cluster. */
+/* That it has been convicted. */
+void tell_operator(struct guard *guard, struct cluster *cluster, struct guard_word *word);
 void convict(struct guard *guard, struct cluster *cluster, struct guard_word *word);
 /* One more key of a convicted cluster. */
 void convict_key(struct guard *guard, struct cluster *cluster, const struct lure_key *key,

@@ -313,6 +313,17 @@ static void convict_lures(struct guard *guard, struct cluster *campaign, struct 
     }
 }
 
+void tell_operator(struct guard *guard, struct cluster *cluster, struct guard_word *word)
+{
+    struct order notify = {.kind = ORDER_NOTIFY,
+                           .reason = REASON_CONVICTED,
+                           .audience = TO_OPERATOR,
+                           .width = cluster->width,
+                           .key = cluster->key,
+                           .shown = cluster->shown};
+    order_add(guard, word, cluster, &notify, NULL);
+}
+
 void convict(struct guard *guard, struct cluster *cluster, struct guard_word *word)
 {
     if (cluster_is_forest(cluster)) {
@@ -334,13 +345,7 @@ void convict(struct guard *guard, struct cluster *cluster, struct guard_word *wo
         cluster->by_itself_us = guard->now_us;
     holds_end(guard, cluster, NULL, false, REASON_CONVICTED, word);
     restrict_members(guard, cluster, word);
-    struct order notify = {.kind = ORDER_NOTIFY,
-                           .reason = REASON_CONVICTED,
-                           .audience = TO_OPERATOR,
-                           .width = cluster->width,
-                           .key = cluster->key,
-                           .shown = cluster->shown};
-    order_add(guard, word, cluster, &notify, NULL);
+    tell_operator(guard, cluster, word);
 }
 
 int64_t conviction_end_us(const struct guard *guard, const struct conviction *conviction)

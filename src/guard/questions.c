@@ -196,10 +196,16 @@ bool question_put(struct guard *guard, struct cluster *cluster, struct member *m
     return true;
 }
 
+/* NULL: there is none. */
+static struct member *root_of(const struct guard *guard, const struct cluster *cluster)
+{
+    return cluster->root != NULL ? member_find(guard, cluster, cluster->root) : NULL;
+}
+
 /* The root of the tree, and its relays. */
 static void ask_people(struct guard *guard, struct cluster *cluster, struct guard_word *word)
 {
-    struct member *root = cluster->root != NULL ? member_find(guard, cluster, cluster->root) : NULL;
+    struct member *root = root_of(guard, cluster);
     if (root != NULL)
         question_put(guard, cluster, root, word);
     LIST_EACH(&cluster->members, struct member, link, member)
@@ -215,7 +221,7 @@ static void ask_people(struct guard *guard, struct cluster *cluster, struct guar
 static struct member *star_of(const struct guard *guard, const struct cluster *cluster,
                               struct member *member)
 {
-    struct member *root = cluster->root != NULL ? member_find(guard, cluster, cluster->root) : NULL;
+    struct member *root = root_of(guard, cluster);
     return member->n_machine < MACHINE_GAPS && root != NULL && root->n_machine >= MACHINE_GAPS
                ? root
                : member;
@@ -243,7 +249,7 @@ enum asking questions_first(struct guard *guard, struct cluster *cluster, struct
 
 void question_of_root(struct guard *guard, struct cluster *cluster, struct guard_word *word)
 {
-    struct member *root = cluster->root != NULL ? member_find(guard, cluster, cluster->root) : NULL;
+    struct member *root = root_of(guard, cluster);
     if (guard->config.ask_us > 0 && root != NULL && root->n_machine >= MACHINE_GAPS)
         question_put(guard, cluster, root, word);
 }
@@ -255,6 +261,15 @@ static bool is_suspect(const struct guard *guard, const struct cluster *cluster)
         return false;
     return cluster->established ? cluster->n_relays >= guard->config.ask_relays
                                 : cluster->n_relays >= 1 && cluster->nats >= guard->config.ask_nats;
+}
+
+/* His copy needs his own word. */
+static enum verdict wait_for_word(const struct guard *guard, const struct cluster *cluster,
+                                  const struct member *member, enum reason *reason)
+{
+    bool waits = question_is_open(cluster, member->user) && guard->n_holds < HOLDS_MOST;
+    *reason = waits ? REASON_ASKED : REASON_UNANSWERED;
+    return waits ? VERDICT_HOLD : VERDICT_REJECT;
 }
 
 enum verdict questions_of_tree(struct guard *guard, struct cluster *cluster, struct member *member,
@@ -278,9 +293,7 @@ enum verdict questions_of_tree(struct guard *guard, struct cluster *cluster, str
     if (cluster->established && question_to(cluster, member->user) == NULL &&
         asked_today(guard, member->user) >= guard->config.ask_a_day)
         return VERDICT_DELIVER;
-    bool waits = question_is_open(cluster, member->user) && guard->n_holds < HOLDS_MOST;
-    *reason = waits ? REASON_ASKED : REASON_UNANSWERED;
-    return waits ? VERDICT_HOLD : VERDICT_REJECT;
+    return wait_for_word(guard, cluster, member, reason);
 }
 
 enum verdict questions_of_sender(struct guard *guard, struct cluster *cluster,
@@ -292,9 +305,7 @@ enum verdict questions_of_sender(struct guard *guard, struct cluster *cluster,
     if (question_confirmed(cluster, member->user) && !trail_is_full(guard, member->user))
         return VERDICT_DELIVER;
     question_put(guard, cluster, member, word);
-    bool waits = question_is_open(cluster, member->user) && guard->n_holds < HOLDS_MOST;
-    *reason = waits ? REASON_ASKED : REASON_UNANSWERED;
-    return waits ? VERDICT_HOLD : VERDICT_REJECT;
+    return wait_for_word(guard, cluster, member, reason);
 }
 
 /* ---- Ends -------------------------------------------------------------------------------------
@@ -373,8 +384,7 @@ static void add_nats(struct guard *guard, struct cluster *cluster, double nats, 
 {
     if (!evidence_counts(guard, EVIDENCE_ANSWER))
         return;
-    double sum = cluster->answers + nats;
-    sum = sum < least ? least : sum > most ? most : sum;
+    double sum = clamp(least, cluster->answers + nats, most);
     evidence_add(guard, cluster, EVIDENCE_ANSWER, sum - cluster->answers, who);
     cluster->answers = sum;
     cluster_sum(cluster);

@@ -303,13 +303,7 @@ void sealed_convict(struct guard *guard, struct cluster *forest, bool observed,
     if (forest->by_itself_us == 0)
         forest->by_itself_us = guard->now_us;
     holds_end(guard, forest, NULL, false, REASON_CONVICTED, word);
-    struct order notify = {.kind = ORDER_NOTIFY,
-                           .reason = REASON_CONVICTED,
-                           .audience = TO_OPERATOR,
-                           .width = forest->width,
-                           .key = forest->key,
-                           .shown = forest->shown};
-    order_add(guard, word, forest, &notify, NULL);
+    tell_operator(guard, forest, word);
 }
 
 /* Runs of people who came by it themselves have explained it. */
