@@ -247,10 +247,12 @@ bool sealed_covers(const struct guard *guard, const struct cluster *forest,
  * a worm writes to all. */
 static bool has_spread(const struct cluster *forest)
 {
+    if (forest->n_relays >= RELAYS_ENOUGH)
+        return true;
     uint32_t reached = 0;
     LIST_EACH((struct list *)&forest->members, struct member, link, member)
     reached += member->is_relay ? member->n_receivers : 0;
-    return forest->n_relays >= RELAYS_ENOUGH || reached >= REACHED_LEAST;
+    return reached >= REACHED_LEAST;
 }
 
 bool sealed_may_convict(const struct guard *guard, const struct cluster *forest)
