@@ -198,6 +198,23 @@ def test_acts_are_in_the_audit_record_without_passwords(server):
     assert "very-secret-word" not in text and "very-secret-word" not in server.log()
 
 
+def test_what_was_done_to_an_account_is_found_under_its_name(server, people):
+    name, = people(1)
+    jid = f"{name}@{server.domain}"
+    done = [("suspend", "links", "--account", jid), ("resume", "links", "--account", jid),
+            ("entitle", "add", jid), ("entitle", "remove", jid), ("decoy", "add", jid),
+            ("decoy", "remove", jid), ("roster", "add", jid, f"a.contact@{server.domain}")]
+    for words in done:
+        server.ctl(*words)
+    client = server.connect(name)
+    server.ctl("session", "close", client.jid)
+    client.cut()
+    entries = server.ctl_json("audit", "list", "--scope", jid)["entries"]
+    operator = [e["action"] for e in entries if e["actor"] == "root"]
+    assert operator[::-1] == [" ".join(w for w in words[:2] if w != "links") for words in done] + [
+        "session close"]
+
+
 def test_a_roster_can_be_set_by_the_operator(server, people):
     romeo, juliet = people(2)
     me, contact = f"{romeo}@{server.domain}", f"{juliet}@{server.domain}"
