@@ -441,6 +441,14 @@ def test_a_wrong_configuration_is_explained_and_has_its_own_exit_code(tmp_path):
         assert printed == file.read()
 
 
+def test_the_example_names_every_key_of_a_domain(server):
+    with open(os.path.join(servers.ROOT, "etc", "firedoor.conf.example"), encoding="utf-8") as file:
+        domains = file.read().split("\n);\n")[0]
+    for line in server.ctl("config", "domains.").splitlines():
+        key = line.split("=")[0].rsplit(".", 1)[-1] if line else "name"
+        assert re.search(rf"^ *(# )?{key}( =|:)", domains, re.M), key
+
+
 def check(path, text, *words):
     path.write_text(text)
     got = subprocess.run([program("firedoord"), "--config", path, "--check", *words],
