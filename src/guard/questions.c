@@ -6,9 +6,9 @@
  *
  *     star   somebody's never-seen lure goes to many at machine pace and would be convicted: it is,
  *            on trial, and what he goes on sending waits.  His "yes" undoes everything, also when
- * it comes late; what had returned by then stays returned (decision 22). tree   a lure is passed on
- * as a worm would be: its root, its relays and whoever joins them are asked, a few.  Nobody is
- * convicted for being slow to answer.
+ *            it comes late; what had returned by then stays returned (decision 22).
+ *     tree   a lure is passed on as a worm would be: its root, its relays and whoever joins them
+ *            are asked, a few.  Nobody is convicted for being slow to answer.
  *
  * A "no" is believed at once about the account that says so, and about nobody
  * else: his copies are taken back, he loses links and files.  The lure needs
