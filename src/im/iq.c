@@ -69,7 +69,7 @@ void asked_result(struct asked **asked, struct element *child)
         element_add(reply->root, child);
     // XEP-0054: what somebody shows of himself to whoever asks
     if (child != NULL && str_eq(child->ns, NS_VCARD) && reply->from.local.len > 0 && !a->own &&
-        gate_bring_out(a->account, reply))
+        gate_bring_out(a->account, reply, NULL))
         gate_prune(desk_of(a->home)->service->gate, reply);
     stanza_seal(reply); // the child's texts live as long as the request: the text is made now
     reply->root->first = reply->root->last = NULL;
