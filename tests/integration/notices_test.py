@@ -168,3 +168,28 @@ def test_errors_and_forms_are_in_the_persons_language_and_an_operators_words(own
     for client in (english, german):
         client.close()
     shutil.rmtree(folder)
+
+
+STREAM_TEXT = "{urn:ietf:params:xml:ns:xmpp-streams}text"
+
+
+@pytest.mark.parametrize("lang, said_in, header, conflict", [
+    ("de-AT", "de", "Dem Anfang des Streams fehlt to", "Dieses Gerät hat sich neu angemeldet"),
+    ("fr", "en", "the stream header needs a to", "this resource has logged in anew"),
+    (None, "en", "the stream header needs a to", "this resource has logged in anew"),
+])
+def test_why_a_stream_ends_is_said_in_its_language(own_server, lang, said_in, header, conflict):
+    server = own_server()
+    stream = server.stream(direct=True)
+    more = f" xml:lang='{lang}'" if lang else ""
+    stream.write("<stream:stream xmlns='jabber:client' version='1.0' "
+                 f"xmlns:stream='http://etherx.jabber.org/streams'{more}>")
+    error = stream.read_until_closed().error.find(STREAM_TEXT)
+    assert (error.text, error.get(LANG)) == (header, said_in)
+    name, = server.fresh_users(1)
+    old = server.connect(name, "here", lang=lang)
+    new = server.connect(name, "here", lang=lang)
+    error = old.read_until_closed().error.find(STREAM_TEXT)
+    assert (error.text, error.get(LANG)) == (conflict, said_in)
+    new.close()
+    assert conflict not in server.log() or said_in == "en"  # the log is the operator's
