@@ -193,3 +193,23 @@ def test_why_a_stream_ends_is_said_in_its_language(own_server, lang, said_in, he
     assert (error.text, error.get(LANG)) == (conflict, said_in)
     new.close()
     assert conflict not in server.log() or said_in == "en"  # the log is the operator's
+
+
+def test_who_names_no_language_hears_that_of_the_server(own_server):
+    # notices.language: for errors, notices and questions alike, whoever is on line
+    server = own_server({"limits.roster_items": 1, "notices.language": "de"})
+    silent, english = (server.connect(name, lang=lang)
+                       for name, lang in zip(server.fresh_users(2), (None, "en")))
+    for client, words in ((silent, "Die Kontaktliste ist voll."),
+                          (english, "the roster is full")):
+        client.online()
+        add_contact(client, "a@example.org")
+        assert add_contact(client, "b@example.org").findtext(f".//{TEXT}") == words
+    server.ctl("suspend", "links")
+    for client, lang in ((silent, "de"), (english, "en")):
+        client.send(f"<message to='{silent.bare}' type='chat' id='m'>"
+                    "<body>http://anywhere.example/</body></message>")
+        error = client.wait_for(lambda e: e.get("type") == "error").find(f".//{TEXT}")
+        assert error.get(LANG) == lang, xmpp.show(error)
+    for client in (silent, english):
+        client.close()

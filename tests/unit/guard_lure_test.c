@@ -507,7 +507,7 @@ TEST(words_that_were_dressed_up_have_nearly_the_same_shape)
         {"0mg y0u h4v3 70 533 7h15",                                              true },
         {"0mg y0u h@v3 +0 $33 +h!5",                                              true },
         {"omg you have to see thi5 20",                                           true },
-        {"\xEF\xBD\x99\xEF\xBD\x8F\xEF\xBD\x95 have to see this omg you have",  true },
+        {"\xEF\xBD\x99\xEF\xBD\x8F\xEF\xBD\x95 have to see this omg you have",    true },
         {"0mg  y0u h4v3 t0  s33 th15 http://evil3.example/3",                     true },
         {"omg the 4th and 5th of may have to be seen",                            false},
         {"omg juliet you have to see this 4711",                                  true },
@@ -531,7 +531,8 @@ TEST(words_that_were_dressed_up_have_nearly_the_same_shape)
 TEST(words_drawn_out_differently_have_one_shape)
 {
     struct lure_list list = scan("");
-    uint64_t once = lure_text_shape(&list, STR("soooo look aaaat thisss piiiicture of youuu"), NULL);
+    uint64_t once =
+        lure_text_shape(&list, STR("soooo look aaaat thisss piiiicture of youuu"), NULL);
     uint64_t again = lure_text_shape(&list, STR("soo loook at thiiis pictureeee of yyyou"), NULL);
     check(once != 0 && once == again);
     // one is a word as people write it, and double letters are what they are
