@@ -5,6 +5,7 @@
 #include "base/must.h"
 #include "base/random.h"
 #include "daemon/decoy_keeper.h"
+#include "daemon/decoy_mover.h"
 #include "daemon/housekeeping.h"
 #include "daemon/link_keys.h"
 #include "daemon/metrics.h"
@@ -64,6 +65,7 @@ struct server {
     bool trimmed;                 // once: a start takes much for moments, too
     struct housekeeping *housekeeping;
     struct decoy_keeper *decoys;
+    struct decoy_mover *mover;
     struct scram_crypto *crypto;
     struct service service;
     struct im_settings *settings;
@@ -551,6 +553,7 @@ enum err server_start(struct server *server, struct why *why)
     if (server->http != NULL)
         look_at_link_keys(&server->seals_timer);
     server->decoys = decoy_keeper_new(server->loop, &server->service, present_config, server);
+    server->mover = decoy_mover_new(server->loop, &server->service, present_config, server);
     server->housekeeping =
         housekeeping_new(server->loop, server->service.store, present_config, server);
     if (config->metrics.port != 0) {
@@ -683,6 +686,7 @@ void server_stop(struct server **server)
     loop_timer_cancel(&s->trim_timer);
     housekeeping_free(&s->housekeeping);
     decoy_keeper_free(&s->decoys);
+    decoy_mover_free(&s->mover);
     for (size_t i = 0; i < s->n_doors; i++)
         door_close(&s->doors[i]);
     if (s->http != NULL)

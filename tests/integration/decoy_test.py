@@ -420,3 +420,123 @@ def test_an_account_that_is_no_decoy_any_more_goes(town):
     here.server.ctl("decoy", "remove", here.decoy)
     assert presence_of(here.zero, here.decoy, "unavailable") is not None
     here.server.ctl("user", "delete", here.decoy)
+
+
+# refresh
+
+def rosters(server, jids):
+    return {jid: {c["contact"]: c for c in server.ctl_json("roster", "list", jid)["contacts"]}
+            for jid in jids}
+
+
+def settled(server, until=120):
+    """Waits until nothing is left of a refresh."""
+    end = time.monotonic() + until
+    while True:
+        got = server.ctl("decoy", "refresh", "--try", check=False)
+        if got.returncode == 0:
+            return
+        assert "not over yet" in got.stderr and time.monotonic() < end, got.stderr
+        time.sleep(0.2)
+
+
+def village(server, people=24):
+    """People in a ring, who all know five others, and three decoys."""
+    names = [f"p{i}" for i in range(people)]
+    decoys = ["anna.lang", "ben.roth", "cleo.stark"]
+    server.add_users(names + decoys)
+    for i, name in enumerate(names):
+        for step in (1, 2, 3, people - 1, people - 2):
+            server.ctl("roster", "add", f"{name}@{server.domain}",
+                       f"{names[(i + step) % people]}@{server.domain}", "--subscription", "both")
+    jids = [f"{d}@{server.domain}" for d in decoys]
+    for jid in jids:
+        server.ctl("decoy", "add", jid)
+    return [f"{n}@{server.domain}" for n in names], jids
+
+
+def holders(server, people, decoy):
+    return {jid for jid, contacts in rosters(server, people).items() if decoy in contacts}
+
+
+def test_some_decoys_go_and_others_come_elsewhere(own_server):
+    server = own_server({"decoys.presence": "false", "decoys.pause": "100 ms"})
+    people, (anna, ben, cleo) = village(server)
+    server.ctl("decoy", "place", anna, "--holders", "3", "--name", "Anna Lang")
+    before = holders(server, people, anna)
+    assert len(before) == 3
+    # somebody's own contact by that address, and one that was sorted into a group, stay
+    own = next(jid for jid in people if jid not in before)
+    server.ctl("roster", "add", own, anna)
+    kept = sorted(before)[0]
+    server.ctl("roster", "add", kept, anna, "--subscription", "both", "--group", "friends")
+    names = rosters(server, people)
+
+    would = server.ctl_json("decoy", "refresh", "--try")
+    assert (would["go"], would["come"], would["removals"]) == ([anna], [ben], 3)
+    assert rosters(server, people) == names
+    done = server.ctl_json("decoy", "refresh", "--reason", "test")
+    assert (done["go"], done["come"], done["additions"]) == ([anna], [ben], 3)
+    settled(server)
+
+    assert holders(server, people, anna) == {own, kept}
+    now = holders(server, people, ben)
+    assert len(now) == 3 and not now & before and not holders(server, people, cleo)
+    assert {c["name"] for jid in now for c in [rosters(server, [jid])[jid][ben]]} == {"Ben Roth"}
+    assert set(rosters(server, [ben])[ben]) == now
+    # nothing else has changed in any roster
+    for jid, contacts in rosters(server, people).items():
+        assert {c: v for c, v in contacts.items() if c not in (anna, ben)} == \
+            {c: v for c, v in names[jid].items() if c != anna}
+    entry = next(e for e in server.ctl_json("audit", "list")["entries"]
+                 if e["action"] == "decoy refresh")
+    assert entry["reason"] == "test"
+    assert len([1 for line in server.log().splitlines() if "decoy-moved" in line
+                and "to=in" in line]) == 3
+
+
+def test_a_refresh_outlives_a_restart(own_server):
+    server = own_server({"decoys.presence": "false", "decoys.pause": "1 h"})
+    people, (anna, ben, _) = village(server)
+    server.ctl("decoy", "place", anna, "--holders", "4")
+    before = holders(server, people, anna)
+    server.ctl("decoy", "refresh")
+    assert "not over yet" in server.ctl("decoy", "refresh", check=False).stderr
+    assert holders(server, people, anna) == before  # nothing in the first hour
+    server.settings["decoys.pause"] = "100 ms"
+    server.stop()
+    server.start()
+    settled(server)
+    assert holders(server, people, anna) == set() and len(holders(server, people, ben)) == 4
+    server.ctl("decoy", "refresh")
+    server.kill()
+    server.start()
+    settled(server)
+    assert len(holders(server, people, anna) | holders(server, people, ben) |
+               holders(server, people, f"cleo.stark@{server.domain}")) == 4
+
+
+def test_the_schedule_refreshes_by_itself(own_server):
+    server = own_server({"decoys.presence": "false", "decoys.pause": "100 ms",
+                         "decoys.refresh": "2 s"})
+    people, (anna, _, _) = village(server, people=12)
+    server.ctl("decoy", "place", anna, "--holders", "2")
+    until = time.monotonic() + 120
+    while holders(server, people, anna):
+        assert time.monotonic() < until
+        time.sleep(0.3)
+    assert any(e["action"] == "decoy refresh" and e["actor"] == "schedule"
+               for e in server.ctl_json("audit", "list")["entries"])
+
+
+def test_who_is_no_decoy_any_more_is_not_taken_from_anybody(own_server):
+    server = own_server({"decoys.presence": "false", "decoys.pause": "100 ms"})
+    people, (anna, ben, cleo) = village(server, people=12)
+    server.ctl("decoy", "place", anna, "--holders", "2")
+    server.ctl("decoy", "place", ben, "--holders", "2")
+    before = holders(server, people, anna)
+    server.ctl("decoy", "remove", anna)  # a new colleague gets that name
+    server.ctl("decoy", "refresh")
+    settled(server)
+    assert holders(server, people, anna) == before
+    assert not holders(server, people, ben) and len(holders(server, people, cleo)) == 2
