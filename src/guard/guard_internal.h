@@ -486,6 +486,8 @@ bool evidence_of_sending(struct guard *guard, struct cluster *cluster, struct me
 /* How a copy was sent: pace, silence, roster, to whom.  Returns whether it came at machine pace. */
 bool evidence_of_manner(struct guard *guard, struct cluster *cluster, struct member *member,
                         const struct sending *sending, const struct user *receiver);
+/* Whether a hit of a decoy that says so much is one after the second of its lure. */
+bool decoy_hit_is_discounted(double nats);
 /* The member's parts have changed from what they were: notes it and adds up. */
 void evidence_of_member(struct guard *guard, struct cluster *cluster, struct member *member,
                         const struct member *was);
