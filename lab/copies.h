@@ -28,6 +28,7 @@ struct copy {
     bool arrived; // in the receiver's client
     bool gone;    // taken back
     bool refused; // returned to its sender
+    bool lost;    // counted so: honest, and taken back
 };
 
 struct copies {

@@ -163,21 +163,6 @@ static bool waits_behind(const struct sim *sim, const struct copy *copy)
     return false;
 }
 
-static void refuse(struct sim *sim, uint32_t at, enum reason reason)
-{
-    struct copy *copy = &sim->copies.at[at];
-    copy->refused = true;
-    if (copy->said == SAID_LURE)
-        return;
-    // whom the worm owns has lost his links, and that is right
-    if (sim->people[copy->from].infected)
-        sim->outcome.rejected_of_infected++;
-    else if (reason == REASON_UNANSWERED)
-        sim_tally_of(sim, copy)->returned++;
-    else
-        sim_tally_of(sim, copy)->rejected++;
-}
-
 /* The guard judges; returns true when the message goes on. */
 static bool judge(struct sim *sim, const struct outgoing *out, const struct lure_list *list,
                   const struct lure_people *people, const struct pace *pace, uint32_t at)
@@ -191,6 +176,7 @@ static bool judge(struct sim *sim, const struct outgoing *out, const struct lure
                     .receiver = sim_jid_of(sim, message->to),
                     .audience = is_room ? sim->rooms[message->to & ~ROOM].n : 1,
                     .remote = sim->people[message->from].remote,
+                    .device = DESK,
                     .warns = lure_text_warns(list, message->text),
                     .overflowed = list->overflowed,
                     .shape = lure_text_shape(list, message->text, people),
@@ -212,7 +198,7 @@ static bool judge(struct sim *sim, const struct outgoing *out, const struct lure
     sim_carry_out(sim, &word);
     arena_done(&arena);
     if (verdict == VERDICT_REJECT)
-        refuse(sim, at, reason);
+        sim_refuse(sim, at, reason);
     if (verdict == VERDICT_DELIVER && is_dead) {
         // the words arrive, and nothing in them can be opened
         struct copy dead = sim->copies.at[at];
@@ -245,7 +231,7 @@ static bool judge_otherwise(struct sim *sim, const struct outgoing *out, struct 
     if (*at == UINT32_MAX)
         *at = copies_add(&sim->copies, copy, NULL, 0);
     if (ruling.refused)
-        refuse(sim, *at, REASON_CONVICTED);
+        sim_refuse(sim, *at, REASON_CONVICTED);
     else
         sim_let_wait(sim, *at, text, false, ruling.release_us, LET_GO);
     return false;
@@ -394,7 +380,7 @@ void sim_play(struct sim *sim, const struct trap *trap)
 {
     struct trap_stage stage = {.of = sim,
                                .graph = sim->config.graph,
-                               .prng = &sim->prng,
+                               .prng = &sim->traps,
                                .worm_link = str_of(sim->worm_link),
                                .say = play_line,
                                .entitle = entitle};
