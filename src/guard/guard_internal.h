@@ -435,6 +435,8 @@ struct binding *binding_make(struct guard *guard, struct cluster *cluster,
                              struct str shown);
 /* NULL where the cluster is full. */
 struct member *member_get(struct guard *guard, struct cluster *cluster, struct user *user);
+/* He sent it with this device (0: unknown): on others he can be asked. */
+void member_uses(struct member *member, uint64_t device);
 struct member *member_find(const struct guard *guard, const struct cluster *cluster,
                            const struct user *user);
 /* The same for a cluster that is being read from a snapshot: no look for an older one. */

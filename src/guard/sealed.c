@@ -421,9 +421,7 @@ enum verdict judge_sealed(struct guard *guard, struct user *sender, struct user 
     if (member == NULL)
         return VERDICT_DELIVER;
     member->remote |= sending->remote;
-    if (sending->device != 0)
-        member->device =
-            member->device == 0 || member->device == sending->device ? sending->device : UINT64_MAX;
+    member_uses(member, sending->device);
     *incident = forest->id;
     relent(guard, forest, word);
     if (forest->cleared || !makes_run(guard, member))
