@@ -16,7 +16,10 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-enum { ALARM_US = 100000 }; // an event that takes longer is worth a line in the log
+enum {
+    ALARM_US = 100000,   // an event that takes longer is worth a line in the log
+    HITS_SAID_MOST = 60, // lines a minute about decoys: a worm may write to very many
+};
 
 /* ---- What is convicted, for the workers ---- */
 
@@ -258,6 +261,26 @@ static void on_tick(struct timer *timer)
     arena_done(&arena);
 }
 
+// An operator sees it in the log at once; later with `decoy hits`.
+static void say_decoy_hit(struct gate *gate, const struct sending *sending,
+                          const struct guard_word *word)
+{
+    struct arena arena;
+    int64_t now_us = loop_now_us(gate->loop);
+    if (gate->hits_since_us == 0 || now_us - gate->hits_since_us > 60 * SECOND_US) {
+        gate->hits_since_us = now_us;
+        gate->n_hits_said = 0;
+    }
+    if (gate->n_hits_said++ >= HITS_SAID_MOST)
+        return;
+    arena_init(&arena, 65536);
+    log_event(LOG_NOTICE, "decoy-hit",
+              "decoy=%.*s sender=%.*s lure=%.*s nats=%.1f incident=%" PRIu64,
+              STR_ARGS(sending->receiver), STR_ARGS(sending->sender),
+              STR_ARGS(log_quote(&arena, word->decoy_lure)), word->decoy_nats, word->incident);
+    arena_done(&arena);
+}
+
 void gate_judge(struct mail *mail)
 {
     struct judging *judging = CONTAINER_OF(mail, struct judging, mail);
@@ -270,6 +293,8 @@ void gate_judge(struct mail *mail)
     (void)!in_hand_begin(gate->in_hand, judging->stanza); // what is put aside is not judged
     gate_take(gate, &event, &word, judging->observes);
     in_hand_done(gate->in_hand);
+    if (word.decoy_nats > 0)
+        say_decoy_hit(gate, &judging->sending, &word);
     judging->verdict = word.verdict;
     judging->reason = word.reason;
     judging->until_us = word.until_us;
