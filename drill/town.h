@@ -35,7 +35,7 @@ struct plan {
     const char *texts;         // a file; NULL: the sample
     struct openness openness;
     struct chat_habits habits;
-    struct habits people;            // of these: obey, answer
+    struct habits people;            // of these: obey, answer, composing, reshare
     double phones;                   // share of people who have another device beside
     const struct worm_profile *worm; // NULL: nothing but chat
     uint64_t seed;
@@ -84,9 +84,6 @@ struct outcome {
 #define DRILL_LAG_MOST_S 2.0
 /* Before a trap in which people have just talked with each other, so many seconds. */
 #define DRILL_GREETINGS_S 60.0
-
-/* A person's name, as the local part of an address: "anna.meyer". */
-void town_name(uint32_t person, char out[32]);
 
 enum err town_run(const struct plan *plan, struct outcome *out, struct why *why) MUST_CHECK;
 void outcome_done(struct outcome *outcome);

@@ -19,12 +19,14 @@ struct experiment {
     struct graph graph;        // of the trace; of a model made anew for each seed
     struct texts *texts;
     enum graph_kind graph_kind;
+    enum roster_order roster;
     uint32_t people;
     double contacts, messages_a_day;
     // what
     const struct worm_profile *worm; // NULL: none
     const struct trap *traps[TRAPS_MOST];
     size_t n_traps;
+    double traps_after_s; // the first copies of a worm
     enum defence_kind defences[N_DEFENCES];
     size_t n_defences;
     struct habits habits;

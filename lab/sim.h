@@ -10,8 +10,9 @@
  *     dead link  a warning arrives, but what it quotes cannot be opened
  *     retract    copies vanish from clients that obey
  *     restrict   the guard itself refuses the account's lures
- *     ask        the sender is asked; some answer, truly, on a device that is theirs alone; a worm
- *                says "yes" at once, on the device that it owns
+ *     ask        the sender is asked; some answer, truly, on a device that is theirs alone, or with
+ *                the puzzle where the guard does not know which sent it; a worm says "yes" at once,
+ *                on the device that it owns
  *
  * The model (docs/containment.md): everybody is online; a copy is in the client at
  * once; a person decides once whether he opens this lure and opens it after a
@@ -28,6 +29,7 @@
 #include "lab/queue.h"
 #include "town/graph.h"
 #include "town/habits.h"
+#include "town/roster.h"
 #include "town/trap.h"
 #include "town/worm.h"
 
@@ -39,6 +41,7 @@ struct sim_config {
     const struct worm *worm;        // NULL: none
     struct habits habits;
     double open; // probability that a person opens the worm's lure
+    enum roster_order roster;
     enum defence_kind defence;
     double decoys; // share of people who have a decoy of the guard among their contacts
     // Evidence from which the page of link protection warns (im/links.h); 0: links are not

@@ -680,6 +680,16 @@ static void run_decoy_remove(struct command_call *call)
     withdraw_rule(decoy_new(call, true));
 }
 
+// A link or a pattern would be read as another host, and the entitlement as one that never holds.
+static bool is_host_alone(struct str host)
+{
+    const char *others = "/?#@*\\ ";
+    for (size_t i = 0; i < host.len; i++)
+        if (strchr(others, host.at[i]) != NULL || (host.at[i] == ':' && host.at[0] != '['))
+            return false;
+    return true;
+}
+
 static void entitle(struct command_call *call, bool withdraw)
 {
     struct gate *gate = gate_of(call);
@@ -695,8 +705,11 @@ static void entitle(struct command_call *call, bool withdraw)
         struct lure_list list;
         lure_list_init(&list, gate_lure_rules(gate), &call->arena);
         lure_add_url(&list, arena_printf(&call->arena, "https://%.*s/", STR_ARGS(host)), STR_EMPTY);
-        if (list.n != 1) {
-            command_fail(call, ERR_MALFORMED, "host: \"%.*s\" is no host", STR_ARGS(host));
+        if (list.n != 1 || !is_host_alone(host)) {
+            command_fail(call, ERR_MALFORMED,
+                         "host: \"%.*s\" is no host such as news.example.org, nor a domain such as "
+                         "example.org",
+                         STR_ARGS(host));
             return;
         }
         host = list.lures[0].host;

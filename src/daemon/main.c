@@ -247,6 +247,7 @@ static struct inspector_options inspector_options(struct daemon *daemon)
         .memory = config->upload.inspection_memory,
         .unpacked_most = config->upload.unpacked,
         .entries_most = (uint32_t)config->upload.entries,
+        .depth_most = (unsigned)config->upload.depth,
         .at_once = (unsigned)config->upload.threads,
         .confine = confine_helper,
         .context = daemon,

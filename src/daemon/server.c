@@ -431,22 +431,14 @@ static void file_was_found(void *context, const struct upload *upload)
     arena_done(&arena);
 }
 
-// The first language that the reader names; browsers put the one they like best there.
-static struct str say_withheld(void *context, struct arena *arena, struct str languages,
-                               struct str *lang)
+static struct str say_over_http(void *context, struct arena *arena, const char *words,
+                                struct str accepted, struct str *lang)
 {
     const struct server *server = context;
     const struct notices *notices = server->service.notices;
-    struct str wanted = str_trim(str_cut(&languages, ','));
-    wanted = str_first(wanted, str_find_char(wanted, ';'));
-    *lang = notice_lang(notices, wanted, STR("en"));
-    return notice_text(notices, arena, wanted, STR("en"), NOTICE_FILE_WITHHELD,
-                       &(struct notice_args){
-                           .link = STR_EMPTY,
-                           .person = STR_EMPTY,
-                           .incident = STR_EMPTY,
-                           .until = STR_EMPTY,
-                       });
+    const struct notice_args none = {.link = STR_EMPTY};
+    struct str wanted = notices_accepted(notices, accepted, STR("en"));
+    return notice_words(notices, arena, wanted, STR("en"), words, &none, lang);
 }
 
 static enum err open_uploads(struct server *server, struct inspector *inspector, struct why *why)
@@ -477,8 +469,6 @@ static enum err open_uploads(struct server *server, struct inspector *inspector,
                                               .body_most = upload_body_most,
                                               .origins = config->upload.origins.at,
                                               .n_origins = config->upload.origins.n,
-                                              .sorry = say_withheld,
-                                              .context = server,
                                           });
     return OK;
 }
@@ -516,6 +506,7 @@ enum err server_open(struct server *server, struct inspector *inspector, struct 
             return e;
         im_settings_unref(&server->settings);
         server->settings = settings_of(server, config);
+        http_set_words(server->http, say_over_http, server);
         open_page_add(server->http);
     }
     service->workers = server->workers;

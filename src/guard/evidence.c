@@ -330,9 +330,7 @@ bool evidence_of_sending(struct guard *guard, struct cluster *cluster, struct me
     cluster->n_sendings++;
     member->n_sent++;
     member->remote |= sending->remote;
-    if (sending->device != 0)
-        member->device =
-            member->device == 0 || member->device == sending->device ? sending->device : UINT64_MAX;
+    member_uses(member, sending->device);
     if (user_may_teach(guard, member->user) && lessons->sendings < lessons_most) {
         lessons->sendings++;
         lessons->novel += cluster->fresh && cluster->n_sendings == 1;

@@ -115,6 +115,11 @@ void gate_read_no_more(struct judging *judging);
 /* gate.c: the texts of a judging were looked at, or not; what was found is among its lures. */
 void gate_was_read(struct judging *judging);
 
+/* gate.c: the mode of the account's domain: GATE_OFF…; on its home. */
+int gate_mode(const struct account *account);
+/* gate.c: something passes that nobody had time to look at: the operator hears of it. */
+void gate_alarm(struct desk *desk);
+
 /* On the guard's thread: judges, logs, carries out orders, mails the judging home. */
 void gate_judge(struct mail *mail);
 /* On the home: goes on with a judged message. */

@@ -395,6 +395,69 @@ void gate_convict_file(struct gate *gate, const struct lure_file *file, struct s
     loop_post(gate->loop, &finding->mail);
 }
 
+/* ---- An account that was deleted ---- */
+
+enum { RIGHTS_MOST = 1000 }; // that one account is relieved of
+
+struct leaving {
+    struct mail mail;
+    struct gate *gate;
+    struct arena arena; // of all below
+    struct str account;
+    struct guard_event event; // that ends one of its rights; kind 0: it has none
+};
+
+static void find_right(void *context, const struct guard_rule *rule)
+{
+    struct leaving *leaving = context;
+    struct guard_event *event = &leaving->event;
+    if (event->kind != 0 || !str_eq(rule->account, leaving->account))
+        return;
+    const struct str actor = STR("deletion");
+    if (rule->kind == RULE_DECOY) {
+        event->kind = EVENT_DECOY;
+        event->decoy = (struct decoy){.account = leaving->account, .removed = true, .actor = actor};
+    } else if (rule->kind == RULE_ENTITLE) {
+        event->kind = EVENT_ENTITLE;
+        event->entitlement = (struct entitlement){
+            .account = leaving->account,
+            .domain = arena_str(&leaving->arena, rule->domain),
+            .receivers = rule->receivers,
+            .actor = actor,
+        };
+    }
+}
+
+static void end_rights(struct mail *mail)
+{
+    struct leaving *leaving = CONTAINER_OF(mail, struct leaving, mail);
+    for (int i = 0; i < RIGHTS_MOST; i++) {
+        struct arena arena;
+        struct guard_word word;
+        leaving->event = (struct guard_event){0};
+        guard_rules(leaving->gate->guard, find_right, leaving);
+        if (leaving->event.kind == 0)
+            break;
+        arena_init(&arena, WORD_MOST);
+        guard_word_init(&word, &arena);
+        gate_take(leaving->gate, &leaving->event, &word, false);
+        arena_done(&arena);
+    }
+    arena_done(&leaving->arena);
+    free(leaving);
+}
+
+void gate_account_deleted(struct gate *gate, struct str account)
+{
+    struct leaving *leaving = calloc(1, sizeof *leaving);
+    must(leaving != NULL);
+    leaving->gate = gate;
+    leaving->mail.run = end_rights;
+    arena_init(&leaving->arena, 1 << 20);
+    leaving->account = arena_str(&leaving->arena, account);
+    loop_post(gate->loop, &leaving->mail);
+}
+
 /* ---- The thread's life ---- */
 
 static void *run(void *context)
