@@ -385,44 +385,6 @@ def test_rude_requests_do_a_decoy_no_harm(town):
     here.server.check_healthy()
 
 
-class Babbler(Chatter):
-    """Its answers are as large and as strange as a server lets them be."""
-
-    strange = ["<b/>" * 4000, "<a>" * 29 + "</a>" * 29, "z" * 100000,
-               "<query xmlns='jabber:iq:last' seconds='-1'>" + "<c/>" * 900 + "</query>",
-               "<time xmlns='urn:xmpp:time'>" + "<utc>now</utc>" * 1000 + "</time>",
-               "<q " + " ".join(f"a{i}='1'" for i in range(60)) + "/>"]
-
-    def answer(self, stanza):
-        at = sum(map(ord, stanza[0].tag)) % len(self.strange)
-        return ("result", "error")[at % 2], self.strange[at]
-
-
-def test_clients_that_answer_strangely_do_no_harm(own_server):
-    server = own_server({**QUICK, "limits.bytes_per_second": "4 MiB"})
-    names = ["one", "two", "three"]
-    server.add_users(["zero", *names, "decoy"])
-    befriend(server, "zero", *names, "decoy")
-    server.ctl("decoy", "add", f"decoy@{server.domain}")
-    babblers = [Babbler(server, name, f"Chatter.{name}") for name in names]
-    until = time.monotonic() + 60
-    while any(sum(xmpp.local(s) == "iq" for s in b.got) < 14 for b in babblers):
-        assert time.monotonic() < until
-        time.sleep(0.1)
-    zero = server.connect("zero", "worm")
-    zero.online()
-    try:  # should it take that for people's clients, it says the same and does no harm
-        shown = presence_of(zero, f"decoy@{server.domain}", timeout=8)
-        for payload in PAYLOADS:
-            zero.ask("get", payload, shown.get("from"))
-    except TimeoutError:
-        pass
-    server.check_healthy()
-    zero.close()
-    for one in babblers:
-        one.close()
-
-
 # hits
 
 def test_an_operator_sees_who_hit_a_decoy(town):
