@@ -133,7 +133,8 @@ struct binding {
     struct lure_key key;
     enum lure_width width;
     bool established; // its host was, when it was bound
-    struct str shown; // owned
+    struct str shown; // text
+    char text[];
 };
 
 struct member {
@@ -346,6 +347,7 @@ static inline uint64_t guard_hash_key(const struct guard *guard, const struct lu
         (unsigned __int128)(halves[0] ^ secret[0]) * (halves[1] ^ secret[1]);
     return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
+void *own_zeroed(size_t size);                     // on the heap, for what is made with most lures
 struct str own_text(struct str text, size_t most); // a copy on the heap; str_free gives it back
 void str_free(struct str *text);
 

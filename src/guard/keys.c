@@ -7,6 +7,7 @@
  * dress (case, hex, base64, reversed) become {name}, numbers {n}, random-looking
  * ones {id}, and query values that are none of these {v}.
  */
+#include "guard/find16.h"
 #include "guard/lure_internal.h"
 
 #include "base/must.h"
@@ -439,15 +440,19 @@ static struct lure_key host_key(struct host_cache *cache, char domain, struct st
     return key;
 }
 
+static bytes16 unprintable16(bytes16 a)
+{
+    return (bytes16)(a < ' ') | (bytes16)(a >= 0x7F);
+}
+
 /* What an operator's terminal and logs may show: no control characters, no broken UTF-8. */
 static struct str keep_shown(struct lure_list *list, struct draft *draft, size_t end)
 {
-    size_t len = end < SHOWN_MOST ? end : SHOWN_MOST, n = 0;
+    size_t len = end < SHOWN_MOST ? end : SHOWN_MOST, n;
     if (!arena_fits(list->arena, len + 1))
         return STR_EMPTY;
     char *out = arena_alloc(list->arena, len + 1);
-    while (n < len && draft->at[n] >= ' ' && draft->at[n] < 0x7F)
-        n++;
+    n = find_one16(str_make(draft->at, len), 0, unprintable16);
     memcpy(out, draft->at, n);
     for (size_t i = n; i < len;) {
         size_t width;
