@@ -437,6 +437,9 @@ static enum err put_option(const json_t *command, char **words, int n, int *at, 
                        "a password on the command line can be read by every user of this machine: "
                        "use --%s-stdin",
                        name);
+    bool several = json_is_true(json_object_get(argument, "several"));
+    if (json_object_get(values, name) != NULL && !several) // of two domains one would be forgotten
+        return why_say(why, ERR_MALFORMED, "--%s is given twice", name);
     if (strcmp(text_in(argument, "kind"), "flag") == 0 && value.at == NULL) {
         json_object_set_new(values, name, json_true());
         return OK;
@@ -446,8 +449,7 @@ static enum err put_option(const json_t *command, char **words, int n, int *at, 
             return why_say(why, ERR_MALFORMED, "--%s: a value is needed", name);
         value = str_of(words[++*at]);
     }
-    const json_t *before =
-        json_is_true(json_object_get(argument, "several")) ? json_object_get(values, name) : NULL;
+    const json_t *before = json_object_get(values, name);
     json_t *text = before == NULL ? json_stringn(value.at, value.len)
                                   : json_sprintf("%s\n%.*s", json_string_value(before),
                                                  (int)value.len, value.at);
@@ -585,6 +587,45 @@ static int show_answer(const struct session *session, const json_t *answer, FILE
     return exit_of(text_in(answer, "error"));
 }
 
+struct output {
+    FILE *file;
+    char path[PATH_MAX], temporary[PATH_MAX]; // temporary[0] == '\0': it is written where it lies
+};
+
+// What is exported holds credentials: for its owner only, from the first byte.  And it is a file of
+// its own until it is whole, so that an export that fails leaves the one before as it was.
+static enum err open_output(const char *path, struct output *out, struct why *why)
+{
+    struct stat stat_of;
+    bool exists = realpath(path, out->path) != NULL && stat(out->path, &stat_of) == 0;
+    if (!exists && (str_to_z(str_of(path), out->path, sizeof out->path) != OK))
+        return why_say(why, ERR_LIMIT, "%s: too long", path);
+    if (exists && !S_ISREG(stat_of.st_mode)) { // a pipe, /dev/null
+        out->file = fopen(path, "we");
+    } else if (snprintf(out->temporary, PATH_MAX, "%s.XXXXXX", out->path) < PATH_MAX) {
+        int fd = mkostemp(out->temporary, O_CLOEXEC); // mode 0600
+        out->file = fd >= 0 ? fdopen(fd, "w") : NULL;
+    } else {
+        errno = ENAMETOOLONG;
+    }
+    return out->file != NULL ? OK : why_say(why, ERR_IO, "%s: %s", path, strerror(errno));
+}
+
+// Closes it; wanted: it takes its place, else it never was.
+static enum err close_output(struct output *out, bool wanted, struct why *why)
+{
+    bool has_place = out->temporary[0] != '\0', whole = true;
+    if (has_place && wanted)
+        whole = fflush(out->file) == 0 && fsync(fileno(out->file)) == 0;
+    whole = fclose(out->file) == 0 && whole;
+    if (has_place && wanted && whole)
+        whole = rename(out->temporary, out->path) == 0;
+    int trouble = errno;
+    if (has_place && (!wanted || !whole))
+        unlink(out->temporary);
+    return whole ? OK : why_say(why, ERR_IO, "%s: %s", out->path, strerror(trouble));
+}
+
 static int run(struct session *session, const json_t *command, json_t *values, const char *file)
 {
     struct why why = {""};
@@ -593,15 +634,16 @@ static int run(struct session *session, const json_t *command, json_t *values, c
     FILE *in = stdin, *data = stdout;
     if (reads && strcmp(file, "-") != 0)
         in = fopen(file, "re");
-    if (writes && session->output != NULL) {
-        // what is exported holds credentials: for its owner only, from the first byte
-        int fd = open(session->output, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-        data = fd >= 0 ? fdopen(fd, "w") : NULL;
-    }
-    if (in == NULL || data == NULL) {
-        (void)!why_say(&why, ERR_IO, "%s: %s", in == NULL ? file : session->output,
-                       strerror(errno));
+    if (in == NULL) {
+        (void)!why_say(&why, ERR_IO, "%s: %s", file, strerror(errno));
         return refuse(session, ERR_IO, why.text);
+    }
+    struct output output = {0};
+    if (writes && session->output != NULL) {
+        enum err e = open_output(session->output, &output, &why);
+        if (e != OK)
+            return refuse(session, e, why.text);
+        data = output.file;
     }
     json_t *request =
         json_pack("{s:s, s:O}", "command", text_in(command, "name"), "arguments", values);
@@ -617,13 +659,14 @@ static int run(struct session *session, const json_t *command, json_t *values, c
     if (e == OK) {
         // what is written is the data, or the answer where there is none
         bool is_data = n_data == 0 && json_is_true(json_object_get(answer, "ok"));
-        FILE *beside = writes && data == stdout ? stderr : stdout;
+        FILE *beside = writes && data == stdout && (n_data > 0 || !session->json) ? stderr : stdout;
         status = show_answer(session, answer, is_data ? data : beside);
     } else
         status = refuse(session, e, why.text);
-    if (data != stdout && fclose(data) != 0 && status == EXIT_DONE) {
-        (void)!why_say(&why, ERR_IO, "%s: %s", session->output, strerror(errno));
-        status = refuse(session, ERR_IO, why.text);
+    if (data != stdout) {
+        e = close_output(&output, status == EXIT_DONE, &why);
+        if (e != OK && status == EXIT_DONE)
+            status = refuse(session, e, why.text);
     }
     if (in != stdin)
         fclose(in);
@@ -714,7 +757,10 @@ int main(int argc, char **argv)
         puts("firedoorctl " FIREDOOR_VERSION);
         status = EXIT_DONE;
     } else if (n == 0 || words[0][0] == '-') {
-        fputs(usage, stderr);
+        if (session.json)
+            status = refuse(&session, ERR_MALFORMED, "a command is needed: firedoorctl help");
+        else
+            fputs(usage, stderr);
     } else {
         if (session.socket == NULL)
             session.socket = find_socket(path);

@@ -80,8 +80,8 @@ log: {
     file = "firedoord.log";
 };
 END
-    # a machine without IPv6 has no ::1 to listen on
-    [ -s /proc/net/if_inet6 ] || sed -i 's/, "::1"//' "$var/firedoor.conf"
+    # a machine without IPv6 has no ::1 to listen on (what the kernel shows there has no size)
+    grep -q . /proc/net/if_inet6 2> /dev/null || sed -i 's/, "::1"//' "$var/firedoor.conf"
 fi
 
 setsid "$root/build/firedoord" --config "$var/firedoor.conf" > "$var/start.log" 2>&1 < /dev/null &

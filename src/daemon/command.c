@@ -101,8 +101,19 @@ static void answer(struct command_call *call, enum err e, const json_t *result, 
     call_free(call);
 }
 
+// What the record says was acted on: the account where one is named (it comes before any contact
+// of its), else the domain.
 static struct str scope_of(const struct command_call *call)
 {
+    for (size_t i = 0; i < ARGUMENTS_MOST && call->command->arguments[i].name != NULL; i++) {
+        const struct argument *argument = &call->command->arguments[i];
+        struct str named = argument_text(call, argument->name);
+        if (named.len > 0 &&
+            (argument->kind == ARGUMENT_ACCOUNT || argument->kind == ARGUMENT_ADDRESS)) {
+            struct jid jid = jid_of_prepared(named);
+            return jid_bare(&jid);
+        }
+    }
     return call->command->scope != NULL ? argument_text(call, call->command->scope) : STR_EMPTY;
 }
 

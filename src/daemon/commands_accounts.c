@@ -534,17 +534,24 @@ static void set_item(struct act *act, const struct store_roster_item *item)
         store_roster_set(act->daemon->store, &act->op.roster);
 }
 
-static struct str *with_group(struct arena *arena, const struct str *old, uint32_t *n,
-                              struct str group)
+// more: one a line.
+static struct str *with_groups(struct arena *arena, const struct str *old, uint32_t *n,
+                               struct str more)
 {
-    struct str *groups = arena_make_array(arena, struct str, (size_t)*n + 1);
-    bool has_it = group.len == 0;
-    for (uint32_t i = 0; i < *n; i++) {
+    size_t most = (size_t)*n + 1;
+    for (size_t i = 0; i < more.len; i++)
+        most += more.at[i] == '\n';
+    struct str *groups = arena_make_array(arena, struct str, most);
+    for (uint32_t i = 0; i < *n; i++)
         groups[i] = arena_str(arena, old[i]);
-        has_it |= str_eq(old[i], group);
+    while (more.len > 0) {
+        struct str group = str_cut(&more, '\n');
+        bool has_it = group.len == 0;
+        for (uint32_t i = 0; i < *n; i++)
+            has_it |= str_eq(groups[i], group);
+        if (!has_it)
+            groups[(*n)++] = group;
     }
-    if (!has_it)
-        groups[(*n)++] = group;
     return groups;
 }
 
@@ -567,7 +574,7 @@ static void roster_known(struct store_request *request)
             item = act->op.load.items[i];
     item.jid = argument_text(call, "contact");
     item.name = name.len > 0 ? name : arena_str(&call->arena, item.name);
-    item.groups = with_group(&call->arena, item.groups, &item.n_groups, group);
+    item.groups = with_groups(&call->arena, item.groups, &item.n_groups, group);
     for (size_t i = 0; i < STORE_SUB_REMOVED; i++)
         if (str_eq(subscription, str_of(subscription_names[i])))
             item.subscription = (enum store_subscription)i;
@@ -701,7 +708,8 @@ static const struct command rows[] = {
      .arguments = {JID,
                       CONTACT,
                       {"name", ARGUMENT_TEXT, 0, NULL, "The name shown."},
-                      {"group", ARGUMENT_TEXT, 0, NULL, "A group to put it into."},
+                      {"group", ARGUMENT_TEXT, ARGUMENT_SEVERAL, NULL,
+                       "A group to put it into; may be said several times."},
                       {"subscription", ARGUMENT_CHOICE, 0, "none|to|from|both",
                        "Who sees whose presence; both if not said of a new one."},
                       ARGUMENT_REASON},

@@ -1,5 +1,5 @@
 /*
- * The table of configuration keys as data: what config.c reads and config_print.c shows.
+ * The table of configuration keys as data: what config_read.c reads and config_print.c shows.
  */
 #ifndef DAEMON_CONFIG_INTERNAL_H
 #define DAEMON_CONFIG_INTERNAL_H

@@ -67,10 +67,19 @@ void config_print_example(FILE *out)
           "        certificate = \"example.org.crt\";\n"
           "        key = \"example.org.key\";\n",
           out);
-    for (size_t k = 0; k < domain.n_keys; k++)
-        if (domain.keys[k].inherited != SIZE_MAX && domain.keys[k].kind != KIND_INPUT)
-            fprintf(out, "        # %s: as %s unless given here\n", domain.keys[k].name,
-                    domain.keys[k].initial);
+    for (size_t k = 0; k < domain.n_keys; k++) {
+        const struct config_key *key = &domain.keys[k];
+        if (key->kind == KIND_INPUT || key->needs_restart) // above
+            continue;
+        if (key->inherited != SIZE_MAX) {
+            fprintf(out, "        # %s: as %s unless given here\n", key->name, key->initial);
+            continue;
+        }
+        struct str allowed = config_allowed(&arena, key), value = file_value(&arena, key);
+        print_wrapped(out, "        # ", str_of(key->doc));
+        print_wrapped(out, "        # ", arena_printf(&arena, "May be %.*s.", STR_ARGS(allowed)));
+        fprintf(out, "        # %s = %.*s;\n", key->name, STR_ARGS(value));
+    }
     fputs("    }\n);\n", out);
     for (size_t s = 0; s < CONFIG_N_SECTIONS; s++) {
         fputc('\n', out);
@@ -123,7 +132,7 @@ void config_print_man(FILE *out)
           ".RI \"of \" \"key = value;\" ,\n"
           "comments after # or //, and\n"
           ".I @include \"file\"\n"
-          "on a line of its own.\n"
+          "on a line of its own; its path begins at the directory of this file.\n"
           "Every key can be overridden on the command line:\n"
           ".BI \"\\-\\-set \" section.key = value\n"
           "and, for one domain,\n"

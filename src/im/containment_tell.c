@@ -55,11 +55,12 @@ struct str tell_dead_link(const struct gate *gate, struct str shown)
     return own;
 }
 
-// The language of the person's streams; of his domain when he is away.
+// The language of the person's streams; empty, which is his domain's, when none says so or he is
+// away.
 struct str tell_lang(const struct account *account)
 {
     LIST_EACH(&account->sessions, struct session, in_account, session)
-    if (!session->ending)
+    if (!session->ending && session->lang.len > 0)
         return session->lang;
     return STR_EMPTY;
 }

@@ -697,7 +697,7 @@ static void refuse(struct judging *judging)
                                     .suspended = judging->suspended,
                                     .until_us = judging->until_us};
     containment_refuse(judging->home, judging->stanza, judging->ticket,
-                       session != NULL ? session->lang : STR("en"), &refusal);
+                       session != NULL ? session->lang : judging->stanza->lang, &refusal);
 }
 
 static void is_kept(struct store_request *request)

@@ -224,7 +224,7 @@ static struct stanza *protected_copy(struct session *session, const struct stanz
     protecting->settings = desk->settings;
     protecting->domain = domain;
     protecting->rules = rules;
-    protecting->lang = session->lang;
+    protecting->lang = session->lang.len > 0 ? session->lang : domain->lang;
     // in whole days, so that the same link is the same token on all devices
     protecting->expires_us =
         (clock_wall_us() / day_us + 1) * day_us + desk->settings->links_valid_us;

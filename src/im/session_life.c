@@ -41,7 +41,7 @@ struct session *session_begin(struct account *account, struct str resource, stru
         return NULL;
     }
     struct session *session = session_new(account, resource);
-    session_set_lang(session, lang.len > 0 ? lang : STR("en"), lang.len > 0);
+    session_set_lang(session, lang, lang.len > 0);
     session->outbox_n_most = settings->unacked_stanzas;
     session->outbox_bytes_most = settings->outbox_bytes;
     for (size_t f = 0; features[f] != NULL; f++)

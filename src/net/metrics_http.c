@@ -86,7 +86,7 @@ enum err metrics_http_new(const struct addr *at, metrics_fn *fn, void *context,
         flags, at->port, NULL, NULL, on_request, server, MHD_OPTION_SOCK_ADDR,
         (struct sockaddr *)&address, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MOST,
         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)TIMEOUT_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        (size_t)MEMORY_EACH, MHD_OPTION_LISTENING_ADDRESS_REUSE, (unsigned)1, MHD_OPTION_END);
+        (size_t)MEMORY_EACH, MHD_OPTION_END);
     if (server->daemon == NULL) {
         free(server);
         char text[ADDR_TEXT_SIZE];

@@ -79,7 +79,7 @@ struct session {
     struct account *account;
     struct link in_account;
     struct jid jid;  // full; text in own memory
-    struct str lang; // of its stream, or what we assume; own memory
+    struct str lang; // of its stream; empty: it says nothing, its domain's is spoken; own memory
     bool names_lang; // the stream's header has it: stanzas without xml:lang are in it
 
     const struct session_client *client_calls;

@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -86,6 +87,9 @@ def test_failures_are_json_where_json_is_asked_for(server):
     answer = json.loads(got.stdout)
     assert got.returncode == MISSING
     assert answer["ok"] is False and answer["error"] == "missing" and answer["message"]
+    for words in (("incident", "show", "999999"), ("export", "nowhere.example")):
+        got = server.ctl("--json", *words, check=False)  # what would have written a file too
+        assert (got.returncode, json.loads(got.stdout)["error"]) == (MISSING, "missing")
 
 
 def test_failures_before_the_server_answers_are_json_too(server):
@@ -97,6 +101,8 @@ def test_failures_before_the_server_answers_are_json_too(server):
         return got.returncode, answer["error"]
 
     assert failed("status", socket_path="/nonexistent/s") == (UNREACHABLE, "closed")
+    assert failed() == (USAGE, "malformed")
+    assert failed("--what") == (USAGE, "malformed")
     assert failed("user") == (USAGE, "malformed")
     assert failed("user", "add") == (USAGE, "malformed")
     assert failed("user", "list", "--sideways", "1") == (USAGE, "malformed")
@@ -193,6 +199,23 @@ def test_acts_are_in_the_audit_record_without_passwords(server):
     assert "very-secret-word" not in text and "very-secret-word" not in server.log()
 
 
+def test_what_was_done_to_an_account_is_found_under_its_name(server, people):
+    name, = people(1)
+    jid = f"{name}@{server.domain}"
+    done = [("suspend", "links", "--account", jid), ("resume", "links", "--account", jid),
+            ("entitle", "add", jid), ("entitle", "remove", jid), ("decoy", "add", jid),
+            ("decoy", "remove", jid), ("roster", "add", jid, f"a.contact@{server.domain}")]
+    for words in done:
+        server.ctl(*words)
+    client = server.connect(name)
+    server.ctl("session", "close", client.jid)
+    client.cut()
+    entries = server.ctl_json("audit", "list", "--scope", jid)["entries"]
+    operator = [e["action"] for e in entries if e["actor"] == "root"]
+    assert operator[::-1] == [" ".join(w for w in words[:2] if w != "links") for words in done] + [
+        "session close"]
+
+
 def test_a_roster_can_be_set_by_the_operator(server, people):
     romeo, juliet = people(2)
     me, contact = f"{romeo}@{server.domain}", f"{juliet}@{server.domain}"
@@ -202,9 +225,10 @@ def test_a_roster_can_be_set_by_the_operator(server, people):
         (contact, "Juliet", "both", ["Family"])]
     server.ctl("roster", "add", me, contact, "--group", "Verona")  # what is not said stays
     server.ctl("roster", "add", me, contact, "--subscription", "to")
+    server.ctl("roster", "add", me, contact, "--group", "Balcony", "--group=Verona")
     rows = server.ctl_json("roster", "list", me)["contacts"]
-    assert [(r["contact"], r["name"], r["subscription"], r["groups"]) for r in rows] == [
-        (contact, "Juliet", "to", ["Family", "Verona"])]
+    assert [(r["contact"], r["name"], r["subscription"], sorted(r["groups"])) for r in rows] == [
+        (contact, "Juliet", "to", ["Balcony", "Family", "Verona"])]
     server.ctl("roster", "remove", me, contact)
     assert server.ctl_json("roster", "list", me)["contacts"] == []
     assert status_of(server, "roster", "remove", me, contact) == MISSING
@@ -242,6 +266,15 @@ def test_who_administers_by_the_file_is_not_dismissed_by_a_command(own_server):
 
 
 # switches that must not look turned when they are not
+
+def test_an_option_that_is_given_twice_is_refused(server):
+    # of two domains the first would stay as it was, unsaid
+    for words in (("suspend", "links", "--domain", server.domain, "--domain=other.example"),
+                  ("user", "list", server.domain, "--domain", server.domain)):
+        got = server.ctl(*words, check=False)
+        assert got.returncode == USAGE and "--domain is given twice" in got.stderr
+    assert not [r for r in server.ctl_json("guard", "rules")["rules"] if r["rule"] == "suspend"]
+
 
 def test_a_suspension_of_what_does_not_exist_is_refused(server, people):
     name = f"{people(1)[0]}@{server.domain}"
@@ -409,6 +442,14 @@ def test_a_wrong_configuration_is_explained_and_has_its_own_exit_code(tmp_path):
         assert printed == file.read()
 
 
+def test_the_example_names_every_key_of_a_domain(server):
+    with open(os.path.join(servers.ROOT, "etc", "firedoor.conf.example"), encoding="utf-8") as file:
+        domains = file.read().split("\n);\n")[0]
+    for line in server.ctl("config", "domains.").splitlines():
+        key = line.split("=")[0].rsplit(".", 1)[-1] if line else "name"
+        assert re.search(rf"^ *(# )?{key}( =|:)", domains, re.M), key
+
+
 def check(path, text, *words):
     path.write_text(text)
     got = subprocess.run([program("firedoord"), "--config", path, "--check", *words],
@@ -562,6 +603,12 @@ def test_a_reload_is_all_or_nothing(own_server):
     assert "store.queue" in json.loads(got.stdout)["result"]["troubles"][0]
     assert value("limits.roster_items") == before
 
+    write('limits: { roster_items = 77; };\nlog: { file = "/nonexistent/log"; };\n')
+    got = one.ctl("--json", "reload", check=False)
+    assert got.returncode == FAILED
+    assert "log file /nonexistent/log" in json.loads(got.stdout)["result"]["troubles"][0]
+    assert value("limits.roster_items") == before and value("log.file") == ""
+
     # a key that does not belong to its certificate
     with open(one.key, encoding="ascii") as file:
         key = file.read()
@@ -587,6 +634,19 @@ def test_a_reload_is_all_or_nothing(own_server):
     write('limits: { roster_items = 78; };\n')
     one.process.send_signal(signal.SIGHUP)
     wait_until(lambda: value("limits.roster_items") == "78")
+
+
+def test_a_log_that_has_no_place_any_more_holds_up_no_reload(own_server, tmp_path):
+    # a certificate has to be renewed all the same; where it is logged, and how much, is said
+    folder = tmp_path / "logs"
+    folder.mkdir(mode=0o777)
+    one = own_server({"log.file": folder / "log"})
+    shutil.rmtree(folder)
+    with open(one.config_path, "a", encoding="utf-8") as file:
+        file.write("limits: { roster_items = 77; };\n")
+    got = one.ctl_json("reload")
+    assert len(got["troubles"]) == 1 and str(folder / "log") in got["troubles"][0]
+    assert one.ctl_json("config", "limits.roster_items")["values"] == ["limits.roster_items=77"]
 
 
 def test_the_log_level_changes_without_a_reload(own_server):
@@ -637,6 +697,21 @@ def test_what_is_exported_can_be_imported(server, own_server, people):
     other.connect(name).close()  # the same password, from its keys
     again = other.ctl("--quiet", "export")
     assert ElementTree.fromstring(again) is not None
+
+
+def test_an_export_that_fails_leaves_the_one_before(server, tmp_path):
+    path = tmp_path / "accounts.xml"
+    path.write_text("the one before", encoding="utf-8")
+    path.chmod(0o644)
+    assert status_of(server, "export", "nowhere.example", "--output", str(path)) == MISSING
+    assert path.read_text(encoding="utf-8") == "the one before"
+    link = tmp_path / "latest"
+    link.symlink_to(path)
+    server.ctl("--quiet", "export", server.domain, "--output", str(link))
+    assert path.read_text(encoding="utf-8").startswith("<?xml")
+    assert path.stat().st_mode & 0o777 == 0o600  # it holds credentials
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["accounts.xml", "latest"]
+    assert status_of(server, "export", "--output", "/dev/null") == DONE
 
 
 def test_an_import_takes_passwords_and_waiting_messages(server):

@@ -168,3 +168,23 @@ def test_errors_and_forms_are_in_the_persons_language_and_an_operators_words(own
     for client in (english, german):
         client.close()
     shutil.rmtree(folder)
+
+
+def test_who_names_no_language_hears_that_of_the_server(own_server):
+    # notices.language: for errors, notices and questions alike, whoever is on line
+    server = own_server({"limits.roster_items": 1, "notices.language": "de"})
+    silent, english = (server.connect(name, lang=lang)
+                       for name, lang in zip(server.fresh_users(2), (None, "en")))
+    for client, words in ((silent, "Die Kontaktliste ist voll."),
+                          (english, "the roster is full")):
+        client.online()
+        add_contact(client, "a@example.org")
+        assert add_contact(client, "b@example.org").findtext(f".//{TEXT}") == words
+    server.ctl("suspend", "links")
+    for client, lang in ((silent, "de"), (english, "en")):
+        client.send(f"<message to='{silent.bare}' type='chat' id='m'>"
+                    "<body>http://anywhere.example/</body></message>")
+        error = client.wait_for(lambda e: e.get("type") == "error").find(f".//{TEXT}")
+        assert error.get(LANG) == lang, xmpp.show(error)
+    for client in (silent, english):
+        client.close()

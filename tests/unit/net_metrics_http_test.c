@@ -66,6 +66,10 @@ TEST(an_address_in_use_is_said_with_its_name)
     check(metrics_http_new(&at, fill, &number, &first, &why) == OK);
     int fd = world_dial(metrics_http_port(first)); // listens indeed
     close(fd);
+    // another's scrapes must not end here, nor ours there
+    check(addr_parse(STR("127.0.0.1"), metrics_http_port(first), &at) == OK);
+    check(metrics_http_new(&at, fill, &number, &second, &why) == ERR_IO);
+    check(strstr(why.text, "127.0.0.1") != NULL);
     check(addr_parse(STR("192.0.2.1"), metrics_http_port(first), &at) == OK);
     check(metrics_http_new(&at, fill, &number, &second, &why) == ERR_IO);
     check(strstr(why.text, "192.0.2.1") != NULL);
