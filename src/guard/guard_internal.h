@@ -529,8 +529,8 @@ void campaign_shown(struct guard *guard, struct cluster *cluster, struct user *s
                     struct user *receiver);
 /* Whether the account has sent never-seen lures to so many of late that it is to be asked; and that
  * the next must wait, since it had been shown one itself. */
-bool trail_is_star(const struct guard *guard, const struct user *user);
-bool trail_is_full(const struct guard *guard, const struct user *user);
+bool trail_is_star(const struct guard *guard, const struct trail *trail);
+bool trail_is_full(const struct guard *guard, const struct trail *trail);
 /* He has said that he meant it: the count begins anew. */
 void trail_clear(struct guard *guard, struct user *user);
 /* One was sent to him whom the hash stands for, or to so many in a room.  False: he is one of those
