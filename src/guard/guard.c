@@ -266,9 +266,10 @@ static void judge_campaign(struct guard *guard, struct cluster *cluster, struct 
     struct member *member = member_find(guard, campaign, sender);
     enum reason reason = REASON_NONE;
     // while a worm is about, those whom nobody showed one wait as well
-    bool is_star = trail_is_star(guard, sender);
+    const struct trail trail = trail_of(guard, sender);
+    bool is_star = trail_is_star(guard, &trail);
     double loudness = campaign_loudness(guard, campaign, member);
-    bool waits = trail_is_full(guard, sender) || campaign_is_late(guard, campaign, member) ||
+    bool waits = trail_is_full(guard, &trail) || campaign_is_late(guard, campaign, member) ||
                  loudness >= (guard->config.hold_nats + guard->config.convict_nats) / 2 ||
                  (is_star && guard->outbreak_us != 0 &&
                   guard->now_us - guard->outbreak_us < guard->config.restriction_us);

@@ -133,7 +133,8 @@ struct binding {
     struct lure_key key;
     enum lure_width width;
     bool established; // its host was, when it was bound
-    struct str shown; // owned
+    struct str shown; // text
+    char text[];
 };
 
 struct member {
@@ -349,6 +350,7 @@ static inline uint64_t guard_hash_key(const struct guard *guard, const struct lu
         (unsigned __int128)(halves[0] ^ secret[0]) * (halves[1] ^ secret[1]);
     return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
+void *own_zeroed(size_t size);                     // on the heap, for what is made with most lures
 struct str own_text(struct str text, size_t most); // a copy on the heap; str_free gives it back
 void str_free(struct str *text);
 
@@ -531,8 +533,8 @@ void campaign_shown(struct guard *guard, struct cluster *cluster, struct user *s
                     struct user *receiver);
 /* Whether the account has sent never-seen lures to so many of late that it is to be asked; and that
  * the next must wait, since it had been shown one itself. */
-bool trail_is_star(const struct guard *guard, const struct user *user);
-bool trail_is_full(const struct guard *guard, const struct user *user);
+bool trail_is_star(const struct guard *guard, const struct trail *trail);
+bool trail_is_full(const struct guard *guard, const struct trail *trail);
 /* He has said that he meant it: the count begins anew. */
 void trail_clear(struct guard *guard, struct user *user);
 /* One was sent to him whom the hash stands for, or to so many in a room.  False: he is one of those

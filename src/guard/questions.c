@@ -218,12 +218,18 @@ static void count_question(struct guard *guard, struct user *user)
     standing->n_questions++;
 }
 
+static bool is_full(const struct guard *guard, const struct member *member)
+{
+    const struct trail trail = trail_of(guard, member->user);
+    return trail_is_full(guard, &trail);
+}
+
 bool question_put(struct guard *guard, struct cluster *cluster, struct member *member,
                   struct guard_word *word)
 {
     const struct question *before = question_to(cluster, member->user);
     bool again = before == NULL || before->state == QUESTION_EXPIRED ||
-                 (before->state == QUESTION_YES && trail_is_full(guard, member->user));
+                 (before->state == QUESTION_YES && is_full(guard, member));
     if (!again || !may_be_asked(guard, member) || cluster->n_questions >= QUESTIONS_OF_ONE ||
         (cluster->n_questions >= guard->config.ask_most && !is_doubted(guard, cluster)))
         return false;
@@ -354,7 +360,7 @@ enum verdict questions_of_sender(struct guard *guard, struct cluster *cluster,
 {
     if (guard->config.ask_us <= 0 || sending->observed)
         return VERDICT_DELIVER;
-    if (question_confirmed(cluster, member->user) && !trail_is_full(guard, member->user))
+    if (question_confirmed(cluster, member->user) && !is_full(guard, member))
         return VERDICT_DELIVER;
     question_put(guard, cluster, member, word);
     return wait_for_word(guard, cluster, member, reason);
