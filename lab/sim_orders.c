@@ -31,7 +31,7 @@ static bool is_the_worms(const struct sim *sim, const struct lure_key *key)
 {
     uint32_t at = UINT32_MAX, copy;
     while (copies_next(&sim->copies, key, &at, &copy))
-        if (sim->copies.at[copy].said == SAID_LURE)
+        if (said_by_worm(sim->copies.at[copy].said))
             return true;
     return false;
 }
@@ -120,7 +120,7 @@ void sim_let_wait(struct sim *sim, uint32_t at, struct str text, bool held, int6
     copy->held = held;
     copy->queued = !held;
     copy->text = sim_own_text(text);
-    if (copy->said != SAID_LURE)
+    if (!said_by_worm(copy->said))
         sim_tally_of(sim, copy)->held++;
     wait_for(sim, at);
     if (!held)
@@ -142,7 +142,7 @@ static void no_longer_wait(struct sim *sim, uint32_t number)
 
 static void note_wait(struct sim *sim, const struct copy *copy)
 {
-    if (copy->said == SAID_LURE)
+    if (said_by_worm(copy->said))
         return;
     struct tally *tally = sim_tally_of(sim, copy);
     int64_t waited_us = sim->now_us - copy->sent_us;
@@ -188,7 +188,7 @@ static void refuse_held(struct sim *sim, uint32_t number, enum reason reason)
     const struct person *sender = &sim->people[copy->from];
     note_wait(sim, copy);
     copy->refused = true;
-    if (copy->said != SAID_LURE) {
+    if (!said_by_worm(copy->said)) {
         if (sender->infected)
             sim->outcome.rejected_of_infected++;
         else if (reason == REASON_UNANSWERED || reason == REASON_UNDECIDED)
