@@ -246,6 +246,7 @@ static void adopt(struct guard *guard, struct cluster *campaign, struct cluster 
             his->composed = member->composed;
             his->silence = member->silence;
             his->remote = member->remote;
+            member_uses(his, member->device);
             campaign->n_sendings++;
             campaign->n_receivers++;
         }
@@ -585,5 +586,9 @@ struct cluster *campaign_takes(struct guard *guard, struct cluster *cluster, str
     trail.campaign = campaign->id;
     trail_put(guard, sender, &trail);
     cluster_touch(guard, campaign);
-    return member_find(guard, campaign, sender) != NULL ? campaign : NULL;
+    struct member *member = member_find(guard, campaign, sender);
+    if (member == NULL)
+        return NULL;
+    member_uses(member, sending->device);
+    return campaign;
 }

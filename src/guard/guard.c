@@ -370,7 +370,12 @@ static void judge_lure(struct guard *guard, struct user *sender, struct user *re
     else if (!speaks)
         member->warned = false;
     uint32_t n_receivers = member->n_receivers;
+    double decoy_before = member->decoy;
     bool machine = evidence_of_sending(guard, cluster, member, sending, via, receiver);
+    if (member->decoy > decoy_before) {
+        word->decoy_nats = member->decoy;
+        word->decoy_lure = arena_str(word->arena, lure->shown);
+    }
     note_recent(guard, sender, cluster);
     if (lure->kind == LURE_LINK)
         sight_count(guard, lure_home_key(lure), sender, member->exposed_us == 0 && !machine);

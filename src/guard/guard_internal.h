@@ -435,6 +435,8 @@ struct binding *binding_make(struct guard *guard, struct cluster *cluster,
                              struct str shown);
 /* NULL where the cluster is full. */
 struct member *member_get(struct guard *guard, struct cluster *cluster, struct user *user);
+/* He sent it with this device (0: unknown): on others he can be asked. */
+void member_uses(struct member *member, uint64_t device);
 struct member *member_find(const struct guard *guard, const struct cluster *cluster,
                            const struct user *user);
 /* The same for a cluster that is being read from a snapshot: no look for an older one. */
@@ -486,6 +488,8 @@ bool evidence_of_sending(struct guard *guard, struct cluster *cluster, struct me
 /* How a copy was sent: pace, silence, roster, to whom.  Returns whether it came at machine pace. */
 bool evidence_of_manner(struct guard *guard, struct cluster *cluster, struct member *member,
                         const struct sending *sending, const struct user *receiver);
+/* Whether a hit of a decoy that says so much is one after the second of its lure. */
+bool decoy_hit_is_discounted(double nats);
 /* The member's parts have changed from what they were: notes it and adds up. */
 void evidence_of_member(struct guard *guard, struct cluster *cluster, struct member *member,
                         const struct member *was);

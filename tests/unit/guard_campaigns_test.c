@@ -451,3 +451,27 @@ TEST(a_host_that_another_brought_is_new_to_whoever_was_not_shown_it)
     check(state.n_asked == 1 && state.n_waiting >= 1 && state.n_convicted == 0);
     guard_free(&guard);
 }
+
+static void look_at_device(void *context, const struct guard_question *question)
+{
+    unsigned *n = context;
+    check(question->device == (str_starts(question->who, STR("zero")) ? 77 : UINT64_MAX));
+    (*n)++;
+}
+
+TEST(who_is_asked_about_a_campaign_is_asked_elsewhere_than_where_he_sent)
+{
+    struct guard *guard = taught_guard();
+    int64_t now = t0;
+    unsigned n = 0;
+    device = 77;
+    send_own(guard, &now, "zero@a.example", "http://zero.example/", 0, 4);
+    device = 78;
+    send_own(guard, &now, "to0-zero@a.example", "http://second.example/", 0, 2);
+    device = 79; // a question to a person of two devices is one for either
+    send_own(guard, &now, "to0-zero@a.example", "http://second.example/", 2, 2);
+    device = 0;
+    guard_questions(guard, look_at_device, &n);
+    check(n == 2);
+    guard_free(&guard);
+}
