@@ -153,7 +153,8 @@ int64_t questions_wait_us(const struct cluster *cluster, const struct user *user
             if (question->due_us > last_us)
                 last_us = question->due_us;
         }
-    return his_us != 0 || !cluster->on_trial ? his_us : last_us;
+    // who was asked and meant it knows that his waits for the others' word
+    return his_us == 0 && cluster->on_trial && question_confirmed(cluster, user) ? last_us : his_us;
 }
 
 enum reason questions_end_reason(const struct cluster *cluster, const struct user *user)
@@ -366,9 +367,12 @@ enum verdict questions_of_trial(struct guard *guard, struct cluster *cluster, st
     // Who was shown it is a relay: evidence, and no question, for whoever shows it to somebody
     // could have him deny it.
     bool was_shown = member->exposed_us != 0 && question_to(cluster, user) == NULL;
-    if (was_shown && member->n_machine >= MACHINE_GAPS)
+    if (was_shown) {
+        if (member->n_machine < MACHINE_GAPS)
+            *reason = REASON_UNDECIDED;
         return VERDICT_REJECT;
-    if (!was_shown && !question_is_open(cluster, user))
+    }
+    if (!question_is_open(cluster, user))
         question_put(guard, cluster, member, word);
     bool waits = questions_wait_us(cluster, user) > guard->now_us && guard->n_holds < HOLDS_MOST;
     *reason = waits ? REASON_ASKED : questions_end_reason(cluster, user);

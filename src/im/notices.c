@@ -131,10 +131,8 @@ static const char *const english[N_NOTICES] = {
         "and send it again.",
     [NOTICE_REFUSED_UNDECIDED] =
         "This message was not delivered, or taken back again after it was: its link was sent to "
-        "many "
-        "people at once, and whether that was meant is not known, since there was no answer in "
-        "time. "
-        "If you meant to send it, please answer if you are asked, or send it again later.",
+        "many people at once, and nobody has said, or not in time, whether that was meant. If you "
+        "meant to send it, please answer if you are asked, or send it again later.",
     [NOTICE_REFUSED_DENIED] =
         "This message was not delivered: you said that you did not send it. Please call your help "
         "desk to have your device cleaned.",
