@@ -116,6 +116,9 @@ static const char *const english[N_NOTICES] = {
     [NOTICE_ANSWER_YES_LATE] =
         "Thank you. The link may go now. Your answer came late: what you had sent to {people} "
         "people has returned to you. Please send it again.",
+    [NOTICE_ANSWER_YES_AGAIN] =
+        "Thank you. What was taken back is on its way again. What has returned to you meanwhile, "
+        "please send again.",
     [NOTICE_ANSWER_YES_WAITS] =
         "Thank you. Others send the same link to many people and are asked as well; what you sent "
         "waits for their answer.",
