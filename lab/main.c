@@ -7,6 +7,7 @@
  */
 #include "base/must.h"
 #include "base/random.h"
+#include "lab/alike.h"
 #include "lab/experiment.h"
 #include "lab/guard_keys.h"
 #include "lab/search.h"
@@ -18,7 +19,7 @@
 
 enum { WORMS_MOST = 32, OPENS_MOST = 16 };
 
-enum command { RUN, HONEST, MODEL, SEARCH };
+enum command { RUN, HONEST, MODEL, SEARCH, TEXTS };
 
 struct lab {
     enum command command;
@@ -48,8 +49,10 @@ static void print_help(FILE *to)
         "       firedoor-lab honest --trace FILE --texts FILE [--traps NAMES|all] [option…]\n"
         "       firedoor-lab model [--worm NAME] [option…]\n"
         "       firedoor-lab search --family FILE --trace FILE --texts FILE [option…]\n"
+        "       firedoor-lab texts --texts FILE [--seed N] [--format F]\n"
         "The guard among simulated people, in virtual time: a worm on the traffic of a trace;\n"
-        "honest traffic alone; a population of any size; which worm of a family infects most.\n\n"
+        "honest traffic alone; a population of any size; which worm of a family infects most;\n"
+        "which texts are known again, however a program dresses them up.\n\n"
         "  --trace FILE      lines of \"from to unix_time\"\n"
         "  --texts FILE      lines to say, one text each (a sample of our own in a model)\n"
         "  --graph FILE      who knows whom, pairs (who ever wrote to each other)\n"
@@ -64,6 +67,8 @@ static void print_help(FILE *to)
         "  --defence NAMES   firedoor,none,throttle,stop5,decoy5,decoy20,placed5,url5 or\n"
         "                    all\n"
         "  --traps NAMES     honest habits that look like a worm: B1,B4 or all\n"
+        "  --traps-after S   seconds from a worm's first copy to the traps (0: as soon as it is "
+        "out)\n"
         "  --guard K=V       another constant of the guard, as in firedoor.conf(5);\n"
         "                    without=relay leaves out a kind of evidence\n"
         "  --decoys SHARE    of people who have a decoy of the guard among their contacts, those\n"
@@ -155,6 +160,7 @@ enum option_id {
     OPT_SEED,
     OPT_DEFENCE,
     OPT_TRAPS,
+    OPT_TRAPS_AFTER,
     OPT_GUARD,
     OPT_DECOYS,
     OPT_PROTECT,
@@ -188,6 +194,7 @@ static const struct option options[] = {
     {"seed",        required_argument, NULL, OPT_SEED       },
     {"defence",     required_argument, NULL, OPT_DEFENCE    },
     {"traps",       required_argument, NULL, OPT_TRAPS      },
+    {"traps-after", required_argument, NULL, OPT_TRAPS_AFTER},
     {"guard",       required_argument, NULL, OPT_GUARD      },
     {"decoys",      required_argument, NULL, OPT_DECOYS     },
     {"protect",     required_argument, NULL, OPT_PROTECT    },
@@ -255,6 +262,7 @@ static enum err read_number(struct lab *lab, int id, const char *value, struct w
         {OPT_MESSAGES,    &x->messages_a_day, 0.01,  100000},
         {OPT_LEARN_HOURS, &x->learn_hours,    0,     100000},
         {OPT_HOURS,       &x->hours,          0,     100000},
+        {OPT_TRAPS_AFTER, &x->traps_after_s,  0,     1e6   },
         {OPT_BUDGET,      &lab->budget,       1,     1e6   },
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
@@ -337,12 +345,15 @@ static enum err set_worms(struct lab *lab, const struct settings *settings, stru
 static enum err check_lab(struct lab *lab, struct why *why)
 {
     bool needs_files = lab->command != MODEL;
-    if (needs_files && lab->trace_file == NULL)
+    if (needs_files && lab->trace_file == NULL && lab->command != TEXTS)
         return why_say(why, ERR_MALFORMED, "--trace is missing; see --help");
     if (needs_files && lab->texts_file == NULL)
         return why_say(why, ERR_MALFORMED, "--texts is missing; see --help");
     if (!needs_files && (lab->trace_file != NULL || lab->graph_file != NULL))
         return why_say(why, ERR_MALFORMED, "a model makes its own traffic and graph");
+    if (lab->command == TEXTS &&
+        (lab->trace_file != NULL || lab->graph_file != NULL || lab->n_worms > 0))
+        return why_say(why, ERR_MALFORMED, "texts alone are compared: no trace, graph or worm");
     if (lab->command == RUN && lab->n_worms == 0)
         return why_say(why, ERR_MALFORMED, "--worm is missing; see --help");
     if (lab->command == HONEST && lab->n_worms > 0)
@@ -466,6 +477,28 @@ static enum err run_search(struct lab *lab, struct why *why)
     return e;
 }
 
+static void run_texts(struct lab *lab)
+{
+    struct alike alike;
+    alike_measure(lab->rules, lab->experiment.texts, lab->experiment.first_seed, &alike);
+    if (!lab->json)
+        printf("%-28s %9s %26s %6s\n", "dressed up as", "known %", "others, per million pairs",
+               "ns");
+    for (size_t i = 0; i < alike.n; i++) {
+        const struct alike_row *row = &alike.rows[i];
+        double known = row->n > 0 ? 100.0 * (double)row->n_alike / (double)row->n : 0;
+        double others = row->pairs > 0 ? 1e6 * (double)row->n_others / (double)row->pairs : 0;
+        if (lab->json)
+            json_array_append_new(lab->results,
+                                  json_pack("{s:s, s:I, s:f, s:I, s:f, s:f}", "dress", row->dress,
+                                            "texts", (json_int_t)row->n, "known_percent", known,
+                                            "pairs", (json_int_t)row->pairs, "others_per_million",
+                                            others, "shape_ns", row->shape_ns));
+        else
+            printf("%-28s %9.1f %26.1f %6.0f\n", row->dress, known, others, row->shape_ns);
+    }
+}
+
 static enum err print_results(const struct lab *lab, struct why *why)
 {
     if (lab->json) {
@@ -492,6 +525,8 @@ static enum command command_of(int argc, char **argv, int *first)
         return MODEL;
     if (str_eq(name, STR("search")))
         return SEARCH;
+    if (str_eq(name, STR("texts")))
+        return TEXTS;
     *first = 1; // getopt will find that it is no option
     return RUN;
 }
@@ -534,6 +569,8 @@ int main(int argc, char **argv)
         lab.results = json_array();
         if (lab.command == SEARCH)
             e = run_search(&lab, &why);
+        else if (lab.command == TEXTS)
+            run_texts(&lab);
         else
             run_all(&lab);
         if (e == OK)

@@ -51,25 +51,9 @@ static struct viewing *viewing_new(struct command_call *call)
 
 static json_t *flags_json(uint32_t flags)
 {
-    static const struct {
-        uint32_t flag;
-        const char *word;
-    } rows[] = {
-        {UPLOAD_UNSCANNED,  "unscanned" },
-        {UPLOAD_PROGRAM,    "program"   },
-        {UPLOAD_DISGUISED,  "disguised" },
-        {UPLOAD_SUSPECT,    "suspect"   },
-        {UPLOAD_SEALED,     "sealed"    },
-        {UPLOAD_UNFINISHED, "unfinished"},
-        {UPLOAD_FOUND,      "found"     },
-    };
-    char words[128] = "";
-    size_t n = 0;
-    for (size_t i = 0; i < COUNT_OF(rows); i++)
-        if ((flags & rows[i].flag) != 0 && n < sizeof words)
-            n += (size_t)snprintf(words + n, sizeof words - n, "%s%s", n > 0 ? "," : "",
-                                  rows[i].word);
-    return json_string(words);
+    char marks[UPLOAD_MARKS_ROOM];
+    upload_marks(flags, marks);
+    return json_string(marks);
 }
 
 static json_t *row_of(struct uploads *uploads, const struct store_upload *row)

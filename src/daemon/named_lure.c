@@ -144,6 +144,37 @@ static bool says_nothing(const struct lure *lure)
     return lure->kind == LURE_FILE && lure->url.len == 0 && lure->digest.len == 0;
 }
 
+// Names that differ only in their numbers are one shape; one that is nothing else is anybody's.
+static enum err check_shape(const struct named_lure *named, struct str text, struct why *why)
+{
+    struct lure one = named->list.lures[0];
+    struct lure_list list = {
+        .rules = named->list.rules, .arena = named->list.arena, .lures = &one, .n = 1, .room = 1};
+    lure_list_keys(&list, NULL);
+    struct str shape = one.shown, rest = shape;
+    size_t n_marks = 0, n_letters = 0, dot = shape.len;
+    while (dot > 0 && shape.at[dot - 1] != '.')
+        dot--;
+    rest.len = dot > 0 ? dot - 1 : shape.len; // without its ending
+    while (rest.len > 0) {
+        size_t skip = 1;
+        if (rest.at[0] == '{') {
+            skip = str_find_char(rest, '}') + 1;
+            skip = skip < rest.len ? skip : rest.len;
+            n_marks++;
+        } else if (strchr(" !#$%&'()+,-.;=@[]^_`~", rest.at[0]) == NULL) {
+            n_letters++;
+        }
+        rest = str_skip(rest, skip);
+    }
+    if (n_marks == 0 || n_letters > 0)
+        return OK;
+    return why_say(why, ERR_MALFORMED,
+                   "\"%.*s\" would convict every file whose name has the shape %.*s, whoever sends "
+                   "it; name the file by its digest (sha-256:HEX), or convict the incident",
+                   STR_ARGS(str_first(text, text.len < 255 ? text.len : 255)), STR_ARGS(shape));
+}
+
 enum err named_lure_read(const struct lure_rules *rules, struct arena *arena, struct str text,
                          struct str width, struct named_lure *out, struct why *why)
 {
@@ -182,6 +213,9 @@ enum err named_lure_read(const struct lure_rules *rules, struct arena *arena, st
         e = why_say(why, ERR_MALFORMED, "that is too long for a name");
     if (e == OK && named.kind == NAMED_LURE && says_nothing(&named.list.lures[0]))
         e = why_say(why, ERR_MALFORMED, "\"%.*s\" ends with no name", STR_ARGS(text));
+    if (e == OK && named.kind == NAMED_LURE && named.list.lures[0].kind == LURE_FILE &&
+        named.list.lures[0].url.len > 0)
+        e = check_shape(&named, text, why);
     if (e == OK)
         *out = named;
     return e;

@@ -8,7 +8,8 @@
  *     photo.jpg.exe                files, by the shape of their name
  *     rule:NAME                    what a rule for texts finds
  *
- * What may be two things is refused, and the error says how to tell them apart.
+ * What may be two things is refused, and the error says how to tell them apart.  So is a file's
+ * name that is only a number: half of all cameras give such names.
  */
 #ifndef DAEMON_NAMED_LURE_H
 #define DAEMON_NAMED_LURE_H

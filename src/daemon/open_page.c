@@ -15,7 +15,6 @@
 enum {
     ARENA_MOST = 1 << 20,
     PAGE_MOST = 192 << 10,
-    LANGUAGES_MOST = 16, // of one Accept-Language
 };
 
 static const int64_t permit_us = 600 * SECOND_US;
@@ -307,44 +306,6 @@ static void ask_guard(struct page *page)
 
 /* ---- The request ---- */
 
-static int quality_of(struct str parameters)
-{
-    struct str q = str_trim(parameters);
-    if (!str_starts(q, STR("q=")))
-        return 1000;
-    q = str_skip(q, 2);
-    int value = q.len > 0 && q.at[0] == '1' ? 1000 : 0;
-    for (size_t i = 2, scale = 100; i < q.len && scale > 0 && value < 1000; i++, scale /= 10)
-        if (q.at[i] >= '0' && q.at[i] <= '9')
-            value += (q.at[i] - '0') * (int)scale;
-    return value;
-}
-
-static bool speaks(const struct notices *notices, struct str lang)
-{
-    bool english = lang.len >= 2 && str_eq_nocase(str_first(lang, 2), STR("en")) &&
-                   (lang.len == 2 || lang.at[2] == '-');
-    return english || !str_eq(notice_lang(notices, lang, STR_EMPTY), STR("en"));
-}
-
-// RFC 9110 §12.5.4: of the languages that we have, the one he likes best; else that of his chat.
-static struct str choose_lang(const struct notices *notices, struct str accepted, struct str chat)
-{
-    struct str best = chat;
-    int best_quality = 0;
-    size_t n = 0;
-    for (struct str rest = accepted; rest.at != NULL && n < LANGUAGES_MOST; n++) {
-        struct str parameters = str_cut(&rest, ',');
-        struct str lang = str_trim(str_cut(&parameters, ';'));
-        int quality = parameters.at != NULL ? quality_of(parameters) : 1000;
-        if (quality > best_quality && lang.len > 0 && lang.len <= 35 && speaks(notices, lang)) {
-            best = lang;
-            best_quality = quality;
-        }
-    }
-    return best;
-}
-
 static void serve_style(struct http_exchange *x)
 {
     const struct http_field cached[] = {
@@ -374,8 +335,8 @@ static void begin(struct http_exchange *x, void *context)
     http_set_calls(x, &calls, page);
     bool sealed = seals != NULL && seal_open(&page->arena, seals, token, &page->link) == OK;
     struct str accepted = http_head_field(http_head(x), STR("Accept-Language"));
-    page->lang = arena_str(&page->arena, choose_lang(desk->service->notices, accepted,
-                                                     sealed ? page->link.lang : STR_EMPTY));
+    page->lang = arena_str(&page->arena, notices_accepted(desk->service->notices, accepted,
+                                                          sealed ? page->link.lang : STR_EMPTY));
     int64_t now_us = clock_wall_us();
     if (!sealed) {
         desk->counters.links_refused++;

@@ -4,6 +4,8 @@
 #include "base/log.h"
 #include "base/must.h"
 #include "base/random.h"
+#include "daemon/decoy_keeper.h"
+#include "daemon/decoy_mover.h"
 #include "daemon/housekeeping.h"
 #include "daemon/link_keys.h"
 #include "daemon/metrics.h"
@@ -62,6 +64,8 @@ struct server {
     uint64_t n_trimmed, n_before; // handshakes: at the last trim, at the last look
     bool trimmed;                 // once: a start takes much for moments, too
     struct housekeeping *housekeeping;
+    struct decoy_keeper *decoys;
+    struct decoy_mover *mover;
     struct scram_crypto *crypto;
     struct service service;
     struct im_settings *settings;
@@ -427,22 +431,14 @@ static void file_was_found(void *context, const struct upload *upload)
     arena_done(&arena);
 }
 
-// The first language that the reader names; browsers put the one they like best there.
-static struct str say_withheld(void *context, struct arena *arena, struct str languages,
-                               struct str *lang)
+static struct str say_over_http(void *context, struct arena *arena, const char *words,
+                                struct str accepted, struct str *lang)
 {
     const struct server *server = context;
     const struct notices *notices = server->service.notices;
-    struct str wanted = str_trim(str_cut(&languages, ','));
-    wanted = str_first(wanted, str_find_char(wanted, ';'));
-    *lang = notice_lang(notices, wanted, STR("en"));
-    return notice_text(notices, arena, wanted, STR("en"), NOTICE_FILE_WITHHELD,
-                       &(struct notice_args){
-                           .link = STR_EMPTY,
-                           .person = STR_EMPTY,
-                           .incident = STR_EMPTY,
-                           .until = STR_EMPTY,
-                       });
+    const struct notice_args none = {.link = STR_EMPTY};
+    struct str wanted = notices_accepted(notices, accepted, STR("en"));
+    return notice_words(notices, arena, wanted, STR("en"), words, &none, lang);
 }
 
 static enum err open_uploads(struct server *server, struct inspector *inspector, struct why *why)
@@ -473,8 +469,6 @@ static enum err open_uploads(struct server *server, struct inspector *inspector,
                                               .body_most = upload_body_most,
                                               .origins = config->upload.origins.at,
                                               .n_origins = config->upload.origins.n,
-                                              .sorry = say_withheld,
-                                              .context = server,
                                           });
     return OK;
 }
@@ -512,6 +506,7 @@ enum err server_open(struct server *server, struct inspector *inspector, struct 
             return e;
         im_settings_unref(&server->settings);
         server->settings = settings_of(server, config);
+        http_set_words(server->http, say_over_http, server);
         open_page_add(server->http);
     }
     service->workers = server->workers;
@@ -557,6 +552,8 @@ enum err server_start(struct server *server, struct why *why)
     loop_timer_set(server->loop, &server->trim_timer, TRIM_LOOK_US, look_at_memory);
     if (server->http != NULL)
         look_at_link_keys(&server->seals_timer);
+    server->decoys = decoy_keeper_new(server->loop, &server->service, present_config, server);
+    server->mover = decoy_mover_new(server->loop, &server->service, present_config, server);
     server->housekeeping =
         housekeeping_new(server->loop, server->service.store, present_config, server);
     if (config->metrics.port != 0) {
@@ -688,6 +685,8 @@ void server_stop(struct server **server)
     loop_timer_cancel(&s->seals_timer);
     loop_timer_cancel(&s->trim_timer);
     housekeeping_free(&s->housekeeping);
+    decoy_keeper_free(&s->decoys);
+    decoy_mover_free(&s->mover);
     for (size_t i = 0; i < s->n_doors; i++)
         door_close(&s->doors[i]);
     if (s->http != NULL)

@@ -164,6 +164,7 @@ void server_upload_settings(const struct config *config, struct upload_settings 
         .programs = (enum upload_policy)config->upload.programs,
         .disguised = (enum upload_policy)config->upload.disguised,
         .uninspected = (enum upload_policy)config->upload.uninspected,
+        .nested = (enum upload_policy)config->upload.nested,
     };
     must(str_to_z(config->upload.scanner, out->scanner, sizeof out->scanner) == OK);
 }

@@ -30,7 +30,7 @@ enum inspected {
     INSPECTED_DISGUISED = 1 << 1, // … behind an innocent name
     INSPECTED_ARCHIVE = 1 << 2,   // its contents were listed
     INSPECTED_ENCRYPTED = 1 << 3, // an archive of which something cannot be read without a password
-    INSPECTED_NESTED = 1 << 4,    // an archive with archives in it, which are not opened
+    INSPECTED_NESTED = 1 << 4,    // an archive in it was not looked into, for a limit or at all
     INSPECTED_INNER = 1 << 5,     // the program, or the disguise, is one inside the archive
     INSPECTED_UNFINISHED = 1 << 6, // a limit ended the listing
     INSPECTED_MATCHED = 1 << 7,    // a rule matched
@@ -50,7 +50,8 @@ struct inspector_options {
     uint64_t memory;        // of one file's process, in bytes
     uint64_t unpacked_most; // bytes that may be unpacked in order to list an archive
     uint32_t entries_most;
-    unsigned at_once; // files
+    unsigned depth_most; // of archives within it; 0: none is looked into
+    unsigned at_once;    // files
     /* Fences the calling process in: first the helper, which makes others (one_file false), then
      * each of these.  NULL: nobody is fenced in. */
     enum err (*confine)(void *context, bool one_file, struct why *why);

@@ -3,7 +3,9 @@
  *
  * Runs in a process of its own (helper.c): everything here may be broken by the
  * file it reads.  An archive is listed; of each entry only its first bytes are
- * unpacked, to see whether it is a program, and never an archive inside it.
+ * unpacked, to see whether it is a program.  Only an archive inside it is unpacked
+ * whole, into memory, and listed in its turn, so deep and so large as the limits
+ * say: entries and unpacked bytes are counted over all of them together.
  */
 #include "files/inspector_internal.h"
 #include "files/rules_internal.h"
@@ -21,16 +23,18 @@
 #include <yara.h>
 
 enum {
-    HEAD = 64, // bytes by which a program is known
+    HEAD = 512, // bytes by which a program or an archive is known: a tar says so at 257
     BLOCK = 64 << 10,
+    HELD_SHARE = 4, // of the process's memory: what an unpacked archive may take up
 };
 
 struct lookers {
     magic_t magic;
     YR_RULES *rules; // NULL: none
     int rule_seconds;
-    uint64_t unpacked_most;
+    uint64_t unpacked_most, held_most;
     uint32_t entries_most;
+    unsigned depth_most;
 };
 
 /* ---- Ready: rules and the database of types ---- */
@@ -42,7 +46,9 @@ enum err lookers_new(const struct inspector_options *options, struct lookers **o
         return ERR_IO;
     lookers->rule_seconds = (int)(options->time_us / 1000000) + 1;
     lookers->unpacked_most = options->unpacked_most;
+    lookers->held_most = options->memory / HELD_SHARE;
     lookers->entries_most = options->entries_most;
+    lookers->depth_most = options->depth_most;
     // what is compressed is looked into by the archive's rules, and nothing is ever unpacked here
     lookers->magic = magic_open(MAGIC_MIME_TYPE | MAGIC_NO_CHECK_COMPRESS);
     enum err e = OK;
@@ -169,10 +175,11 @@ static const char *entry_name(struct archive_entry *entry)
     return name != NULL ? name : archive_entry_pathname(entry);
 }
 
-static bool is_nested(struct str name)
+static bool is_named_archive(struct str name)
 {
-    static const char *const ends[] = {".zip", ".rar", ".7z",  ".tar", ".gz",  ".bz2", ".xz",
-                                       ".zst", ".cab", ".iso", ".img", ".arj", ".lzh"};
+    static const char *const ends[] = {".zip", ".rar", ".7z",  ".tar", ".gz",
+                                       ".tgz", ".bz2", ".xz",  ".zst", ".cab",
+                                       ".iso", ".img", ".arj", ".lzh", ".ace"};
     for (size_t i = 0; i < COUNT_OF(ends); i++) {
         struct str end = str_of(ends[i]);
         if (name.len > end.len && str_eq_nocase(str_skip(name, name.len - end.len), end))
@@ -181,29 +188,43 @@ static bool is_nested(struct str name)
     return false;
 }
 
-static void look_at_entry(struct archive *archive, struct archive_entry *entry,
-                          struct inspection *out)
+// By its first bytes: what is named .txt may be sent to be renamed.
+static bool head_is_archive(struct str head)
 {
-    const char *named = entry_name(entry);
-    struct str name = str_of(named);
-    unsigned char head[HEAD];
-    if (archive_entry_is_encrypted(entry) == 1)
-        find(out, INSPECTED_ENCRYPTED, named);
-    if (archive_entry_filetype(entry) != AE_IFREG && archive_entry_filetype(entry) != 0)
-        return;
-    ssize_t n =
-        archive_entry_is_encrypted(entry) == 1 ? 0 : archive_read_data(archive, head, sizeof head);
-    if (is_nested(name))
-        out->flags |= INSPECTED_NESTED;
-    // the macros of an office document are a program behind the name of a text
-    bool macros = str_ends(name, STR("vbaProject.bin"));
-    if (macros)
-        find(out, INSPECTED_PROGRAM | INSPECTED_INNER, named);
-    bool program = n > 0 && head_is_program(head, (size_t)n);
-    look_at_name(out, name, program ? PROGRAM : HARMLESS, INSPECTED_INNER);
+    static const struct {
+        size_t at;
+        struct str bytes;
+    } marks[] = {
+        {0,   STR("PK\3\4")            }, // and every office document
+        {0,   STR("Rar!\x1A\7")        },
+        {0,   STR("7z\xBC\xAF\x27\x1C")},
+        {0,   STR("\x1F\x8B\10")       },
+        {4,   STR("1AY&SY")            },
+        {0,   STR("\xFD"
+                "7zXZ")     },
+        {0,   STR("\x28\xB5\x2F\xFD")  },
+        {0,   STR("MSCF")              },
+        {0,   STR("xar!")              },
+        {0,   STR("!<arch>\n")         },
+        {257, STR("ustar")             },
+    };
+    for (size_t i = 0; i < COUNT_OF(marks); i++)
+        if (head.len > marks[i].at && str_starts(str_skip(head, marks[i].at), marks[i].bytes))
+            return true;
+    return false;
 }
 
-static struct archive *archive_of(int fd)
+// One file and all archives in it.
+struct listing {
+    const struct lookers *lookers;
+    struct inspection *out;
+    uint64_t unpacked, held; // bytes: in all, and now
+};
+
+static void list_archive(struct listing *listing, struct archive *archive, struct str name,
+                         unsigned depth);
+
+static struct archive *archive_new(void)
 {
     struct archive *archive = archive_read_new();
     if (archive == NULL)
@@ -221,41 +242,148 @@ static struct archive *archive_of(int fd)
     archive_read_support_format_xar(archive);
     archive_read_support_format_ar(archive);
     archive_read_support_format_cpio(archive);
+    // but for what is one compressed file: is_single
+    archive_read_support_format_raw(archive);
     archive_read_support_filter_gzip(archive);
     archive_read_support_filter_bzip2(archive);
     archive_read_support_filter_xz(archive);
     archive_read_support_filter_lzma(archive);
     archive_read_support_filter_zstd(archive);
-    if (lseek(fd, 0, SEEK_SET) == 0 && archive_read_open_fd(archive, fd, BLOCK) == ARCHIVE_OK)
-        return archive;
-    archive_read_free(archive);
+    return archive;
+}
+
+static bool may_unpack(const struct listing *listing, size_t len)
+{
+    return listing->unpacked + len <= listing->lookers->unpacked_most &&
+           listing->held + len <= listing->lookers->held_most;
+}
+
+/* The entry, of which the head is read already.  Own memory; NULL: it is too large, or cannot be
+ * unpacked. */
+static char *unpack(struct listing *listing, struct archive *archive, struct str head, size_t *len)
+{
+    size_t room = HEAD + BLOCK, n = head.len;
+    char *bytes = malloc(room);
+    la_ssize_t got = bytes != NULL ? 1 : -1;
+    if (bytes != NULL)
+        memcpy(bytes, head.at, head.len);
+    while (got > 0) {
+        char *more = room - n < BLOCK ? realloc(bytes, room *= 2) : bytes;
+        if (more != NULL)
+            bytes = more;
+        got = more != NULL && may_unpack(listing, n) ? archive_read_data(archive, bytes + n, BLOCK)
+                                                     : -1;
+        n += got > 0 ? (size_t)got : 0;
+    }
+    listing->unpacked += n;
+    *len = n;
+    if (got == 0)
+        return bytes;
+    free(bytes);
     return NULL;
 }
 
-static void look_at_archive(struct lookers *lookers, int fd, struct inspection *out)
+static void look_at_nested(struct listing *listing, struct archive *archive, struct str head,
+                           struct str name, unsigned depth)
 {
-    struct archive *archive = archive_of(fd);
+    uint32_t before = listing->out->n_entries;
+    size_t len;
+    char *bytes =
+        depth < listing->lookers->depth_most ? unpack(listing, archive, head, &len) : NULL;
+    struct archive *inner = bytes != NULL ? archive_new() : NULL;
+    if (inner != NULL) {
+        listing->held += len;
+        if (archive_read_open_memory(inner, bytes, len) == ARCHIVE_OK)
+            list_archive(listing, inner, name, depth + 1);
+        listing->held -= len;
+    }
+    archive_read_free(inner);
+    free(bytes);
+    if (listing->out->n_entries == before)
+        listing->out->flags |= INSPECTED_NESTED;
+}
+
+static void look_at_entry(struct listing *listing, struct archive *archive,
+                          struct archive_entry *entry, struct str name, unsigned depth)
+{
+    struct inspection *out = listing->out;
+    char bytes[HEAD];
+    bool encrypted = archive_entry_is_encrypted(entry) == 1;
+    if (encrypted)
+        find(out, INSPECTED_ENCRYPTED, entry_name(entry));
+    if (archive_entry_filetype(entry) != AE_IFREG && archive_entry_filetype(entry) != 0)
+        return;
+    la_ssize_t n = encrypted ? 0 : archive_read_data(archive, bytes, sizeof bytes);
+    struct str head = str_make(bytes, n > 0 ? (size_t)n : 0);
+    // the macros of an office document are a program behind the name of a text
+    bool macros = str_ends(name, STR("vbaProject.bin"));
+    if (macros)
+        find(out, INSPECTED_PROGRAM | INSPECTED_INNER, entry_name(entry));
+    bool program = head_is_program((const unsigned char *)head.at, head.len);
+    look_at_name(out, name, program ? PROGRAM : HARMLESS, INSPECTED_INNER);
+    if (!encrypted && (head_is_archive(head) || is_named_archive(name)))
+        look_at_nested(listing, archive, head, name, depth);
+}
+
+// What is compressed and no archive: its name is that of the file, without the ending.
+static bool is_single(struct archive *archive)
+{
+    return archive_format(archive) == ARCHIVE_FORMAT_RAW;
+}
+
+static struct str without_ending(struct str name)
+{
+    size_t dot = name.len;
+    while (dot > 0 && name.at[dot - 1] != '.')
+        dot--;
+    return dot > 1 ? str_first(name, dot - 1) : name;
+}
+
+static void list_archive(struct listing *listing, struct archive *archive, struct str name,
+                         unsigned depth)
+{
+    const struct lookers *lookers = listing->lookers;
+    struct inspection *out = listing->out;
     struct archive_entry *entry;
-    while (archive != NULL) {
+    uint32_t before = out->n_entries;
+    for (;;) {
         int got = archive_read_next_header(archive, &entry);
         if (got == ARCHIVE_EOF)
             break;
         if (got != ARCHIVE_OK && got != ARCHIVE_WARN) {
             // no archive at all, or one that ends too early
-            out->flags |= out->n_entries > 0 ? INSPECTED_UNFINISHED : 0;
+            out->flags |= out->n_entries > before ? INSPECTED_UNFINISHED : 0;
             break;
         }
+        if (is_single(archive) && archive_filter_code(archive, 0) == ARCHIVE_FILTER_NONE)
+            break; // anything
+        const char *named = entry_name(entry);
         out->flags |= INSPECTED_ARCHIVE;
         out->n_entries++;
-        look_at_entry(archive, entry, out);
-        if (archive_filter_bytes(archive, 0) > (int64_t)lookers->unpacked_most ||
-            out->n_entries >= lookers->entries_most) {
+        look_at_entry(
+            listing, archive, entry,
+            is_single(archive) ? without_ending(name) : str_of(named != NULL ? named : ""), depth);
+        uint64_t unpacked =
+            (uint64_t)archive_filter_bytes(archive, 0) + (depth > 0 ? listing->unpacked : 0);
+        if (unpacked > lookers->unpacked_most || out->n_entries >= lookers->entries_most) {
             out->flags |= INSPECTED_UNFINISHED;
             break;
         }
+        if (is_single(archive)) // nothing follows, and its bytes need not be unpacked to see that
+            break;
     }
-    if (archive != NULL && archive_read_has_encrypted_entries(archive) == 1)
+    if (archive_read_has_encrypted_entries(archive) == 1)
         out->flags |= INSPECTED_ENCRYPTED;
+}
+
+static void look_at_archive(struct lookers *lookers, int fd, struct str name,
+                            struct inspection *out)
+{
+    struct listing listing = {.lookers = lookers, .out = out};
+    struct archive *archive = archive_new();
+    if (archive != NULL && lseek(fd, 0, SEEK_SET) == 0 &&
+        archive_read_open_fd(archive, fd, BLOCK) == ARCHIVE_OK)
+        list_archive(&listing, archive, name, 0);
     archive_read_free(archive);
 }
 
@@ -292,7 +420,7 @@ bool lookers_look(struct lookers *lookers, int fd, struct str name, struct inspe
 {
     struct stat stat_of;
     look_at_type(lookers, fd, name, out);
-    look_at_archive(lookers, fd, out);
+    look_at_archive(lookers, fd, name, out);
     bool empty = fstat(fd, &stat_of) == 0 && stat_of.st_size == 0;
     return lookers->rules == NULL || empty || look_with_rules(lookers, fd, name, out);
 }

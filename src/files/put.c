@@ -121,6 +121,7 @@ static uint32_t flags_of(const struct inspection *inspection)
         {INSPECTED_ENCRYPTED,  UPLOAD_SEALED    },
         {INSPECTED_UNFINISHED, UPLOAD_UNFINISHED},
         {INSPECTED_SUSPECTED,  UPLOAD_SUSPECT   },
+        {INSPECTED_NESTED,     UPLOAD_NESTED    },
     };
     uint32_t flags = 0;
     for (size_t i = 0; i < COUNT_OF(rows); i++)
@@ -163,6 +164,11 @@ static enum upload_end inspect(struct upload_put *put, const struct upload_setti
                    ((about->flags & UPLOAD_DISGUISED) != 0 && settings->disguised == UPLOAD_REFUSE);
     if (refused)
         return END_PROGRAM;
+    bool nested = (about->flags & UPLOAD_NESTED) != 0;
+    if (nested && settings->nested == UPLOAD_REFUSE)
+        return END_UNREAD;
+    if (nested && settings->nested == UPLOAD_MARK)
+        about->flags |= UPLOAD_SUSPECT;
     if (settings->programs == UPLOAD_PASS)
         about->flags &= ~(uint32_t)UPLOAD_PROGRAM;
     if (settings->disguised == UPLOAD_PASS)
@@ -266,6 +272,29 @@ static enum upload_end go_through(struct upload_put *put, const struct upload_se
     return end;
 }
 
+void upload_marks(uint32_t flags, char out[static UPLOAD_MARKS_ROOM])
+{
+    static const struct {
+        uint32_t flag;
+        const char *word;
+    } rows[] = {
+        {UPLOAD_UNSCANNED,  "unscanned" },
+        {UPLOAD_PROGRAM,    "program"   },
+        {UPLOAD_DISGUISED,  "disguised" },
+        {UPLOAD_SUSPECT,    "suspect"   },
+        {UPLOAD_SEALED,     "sealed"    },
+        {UPLOAD_UNFINISHED, "unfinished"},
+        {UPLOAD_NESTED,     "nested"    },
+        {UPLOAD_FOUND,      "found"     },
+    };
+    size_t n = 0;
+    out[0] = '\0';
+    for (size_t i = 0; i < COUNT_OF(rows); i++)
+        if ((flags & rows[i].flag) != 0 && n < UPLOAD_MARKS_ROOM)
+            n += (size_t)snprintf(out + n, UPLOAD_MARKS_ROOM - n, "%s%s", n > 0 ? "," : "",
+                                  rows[i].word);
+}
+
 static void note_end(struct uploads *uploads, const struct upload *about, enum upload_end end)
 {
     pthread_mutex_lock(&uploads->lock);
@@ -276,10 +305,12 @@ static void note_end(struct uploads *uploads, const struct upload *about, enum u
     struct str jid = log_quote(&arena, str_of(about->jid));
     // a rule's or the scanner's name; an entry's name is its owner's and not for the log
     struct str finding = log_quote(&arena, end == END_FOUND ? str_of(about->finding) : STR_EMPTY);
+    char marks[UPLOAD_MARKS_ROOM];
+    upload_marks(about->flags, marks);
     log_event(end == END_STORED ? LOG_INFO : LOG_NOTICE, "upload",
-              "account=%.*s bytes=%llu type=%s result=%s finding=%.*s", STR_ARGS(jid),
+              "account=%.*s bytes=%llu type=%s result=%s marks=%s finding=%.*s", STR_ARGS(jid),
               (unsigned long long)about->size, about->type[0] != '\0' ? about->type : "unknown",
-              upload_end_name(end), STR_ARGS(finding));
+              upload_end_name(end), marks[0] != '\0' ? marks : "none", STR_ARGS(finding));
     arena_done(&arena);
 }
 

@@ -1,6 +1,7 @@
 #include "files/text_rules.h"
 
 #include "base/must.h"
+#include "base/random.h"
 #include "files/rules_internal.h"
 
 #include <stdatomic.h>
@@ -8,6 +9,7 @@
 
 struct text_rules {
     atomic_uint refs;
+    uint64_t generation;
     struct text_rules_limits limits;
     YR_RULES *compiled;
     size_t n;
@@ -91,6 +93,7 @@ enum err text_rules_read(const char *path, const struct text_rules_limits *limit
     struct text_rules *rules = calloc(1, sizeof *rules + n * sizeof rules->hits[0]);
     must(rules != NULL);
     atomic_init(&rules->refs, 1);
+    rules->generation = random_u64();
     rules->limits = *limits;
     rules->compiled = compiled;
     rules->n = n;
@@ -130,6 +133,11 @@ void text_rules_unref(struct text_rules **at)
 size_t text_rules_bytes(const struct text_rules *rules)
 {
     return rules->limits.bytes;
+}
+
+uint64_t text_rules_generation(const struct text_rules *rules)
+{
+    return rules->generation;
 }
 
 void text_rules_each(struct text_rules *rules,

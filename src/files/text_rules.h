@@ -45,6 +45,8 @@ struct text_rules *text_rules_ref(struct text_rules *rules);
 void text_rules_unref(struct text_rules **rules);
 
 size_t text_rules_bytes(const struct text_rules *rules);
+/* No other rules have this number, nor have these when they are read again. */
+uint64_t text_rules_generation(const struct text_rules *rules);
 /* counts: in text_rule.n_hits. */
 void text_rules_match(struct text_rules *rules, struct str text, bool counts,
                       struct text_hits *out);

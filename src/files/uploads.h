@@ -42,7 +42,12 @@ enum upload_flags {
     UPLOAD_SEALED = 1 << 4,     // an archive that nobody can look into without a password
     UPLOAD_UNFINISHED = 1 << 5, // not all of the archive was listed
     UPLOAD_FOUND = 1 << 6,      // the scanner found something, afterwards
+    UPLOAD_NESTED = 1 << 7,     // an archive inside was not looked into
 };
+
+enum { UPLOAD_MARKS_ROOM = 128 };
+/* "program,nested": for people who can look up what that means. */
+void upload_marks(uint32_t flags, char out[static UPLOAD_MARKS_ROOM]);
 
 /* What happens with what was found in a file; in the order of the configuration's choices. */
 enum upload_policy { UPLOAD_PASS, UPLOAD_MARK, UPLOAD_REFUSE };
@@ -57,7 +62,7 @@ struct upload_settings {
     char scanner[128]; // clamd.h; empty: none
     int64_t scanner_us;
     bool unscanned_passes;
-    enum upload_policy programs, disguised, uninspected;
+    enum upload_policy programs, disguised, uninspected, nested;
 };
 
 struct uploads_options {
@@ -138,7 +143,7 @@ enum upload_end {
     END_CONVICTED, // the same file was convicted
     END_FOUND,     // the scanner, or a rule, found something: `finding`
     END_PROGRAM,   // a program, or a disguised one, where that is refused
-    END_UNREAD,    // it could not be inspected, where that is refused
+    END_UNREAD,    // it, or an archive in it, could not be inspected, where that is refused
     END_AWAY,      // the scanner is away, where that is refused
     END_LARGE,     // larger than the scanner takes, where that is refused
     END_FULL,      // no room on the disk

@@ -11,6 +11,7 @@
 
 #include <libpsl.h>
 #include <unicode/uidna.h>
+#include <unicode/unorm2.h>
 #include <unicode/uspoof.h>
 
 /* Which phrases of words.c may hold some bytes. */
@@ -33,6 +34,8 @@ struct host_cache {
 struct lure_rules {
     UIDNA *idna;
     USpoofChecker *lookalikes;
+    const UNormalizer2
+        *folds; // NFKC and case: full width, mathematical, circled letters; ICU's own
     const psl_ctx_t *psl;
     struct host_cache *hosts;
     struct warning_index warnings;

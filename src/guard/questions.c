@@ -6,7 +6,7 @@
  *
  *     star   somebody's never-seen lure goes to many at machine pace and would be convicted: it is,
  *            on trial, and what he goes on sending waits.  His "yes" undoes everything, also when
- *            it comes late; what had returned by then stays returned (decision 22).
+ *            it comes late; what had returned by then stays returned (decision 24).
  *     tree   a lure is passed on as a worm would be: its root, its relays and whoever joins them
  *            are asked, a few.  Nobody is convicted for being slow to answer.
  *
@@ -138,6 +138,12 @@ bool question_confirmed(const struct cluster *cluster, const struct user *user)
 {
     const struct question *question = question_to(cluster, user);
     return question != NULL && question->state == QUESTION_YES;
+}
+
+bool question_denied(const struct cluster *cluster, const struct user *user)
+{
+    const struct question *question = cluster->n_denied > 0 ? question_to(cluster, user) : NULL;
+    return question != NULL && question->state == QUESTION_NO;
 }
 
 int64_t questions_wait_us(const struct cluster *cluster, const struct user *user)

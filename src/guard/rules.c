@@ -196,6 +196,7 @@ struct lure_rules *lure_rules_new(void)
         UIDNA_CHECK_BIDI | UIDNA_CHECK_CONTEXTJ | UIDNA_NONTRANSITIONAL_TO_ASCII, &code);
     must(U_SUCCESS(code));
     rules->lookalikes = uspoof_open(&code);
+    rules->folds = unorm2_getNFKCCasefoldInstance(&code);
     must(U_SUCCESS(code));
     rules->psl = psl_builtin();
     must(rules->psl != NULL);

@@ -25,20 +25,26 @@ enum {
     WORD_MOST = 64,     // code units that are looked up among the letters that look alike
     SHINGLE = 3,
     WIDE_MOST = 32, // words for which ICU is asked: 0.5 us each
+    SHORT = 4,      // letters of a word in which digits are hardly a number
 };
 
 struct letters {
-    uint32_t at[LETTERS_MOST + 1]; // one that may be written before it is known to be none
-    size_t n, n_wide;              // words that had letters of other scripts
+    uint32_t at[LETTERS_MOST];
+    size_t n, n_wide; // words that had letters of other scripts
+    // of the words: all; with digits or signs before a letter; of nothing but such digits
+    size_t n_words, n_leet, n_digits;
+    size_t n_drawn; // letters that stand three times or more
+    bool is_leet;   // digits and signs are letters wherever they stand
+    bool is_drawn;  // however often a letter is repeated, it is one
 };
 
 // What there is in a word.
-enum { CHAR_BLANK = 1, CHAR_DOT = 2, CHAR_COLON = 4, CHAR_WIDE = 8 };
-static const unsigned char char_class[256] = {[0 ... ' '] = CHAR_BLANK,
-                                              [0x7F] = CHAR_BLANK,
-                                              ['.'] = CHAR_DOT,
-                                              [':'] = CHAR_COLON,
-                                              [0x80 ... 0xFF] = CHAR_WIDE};
+enum { CHAR_BLANK = 1, CHAR_DOT = 2, CHAR_COLON = 4, CHAR_WIDE = 8, CHAR_LEET = 16 };
+static const unsigned char char_class[256] = {
+    [0 ... ' '] = CHAR_BLANK, [0x7F] = CHAR_BLANK,        ['.'] = CHAR_DOT,
+    [':'] = CHAR_COLON,       ['!'] = CHAR_LEET,          ['$'] = CHAR_LEET,
+    ['+'] = CHAR_LEET,        ['0' ... '9'] = CHAR_LEET,  ['@'] = CHAR_LEET,
+    ['|'] = CHAR_LEET,        [0x80 ... 0xFF] = CHAR_WIDE};
 
 /* A word that names a link or a person says nothing about who wrote the rest. */
 static bool is_neutral(struct str word, unsigned classes, const struct str *names, size_t n_names)
@@ -57,33 +63,7 @@ static bool is_neutral(struct str word, unsigned classes, const struct str *name
     return false;
 }
 
-/* Takes the next word without punctuation at its ends; classes: of what there is in it, and around
- * it. */
-static bool next_word(struct str *rest, struct str *word, unsigned *classes)
-{
-    while (rest->len > 0) {
-        size_t n = 0;
-        unsigned class = 0;
-        *classes = 0;
-        while (n < rest->len &&
-               ((class = char_class[(unsigned char)rest->at[n]]) & CHAR_BLANK) == 0) {
-            *classes |= class;
-            n++;
-        }
-        *word = str_first(*rest, n);
-        *rest = str_skip(*rest, n < rest->len ? n + 1 : n);
-        while (word->len > 0 && !ascii_is_alnum(word->at[0]) && (unsigned char)word->at[0] < 0x80)
-            *word = str_skip(*word, 1);
-        while (word->len > 0 && !ascii_is_alnum(word->at[word->len - 1]) &&
-               (unsigned char)word->at[word->len - 1] < 0x80)
-            word->len--;
-        if (word->len > 0)
-            return true;
-    }
-    return false;
-}
-
-/* Letters in the form that ICU's confusables lead to (l looks like i, and m like rn: below); digits
+/* Letters in the form that ICU's confusables lead to (l looks like i, and rn like m: below); digits
  * and signs that are written for a letter.  0: nothing of a word. */
 static const char folded[128] = {
     ['!'] = 'i', ['$'] = 's', ['+'] = 't', ['0'] = 'o', ['1'] = 'i', ['3'] = 'e', ['4'] = 'a',
@@ -97,51 +77,94 @@ static const char folded[128] = {
     ['t'] = 't', ['u'] = 'u', ['v'] = 'v', ['w'] = 'w', ['x'] = 'x', ['y'] = 'y', ['z'] = 'z',
 };
 
+static bool is_trimmed(const struct letters *letters, char c)
+{
+    return !ascii_is_alnum(c) && (unsigned char)c < 0x80 &&
+           !(letters->is_leet && c != '!' && folded[(unsigned char)c] != 0);
+}
+
+/* Takes the next word without punctuation at its ends; classes: of what there is in it, and around
+ * it. */
+static bool next_word(const struct letters *letters, struct str *rest, struct str *word,
+                      unsigned *classes)
+{
+    while (rest->len > 0) {
+        size_t n = 0;
+        unsigned class = 0;
+        *classes = 0;
+        while (n < rest->len &&
+               ((class = char_class[(unsigned char)rest->at[n]]) & CHAR_BLANK) == 0) {
+            *classes |= class;
+            n++;
+        }
+        *word = str_first(*rest, n);
+        *rest = str_skip(*rest, n < rest->len ? n + 1 : n);
+        while (word->len > 0 && is_trimmed(letters, word->at[0]))
+            *word = str_skip(*word, 1);
+        while (word->len > 0 && is_trimmed(letters, word->at[word->len - 1]))
+            word->len--;
+        if (word->len > 0)
+            return true;
+    }
+    return false;
+}
+
+// r and n are m, as skeletons have it the other way round.
 static void add_letter(struct letters *letters, uint32_t letter)
 {
-    if (letters->n < LETTERS_MOST)
+    uint32_t last = letters->n > 0 ? letters->at[letters->n - 1] : 0;
+    if (letter == last && letters->is_drawn)
+        return;
+    if (letter == 'n' && last == 'r') {
+        letters->n -= letters->is_drawn && letters->n > 1 && letters->at[letters->n - 2] == 'm';
+        letters->at[letters->n - 1] = 'm';
+    } else if (letters->n < LETTERS_MOST) {
         letters->at[letters->n++] = letter;
+    }
+}
+
+// Counts whether digits and signs stand in it as letters do.
+static void weigh_leet(struct letters *letters, struct str word)
+{
+    bool before_letter = false, all = word.len <= SHORT;
+    for (size_t i = 0; i < word.len; i++) {
+        bool stands_for_one =
+            !ascii_is_alpha(word.at[i]) && folded[(unsigned char)word.at[i] & 0x7F] != 0;
+        all &= stands_for_one;
+        before_letter |= stands_for_one && i + 1 < word.len && ascii_is_alpha(word.at[i + 1]);
+    }
+    letters->n_leet += before_letter;
+    letters->n_digits += all;
 }
 
 static void add_ascii_word(struct letters *letters, struct str word)
 {
-    enum { SHORT = 4 };
     // digits at the end of a longer word count something, others may stand for letters
     size_t last = word.len;
-    while (last > 0 && !ascii_is_alpha(word.at[last - 1]))
+    while (last > 0 && !letters->is_leet && !ascii_is_alpha(word.at[last - 1]))
         last--;
     if (last > 0 && word.len <= SHORT)
         last = word.len;
-    bool has_room = letters->n + 2 * last <= LETTERS_MOST; // even if all of them were m
-    for (size_t i = 0; i < last && has_room; i++) {
+    for (size_t i = 0; i < last; i++) {
         char c = folded[(unsigned char)word.at[i] & 0x7F];
-        letters->at[letters->n] = c == 'm' ? 'r' : (unsigned char)c;
-        letters->n += c != 0;
-        if (c == 'm')
-            letters->at[letters->n++] = 'n';
-    }
-    for (size_t i = 0; i < last && !has_room; i++) {
-        char c = folded[(unsigned char)word.at[i] & 0x7F];
-        if (c == 'm') {
-            add_letter(letters, 'r');
-            add_letter(letters, 'n');
-        } else if (c != 0) {
+        letters->n_drawn += i >= 2 && word.at[i] == word.at[i - 1] && word.at[i] == word.at[i - 2];
+        if (c != 0)
             add_letter(letters, (unsigned char)c);
-        }
     }
 }
 
 static void add_wide_word(const struct lure_rules *rules, struct letters *letters, struct str word)
 {
-    UChar lower[WORD_MOST + 2], skeleton[4 * WORD_MOST];
+    UChar written[WORD_MOST + 2], lower[4 * WORD_MOST], skeleton[4 * WORD_MOST];
     int32_t len = 0;
     size_t n;
     for (size_t i = 0; i < word.len && len < WORD_MOST; i += n) {
         uint32_t point = lure_utf8(str_skip(word, i), &n);
         if (!lure_is_invisible(point))
-            U16_APPEND_UNSAFE(lower, len, u_foldCase((UChar32)point, U_FOLD_CASE_DEFAULT));
+            U16_APPEND_UNSAFE(written, len, (UChar32)point);
     }
     UErrorCode code = U_ZERO_ERROR;
+    len = unorm2_normalize(rules->folds, written, len, lower, COUNT_OF(lower), &code);
     int32_t end =
         uspoof_getSkeleton(rules->lookalikes, 0, lower, len, skeleton, COUNT_OF(skeleton), &code);
     if (U_FAILURE(code))
@@ -172,9 +195,12 @@ static void fold_words(const struct lure_rules *rules, struct str text,
     for (size_t i = 0; i < n_names; i++)
         names[i] = str_first(people->names[i], str_find_char(people->names[i], '@'));
     unsigned classes;
-    while (letters->n < LETTERS_MOST && next_word(&rest, &word, &classes)) {
+    while (letters->n < LETTERS_MOST && next_word(letters, &rest, &word, &classes)) {
         if (is_neutral(word, classes, names, n_names))
             continue;
+        letters->n_words++;
+        if ((classes & CHAR_LEET) != 0)
+            weigh_leet(letters, word);
         if ((classes & CHAR_WIDE) == 0) // which no end of a word loses
             add_ascii_word(letters, word);
         else if (letters->n_wide++ < WIDE_MOST)
@@ -182,12 +208,35 @@ static void fold_words(const struct lure_rules *rules, struct str text,
     }
 }
 
+// A few of its words say that the others are to be read in the same way.
+static bool looks_leet(const struct letters *letters)
+{
+    size_t n = letters->n_leet + letters->n_digits;
+    return letters->n_leet > 0 && n > 1 && 3 * n >= letters->n_words;
+}
+
+/* Digits for letters, and letters said again and again, are taken for what they stand for only in a
+ * text that is full of them: "the 15th" and "will" are as they are. */
+static void fold_dressed(const struct lure_rules *rules, struct str text,
+                         const struct lure_people *people, struct letters *letters)
+{
+    letters->is_leet = letters->is_drawn = false;
+    for (int look = 0; look < 2; look++) {
+        letters->n = letters->n_wide = 0;
+        letters->n_words = letters->n_leet = letters->n_digits = letters->n_drawn = 0;
+        fold_words(rules, text, people, letters);
+        letters->is_leet = looks_leet(letters);
+        letters->is_drawn = letters->n_drawn > 1;
+        if (!letters->is_leet && !letters->is_drawn)
+            return;
+    }
+}
+
 uint64_t lure_text_shape(const struct lure_list *list, struct str text,
                          const struct lure_people *people)
 {
     struct letters letters;
-    letters.n = letters.n_wide = 0;
-    fold_words(list->rules, text, people, &letters);
+    fold_dressed(list->rules, text, people, &letters);
     if (letters.n < LETTERS_LEAST)
         return 0;
     static const uint64_t ways[4] = {UINT64_C(0x9E3779B97F4A7C15), UINT64_C(0xD6E8FEB86659FD93),

@@ -95,6 +95,12 @@ void http_free(struct http **p);
 void http_add_route(struct http *http, const struct http_route *route);
 /* A name by which it may be called; all others get 421.  Before the workers run; copied. */
 void http_add_host(struct http *http, struct str name);
+/* Words for people in the best of the languages that they accept (Accept-Language; at NULL: not
+ * said); *lang: which that is.  Any worker. */
+typedef struct str http_words_fn(void *context, struct arena *arena, const char *words,
+                                 struct str accepted, struct str *lang);
+/* Before the workers run; without it all is said in English. */
+void http_set_words(struct http *http, http_words_fn *words, void *context);
 /* Where it listens; see listener.h. */
 enum err http_open(struct http *http, struct str address, uint16_t port, uint16_t *bound,
                    struct why *why) MUST_CHECK;
@@ -117,7 +123,9 @@ void http_resume(struct http_exchange *exchange);
 
 /* The whole answer.  A body that is still coming is not read any more, and the connection ends. */
 void http_answer(struct http_exchange *exchange, const struct http_answer *answer, struct str body);
-/* A short plain text that says the status. */
+/* An answer in words (English, and so found in the catalogues), in the reader's language. */
+void http_say(struct http_exchange *exchange, unsigned status, const char *words);
+/* A short plain text that says the status, in the reader's language. */
 void http_refuse(struct http_exchange *exchange, unsigned status);
 /* The head of an answer whose body has that many bytes; ends by itself with the last of them. */
 void http_begin(struct http_exchange *exchange, const struct http_answer *answer, uint64_t length);

@@ -39,7 +39,9 @@ struct http {
     struct http_limits limits;
     struct http_route routes[ROUTES_MOST];
     size_t n_routes;
-    struct table hosts; // name → itself; immutable once the workers run
+    struct table hosts;   // name → itself; immutable once the workers run
+    http_words_fn *words; // NULL: English
+    void *words_context;
     struct arena arena;
     // any thread
     atomic_size_t n_under_way; // work of handlers
@@ -192,6 +194,12 @@ void http_add_route(struct http *http, const struct http_route *route)
 {
     must(http->n_routes < ROUTES_MOST && route->begin != NULL);
     http->routes[http->n_routes++] = *route;
+}
+
+void http_set_words(struct http *http, http_words_fn *words, void *context)
+{
+    http->words = words;
+    http->words_context = context;
 }
 
 void http_add_host(struct http *http, struct str name)
@@ -467,11 +475,38 @@ void http_answer(struct http_exchange *x, const struct http_answer *answer, stru
         http_write(x, body);
 }
 
+static struct str words_for(struct http_exchange *x, const char *words, struct str *lang)
+{
+    const struct http *http = x->hc->http;
+    *lang = STR("en");
+    return http->words != NULL
+               ? http->words(http->words_context, &x->arena, words,
+                             http_head_field(&x->head, STR("Accept-Language")), lang)
+               : str_of(words);
+}
+
+static void answer_in(struct http_exchange *x, unsigned status, struct str lang, struct str text)
+{
+    const struct http_field field = {STR("Content-Language"), lang};
+    const struct http_answer answer = {
+        .status = status,
+        .type = STR("text/plain; charset=utf-8"),
+        .fields = &field,
+        .n_fields = 1,
+    };
+    http_answer(x, &answer, text);
+}
+
+void http_say(struct http_exchange *x, unsigned status, const char *words)
+{
+    struct str lang, said = words_for(x, words, &lang);
+    answer_in(x, status, lang, arena_printf(&x->arena, "%.*s\n", STR_ARGS(said)));
+}
+
 void http_refuse(struct http_exchange *x, unsigned status)
 {
-    struct str text = arena_printf(&x->arena, "%u %s\n", status, http_status_name(status));
-    struct http_answer answer = {.status = status, .type = STR("text/plain; charset=utf-8")};
-    http_answer(x, &answer, text);
+    struct str lang, said = words_for(x, http_status_name(status), &lang);
+    answer_in(x, status, lang, arena_printf(&x->arena, "%u %.*s\n", status, STR_ARGS(said)));
 }
 
 void http_abort(struct http_exchange *x)
@@ -525,15 +560,20 @@ static void say_methods(struct http_exchange *x)
             allowed = arena_printf(&x->arena, "%.*s%s%.*s", STR_ARGS(allowed),
                                    allowed.len > 0 ? ", " : "",
                                    STR_ARGS(http_method_name((enum http_method)m)));
-    const struct http_field field = {STR("Allow"), allowed};
-    struct http_answer answer = {.status = 204, .fields = &field, .n_fields = 1};
+    struct str lang, said = words_for(x, http_status_name(405), &lang);
+    const struct http_field allows[] = {
+        {STR("Allow"),            allowed},
+        {STR("Content-Language"), lang   }
+    };
+    struct http_answer answer = {.status = 204, .fields = allows, .n_fields = 1};
     if (is_preflight(x)) {
         http_answer(x, &answer, STR_EMPTY);
         return;
     }
     answer.status = 405;
     answer.type = STR("text/plain; charset=utf-8");
-    http_answer(x, &answer, STR("405 Method Not Allowed\n"));
+    answer.n_fields = COUNT_OF(allows);
+    http_answer(x, &answer, arena_printf(&x->arena, "405 %.*s\n", STR_ARGS(said)));
 }
 
 static void body_is_whole(struct http_exchange *x)

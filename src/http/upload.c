@@ -231,25 +231,6 @@ static void send_file(struct http_exchange *exchange, const struct upload_door *
         fetch_order(fetch);
 }
 
-static void refuse_convicted(struct http_exchange *exchange, const struct upload_door *door)
-{
-    struct arena *arena = http_arena(exchange);
-    struct str lang = STR("en"),
-               text = STR("This file was part of an attack and is not given out.");
-    struct str wanted = http_head_field(http_head(exchange), STR("Accept-Language"));
-    if (door->options.sorry != NULL)
-        text = door->options.sorry(door->options.context, arena,
-                                   wanted.at != NULL ? wanted : STR_EMPTY, &lang);
-    uploads_withheld(door->options.uploads);
-    const struct http_field field = {STR("Content-Language"), lang};
-    http_answer(exchange,
-                &(struct http_answer){.status = 410,
-                                      .type = STR("text/plain; charset=utf-8"),
-                                      .fields = &field,
-                                      .n_fields = 1},
-                arena_printf(arena, "%.*s\n", STR_ARGS(text)));
-}
-
 static void get(struct http_exchange *exchange, const struct upload_door *door, struct str id)
 {
     const struct http_head *head = http_head(exchange);
@@ -261,7 +242,11 @@ static void get(struct http_exchange *exchange, const struct upload_door *door, 
         return;
     }
     if (upload.convicted) {
-        refuse_convicted(exchange, door);
+        uploads_withheld(door->options.uploads);
+        http_say(
+            exchange, 410,
+            "This file is not given out: it is part of an attack that is being stopped. If you "
+            "have opened it before, please call your help desk now.");
         return;
     }
     struct http_answer answer = {.status = 200,
@@ -353,13 +338,6 @@ static void put_run(struct job *job)
     }
 }
 
-static void say(struct http_exchange *exchange, unsigned status, struct str text)
-{
-    http_answer(exchange,
-                &(struct http_answer){.status = status, .type = STR("text/plain; charset=utf-8")},
-                text);
-}
-
 static unsigned status_of(enum err e)
 {
     switch (e) {
@@ -379,26 +357,26 @@ static void say_end(struct http_exchange *exchange, enum upload_end end)
 {
     switch (end) {
     case END_STORED:
-        say(exchange, 201, STR_EMPTY);
+        http_answer(exchange, &(struct http_answer){.status = 201}, STR_EMPTY);
         break;
     case END_CONVICTED:
     case END_FOUND:
-        say(exchange, 403, STR("This file is part of an attack, or a virus was found in it.\n"));
+        http_say(exchange, 403, "This file is part of an attack, or a virus was found in it.");
         break;
     case END_PROGRAM:
-        say(exchange, 403, STR("Programs are not taken here, or not behind such a name.\n"));
+        http_say(exchange, 403, "Programs are not taken here, or not behind such a name.");
         break;
     case END_UNREAD:
-        say(exchange, 415, STR("This file could not be looked into.\n"));
+        http_say(exchange, 415, "This file could not be looked into.");
         break;
     case END_LARGE:
-        say(exchange, 413, STR("This file is too large to be scanned.\n"));
+        http_say(exchange, 413, "This file is too large to be scanned.");
         break;
     case END_AWAY:
-        say(exchange, 503, STR("Files cannot be scanned at present. Try again later.\n"));
+        http_say(exchange, 503, "Files cannot be scanned at present. Try again later.");
         break;
     case END_FULL:
-        say(exchange, 507, STR("There is no room for this file at present.\n"));
+        http_say(exchange, 507, "There is no room for this file at present.");
         break;
     case END_SHORT:
         http_refuse(exchange, 400);

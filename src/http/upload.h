@@ -20,10 +20,6 @@ struct upload_door_options {
     uint64_t body_most;        // no slot is larger
     const struct str *origins; // of pages that may put and fetch (cross.h); copied
     size_t n_origins;
-    /* A sentence for who asks for a convicted file, in the first language of Accept-Language that
-     * there is; *lang: which one it is.  Any thread. */
-    struct str (*sorry)(void *context, struct arena *arena, struct str languages, struct str *lang);
-    void *context;
 };
 
 /* Adds the route.  prefix is kept. */

@@ -283,7 +283,7 @@ void adhoc_wrong(struct adhoc *adhoc, const char *text)
     struct stanza_error error = {.condition = STANZA_BAD_REQUEST,
                                  .specific = STR("bad-payload"),
                                  .specific_ns = NS_COMMANDS};
-    asked_words(adhoc->asked, text, &error);
+    asked_words(adhoc->asked, text, NULL, &error);
     asked_error_full(&adhoc->asked, &error);
 }
 

@@ -309,12 +309,13 @@ static void write_row(struct buf *out, struct arena *arena, const struct account
 
 // A page shows what it holds: who reads it is exposed, and sees nothing that is convicted by now,
 // even where the retraction has not come to the row yet.
-static void bring_out(struct account *account, struct stanza *page, struct store_message *row)
+static void bring_out(struct account *account, struct stanza *page, struct store_message *row,
+                      const struct text_hits *hits)
 {
     struct stanza *shown = row->stanza.len > 0 ? stanza_parse(row->stanza) : NULL;
     if (shown == NULL)
         return;
-    if (gate_bring_out(account, shown)) {
+    if (gate_bring_out(account, shown, hits)) {
         row->stanza = STR_EMPTY;
     } else if ((row->flags & STORE_OUTGOING) == 0) {
         page->lure_keys = arena_str(&page->arena, shown->lure_keys);
@@ -324,12 +325,12 @@ static void bring_out(struct account *account, struct stanza *page, struct store
 }
 
 static void send_row(struct session *session, const struct querying *querying,
-                     struct store_message *row)
+                     struct store_message *row, const struct text_hits *hits)
 {
     struct account *account = session->account;
     struct stanza *stanza =
         stanza_make(STANZA_MESSAGE, TYPE_NORMAL, &account->jid, &session->jid, STR_EMPTY);
-    bring_out(account, stanza, row);
+    bring_out(account, stanza, row, hits);
     struct buf inner;
     buf_init(&inner, RESULT_MOST);
     write_row(&inner, &stanza->arena, account, querying, row);
@@ -385,6 +386,20 @@ static void cut_page(struct querying *querying, const struct session *session)
     op->complete = false;
 }
 
+static void page_was_looked_at(void *context, const struct gate_look *look)
+{
+    struct querying *querying = context;
+    struct asked *asked = querying->asked;
+    struct session *session = asked_session(asked);
+    for (uint32_t i = 0; session != NULL && i < querying->op.n; i++) {
+        uint32_t at = querying->flips ? querying->op.n - 1 - i : i;
+        send_row(session, querying, &querying->op.messages[at], gate_look_hits(look, at));
+    }
+    struct element *fin = fin_of(asked, querying);
+    store_release(&querying->op.request);
+    asked_result(&asked, fin);
+}
+
 static void page_is_there(struct store_request *request)
 {
     struct querying *querying = CONTAINER_OF(request, struct querying, op.request);
@@ -401,13 +416,8 @@ static void page_is_there(struct store_request *request)
     }
     if (session != NULL && querying->op.n_ids == 0)
         cut_page(querying, session);
-    for (uint32_t i = 0; session != NULL && i < querying->op.n; i++) {
-        uint32_t at = querying->flips ? querying->op.n - 1 - i : i;
-        send_row(session, querying, &querying->op.messages[at]);
-    }
-    struct element *fin = fin_of(asked, querying);
-    store_release(request);
-    asked_result(&asked, fin);
+    gate_look_again(asked->account, querying->op.messages, querying->op.n, page_was_looked_at,
+                    querying);
 }
 
 static enum err read_id(struct str text, int64_t *id)

@@ -16,6 +16,8 @@
 #include "xmpp/stanza.h"
 #include "xmpp/stanza_error.h"
 
+struct notice_args;
+
 enum asked_where {
     ASKED_DOMAIN,  // to = a domain of ours
     ASKED_ACCOUNT, // to = a bare JID of ours, or absent (the asker's own account)
@@ -63,7 +65,8 @@ struct arena *asked_arena(struct asked *asked);
 /* Ends the request with a result; child: built in asked_arena, or NULL for an empty one. */
 void asked_result(struct asked **asked, struct element *child);
 /* Text and language of an error: these words in the asker's language (send_words). */
-void asked_words(struct asked *asked, const char *words, struct stanza_error *error);
+void asked_words(struct asked *asked, const char *words, const struct notice_args *args,
+                 struct stanza_error *error);
 void asked_error(struct asked **asked, enum stanza_condition condition, const char *text);
 void asked_error_full(struct asked **asked, const struct stanza_error *error);
 /* The error that a failed store operation means: full disk, overload… */

@@ -647,7 +647,7 @@ static void bind_now(struct account_waiter *waiter, struct account *account)
         struct arena arena;
         arena_init(&arena, 65536);
         send_words(account->home, &arena, stream_lang(client->stream), account->jid.domain, words,
-                   &error);
+                   NULL, &error);
         stream_not_bound(client->stream, &error);
         arena_done(&arena);
         feed_again(client);
@@ -794,6 +794,19 @@ static void log_limit(const struct client *client, const char *key)
 }
 
 // Whose stream it was is known from the login on.
+static struct str host_words(void *host, struct arena *arena, const char *words, struct str *lang)
+{
+    const struct client *client = host;
+    *lang = STR("en");
+    if (client->desk == NULL) // on its way to another worker
+        return str_of(words);
+    struct stanza_error said = {.text = STR_EMPTY};
+    send_words(client->desk->home, arena, stream_lang(client->stream),
+               stream_domain_name(client->stream), words, NULL, &said);
+    *lang = said.lang;
+    return said.text;
+}
+
 static void log_stream_error(const struct client *client, const struct stream_error *error)
 {
     struct jid who = {.full = STR_EMPTY};
@@ -837,6 +850,7 @@ static const struct stream_host host_calls = {
     .resume = host_resume,
     .registration = host_registration,
     .element = host_element,
+    .words = host_words,
     .ending = host_ending,
     .closed = host_closed,
 };

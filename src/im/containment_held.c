@@ -48,7 +48,8 @@ struct letting_go {
     struct timer timer;
     struct account_waiter waiter;
     struct gate *gate;
-    struct home *home; // of the sender
+    struct home *home;       // of the sender
+    struct account *account; // the sender's, while rules for texts look: held
     bool rejects;
     bool delivered; // it went on its way to its receiver
     enum reason reason;
@@ -56,6 +57,7 @@ struct letting_go {
     char key[24];
     int64_t at_us;
     struct stanza *stanza;
+    struct str text; // as it was written, in the stanza's arena
     struct store_record_get get;
     struct store_record_remove remove;
 };
@@ -127,13 +129,8 @@ static void is_through(struct ticket *ticket)
     store_record_remove(going->home->store, &going->remove);
 }
 
-static void go_on(struct account_waiter *waiter, struct account *account)
+static void let_through(struct letting_go *going, struct account *account)
 {
-    struct letting_go *going = CONTAINER_OF(waiter, struct letting_go, waiter);
-    if (account->state == ACCOUNT_BROKEN) { // nobody knows whether he is there
-        give_up_for_now(going);
-        return;
-    }
     struct in_hand_slot *in_hand = account->home->in_hand;
     (void)!in_hand_begin_number(in_hand, "held", going->message,
                                 0); // what is put aside is not here
@@ -148,13 +145,44 @@ static void go_on(struct account_waiter *waiter, struct account *account)
             session_by_resource(account, going->stanza->from.resource); // has it: needs no carbon
         containment_log("message-released", session, going->stanza, going->reason, going->incident);
         going->delivered = true;
-        gate_bring_out_dead(account, &going->stanza); // one of its other lures may be convicted
+        gate_bring_out_dead(account, &going->stanza,
+                            NULL); // one of its other lures may be convicted
         message_accept(account, session != NULL ? session->id : 0, going->stanza, ticket,
                        ROUTED_HELD, going->at_us);
     }
     behind_let_go(account, jid_bare(&going->stanza->to), going->message);
     ticket_unref(&ticket);
     in_hand_done(in_hand);
+}
+
+// A rule for texts may have come since it was judged.
+static void was_looked_at(void *context, const struct gate_look *look)
+{
+    struct letting_go *going = context;
+    struct account *account = going->account;
+    if (gate_hits_forbid(gate_look_hits(look, 0))) {
+        going->rejects = true;
+        going->reason = REASON_CONVICTED;
+    }
+    let_through(going, account);
+    account_release(account);
+}
+
+static void go_on(struct account_waiter *waiter, struct account *account)
+{
+    struct letting_go *going = CONTAINER_OF(waiter, struct letting_go, waiter);
+    if (account->state == ACCOUNT_BROKEN) { // nobody knows whether he is there
+        give_up_for_now(going);
+        return;
+    }
+    if (going->rejects || account->state != ACCOUNT_READY) {
+        let_through(going, account);
+        return;
+    }
+    const struct store_message row = {.stanza = going->text};
+    account_hold(account);
+    going->account = account;
+    gate_look_again(account, &row, 1, was_looked_at, going);
 }
 
 static void at_senders_home(struct mail *mail)
@@ -175,6 +203,10 @@ static void record_is_there(struct store_request *request)
         value = STR_EMPTY; // it stays where it is, until an operator lets it go
     if (value.at != NULL && value.len > 0 && str_to_u64(when, 0, INT64_MAX, &at_us) == OK)
         going->stanza = stanza_parse(value);
+    if (going->stanza != NULL) {
+        going->stanza->arena.ceiling += value.len + 1;
+        going->text = arena_str(&going->stanza->arena, value);
+    }
     in_hand_done(going->gate->in_hand);
     going->at_us = (int64_t)at_us;
     enum err e = request->result;

@@ -151,7 +151,7 @@ static void give_again(struct account *account, const struct taking_back *back)
     random_id_z(id);
     stanza->id = arena_str(&stanza->arena, str_of(id));
     element_set(&stanza->arena, stanza->root, STR("id"), stanza->id);
-    gate_bring_out_dead(account, &stanza); // another incident may have another lure of it
+    gate_bring_out_dead(account, &stanza, NULL); // another incident may have another lure of it
     stanza_seal(stanza);
     route_stanza_to(account->home, stanza, &account->jid, NULL, ROUTED_BY_SERVER | ROUTED_HELD,
                     back->at_us);

@@ -119,7 +119,7 @@ static void describe(struct judging *judging)
 
 // The guard can never stop the service: what it cannot look at in time passes, and the operator
 // hears of it.
-static void alarm_operator(struct desk *desk)
+void gate_alarm(struct desk *desk)
 {
     int64_t now_us = loop_now_us(desk->home->loop);
     if (desk->guard_alarm_us != 0 && now_us - desk->guard_alarm_us < alarm_every_us)
@@ -150,7 +150,7 @@ static void deliver(struct judging *judging)
 static void pass_unjudged(struct desk *desk)
 {
     desk->counters.guard_passed++;
-    alarm_operator(desk);
+    gate_alarm(desk);
 }
 
 static void no_answer(struct timer *timer)
@@ -166,7 +166,7 @@ static void no_answer(struct timer *timer)
 }
 
 // The mode of the sender's domain.
-static int mode_of(const struct account *account)
+int gate_mode(const struct account *account)
 {
     const struct im_domain *domain = desk_domain(desk_of(account->home), account->jid.domain);
     return domain != NULL ? domain->guard_mode : GATE_ON;
@@ -204,7 +204,7 @@ static void clean_error(const struct gate *gate, struct stanza *stanza)
 static bool is_judged(struct session *session, struct stanza *stanza)
 {
     const struct gate *gate = desk_of(session->home)->service->gate;
-    int mode = mode_of(session->account);
+    int mode = gate_mode(session->account);
     if (gate == NULL || mode == GATE_OFF)
         return false;
     if (stanza->type == TYPE_ERROR) {
@@ -231,7 +231,7 @@ static struct judging *judging_new(struct session *session, struct stanza *stanz
     judging->arena = *lures->arena;
     judging->lures = *lures;
     judging->lures.arena = &judging->arena;
-    judging->observes = mode_of(account) == GATE_OBSERVE;
+    judging->observes = gate_mode(account) == GATE_OBSERVE;
     judging->at_us = clock_wall_us();
     account_hold(account);
     session_pause(session);
@@ -291,7 +291,7 @@ static void pass_unread(struct judging *judging)
 {
     struct desk *desk = desk_of(judging->home);
     desk->counters.texts_passed++;
-    alarm_operator(desk);
+    gate_alarm(desk);
     go_on_read(judging);
 }
 
@@ -508,7 +508,7 @@ struct stanza *gate_dead_copy(struct gate *gate, const struct stanza *stanza)
 bool gate_is_convicted(const struct account *account, const struct stanza *stanza)
 {
     struct gate *gate = desk_of(account->home)->service->gate;
-    return gate != NULL && stanza->lure_keys.len > 0 && mode_of(account) == GATE_ON &&
+    return gate != NULL && stanza->lure_keys.len > 0 && gate_mode(account) == GATE_ON &&
            gate_convicts(gate, stanza->lure_keys);
 }
 
@@ -522,8 +522,9 @@ static void drop_dead(struct lure_list *list)
     list->n = n;
 }
 
-// What can be seen of its lures; not what a rule found in its words.
-static void find_shown(const struct account *account, struct judging *judging)
+// What can be seen of its lures, and what rules found in its words.
+static void find_shown(const struct account *account, struct judging *judging,
+                       const struct text_hits *hits)
 {
     const struct gate *gate = desk_of(account->home)->service->gate;
     const struct stanza *stanza = judging->stanza;
@@ -531,6 +532,8 @@ static void find_shown(const struct account *account, struct judging *judging)
     lures_of_stanza(&judging->lures, stanza->root);
     upload_add_files(desk_of(account->home), &judging->lures);
     drop_dead(&judging->lures);
+    for (size_t i = 0; hits != NULL && i < hits->n; i++)
+        lure_add_words(&judging->lures, hits->at[i].rule, !hits->at[i].suspects);
     struct lure_people people = {
         .names = {jid_bare(&stanza->from), jid_bare(&stanza->to)},
           .n = 2
@@ -539,25 +542,36 @@ static void find_shown(const struct account *account, struct judging *judging)
     judging->seal = seal_of(gate, stanza);
 }
 
-bool gate_bring_out(const struct account *account, struct stanza *stanza)
+bool gate_bring_out(const struct account *account, struct stanza *stanza,
+                    const struct text_hits *hits)
 {
     const struct gate *gate = desk_of(account->home)->service->gate;
-    if (gate == NULL || mode_of(account) == GATE_OFF)
+    if (gate == NULL || gate_mode(account) == GATE_OFF)
         return false;
     struct judging judging = {.stanza = stanza};
     arena_init(&judging.arena, JUDGING_MOST);
-    find_shown(account, &judging);
+    find_shown(account, &judging, hits);
     stanza->calm |= judging.lures.n == 0 && !lure_key_is_none(&judging.seal);
     stamp_keys(&judging);
     arena_done(&judging.arena);
-    return gate_is_convicted(account, stanza);
+    return (gate_mode(account) == GATE_ON && gate_hits_forbid(hits)) ||
+           gate_is_convicted(account, stanza);
 }
 
-void gate_bring_out_dead(const struct account *account, struct stanza **stanza)
+static bool shows_words(const struct element *child, const void *context)
 {
-    if (!gate_bring_out(account, *stanza))
+    (void)context;
+    return lures_shows_words(child);
+}
+
+void gate_bring_out_dead(const struct account *account, struct stanza **stanza,
+                         const struct text_hits *hits)
+{
+    if (!gate_bring_out(account, *stanza, hits))
         return;
     struct stanza *dead = gate_dead_copy(desk_of(account->home)->service->gate, *stanza);
+    if (gate_hits_forbid(hits))
+        element_remove_if(dead->root, shows_words, NULL);
     stanza_unref(stanza);
     *stanza = dead;
 }
@@ -569,12 +583,6 @@ void gate_prune(const struct gate *gate, struct stanza *stanza)
     stanza->lure_keys = STR_EMPTY;
 }
 
-static bool shows_words(const struct element *child, const void *context)
-{
-    (void)context;
-    return lures_shows_words(child);
-}
-
 // Whether nothing that it shows accounts for a conviction: a rule found its words.
 static bool is_convicted_for_words(const struct account *account, struct stanza *stanza)
 {
@@ -583,7 +591,7 @@ static bool is_convicted_for_words(const struct account *account, struct stanza 
     struct lure_key shown[KEYS_MOST];
     const size_t size = sizeof shown[0];
     arena_init(&judging.arena, JUDGING_MOST);
-    find_shown(account, &judging);
+    find_shown(account, &judging, NULL);
     size_t n = lure_list_collect(&judging.lures, shown, KEYS_MOST - 1);
     shown[n++] = judging.seal;
     arena_done(&judging.arena);
@@ -812,7 +820,7 @@ void gate_opened(struct gate *gate, struct str reader, struct str keys)
 bool gate_suspends(const struct account *account, unsigned feature, int64_t *until_us)
 {
     struct gate *gate = desk_of(account->home)->service->gate;
-    return gate != NULL && mode_of(account) == GATE_ON &&
+    return gate != NULL && gate_mode(account) == GATE_ON &&
            gate_bans(gate, &account->jid, (enum feature_kind)feature, until_us);
 }
 
@@ -821,14 +829,14 @@ void gate_reported(struct account *account, struct str sender)
     const struct desk *desk = desk_of(account->home);
     struct gate *gate = desk->service->gate;
     struct str reporter = account->jid.full;
-    if (gate == NULL || mode_of(account) == GATE_OFF)
+    if (gate == NULL || gate_mode(account) == GATE_OFF)
         return;
     struct reporting *reporting = malloc(sizeof *reporting + reporter.len + sender.len);
     must(reporting != NULL);
     *reporting = (struct reporting){
         .mail.run = gate_note_report,
         .gate = gate,
-        .observes = mode_of(account) == GATE_OBSERVE,
+        .observes = gate_mode(account) == GATE_OBSERVE,
         .reporter_len = reporter.len,
         .sender_len = sender.len,
     };

@@ -18,6 +18,8 @@
 
 struct guard_config;
 struct lure_file;
+struct store_message;
+struct text_hits;
 
 struct gate_options {
     uint64_t seed;
@@ -64,15 +66,31 @@ struct stanza *gate_dead_copy(struct gate *gate, const struct stanza *stanza);
 
 /* What the store kept is shown to the account: finds the stanza's lures anew and gives it their
  * keys, so that whoever gets it counts as exposed.  True: it shows what is convicted by now,
- * whether or not the retraction has come to it yet, and must not be shown as it is.  Before
- * sealing. */
-bool gate_bring_out(const struct account *account, struct stanza *stanza);
+ * whether or not the retraction has come to it yet, or what a rule for texts forbids, and must not
+ * be shown as it is.  hits: what gate_look_again found in it; may be NULL.  Before sealing. */
+bool gate_bring_out(const struct account *account, struct stanza *stanza,
+                    const struct text_hits *hits);
+
+/* Rules for texts may be younger than what the store kept: looks at these rows' words, beside the
+ * worker, then calls then on it.  At once where there is nothing to look at; without what was not
+ * looked at in time.  A row is looked at once for each set of rules (as far as is remembered; never
+ * remembered: one with the id 0).  The rows are read before it returns. */
+struct gate_look;
+typedef void gate_looked_fn(void *context, const struct gate_look *look);
+void gate_look_again(struct account *account, const struct store_message *rows, size_t n,
+                     gate_looked_fn *then, void *context);
+/* What was found in the row; NULL: nothing.  As long as `then` runs. */
+const struct text_hits *gate_look_hits(const struct gate_look *look, size_t row);
+/* Whether a rule forbids it. */
+bool gate_hits_forbid(const struct text_hits *hits);
 /* Whether one of these keys, side by side, is convicted now; any thread. */
 bool gate_convicts(struct gate *gate, struct str keys);
 /* The same of a stanza that has its keys. */
 bool gate_is_convicted(const struct account *account, const struct stanza *stanza);
-/* gate_bring_out, and a dead copy in the place of what is convicted. */
-void gate_bring_out_dead(const struct account *account, struct stanza **stanza);
+/* gate_bring_out, and a dead copy in the place of what is convicted; without words where a rule
+ * forbids them. */
+void gate_bring_out_dead(const struct account *account, struct stanza **stanza,
+                         const struct text_hits *hits);
 /* Takes whatever leads anywhere out of the children's children: of a vCard, the fields. */
 void gate_prune(const struct gate *gate, struct stanza *stanza);
 /* What waits in a session's outbox is sent again: without what was convicted meanwhile. */
@@ -94,6 +112,11 @@ void gate_opened(struct gate *gate, struct str reader, struct str keys);
 /* The virus scanner found something in a file: it is convicted by its digest, in the scanner's
  * name, whatever guard.mode is; any thread. */
 void gate_convict_file(struct gate *gate, const struct lure_file *file, struct str finding);
+
+/* The account (bare) was deleted: its entitlements end, and it is no decoy, so that a name made
+ * anew inherits neither.  Restrictions and suspensions stay until they expire: nobody sheds one
+ * by leaving; any thread. */
+void gate_account_deleted(struct gate *gate, struct str account);
 
 /* The account reports whatever this person (bare) has sent to it of late. */
 void gate_reported(struct account *account, struct str sender);

@@ -52,6 +52,8 @@ struct gate {
     struct guard_state state;          // a copy
     int64_t state_us;                  // loop time of it
     struct timer state_timer;          // it is to be renewed
+    int64_t hits_since_us;             // loop time from which hits of decoys are counted,
+    unsigned n_hits_said;              // lines of the log about them since
     struct list replayed;              // orders of events since the last snapshot, at the start
     atomic_uint_fast64_t next_message; // numbers of judged messages; any thread
 };
@@ -112,6 +114,11 @@ enum err gate_read(struct judging *judging, struct text_rules *rules, struct str
 void gate_read_no_more(struct judging *judging);
 /* gate.c: the texts of a judging were looked at, or not; what was found is among its lures. */
 void gate_was_read(struct judging *judging);
+
+/* gate.c: the mode of the account's domain: GATE_OFF…; on its home. */
+int gate_mode(const struct account *account);
+/* gate.c: something passes that nobody had time to look at: the operator hears of it. */
+void gate_alarm(struct desk *desk);
 
 /* On the guard's thread: judges, logs, carries out orders, mails the judging home. */
 void gate_judge(struct mail *mail);

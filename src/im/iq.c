@@ -4,6 +4,7 @@
 #include "im/caps.h"
 #include "im/feature.h"
 #include "im/gate.h"
+#include "im/portrait.h"
 #include "im/roster.h"
 #include "im/send.h"
 
@@ -69,7 +70,7 @@ void asked_result(struct asked **asked, struct element *child)
         element_add(reply->root, child);
     // XEP-0054: what somebody shows of himself to whoever asks
     if (child != NULL && str_eq(child->ns, NS_VCARD) && reply->from.local.len > 0 && !a->own &&
-        gate_bring_out(a->account, reply))
+        gate_bring_out(a->account, reply, NULL))
         gate_prune(desk_of(a->home)->service->gate, reply);
     stanza_seal(reply); // the child's texts live as long as the request: the text is made now
     reply->root->first = reply->root->last = NULL;
@@ -89,24 +90,26 @@ void asked_error_full(struct asked **asked, const struct stanza_error *error)
     end(asked);
 }
 
-void asked_words(struct asked *asked, const char *words, struct stanza_error *error)
+void asked_words(struct asked *asked, const char *words, const struct notice_args *args,
+                 struct stanza_error *error)
 {
     const struct session *session = asked_session(asked);
     struct str lang = session != NULL ? session->lang : asked->stanza->lang;
-    send_words(asked->home, asked_arena(asked), lang, asked->stanza->from.domain, words, error);
+    send_words(asked->home, asked_arena(asked), lang, asked->stanza->from.domain, words, args,
+               error);
 }
 
 void asked_error(struct asked **asked, enum stanza_condition condition, const char *text)
 {
     struct stanza_error error = {.condition = condition};
-    asked_words(*asked, text, &error);
+    asked_words(*asked, text, NULL, &error);
     asked_error_full(asked, &error);
 }
 
 void asked_store_error(struct asked **asked, enum err e)
 {
     struct stanza_error error = {.condition = store_condition(e), .type = STANZA_WAIT};
-    asked_words(*asked, store_text(e), &error);
+    asked_words(*asked, store_text(e), NULL, &error);
     asked_error_full(asked, &error);
 }
 
@@ -198,6 +201,13 @@ static bool is_shown(const struct stanza *stanza)
     return stanza->type == TYPE_SET && str_eq(element_first(stanza->root)->ns, NS_VCARD);
 }
 
+// Of answers to our own pings and pushes that they came is all.
+static void hear_answer(struct session *session, const struct stanza *stanza)
+{
+    caps_answered(session, stanza);
+    portrait_answered(session, stanza);
+}
+
 void iq_from_client(struct session *session, struct stanza *stanza, struct ticket *ticket)
 {
     struct home *home = session->home;
@@ -216,8 +226,8 @@ void iq_from_client(struct session *session, struct stanza *stanza, struct ticke
             ask(home, stanza, ticket, to_self ? ASKED_ACCOUNT : ASKED_DOMAIN, session->account,
                 session);
         else
-            caps_answered(session, stanza);
-        return; // of answers to our own pings and pushes: that they came is all
+            hear_answer(session, stanza);
+        return;
     }
     for (size_t f = 0; features[f] != NULL; f++)
         if (features[f]->from_client != NULL && features[f]->from_client(session, stanza) == STOP)

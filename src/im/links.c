@@ -4,8 +4,10 @@
 #include "base/log.h"
 #include "base/must.h"
 #include "guard/seal.h"
+#include "im/caps.h"
 #include "im/gate_errand.h"
 #include "im/lures.h"
+#include "im/sealed.h"
 #include "im/send.h"
 
 #include <stdlib.h>
@@ -110,24 +112,12 @@ static bool is_bare(struct str full, struct str bare)
            (full.len == bare.len || full.at[bare.len] == '/');
 }
 
-// Text whose signature would break, and what means nothing to us.
-static bool is_left_alone(const struct element *message)
+/* Only a text that is signed would break, and only for a client that looks at signatures.  What is
+ * encrypted is no text and has no links: what stands beside it, for clients that cannot read it, is
+ * read by whoever has one, whatever the message calls itself. */
+static bool is_left_alone(const struct session *session, const struct element *message)
 {
-    static const struct str kinds[] = {
-        {"jabber:x:encrypted", 18}, // XEP-0027
-        {"jabber:x:signed",    15},
-        {"urn:xmpp:sce:1",     14}, // XEP-0420
-    };
-    ELEMENT_EACH(message, child)
-    {
-        if (ns_eq(child->ns, NS_OMEMO) || ns_eq(child->ns, NS_OMEMO_2) ||
-            ns_eq(child->ns, NS_OPENPGP) || ns_eq(child->ns, NS_ENCRYPTION))
-            return true;
-        for (size_t i = 0; i < COUNT_OF(kinds); i++)
-            if (str_eq(child->ns, kinds[i]))
-                return true;
-    }
-    return false;
+    return session_has_feature(session, STR("jabber:x:signed")) && sealed_signs_body(message);
 }
 
 // What the account's archive or carbons bring it; nobody else may write in its name.
@@ -147,9 +137,10 @@ static struct element *brought(struct element *root)
 }
 
 /* The element whose links are somebody else's, with that one's address; NULL: there is none. */
-static struct element *written_by_another(const struct account *account, struct element *root,
+static struct element *written_by_another(const struct session *session, struct element *root,
                                           struct str *author)
 {
+    const struct account *account = session->account;
     struct element *message = root;
     *author = element_attr(root, STR("from"));
     if (is_bare(*author, account->jid.full)) {
@@ -158,7 +149,7 @@ static struct element *written_by_another(const struct account *account, struct 
             return NULL;
         *author = element_attr(message, STR("from"));
     }
-    if (is_bare(*author, account->jid.full) || is_left_alone(message))
+    if (is_bare(*author, account->jid.full) || is_left_alone(session, message))
         return NULL;
     return message;
 }
@@ -214,7 +205,7 @@ static struct stanza *protected_copy(struct session *session, const struct stanz
     struct stanza *copy = copy_of(stanza);
     struct str author;
     struct element *message =
-        copy != NULL ? written_by_another(session->account, copy->root, &author) : NULL;
+        copy != NULL ? written_by_another(session, copy->root, &author) : NULL;
     if (message == NULL || !has_links(rules, message)) {
         stanza_unref(&copy);
         return NULL;

@@ -7,8 +7,9 @@
  * carbons and offline messages show protected links, the record keeps the
  * original, and switching it off shows originals again.  What somebody writes
  * to himself, and reads of his own on other devices, stays as it is.  So do
- * encrypted and signed messages, hosts that are allowed, and other schemes than
- * http, https and ftp.
+ * hosts that are allowed, other schemes than http, https and ftp, and signed
+ * texts for clients that look at signatures.  Nothing encrypted is changed; the
+ * words beside it are, like any.
  */
 #ifndef IM_LINKS_H
 #define IM_LINKS_H

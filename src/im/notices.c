@@ -23,7 +23,8 @@ enum {
     CATALOGUE_MOST = 4 << 20, // bytes of one file
     SENTENCES_MOST = 10000,
     NOTICE_MOST = 16384,
-    LANG_MOST = 35, // RFC 5646 4.4.1
+    LANG_MOST = 35,     // RFC 5646 4.4.1
+    ACCEPTED_MOST = 16, // of one Accept-Language
 };
 
 struct catalogue {
@@ -83,9 +84,6 @@ static const char *const english[N_NOTICES] = {
     [NOTICE_UNRESTRICTED] = "Your account may send links and files again. Thank you for waiting.",
     [NOTICE_OPERATOR] =
         "Firedoor incident {incident}: {link}. See: firedoorctl incident show {incident}",
-    [NOTICE_FILE_WITHHELD] =
-        "This file is not given out: it is part of an attack that is being stopped. If you have "
-        "opened it before, please call your help desk now.",
     [NOTICE_ASK] =
         "Did you mean to send {link} to {people} people? It looks like what a malicious program "
         "sends in people's names, so it may be waiting. Please answer here until {until}: "
@@ -357,6 +355,38 @@ static bool is_english(struct str lang)
 bool notices_speak(const struct notices *notices, struct str lang)
 {
     return is_english(lang) || look_up(notices, lang, STR_EMPTY) != NULL;
+}
+
+static int quality_of(struct str parameters)
+{
+    struct str q = str_trim(parameters);
+    if (!str_starts(q, STR("q=")))
+        return 1000;
+    q = str_skip(q, 2);
+    int value = q.len > 0 && q.at[0] == '1' ? 1000 : 0;
+    for (size_t i = 2, scale = 100; i < q.len && scale > 0 && value < 1000; i++, scale /= 10)
+        if (q.at[i] >= '0' && q.at[i] <= '9')
+            value += (q.at[i] - '0') * (int)scale;
+    return value;
+}
+
+// RFC 9110 §12.5.4.
+struct str notices_accepted(const struct notices *notices, struct str accepted, struct str fallback)
+{
+    struct str best = fallback;
+    int best_quality = 0;
+    size_t n = 0;
+    for (struct str rest = accepted; rest.at != NULL && n < ACCEPTED_MOST; n++) {
+        struct str parameters = str_cut(&rest, ',');
+        struct str lang = str_trim(str_cut(&parameters, ';'));
+        int quality = parameters.at != NULL ? quality_of(parameters) : 1000;
+        if (quality > best_quality && lang.len > 0 && lang.len <= LANG_MOST &&
+            notices_speak(notices, lang)) {
+            best = lang;
+            best_quality = quality;
+        }
+    }
+    return best;
 }
 
 struct str notices_languages(const struct notices *notices, struct arena *arena)

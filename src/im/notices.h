@@ -29,7 +29,6 @@ enum notice {
     NOTICE_RELEASED,           // to a receiver: what was withdrawn is delivered again
     NOTICE_UNRESTRICTED,       // to who was restricted: you may send links again
     NOTICE_OPERATOR,           // to administrators: an incident began
-    NOTICE_FILE_WITHHELD,      // in the place of a convicted file, to who wants to fetch it
     NOTICE_ASK,                // to a sender: did you mean to send this to so many?
     NOTICE_PUZZLE,             // after it, where only the device that sent is there
     NOTICE_PUZZLE_WORDS,       // the words that the puzzle asks for,
@@ -98,6 +97,10 @@ struct str notice_words(const struct notices *notices, struct arena *arena, stru
                         struct str *in);
 /* Whether there is a catalogue in this language, with or without its region; English always. */
 bool notices_speak(const struct notices *notices, struct str lang);
+/* Of the languages in an Accept-Language field (at NULL: none) that there are the one that its
+ * sender likes best, else fallback. */
+struct str notices_accepted(const struct notices *notices, struct str accepted,
+                            struct str fallback);
 /* "en, de": those there are. */
 struct str notices_languages(const struct notices *notices, struct arena *arena);
 /* The language that notice_text would take, for xml:lang. */

@@ -29,7 +29,8 @@ struct reading {
     struct account *account;
     uint64_t session;
     int64_t after_id;
-    unsigned looks; // in vain
+    unsigned looks;               // in vain
+    const struct gate_look *look; // what rules for texts say of the page, while it is sent
     struct timer timer;
 };
 
@@ -90,7 +91,8 @@ static bool has_room(const struct session *session, size_t size)
            session->outbox_bytes < half - size;
 }
 
-static void send_whole_row(struct session *session, const struct store_message *row)
+static void send_whole_row(struct session *session, const struct store_message *row,
+                           const struct text_hits *hits)
 {
     struct desk *desk = desk_of(session->home);
     struct stanza *stanza = stanza_parse(row->stanza);
@@ -99,7 +101,7 @@ static void send_whole_row(struct session *session, const struct store_message *
                   STR_ARGS(session->account->jid.full), (long long)row->id);
         return;
     }
-    gate_bring_out_dead(session->account, &stanza); // its retraction may be on its way
+    gate_bring_out_dead(session->account, &stanza, hits); // its retraction may be on its way
     stanza_seal(stanza);
     if (in_hand_begin(session->home->in_hand, stanza)) {
         desk->counters.messages_delivered++;
@@ -117,11 +119,12 @@ static void send_whole_row(struct session *session, const struct store_message *
 }
 
 // What is put aside, by its row or by what it is, stays where it is.
-static void send_row(struct session *session, const struct store_message *row)
+static void send_row(struct session *session, const struct store_message *row,
+                     const struct text_hits *hits)
 {
     struct in_hand_slot *in_hand = session->home->in_hand;
     if (in_hand_begin_number(in_hand, "row", (uint64_t)row->id, 0))
-        send_whole_row(session, row);
+        send_whole_row(session, row, hits);
     else
         log_event(LOG_WARNING, "put-aside-kept", "account=%.*s row=%lld",
                   STR_ARGS(session->account->jid.full), (long long)row->id);
@@ -140,7 +143,7 @@ static bool send_page(struct session *session, struct reading *reading)
         if (bsearch(&row->id, in_hand, n_in_hand, sizeof row->id, compare_ids) == NULL) {
             all = has_room(session, row->stanza.len);
             if (all)
-                send_row(session, row);
+                send_row(session, row, gate_look_hits(reading->look, i));
         }
         if (all) {
             reading->after_id = row->id;
@@ -159,15 +162,17 @@ static void wait_for_reader(struct reading *reading, struct session *session)
     loop_timer_set(session->home->loop, &reading->timer, AGAIN_MS * 1000, read_on);
 }
 
-static void page_is_there(struct store_request *request)
+static void page_was_looked_at(void *context, const struct gate_look *look)
 {
-    struct reading *reading = CONTAINER_OF(request, struct reading, op.request);
+    struct reading *reading = context;
     struct home *home = reading->account->home;
     struct session *session = session_find(home, reading->session);
-    enum err e = request->result;
+    enum err e = reading->op.request.result;
     bool gone = session == NULL || session->ending, more = reading->op.more;
+    reading->look = look;
     bool all = gone || e != OK || send_page(session, reading);
-    store_release(request);
+    reading->look = NULL;
+    store_release(&reading->op.request);
     if (!gone && e != OK)
         loop_timer_set(home->loop, &reading->timer, SECOND_US, read_on);
     else if (!all)
@@ -176,6 +181,13 @@ static void page_is_there(struct store_request *request)
         read_page(reading); // which sees who is gone
     else
         finish(reading);
+}
+
+static void page_is_there(struct store_request *request)
+{
+    struct reading *reading = CONTAINER_OF(request, struct reading, op.request);
+    gate_look_again(reading->account, reading->op.messages,
+                    request->result == OK ? reading->op.n : 0, page_was_looked_at, reading);
 }
 
 static void read_page(struct reading *reading)

@@ -63,7 +63,7 @@ static struct str error_text(struct applying *applying, enum stanza_condition co
     struct stream *stream = client_stream(applying->client);
     struct stanza_error error = {.condition = condition};
     send_words(applying->desk->home, &applying->arena, stream_lang(stream),
-               stream_domain_name(stream), text, &error);
+               stream_domain_name(stream), text, NULL, &error);
     const struct element *reply = stanza_error_reply(&applying->arena, applying->iq, &error);
     return reply != NULL ? text_of(applying, reply) : STR_EMPTY;
 }
@@ -74,7 +74,7 @@ static struct element *form(struct applying *applying)
     struct stream *stream = client_stream(applying->client);
     struct stanza_error words = {.text = STR_EMPTY}; // its text
     send_words(applying->desk->home, arena, stream_lang(stream), stream_domain_name(stream),
-               "Choose a user name and a password.", &words);
+               "Choose a user name and a password.", NULL, &words);
     struct element *query = element_new(arena, NS_REGISTER, STR("query"));
     element_child_with(arena, query, NS_REGISTER, STR("instructions"), words.text);
     element_child_new(arena, query, NS_REGISTER, STR("username"));

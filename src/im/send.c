@@ -52,12 +52,11 @@ void send_refusal_full(struct home *home, const struct stanza *stanza, struct ti
 }
 
 void send_words(const struct home *home, struct arena *arena, struct str lang, struct str domain,
-                const char *words, struct stanza_error *error)
+                const char *words, const struct notice_args *args, struct stanza_error *error)
 {
-    const struct notice_args none = {.link = STR_EMPTY};
     if (words != NULL)
         error->text = notice_words(desk_of(home)->service->notices, arena, lang,
-                                   tell_domain_lang(home, domain), words, &none, &error->lang);
+                                   tell_domain_lang(home, domain), words, args, &error->lang);
 }
 
 // In the language of the stanza, which is that of its stream unless it says otherwise.
@@ -66,7 +65,7 @@ static void refuse_in_words(struct home *home, const struct stanza *stanza, stru
 {
     struct arena arena;
     arena_init(&arena, WORDS_MOST);
-    send_words(home, &arena, stanza->lang, stanza->from.domain, words, error);
+    send_words(home, &arena, stanza->lang, stanza->from.domain, words, NULL, error);
     send_refusal_full(home, stanza, ticket, error);
     arena_done(&arena);
 }

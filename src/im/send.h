@@ -6,6 +6,8 @@
 
 #include "im/feature.h"
 
+struct notice_args;
+
 /* Queues a sealed stanza for one session, asking the features first (XEP-0352 may keep it).  When
  * the outbox is full the session ends; what it held goes back to the spool. */
 void send_to_session(struct session *session, const struct sending_out *what);
@@ -25,9 +27,9 @@ void send_store_refusal(struct home *home, const struct stanza *stanza, struct t
                         enum err e);
 
 /* Text and language of an error: these words, which stand in the source, as the catalogues have
- * them (im/notices.h) in lang or else in the language of that domain.  words: may be NULL. */
+ * them (im/notices.h) in lang or else in the language of that domain.  words, args: may be NULL. */
 void send_words(const struct home *home, struct arena *arena, struct str lang, struct str domain,
-                const char *words, struct stanza_error *error);
+                const char *words, const struct notice_args *args, struct stanza_error *error);
 
 /* The same for what is put aside (route/in_hand.h); logs it. */
 void send_refusal_aside(struct home *home, const struct stanza *stanza, struct ticket *ticket);

@@ -5,6 +5,7 @@
 #include "files/uploads.h"
 #include "im/containment.h"
 #include "im/gate.h"
+#include "im/notices.h"
 
 /* ---- What the service says of itself ---- */
 
@@ -71,40 +72,38 @@ static void give(struct asked *asked, const struct im_domain *domain,
     asked_result(&asked, answer);
 }
 
+static const char *words_of(enum upload_grant grant)
+{
+    switch (grant) {
+    case GRANT_LARGE:
+        return "A file may have 1 to {number} bytes.";
+    case GRANT_QUOTA:
+        return "Your files take all the room that you have here.";
+    case GRANT_DAILY:
+        return "You have put as much as a day allows.";
+    case GRANT_SLOTS:
+        return "You have asked for many files and not put them yet.";
+    case GRANT_STORAGE:
+        return "There is no room for more files.";
+    default:
+        return "A file needs a name that can be written down.";
+    }
+}
+
 // Section 5: what an application-specific condition holds is added here.
 static void refuse(struct asked *asked, const struct im_domain *domain, enum upload_grant grant,
                    int64_t retry_us)
 {
     struct arena *arena = asked_arena(asked);
-    struct stanza_error error = {.condition = STANZA_NOT_ACCEPTABLE,
-                                 .type = STANZA_MODIFY,
-                                 .lang = STR("en"),
-                                 .text = STR("A file needs a name that can be written down.")};
+    struct str most = arena_printf(arena, "%llu", (unsigned long long)domain->upload_bytes);
+    const struct notice_args args = {.number = most};
+    struct stanza_error error = {.condition = STANZA_NOT_ACCEPTABLE, .type = STANZA_MODIFY};
     struct element *more = NULL;
-    switch (grant) {
-    case GRANT_LARGE:
-        error.text = arena_printf(arena, "A file may have 1 to %llu bytes.",
-                                  (unsigned long long)domain->upload_bytes);
+    asked_words(asked, words_of(grant), &args, &error);
+    if (grant == GRANT_LARGE) {
         more = element_new(arena, NS_UPLOAD, STR("file-too-large"));
-        element_child_with(arena, more, NS_UPLOAD, STR("max-file-size"),
-                           arena_printf(arena, "%llu", (unsigned long long)domain->upload_bytes));
-        break;
-    case GRANT_QUOTA:
-        error.text = STR("Your files take all the room that you have here.");
-        break;
-    case GRANT_DAILY:
-        error.text = STR("You have put as much as a day allows.");
-        break;
-    case GRANT_SLOTS:
-        error.text = STR("You have asked for many files and not put them yet.");
-        break;
-    case GRANT_STORAGE:
-        error.text = STR("There is no room for more files.");
-        break;
-    default:
-        break;
-    }
-    if (grant != GRANT_NAME && grant != GRANT_LARGE) {
+        element_child_with(arena, more, NS_UPLOAD, STR("max-file-size"), most);
+    } else if (grant != GRANT_NAME) {
         error.condition = STANZA_RESOURCE_CONSTRAINT;
         error.type = STANZA_WAIT;
     }

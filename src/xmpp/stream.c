@@ -10,8 +10,9 @@
 #include <string.h>
 
 enum {
-    OUT_MOST = 64 * 1024, // of one answer of ours
-    LANG_MOST = 64,       // a longer xml:lang is nobody's language
+    OUT_MOST = 64 * 1024,   // of one answer of ours
+    WORDS_MOST = 64 * 1024, // of an error's words, in any language
+    LANG_MOST = 64,         // a longer xml:lang is nobody's language
 };
 
 // What can happen.  GOT_: from the peer; STEP_: what an exchange wants next; the rest: the host.
@@ -181,7 +182,9 @@ static void finish(struct stream *stream, enum stream_end end, const struct stre
     stream->calls->closed(stream->host, end, error);
 }
 
-static void end_with(struct stream *stream, const struct stream_error *error)
+// said: the error in the client's language; our own log has it in ours.
+static void end_with(struct stream *stream, const struct stream_error *error,
+                     const struct stream_error *said)
 {
     switch (stream->state) {
     case STREAM_CLOSED:
@@ -195,7 +198,7 @@ static void end_with(struct stream *stream, const struct stream_error *error)
         // RFC 6120 §4.9.1.2: an error in the header is answered after a header
         if (!stream->header_sent)
             add_header(stream, &out);
-        stream_error_write(&out, error);
+        stream_error_write(&out, said);
         buf_add(&out, STR("</stream:stream>"));
         send_and_drop(stream, &out);
     }
@@ -210,7 +213,13 @@ void stream_fail(struct stream *stream, enum stream_condition condition, const c
         .text = str_of(text),
         .lang = text != NULL ? STR("en") : STR_EMPTY,
     };
-    end_with(stream, &error);
+    struct stream_error said = error;
+    struct arena arena;
+    arena_init(&arena, WORDS_MOST);
+    if (text != NULL && stream->calls->words != NULL)
+        said.text = stream->calls->words(stream->host, &arena, text, &said.lang);
+    end_with(stream, &error, &said);
+    arena_done(&arena);
 }
 
 // The table's machinery.
@@ -354,10 +363,10 @@ static void read_header(struct stream *stream, struct element *element)
         stream_fail(stream, condition, NULL);
         return;
     }
+    if (is_language(header.lang))
+        keep(&stream->lang, header.lang); // what is wrong with the rest is said in it
     if (!domain_fits(stream, header.to) || !from_fits(stream, header.from))
         return;
-    if (is_language(header.lang))
-        keep(&stream->lang, header.lang);
     move(stream, stream->jid.len > 0 ? IS_KNOWN : IS_STRANGER, NULL);
 }
 
@@ -1106,7 +1115,7 @@ void stream_not_resumed(struct stream *stream)
 void stream_close(struct stream *stream, const struct stream_error *error)
 {
     if (error != NULL)
-        end_with(stream, error);
+        end_with(stream, error, error);
     else if (is_due(stream, CLOSED_BY_US))
         move(stream, CLOSED_BY_US, NULL);
 }

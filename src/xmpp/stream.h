@@ -125,6 +125,9 @@ struct stream_host {
      * arena_init behind; otherwise it is gone after the call. */
     void (*element)(void *host, enum stream_element kind, struct arena *arena, struct element *root,
                     size_t size);
+    /* Words of ours for people (static), in the stream's language as far as the host speaks it;
+     * *lang: the one that they are in now.  Text is from arena.  NULL: all is said in English. */
+    struct str (*words)(void *host, struct arena *arena, const char *words, struct str *lang);
     /* The client closed a bound stream.  The host sends what it still owes (last <a/>), then
      * calls stream_close without error. */
     void (*ending)(void *host);

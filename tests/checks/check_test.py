@@ -94,11 +94,15 @@ def test_every_sentence_for_people_is_in_the_german_catalogue_and_no_other():
     literal = r'"((?:[^"\\]|\\.)*)"'
     root = os.path.join(os.path.dirname(SCRIPT), "..")
     sources = ""
-    for path in sorted(glob.glob(os.path.join(root, "src/im/*.c"))):
+    for path in sorted(f for room in ("im", "http", "xmpp")
+                       for f in glob.glob(os.path.join(root, f"src/{room}/*.c"))):
         with open(path, encoding="utf-8") as file:
             sources += re.sub(r'(?<!\\)"\s*\n\s*"', "", file.read())  # pieces of one literal
     said = set(re.findall(rf"\[NOTICE_[A-Z_]+\] =\s*{literal}", sources))
-    for call in ("asked_error", "send_refusal", "adhoc_wrong", "adhoc_note", "adhoc_words"):
+    said |= set(re.findall(rf"case GRANT_[A-Z]+:\s*return {literal}", sources))
+    said |= set(re.findall(rf"case [45]\d\d:\s*return {literal}", sources))
+    for call in ("asked_error", "send_refusal", "adhoc_wrong", "adhoc_note", "adhoc_words", "http_say",
+                 "stream_fail", "client_end", "session_end_with"):
         said |= set(re.findall(rf"\b{call}\([^;{{\"]*{literal}", sources))
     with open(os.path.join(root, "po/de.po"), encoding="utf-8") as file:
         known = set(re.findall(rf"^msgid {literal}$", file.read(), re.M)) - {""}

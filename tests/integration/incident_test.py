@@ -269,5 +269,7 @@ def test_a_name_that_is_too_long_convicts_nothing(own_server):
         server.ctl("incident", "convict", *words, check=False)
     got = server.ctl("incident", "convict", "\u00e9" * 3000 + ".exe", check=False)
     assert got.returncode != 0 and "too long" in got.stderr, got.stderr
+    got = server.ctl("incident", "convict", "--width", "name", "20261128.jpg", check=False)
+    assert "every file whose name has the shape {n}.jpg" in got.stderr
     got = server.ctl("incident", "convict", "--width", "name", "folder/", check=False)
     assert got.returncode != 0 and "no name" in got.stderr, got.stderr

@@ -14,6 +14,7 @@ import pytest
 
 import https
 import xmpp
+from caps_test import with_features
 
 OOB = "jabber:x:oob"
 XHTML = "http://www.w3.org/1999/xhtml"
@@ -153,18 +154,72 @@ def guarded_once():
         one.remove()
 
 
-def test_what_is_encrypted_or_signed_is_left_alone(guarded_once):
+# an OpenPGP signature of a text: version 4, Ed25519, SHA-256
+SIGNATURE = base64.b64encode(bytes.fromhex("885e040116080006050265000000000a0910") + bytes(78)).decode()
+SIGNED = f"<x xmlns='jabber:x:signed'>\n{SIGNATURE[:64]}\n{SIGNATURE[64:]}\n=abcd\n</x>"
+
+
+@pytest.mark.parametrize("mark", [
+    "<encrypted xmlns='eu.siacs.conversations.axolotl'/>",
+    "<encrypted xmlns='eu.siacs.conversations.axolotl'><header sid='1'/>"
+    "<payload>c2VjcmV0</payload></encrypted>",
+    "<encrypted xmlns='urn:xmpp:omemo:2'/>",
+    "<encryption xmlns='urn:xmpp:eme:0'/>",
+    "<encryption xmlns='urn:xmpp:eme:0' namespace='urn:xmpp:otr:0'/>",
+    "<openpgp xmlns='urn:xmpp:openpgp:0'>c2lnbmVk</openpgp>",
+    "<x xmlns='jabber:x:encrypted'>hQEMA6+cc2Vj</x>",
+    "<envelope xmlns='urn:xmpp:sce:1'/>",
+    "<x xmlns='jabber:x:signed'/>",
+    SIGNED,  # for a client that does not look at signatures
+])
+def test_what_a_message_calls_itself_does_not_keep_its_links_bare(guarded_once, mark):
     one, a, b = guarded_once
-    for mark in ("<encrypted xmlns='eu.siacs.conversations.axolotl'/>",
-                 "<encrypted xmlns='urn:xmpp:omemo:2'/>",
-                 "<encryption xmlns='urn:xmpp:eme:0' namespace='urn:xmpp:otr:0'/>",
-                 "<openpgp xmlns='urn:xmpp:openpgp:0'>c2lnbmVk</openpgp>",
-                 "<x xmlns='jabber:x:encrypted'>aa</x>", "<x xmlns='jabber:x:signed'>aa</x>"):
-        link = fresh()
-        assert text_of(say(a, b, f"<body>{link}</body>{mark}")) == link
+    link = fresh()
+    got = say(a, b, f"<body>look: {link}</body>{mark}")
+    assert link not in xmpp.show(got)
+    leads_on(one, path_in(one, text_of(got)), link)
+    # what is encrypted in it is as it was
+    assert re.sub(r"\s", "", xmpp.show(got)).count("c2VjcmV0") == mark.count("c2VjcmV0")
+    assert xmpp.show(got).count("hQEMA6+cc2Vj") == mark.count("hQEMA6+cc2Vj")
+
+
+def test_what_is_encrypted_in_the_body_is_left_alone(guarded_once):
+    _, a, b = guarded_once
+    for text in ("?OTR:AAMDJ+MVmSfjFZcAAAAAAQAAAAIAAADA1g5IjD1ZGLDVQEyCgCyn9hb==.", "aGVsbG8gd29ybGQ="):
+        mark = "<encryption xmlns='urn:xmpp:eme:0' namespace='urn:xmpp:otr:0'/>"
+        assert text_of(say(a, b, f"<body>{text}</body>{mark}")) == text
     # and so are mail addresses and other programs' addresses
     for text in ("romeo@h.example", "xmpp:a@h.example", "magnet:?xt=a"):
         assert text_of(say(a, b, f"<body>{text}</body>")) == text
+
+
+def test_a_signed_text_is_left_alone_for_who_looks_at_signatures(guarded_once):
+    one, a, _ = guarded_once
+    b = with_features(one, ["jabber:x:signed", "urn:xmpp:ping"])
+    link = fresh()
+    assert text_of(say(a, b, f"<body>{link}</body>{SIGNED}")) == link
+    # what is empty, cut short, or something else signs nothing
+    for bad in ("", "aa", SIGNATURE[:40], SIGNATURE + "AAAA", "=abcd", "x" * 50000,
+                base64.b64encode(b"\x84" + base64.b64decode(SIGNATURE)[1:]).decode()):
+        got = text_of(say(a, b, f"<body>{link}</body><x xmlns='jabber:x:signed'>{bad}</x>"))
+        assert path_in(one, got), bad
+    b.close()
+
+
+def test_what_calls_itself_encrypted_is_judged_like_any(guarded):
+    one = guarded()
+    a, b = online(one, 2)
+    link = fresh()
+    one.ctl("incident", "convict", link, "--reason", "test")
+    for mark in ("<encryption xmlns='urn:xmpp:eme:0'/>", SIGNED,
+                 "<encrypted xmlns='urn:xmpp:omemo:2'><payload>c2VjcmV0</payload></encrypted>"):
+        a.send(f"<message type='chat' to='{b.jid}' id='m'><body>{link}</body>{mark}</message>")
+        error = a.wait_for(lambda e: is_message(e) and e.get("type") == "error")
+        assert error.find(".//{urn:ietf:params:xml:ns:xmpp-stanzas}policy-violation") is not None
+    b.fence()
+    assert not [e for e in b.drain() if is_message(e) and text_of(e) and link in text_of(e)]
+    for client in (a, b):
+        client.close()
 
 
 def test_what_counts_characters_of_the_body_is_moved(guarded_once):

@@ -170,6 +170,31 @@ def test_errors_and_forms_are_in_the_persons_language_and_an_operators_words(own
     shutil.rmtree(folder)
 
 
+STREAM_TEXT = "{urn:ietf:params:xml:ns:xmpp-streams}text"
+
+
+@pytest.mark.parametrize("lang, said_in, header, conflict", [
+    ("de-AT", "de", "Dem Anfang des Streams fehlt to", "Dieses Gerät hat sich neu angemeldet"),
+    ("fr", "en", "the stream header needs a to", "this resource has logged in anew"),
+    (None, "en", "the stream header needs a to", "this resource has logged in anew"),
+])
+def test_why_a_stream_ends_is_said_in_its_language(own_server, lang, said_in, header, conflict):
+    server = own_server()
+    stream = server.stream(direct=True)
+    more = f" xml:lang='{lang}'" if lang else ""
+    stream.write("<stream:stream xmlns='jabber:client' version='1.0' "
+                 f"xmlns:stream='http://etherx.jabber.org/streams'{more}>")
+    error = stream.read_until_closed().error.find(STREAM_TEXT)
+    assert (error.text, error.get(LANG)) == (header, said_in)
+    name, = server.fresh_users(1)
+    old = server.connect(name, "here", lang=lang)
+    new = server.connect(name, "here", lang=lang)
+    error = old.read_until_closed().error.find(STREAM_TEXT)
+    assert (error.text, error.get(LANG)) == (conflict, said_in)
+    new.close()
+    assert conflict not in server.log() or said_in == "en"  # the log is the operator's
+
+
 def test_who_names_no_language_hears_that_of_the_server(own_server):
     # notices.language: for errors, notices and questions alike, whoever is on line
     server = own_server({"limits.roster_items": 1, "notices.language": "de"})

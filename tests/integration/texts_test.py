@@ -207,6 +207,127 @@ def test_where_the_guard_observes_or_is_off_everything_passes(own_server):
         b.close()
 
 
+NOTHING = "rule nothing { condition: false }\n"
+
+
+def archive_of(client):
+    """What a client is shown of its archive, by id: the text, or None for a tombstone."""
+    assert client.ask("set", "<query xmlns='urn:xmpp:mam:2'/>").get("type") == "result"
+    shown = {}
+    for page in (m for m in client.drain() if is_message(m)):
+        inner = page.find("{urn:xmpp:mam:2}result/{urn:xmpp:forward:0}forwarded/"
+                          "{jabber:client}message")
+        if inner is not None:
+            shown[inner.get("id")] = inner.findtext("{jabber:client}body")
+    return shown
+
+
+def test_what_the_store_kept_is_looked_at_when_it_is_brought_out(own_server):
+    server = with_rules(own_server, rules=NOTHING)
+    a, b = online(server, 2)
+    away, = server.fresh_users(1)
+    for id, text in (("s0", "good morning"), ("s1", "buy steam gift cards"), ("s2", "claim your prize"),
+                     ("s3", "good night")):
+        say(a, b.bare, text, id)
+        assert arrives(b, id).get("type") == "chat"
+        say(a, f"{away}@{server.domain}", text, id)
+    settle(a, b)
+    write(server, RULES)
+    server.ctl("reload")
+    # the archive: what is forbidden is a tombstone, what is suspected stays; for its writer too
+    want = {"s0": "good morning", "s1": None, "s2": "claim your prize", "s3": "good night"}
+    assert archive_of(b) == want
+    read = server.count("texts_read")
+    assert read >= 4 and server.count("texts_matched") == 2
+    assert re.search(r"text-rule-matched account=%s rule=gift_card suspects=no row=\d+"
+                     % re.escape(b.bare), server.log())
+    # what these rules have met and found clean is not looked at again
+    assert archive_of(b) == want and server.count("texts_read") == read + 2
+    # who was away gets it without its words, and everything in its order
+    reader = server.connect(away)
+    reader.online()
+    got = [reader.wait_for(is_message) for _ in range(4)]
+    assert [m.get("id") for m in got] == ["s0", "s1", "s2", "s3"]
+    assert [m.findtext("{jabber:client}body") for m in got] == list(want.values())
+    # new rules look at everything anew, and what they do not know comes back
+    write(server, NOTHING)
+    server.ctl("reload")
+    assert archive_of(b)["s1"] == "buy steam gift cards"
+    for client in (a, b, reader):
+        client.close()
+
+
+def test_who_reads_what_a_rule_suspects_in_the_archive_is_exposed_to_it(own_server):
+    server = with_rules(own_server, rules=NOTHING)
+    a, b = online(server, 2)
+    say(a, b.bare, "claim your prize", "w")
+    arrives(b, "w")
+    settle(a, b)
+    write(server, RULES)
+    server.ctl("reload")
+    say(a, b.bare, "claim your prize now", "now")  # so that the guard knows the rule
+    arrives(b, "now")
+    before = server.ctl_json("guard", "state")["exposures"]
+    assert archive_of(b)["w"] == "claim your prize"
+    settle(b)
+    wait_until(lambda: server.ctl_json("guard", "state")["exposures"] > before)
+    a.close()
+    b.close()
+
+
+def test_where_the_guard_only_observes_the_archive_stays_whole(own_server):
+    server = with_rules(own_server, rules=NOTHING, settings={"guard.mode": "observe"})
+    a, b = online(server, 2)
+    say(a, b.bare, "buy steam gift cards", "w")
+    arrives(b, "w")
+    settle(a, b)
+    write(server, RULES)
+    server.ctl("reload")
+    assert archive_of(b) == {"w": "buy steam gift cards"}
+    a.close()
+    b.close()
+
+
+def test_a_rule_without_end_does_not_keep_the_archive_shut(own_server):
+    server = with_rules(own_server, rules=NOTHING, settings={"texts.time": "100 ms"})
+    a, b = online(server, 2)
+    for i in range(40):
+        say(a, b.bare, "x" * 200, f"n{i}")
+    settle(a, b)
+    b.drain()
+    write(server, "rule slow { condition: for all i in (0..999999999) : (for all j in "
+                  "(0..999999999) : (uint8(0) == 0x78 or i + j > 0)) }\n")
+    server.ctl("reload")
+    assert archive_of(b) == {f"n{i}": "x" * 200 for i in range(40)}
+    assert server.count("texts_unfinished") > 0 and server.count("texts_passed") > 0
+    assert "guard-overloaded" in server.log()
+    a.close()
+    b.close()
+
+
+def test_a_held_message_that_a_new_rule_forbids_returns_to_its_sender(own_server):
+    server = with_rules(own_server, rules=NOTHING,
+                        settings={"guard.star_convicts": "false", "guard.hold": "1 h"})
+    a, *others = online(server, 9)
+    link = f"http://{os.urandom(5).hex()}.example/x"
+    for i, other in enumerate(others):
+        say(a, other.bare, f"buy steam gift cards {link}", f"h{i}")
+    wait_until(lambda: server.ctl_json("incident", "list")["incidents"] != [])
+    incident = str(server.ctl_json("incident", "list")["incidents"][0]["id"])
+    settle(a)
+    held = server.ctl_json("incident", "show", incident)["held"]
+    assert held > 0
+    write(server, RULES)
+    server.ctl("reload")
+    a.drain()
+    server.ctl("incident", "release", incident)
+    for _ in range(held):
+        assert condition(a.wait_for(lambda e: is_message(e) and e.get("type") == "error")) == \
+            "policy-violation"
+    for client in (a, *others):
+        client.close()
+
+
 def test_words_that_were_convicted_meanwhile_are_not_sent_again(own_server):
     server = with_rules(own_server)
     a, = online(server, 1)

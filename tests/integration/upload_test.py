@@ -265,6 +265,45 @@ def test_limits_are_told_in_the_words_of_the_specification(own_server):
     client.close(), other.close()
 
 
+STANZA_TEXT = "{urn:ietf:params:xml:ns:xmpp-stanzas}text"
+LANG = "{http://www.w3.org/XML/1998/namespace}lang"
+
+
+def test_refusals_are_in_the_readers_language(own_server):
+    server = with_uploads(own_server, {"upload.size": "10 KiB", "upload.slots": "1"})
+    name, = server.fresh_users(1)
+    german = server.connect(name, lang="de")
+    german.server_of = server
+    german.online()
+    english = connect(server)
+    for client, lang, large, many in (
+            (german, "de", "Eine Datei darf 1 bis 10240 Bytes haben.",
+             "Sie haben viele Dateien angekündigt und noch nicht hochgeladen."),
+            (english, "en", "A file may have 1 to 10240 bytes.",
+             "You have asked for many files and not put them yet.")):
+        text = error_of(ask_slot(client, "a.bin", 10241))[2].find(STANZA_TEXT)
+        assert (text.text, text.get(LANG)) == (large, lang)
+        to, url = slot(client, "photo.jpg", len(PROGRAM))
+        text = error_of(ask_slot(client, "a.bin", 1))[2].find(STANZA_TEXT)
+        assert (text.text, text.get(LANG)) == (many, lang)
+        got = server.https.ask("PUT", path(to), PROGRAM, {"Accept-Language": lang})
+        assert got[0] == 403 and got[1]["Content-Language"] == lang
+        assert got[2].decode() == {
+            "de": "Programme werden hier nicht angenommen, oder nicht unter einem solchen Namen.\n",
+            "en": "Programs are not taken here, or not behind such a name.\n"}[lang]
+        client.close()
+    # pages that anybody may see
+    for accepted, lang, said in (("de-CH, en;q=0.5", "de", "404 Nicht gefunden\n"),
+                                 ("fr, de;q=0.2, en;q=0.1", "de", "404 Nicht gefunden\n"),
+                                 ("de;q=0, en", "en", "404 Not Found\n"),
+                                 ("fr", "en", "404 Not Found\n"), ("", "en", "404 Not Found\n"),
+                                 ("\xff" * 40, "en", "404 Not Found\n")):
+        status, headers, body = server.https.get("/nowhere", **{"Accept-Language": accepted})
+        assert (status, headers["Content-Language"], body.decode()) == (404, lang, said), accepted
+    status, headers, body = server.https.ask("DELETE", path(url), headers={"Accept-Language": "de"})
+    assert status == 405 and "GET" in headers["Allow"] and body.decode() == "405 So nicht erlaubt\n"
+
+
 def test_a_promise_ends(own_server):
     server = with_uploads(own_server, {"upload.slot_time": "1 s", "upload.slots": "1"})
     client = connect(server)
@@ -394,6 +433,41 @@ def test_an_archive_is_looked_into(shop):
     shown = shop.ctl_json("upload", "show", id_of(url))
     assert shown["marks"] == "program" and shown["finding"] == "bin/setup.exe"
     upload(shop, client, "c.zip", archive(("photo.jpg", PROGRAM)), status=403)
+    client.close()
+
+
+def nest(content, depth):
+    for i in range(depth):
+        content = archive((f"{i}.zip", content))
+    return content
+
+
+def test_archives_in_an_archive_are_looked_into(shop):
+    client = connect(shop)
+    inner = archive(("photo.jpg", PROGRAM))
+    upload(shop, client, "a.zip", nest(inner, 1), status=403)
+    upload(shop, client, "a.zip", nest(inner, 3), status=403)
+    upload(shop, client, "a.zip", archive(("notes.txt", inner)), status=403)
+    url = upload(shop, client, "b.zip", nest(archive(("b.png", PNG)), 3))
+    assert shop.ctl_json("upload", "show", id_of(url))["marks"] == ""
+    # deeper than that nobody knows what is in it, and that is said
+    url = upload(shop, client, "c.zip", nest(inner, 4))
+    assert shop.ctl_json("upload", "show", id_of(url))["marks"] == "suspect,nested"
+    assert "marks=suspect,nested" in shop.log()
+    client.close()
+
+
+def test_what_is_not_looked_into_within_an_archive_is_refused_where_that_is_configured(own_server):
+    server = with_uploads(own_server, {"upload.nested": "refuse", "upload.depth": 1})
+    client = connect(server)
+    upload(server, client, "a.zip", nest(archive(("b.png", PNG)), 1))
+    upload(server, client, "a.zip", nest(archive(("b.png", PNG)), 2), status=415)
+    upload(server, client, "a.zip", archive(("b.arj", b"x")), status=415)
+    client.close()
+    server = with_uploads(own_server, {"upload.nested": "pass"})
+    client = connect(server)
+    url = upload(server, client, "a.zip", archive(("b.arj", b"x")))
+    assert server.ctl_json("upload", "show", id_of(url))["marks"] == "nested"
     client.close()
 
 

@@ -105,8 +105,28 @@ TEST(a_file_is_named_by_the_shape_of_its_name)
     check(reads("photo{n}.jpg.exe", "name") == OK);
     check(lure_key_eq(&key, &named.list.lures[0].keys[LURE_TEMPLATE]));
     check(reads("README", "name") == OK && named.list.lures[0].kind == LURE_FILE);
-    check(reads("7", "name") == OK && named.kind == NAMED_LURE);
     check(reads("photo17.jpg.exe", "host") == ERR_MALFORMED && says("--width can only be name"));
+}
+
+TEST(a_name_that_is_only_a_number_is_anybodys)
+{
+    static const struct {
+        const char *name, *shape;
+    } wide[] = {
+        {"7",            "shape {n}"      },
+        {"20261128.jpg", "shape {n}.jpg"  },
+        {"2026-11-28",   "shape {n}-{n}"  },
+        {"{n}",          "shape {n}"      },
+        {"(1).pdf",      "shape ({n}).pdf"},
+    };
+    for (size_t i = 0; i < COUNT_OF(wide); i++) {
+        check(reads(wide[i].name, "name") == ERR_MALFORMED && says("would convict every file"));
+        check(says(wide[i].shape) && says("sha-256:HEX"));
+    }
+    static const char *const own[] = {"photo7.jpg", "IMG_20261128.jpg", "7 days.doc",
+                                      "---",        "1.jpg.exe",        "\303\2511.zip"};
+    for (size_t i = 0; i < COUNT_OF(own); i++)
+        check(reads(own[i], "name") == OK);
 }
 
 TEST(what_may_be_two_things_is_asked_about)

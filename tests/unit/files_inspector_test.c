@@ -48,6 +48,7 @@ static struct inspector *inspector_of(const char *rules, uint64_t unpacked_most)
             .memory = (uint64_t)512 << 20,
             .unpacked_most = unpacked_most,
             .entries_most = 1000,
+            .depth_most = 3,
         },
         &inspector, &why);
     if (e != OK)
@@ -164,6 +165,98 @@ TEST(an_archive_is_listed_and_what_it_hides_is_named)
         found = look(inspector, archive_of(macros, 1, tar), "a.docx");
         check(found.flags == (INSPECTED_ARCHIVE | INSPECTED_PROGRAM | INSPECTED_INNER));
     }
+    inspector_stop(&inspector);
+}
+
+// What archive_of has just written.
+static size_t bytes_of(int fd, char *out, size_t room)
+{
+    ssize_t n = pread(fd, out, room, 0);
+    must(n > 0 && (size_t)n < room);
+    close(fd);
+    return (size_t)n;
+}
+
+TEST(archives_in_archives_are_looked_into_so_deep_as_the_limit_says)
+{
+    struct inspector *inspector = inspector_of(NULL, 1 << 20);
+    static char bytes[65536];
+    const unsigned hidden =
+        INSPECTED_ARCHIVE | INSPECTED_PROGRAM | INSPECTED_DISGUISED | INSPECTED_INNER;
+    for (int tar = 0; tar < 2; tar++) {
+        struct entry one = {"photo.jpg", program, sizeof program};
+        for (unsigned depth = 0; depth < 6; depth++) {
+            struct inspection found = look(inspector, archive_of(&one, 1, tar), "a.zip");
+            // the innermost is at this depth; three may be unpacked
+            check(found.flags == (depth <= 3 ? hidden : INSPECTED_ARCHIVE | INSPECTED_NESTED));
+            if (depth <= 3)
+                check_str(str_of(found.finding), STR("photo.jpg"));
+            // known by its bytes, whatever its name
+            one.n = bytes_of(archive_of(&one, 1, tar), bytes, sizeof bytes);
+            one.bytes = bytes;
+            one.name = depth % 2 == 0 ? "notes.txt" : "inner.zip";
+        }
+    }
+    inspector_stop(&inspector);
+}
+
+TEST(an_archive_within_that_nobody_reads_is_marked)
+{
+    struct inspector *inspector = inspector_of(NULL, 1 << 20);
+    static const struct {
+        struct entry entry;
+        unsigned more;
+    } cases[] = {
+        {{"a.arj", "\x60\xEA", 2},                                INSPECTED_NESTED},
+        {{"a.rar", "Rar!\x1A\7\1\0 and nothing of the kind", 32}, INSPECTED_NESTED},
+        {{"a.txt", "PK\3\4 is how archives begin", 26},           INSPECTED_NESTED},
+        {{"a.txt", "PK", 2},                                      0               },
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct inspection found = look(inspector, archive_of(&cases[i].entry, 1, false), "a.zip");
+        check((found.flags & ~(unsigned)INSPECTED_UNFINISHED) ==
+              (INSPECTED_ARCHIVE | cases[i].more));
+    }
+    inspector_stop(&inspector);
+}
+
+TEST(what_is_compressed_alone_is_looked_at_as_what_it_is)
+{
+    struct inspector *inspector = inspector_of(NULL, 1 << 20);
+    struct archive *archive = archive_write_new();
+    archive_write_set_format_raw(archive);
+    archive_write_add_filter_gzip(archive);
+    close(file_of("", 0));
+    must(archive_write_open_filename(archive, path) == ARCHIVE_OK);
+    struct archive_entry *entry = archive_entry_new();
+    archive_entry_set_filetype(entry, AE_IFREG);
+    must(archive_write_header(archive, entry) == ARCHIVE_OK);
+    must(archive_write_data(archive, program, sizeof program) == (ssize_t)sizeof program);
+    archive_entry_free(entry);
+    must(archive_write_free(archive) == ARCHIVE_OK);
+    struct inspection found = look(inspector, open(path, O_RDONLY), "photo.jpg.gz");
+    check(found.flags ==
+          (INSPECTED_ARCHIVE | INSPECTED_PROGRAM | INSPECTED_DISGUISED | INSPECTED_INNER));
+    inspector_stop(&inspector);
+}
+
+TEST(a_bomb_within_is_left_alone)
+{
+    struct inspector *inspector = inspector_of(NULL, 1 << 20);
+    size_t n = 8 << 20;
+    char *zeros = calloc(1, n);
+    must(zeros != NULL);
+    memcpy(zeros, "PK\3\4", 4);
+    const struct entry entries[] = {
+        {"a.zip",     zeros, n},
+        {"b.zip",     zeros, n},
+        {"setup.exe", "x",   1}
+    };
+    struct inspection found = look(inspector, archive_of(entries, 3, false), "a.zip");
+    // and what stands beside it is still seen
+    check((found.flags & (INSPECTED_NESTED | INSPECTED_PROGRAM)) ==
+          (INSPECTED_NESTED | INSPECTED_PROGRAM));
+    free(zeros);
     inspector_stop(&inspector);
 }
 

@@ -504,6 +504,12 @@ TEST(words_that_were_dressed_up_have_nearly_the_same_shape)
         {"\xEF\xBD\x8F\xEF\xBD\x8D\xEF\xBD\x87 you have to see this",             true },
         {"\xF0\x9D\x90\xA8\xF0\x9D\x90\xA6\xF0\x9D\x90\xA0 you have to see this", true },
         {"haha omg you have to see this now",                                     true },
+        {"0mg y0u h4v3 70 533 7h15",                                              true },
+        {"0mg y0u h@v3 +0 $33 +h!5",                                              true },
+        {"omg you have to see thi5 20",                                           true },
+        {"\xEF\xBD\x99\xEF\xBD\x8F\xEF\xBD\x95 have to see this omg you have",    true },
+        {"0mg  y0u h4v3 t0  s33 th15 http://evil3.example/3",                     true },
+        {"omg the 4th and 5th of may have to be seen",                            false},
         {"omg juliet you have to see this 4711",                                  true },
         {"lol is that you in this picture",                                       false},
         {"happy new year!",                                                       false},
@@ -520,6 +526,18 @@ TEST(words_that_were_dressed_up_have_nearly_the_same_shape)
     }
     check(!lure_shapes_alike(0, 0));
     check(lure_text_shape(&list, STR("look"), NULL) == 0); // nobody's words in particular
+}
+
+TEST(words_drawn_out_differently_have_one_shape)
+{
+    struct lure_list list = scan("");
+    uint64_t once =
+        lure_text_shape(&list, STR("soooo look aaaat thisss piiiicture of youuu"), NULL);
+    uint64_t again = lure_text_shape(&list, STR("soo loook at thiiis pictureeee of yyyou"), NULL);
+    check(once != 0 && once == again);
+    // one is a word as people write it, and double letters are what they are
+    uint64_t plain = lure_text_shape(&list, STR("hmmm will you all still tell me"), NULL);
+    check(plain != lure_text_shape(&list, STR("hm wil you al stil tel me"), NULL));
 }
 
 TEST(warnings_are_told_from_offers)
