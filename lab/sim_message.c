@@ -197,8 +197,8 @@ static bool judge(struct sim *sim, const struct outgoing *out, const struct lure
         sim_let_wait(sim, at, message->text, true, 0, LET_GO);
     sim_carry_out(sim, &word);
     arena_done(&arena);
-    if (verdict == VERDICT_REJECT)
-        sim_refuse(sim, at, reason);
+    if (verdict == VERDICT_REJECT) // what never waited for somebody else's word does not return
+        sim_refuse(sim, at, reason == REASON_UNDECIDED ? REASON_CONVICTED : reason);
     if (verdict == VERDICT_DELIVER && is_dead) {
         // the words arrive, and nothing in them can be opened
         struct copy dead = sim->copies.at[at];

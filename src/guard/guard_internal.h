@@ -705,13 +705,13 @@ bool question_put(struct guard *guard, struct cluster *cluster, struct member *m
 bool question_is_open(const struct cluster *cluster, const struct user *user);
 bool question_confirmed(const struct cluster *cluster, const struct user *user);
 bool question_denied(const struct cluster *cluster, const struct user *user);
-/* Until when a message of his waits for an answer, on trial also for somebody else's; 0: for none.
- */
+/* Until when a message of his waits for an answer: his own, or once he has given it, the others';
+ * 0: for none. */
 int64_t questions_wait_us(const struct cluster *cluster, const struct user *user);
 /* Why what waited for one returns. */
 enum reason questions_end_reason(const struct cluster *cluster, const struct user *user);
 /* One more copy of what is convicted on trial: its sender is asked as well, unless he was shown it;
- * then he is a relay, and his waits for the others' word as long as a hand may have sent it. */
+ * then he is a relay, and his returns. */
 enum verdict questions_of_trial(struct guard *guard, struct cluster *cluster, struct member *member,
                                 const struct sending *sending, enum reason *reason,
                                 struct guard_word *word);

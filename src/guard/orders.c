@@ -358,7 +358,7 @@ void convict(struct guard *guard, struct cluster *cluster, struct guard_word *wo
         convict_binding(guard, cluster, binding, usual_end_us(guard), REASON_CONVICTED, word);
     if (cluster->by_itself_us == 0)
         cluster->by_itself_us = guard->now_us;
-    // on trial others wait as well for what its sender says
+    // on trial others' stay for the quarter of a minute that they were to wait
     if (!cluster->on_trial)
         holds_end(guard, cluster, NULL, false, REASON_CONVICTED, word);
     restrict_members(guard, cluster, word);
