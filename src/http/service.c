@@ -117,6 +117,8 @@ const char *http_status_name(unsigned status)
         return "Gone";
     case 411:
         return "Length Required";
+    case 412:
+        return "Precondition Failed";
     case 413:
         return "Content Too Large";
     case 415:
