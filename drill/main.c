@@ -269,6 +269,7 @@ static enum err run_once(struct drill *drill, const struct event *event, uint64_
     enum err e = make_graph(drill, seed, &graph, why);
     if (e != OK)
         return e;
+    drill->people = graph.n_people; // a file may have fewer than were asked for
     if (drill->n_accounts < graph.n_people)
         invent_accounts(drill, graph.n_people);
     for (;;) {

@@ -23,11 +23,12 @@ struct copy {
     uint8_t n_keys;
     uint8_t said;
     bool is_trap, calm;
-    bool held;    // by the guard
-    bool queued;  // by another defence, or behind a held one
-    bool arrived; // in the receiver's client
-    bool gone;    // taken back
-    bool refused; // returned to its sender
+    bool held;      // by the guard
+    bool queued;    // by another defence, or behind a held one
+    bool arrived;   // in the receiver's client
+    bool gone;      // taken back
+    bool sent_back; // …and returned to its sender
+    bool refused;   // returned to its sender
 };
 
 struct copies {

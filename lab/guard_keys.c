@@ -51,6 +51,7 @@ enum err guard_config_set(struct guard_config *config, struct str key, struct st
         {"lessons_per_day",         .count = &config->lessons_per_day        },
         {"hold",                    .time_us = &config->hold_us              },
         {"ask",                     .time_us = &config->ask_us               },
+        {"ask_late",                .time_us = &config->ask_late_us          },
         {"ask_nats",                .number = &config->ask_nats              },
         {"ask_relays",              .count = &config->ask_relays             },
         {"ask_most",                .count = &config->ask_most               },

@@ -192,7 +192,7 @@ static void refuse(struct sim *sim, uint32_t at, enum reason reason)
     // whom the worm owns has lost his links, and that is right
     if (sim->people[copy->from].infected)
         sim->outcome.rejected_of_infected++;
-    else if (reason == REASON_UNANSWERED)
+    else if (reason == REASON_UNANSWERED || reason == REASON_UNDECIDED)
         sim_tally_of(sim, copy)->returned++;
     else
         sim_tally_of(sim, copy)->rejected++;

@@ -53,7 +53,7 @@ static void take_back(struct sim *sim, const struct order *order)
         sim->outcome.honest_convictions++;
     while (copies_next(&sim->copies, &order->key, &at, &number)) {
         struct copy *copy = &sim->copies.at[number];
-        if (copy->gone != order->undo ||
+        if (copy->gone != order->undo || copy->sent_back ||
             (order->who.len > 0 && !str_eq(order->who, sim_jid_of(sim, copy->from))))
             continue;
         copy->gone = !order->undo;
@@ -65,6 +65,23 @@ static void take_back(struct sim *sim, const struct order *order)
             sim_tally_of(sim, copy)->lost += copy->gone ? 1 : (uint64_t)-1;
         else if (copy->said == SAID_WARNING)
             sim_tally_of(sim, copy)->withdrawn += copy->gone ? 1 : (uint64_t)-1;
+    }
+}
+
+/* What was taken back returns to whoever sent it. */
+static void send_back(struct sim *sim, const struct order *order)
+{
+    uint32_t at = UINT32_MAX, number;
+    while (copies_next(&sim->copies, &order->key, &at, &number)) {
+        struct copy *copy = &sim->copies.at[number];
+        if (!copy->gone || copy->sent_back)
+            continue;
+        copy->sent_back = true;
+        struct tally *tally = sim_tally_of(sim, copy);
+        if (copy->said == SAID_HONEST) {
+            tally->lost--;
+            tally->returned++;
+        }
     }
 }
 
@@ -174,7 +191,7 @@ static void refuse_held(struct sim *sim, uint32_t number, enum reason reason)
     if (copy->said != SAID_LURE) {
         if (sender->infected)
             sim->outcome.rejected_of_infected++;
-        else if (reason == REASON_UNANSWERED)
+        else if (reason == REASON_UNANSWERED || reason == REASON_UNDECIDED)
             sim_tally_of(sim, copy)->returned++;
         else
             sim_tally_of(sim, copy)->rejected++;
@@ -197,7 +214,8 @@ static void refuse_held(struct sim *sim, uint32_t number, enum reason reason)
 static void ask(struct sim *sim, const struct order *order)
 {
     int64_t who = sim_person_of(sim, order->who);
-    if (order->undo)
+    if (order->undo ||
+        order->reason == REASON_UNANSWERED) // known already, and answered in time or never
         return;
     sim->outcome.questions++;
     if (who < 0)
@@ -238,6 +256,9 @@ void sim_carry_out(struct sim *sim, const struct guard_word *word)
             break;
         case ORDER_ASK:
             ask(sim, order);
+            break;
+        case ORDER_RETURN:
+            send_back(sim, order);
             break;
         case ORDER_STOP: // the guard's own; in the server for offline copies and archives
         case ORDER_NOTIFY:

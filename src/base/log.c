@@ -29,14 +29,30 @@ static int following(const char *path)
     return follows ? 0 : O_NOFOLLOW;
 }
 
+static enum err open_file(const char *path, int *fd, struct why *why)
+{
+    *fd = STDERR_FILENO;
+    if (path == NULL || path[0] == '\0')
+        return OK;
+    *fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | following(path), 0640);
+    return *fd >= 0 ? OK : why_say(why, ERR_IO, "log file %s: %s", path, strerror(errno));
+}
+
+enum err log_check(const char *path, struct why *why)
+{
+    int fd;
+    enum err e = open_file(path, &fd, why);
+    if (e == OK && fd != STDERR_FILENO)
+        close(fd);
+    return e;
+}
+
 enum err log_open(const char *path, enum log_level most, bool json, struct why *why)
 {
-    int fd = STDERR_FILENO;
-    if (path != NULL && path[0] != '\0') {
-        fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | following(path), 0640);
-        if (fd < 0)
-            return why_say(why, ERR_IO, "log file %s: %s", path, strerror(errno));
-    }
+    int fd;
+    enum err e = open_file(path, &fd, why);
+    if (e != OK)
+        return e;
     // the old descriptor is duplicated over, never closed under a writer
     int old = atomic_load(&out_fd);
     if (old != STDERR_FILENO && fd != STDERR_FILENO) {
@@ -49,9 +65,14 @@ enum err log_open(const char *path, enum log_level most, bool json, struct why *
     }
     atomic_store(&out_fd, fd);
     atomic_store(&to_file, fd != STDERR_FILENO);
-    atomic_store(&most_level, (int)most);
-    atomic_store(&as_json, json);
+    log_set_level(most);
+    log_set_json(json);
     return OK;
+}
+
+void log_set_json(bool json)
+{
+    atomic_store(&as_json, json);
 }
 
 void log_set_level(enum log_level most)

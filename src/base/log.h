@@ -20,7 +20,10 @@ enum log_level { LOG_ERROR = 3, LOG_WARNING = 4, LOG_NOTICE = 5, LOG_INFO = 6, L
 /* path NULL or "": standard error with <N> priorities for the journal.  json: one object a line.
  * ERR_IO also where root would follow a symbolic link that root has not made. */
 enum err log_open(const char *path, enum log_level most, bool json, struct why *why) MUST_CHECK;
+/* Whether log_open could open it; a file that is not there is made. */
+enum err log_check(const char *path, struct why *why) MUST_CHECK;
 void log_set_level(enum log_level most);
+void log_set_json(bool json);
 bool log_wants(enum log_level level);
 
 /* event: a short name with dashes; format: space-separated key=value pairs.  Values that contain

@@ -7,6 +7,7 @@
 #include "net/certificate.h"
 #include "net/tls.h"
 #include "store/store_faults.h"
+#include "xmpp/jid.h"
 
 #include <grp.h>
 #include <pwd.h>
@@ -143,13 +144,16 @@ static enum err check_certificate(const struct config *config, struct tls_home *
     return e;
 }
 
-// Of a name outside ASCII its A-labels stand in the certificate: that is not compared.
+// Of a name outside ASCII its A-labels stand in the certificate.
 static bool is_for_others(struct str chain, struct str host, struct why *why)
 {
-    for (size_t i = 0; i < host.len; i++)
-        if ((unsigned char)host.at[i] >= 0x80)
-            return false;
-    return certificate_is_for(chain.at, host, why) == ERR_MISSING;
+    struct arena arena;
+    arena_init(&arena, 65536);
+    struct str ascii = host;
+    bool is_for = jid_domain_ascii(&arena, host, &ascii) != OK ||
+                  certificate_is_for(chain.at, ascii, why) != ERR_MISSING;
+    arena_done(&arena);
+    return !is_for;
 }
 
 static enum err check_certificates(const struct config *config, struct buf *troubles)

@@ -602,12 +602,14 @@ static void run_entitle_list(struct command_call *call)
 static void add_question(void *context, const struct guard_question *question)
 {
     json_array_append_new(
-        context, json_pack("{s:I, s:o, s:I, s:o, s:o, s:o, s:I, s:I}", "question",
-                           (json_int_t)question->number, "account", json_of(question->who),
-                           "incident", (json_int_t)question->incident, "lure",
-                           json_of(question->shown), "asked", json_of_time(question->asked_us),
-                           "until", json_of_time(question->due_us), "receivers",
-                           (json_int_t)question->receivers, "held", (json_int_t)question->n_held));
+        context,
+        json_pack("{s:I, s:o, s:I, s:o, s:o, s:o, s:b, s:I, s:I}", "question",
+                  (json_int_t)question->number, "account", json_of(question->who), "incident",
+                  (json_int_t)question->incident, "lure", json_of(question->shown), "asked",
+                  json_of_time(question->asked_us), "until",
+                  json_of_time(question->late_us != 0 ? question->late_us : question->due_us),
+                  "late", question->late_us != 0, "receivers", (json_int_t)question->receivers,
+                  "held", (json_int_t)question->n_held));
 }
 
 static void look_at_questions(struct gate_errand *gate, const struct guard *guard)

@@ -7,6 +7,7 @@
 #include "files/clamd.h"
 #include "http/cross.h"
 #include "net/tls.h"
+#include "xmpp/jid.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -44,6 +45,24 @@ static bool is_domain(struct str name)
             return false;
     }
     return str_find(name, STR("..")) == name.len;
+}
+
+// Whether people's addresses have the domain in this form (RFC 7622); nobody reaches another one.
+static enum err check_prepared(struct loading *loading, struct origin origin, struct str name)
+{
+    struct arena arena;
+    struct str prepared;
+    arena_init(&arena, 65536);
+    enum err e = jid_prepare_domain(&arena, name, &prepared);
+    if (e != OK)
+        loading_trouble(loading, origin, "domains.name: \"%.*s\" is not a domain name",
+                        STR_ARGS(name));
+    else if (!str_eq(prepared, name))
+        loading_trouble(loading, origin,
+                        "domains.name: \"%.*s\" is \"%.*s\" in people's addresses: write it so",
+                        STR_ARGS(name), STR_ARGS(prepared));
+    arena_done(&arena);
+    return e;
 }
 
 static bool is_ascii(struct str text)
@@ -120,6 +139,8 @@ static void check_domains(struct loading *loading)
                             STR_ARGS(domain->name));
             continue;
         }
+        if (check_prepared(loading, origin, domain->name) != OK)
+            continue;
         if (any_port && (domain->certificate.len == 0 || domain->key.len == 0))
             loading_trouble(
                 loading, origin,

@@ -271,10 +271,12 @@ static void text_of_orders(struct buf *out, const json_t *story)
     }
     buf_printf(out,
                "  in all: %lld copies refused, %lld taken back (%lld had not been delivered), "
-               "%lld given again; of held messages %lld delivered, %lld returned\n",
+               "%lld given again, %lld returned to their senders; of held messages %lld delivered, "
+               "%lld returned\n",
                number_in(effects, "refused"), number_in(effects, "taken_back"),
                number_in(effects, "withdrawn_waiting"), number_in(effects, "given_again"),
-               number_in(effects, "held_delivered"), number_in(effects, "held_returned"));
+               number_in(effects, "copies_returned"), number_in(effects, "held_delivered"),
+               number_in(effects, "held_returned"));
 }
 
 static void text_of_questions(struct buf *out, const json_t *story)

@@ -101,11 +101,11 @@ static json_t *sum_of(const struct incident_sum *sum)
 static json_t *effects_of(const struct incident *incident)
 {
     const struct incident_effects *e = &incident->effects;
-    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "refused", (json_int_t)incident->n_rejected,
-                     "taken_back", (json_int_t)e->taken_back, "withdrawn_waiting",
-                     (json_int_t)e->unspooled, "given_again", (json_int_t)e->given_again,
-                     "held_delivered", (json_int_t)e->let_go, "held_returned",
-                     (json_int_t)e->returned);
+    return json_pack(
+        "{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "refused", (json_int_t)incident->n_rejected,
+        "taken_back", (json_int_t)e->taken_back, "withdrawn_waiting", (json_int_t)e->unspooled,
+        "given_again", (json_int_t)e->given_again, "held_delivered", (json_int_t)e->let_go,
+        "held_returned", (json_int_t)e->returned, "copies_returned", (json_int_t)e->sent_back);
 }
 
 static json_t *tree_of(const struct incident *incident, const struct reader *reader)
@@ -133,6 +133,7 @@ static const char *order_word(enum order_kind kind)
         [ORDER_DELIVER_HELD] = "deliver held",
         [ORDER_REJECT_HELD] = "reject held",
         [ORDER_ASK] = "ask",
+        [ORDER_RETURN] = "return",
     };
     return words[kind];
 }

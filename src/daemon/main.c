@@ -128,21 +128,26 @@ enum err daemon_reload(struct daemon *daemon, struct buf *troubles)
         e = config_can_follow(daemon->config, new, troubles);
     if (e == OK && daemon->server != NULL)
         e = check_live(new, server_service(daemon->server)->notices, troubles);
-    if (e == OK && daemon->hooks.reload != NULL) {
+    if (e == OK && !str_eq(new->log.file, daemon->config->log.file))
+        e = log_check(new->log.file.at, &why);
+    if (e == OK && daemon->hooks.reload != NULL)
         e = daemon->hooks.reload(daemon->hooks.context, new, &why);
-        if (e != OK)
-            buf_printf(troubles, "%s\n", why.text);
-    }
+    if (e != OK && why.text[0] != '\0')
+        buf_printf(troubles, "%s\n", why.text);
     struct str denied = str_of(strerror(EACCES)); // NOLINT(concurrency-mt-unsafe): a constant
     if (e != OK && daemon->confined_files &&
         str_find(buf_str(troubles), denied) < buf_str(troubles).len)
         buf_printf(troubles, "the running server reads files as its own user, and only in "
                              "directories that it knew at its start\n");
     if (e == OK) {
-        // a log that cannot be opened anew goes on where it is: no reason to refuse the rest
-        if (log_open(new->log.file.at, (enum log_level)(new->log.level + CONFIG_LOG_FIRST),
-                     new->log.json, &why) != OK)
+        // the same log that cannot be opened anew goes on where it is: certificates are renewed
+        // even where a rotation has left no place for it
+        enum log_level level = (enum log_level)(new->log.level + CONFIG_LOG_FIRST);
+        if (log_open(new->log.file.at, level, new->log.json, &why) != OK) {
             buf_printf(troubles, "%s\n", why.text);
+            log_set_level(level);
+            log_set_json(new->log.json);
+        }
         const struct config *old = daemon->config;
         daemon->config = new;
         config_unref(&old);

@@ -191,21 +191,30 @@ static enum err read_certificates(struct server *server, const struct config *co
                                   struct tls_config **out, struct why *why)
 {
     const struct tls_policy policy = server_tls_policy(config);
-    struct tls_identity *identities = calloc(config->n_domains + 1, sizeof *identities);
-    must(identities != NULL);
+    struct arena arena;
+    arena_init(&arena, (config->n_domains + 1) * (JID_PART_MOST + 4096));
+    struct tls_identity *identities =
+        arena_make_array(&arena, struct tls_identity, config->n_domains + 1);
+    struct str host = config_url_host(config->http.url);
     size_t n = config->n_domains;
+    bool is_domain = false;
     for (size_t i = 0; i < config->n_domains; i++) {
         const struct config_domain *domain = &config->domains[i];
+        // SNI names it by its A-labels, a stream before STARTTLS by its U-labels
+        struct str *names = arena_make_array(&arena, struct str, 2);
+        names[0] = domain->name;
+        bool has_other =
+            jid_domain_ascii(&arena, domain->name, &names[1]) == OK && !str_eq(names[0], names[1]);
         identities[i] =
-            (struct tls_identity){&domain->name, 1, domain->certificate.at, domain->key.at};
+            (struct tls_identity){names, has_other ? 2 : 1, domain->certificate.at, domain->key.at};
+        is_domain |= str_eq(host, names[has_other ? 1 : 0]);
     }
-    struct str host = config_url_host(config->http.url);
-    if (config->http.certificate.len > 0 && config_find_domain(config, host) == NULL)
+    if (config->http.certificate.len > 0 && !is_domain)
         identities[n++] =
             (struct tls_identity){&host, 1, config->http.certificate.at, config->http.key.at};
     enum err e = tls_config_new_server(identities, n, &policy, workers_homes(server->workers),
                                        workers_count(server->workers), out, why);
-    free(identities);
+    arena_done(&arena);
     return e;
 }
 

@@ -268,6 +268,7 @@ void server_guard_config(const struct config *config, struct guard_config *out)
         .window_growth = config->guard.window_growth,
         .hold_us = config->guard.hold_us,
         .ask_us = config->guard.ask_us,
+        .ask_late_us = config->guard.ask_late_us,
         .ask_nats = config->guard.ask_nats,
         .ask_relays = (uint32_t)config->guard.ask_relays,
         .ask_most = (uint32_t)config->guard.ask_most,

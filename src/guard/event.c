@@ -288,7 +288,7 @@ enum err guard_event_read(struct arena *arena, struct str bytes, struct guard_ev
     case EVENT_OUTCOME:
         event.outcome.incident = get_u64(&in);
         event.outcome.order = get_u64(&in);
-        event.outcome.kind = get_u32(&in, ORDER_ASK);
+        event.outcome.kind = get_u32(&in, ORDER_RETURN);
         event.outcome.undo = get_bool(&in);
         event.outcome.n = get_u32(&in, UINT32_MAX);
         event.outcome.n_unspooled = get_u32(&in, UINT32_MAX);

@@ -36,6 +36,7 @@ void guard_config_default(struct guard_config *config)
         .window_growth = 2,
         .hold_us = 15 * second_us,
         .ask_us = 1 * hour_us,
+        .ask_late_us = 7 * day_us,
         .ask_nats = 11,
         .ask_relays = 3,
         .ask_most = 12,
@@ -86,6 +87,7 @@ struct guard *guard_new(const struct guard_config *config, uint64_t seed)
     list_init(&guard->rights);
     list_init(&guard->tallies);
     list_init(&guard->questions);
+    list_init(&guard->late);
     lessons_default(&guard->lessons);
     return guard;
 }
@@ -131,9 +133,10 @@ uint64_t guard_number(const struct guard *guard)
 
 const char *reason_name(enum reason reason)
 {
-    static const char *const names[] = {
-        "none",    "convicted", "restricted", "suspended", "too-many",   "window", "suspected",
-        "cleared", "operator",  "expired",    "asked",     "unanswered", "denied", "crowded"};
+    static const char *const names[] = {"none",     "convicted", "restricted", "suspended",
+                                        "too-many", "window",    "suspected",  "cleared",
+                                        "operator", "expired",   "asked",      "unanswered",
+                                        "denied",   "crowded",   "undecided"};
     must((size_t)reason < COUNT_OF(names));
     return names[reason];
 }
@@ -164,33 +167,27 @@ static void convicted_again(struct guard *guard, struct user *sender, struct use
                             struct guard_word *word)
 {
     struct cluster *cluster = cluster_by_id(guard, stop->incident);
-    bool waits = cluster != NULL && !sending->observed && guard->n_holds < HOLDS_MOST &&
-                 cluster->on_trial && question_is_open(cluster, sender);
-    if (sending->warns && guard->config.defangs) {
-        let_warn(stop->incident, word);
-    } else if (waits) {
-        say(word, VERDICT_HOLD, REASON_ASKED, stop->incident);
-    } else {
-        say(word, VERDICT_REJECT, REASON_CONVICTED, stop->incident);
-    }
-    if (cluster == NULL)
-        return;
-    if (!sending->warns && !waits) {
-        cluster->n_rejected++;
-        stop_refused(cluster, &stop->key);
-    }
-    struct member *member = member_get(guard, cluster, sender);
+    struct member *member = cluster != NULL ? member_get(guard, cluster, sender) : NULL;
     if (member != NULL) {
         evidence_of_sending(guard, cluster, member, sending, stop->width, receiver);
         // at a human pace not before somebody has denied it
         if (cluster->on_trial && may_convict_tree(guard, cluster, cluster->n_denied > 0))
             questions_overtaken(guard, cluster, word);
-        if (waits && !cluster->on_trial) { // not any more
-            say(word, VERDICT_REJECT, REASON_CONVICTED, stop->incident);
-            cluster->n_rejected++;
-            stop_refused(cluster, &stop->key);
-        }
         restrict_members(guard, cluster, word);
+    }
+    enum verdict verdict = VERDICT_REJECT;
+    enum reason reason = REASON_CONVICTED;
+    if (member != NULL && !sending->warns)
+        verdict = questions_of_trial(guard, cluster, member, sending, &reason, word);
+    if (sending->warns && guard->config.defangs)
+        let_warn(stop->incident, word);
+    else
+        say(word, verdict, reason, stop->incident);
+    if (cluster == NULL)
+        return;
+    if (!sending->warns && verdict == VERDICT_REJECT) {
+        cluster->n_rejected++;
+        stop_refused(cluster, &stop->key);
     }
     cluster_touch(guard, cluster);
 }
@@ -888,8 +885,11 @@ int64_t guard_next_us(const struct guard *guard)
     const struct hold *first = LIST_FIRST(&guard->holds, struct hold, link);
     const struct question *question = LIST_FIRST(&guard->questions, struct question, link);
     int64_t next_us = guard->next_expiry_us;
+    const struct question *late = LIST_FIRST(&guard->late, struct question, link);
     if (question != NULL && question->due_us < next_us)
         next_us = question->due_us;
+    if (late != NULL && late->late_us < next_us)
+        next_us = late->late_us;
     return first != NULL && first->due_us < next_us ? first->due_us : next_us;
 }
 

@@ -69,6 +69,7 @@ struct guard_config {
     double window_growth;    // factor by which the window opens each time hold_us has passed
     int64_t hold_us;         // longest hold without a question
     int64_t ask_us;          // how long a question to a sender may wait; 0: none is asked
+    int64_t ask_late_us;     // how long he may still answer while a conviction stands
     double ask_nats;         // evidence at which the people of a tree are asked
     uint32_t ask_relays;     // relays at which they are, on established hosts
     uint32_t ask_most;       // questions about one cluster, unless somebody denied it
@@ -167,7 +168,7 @@ struct answer {
 /* What carrying out an order did: the guard judges by none of it, it remembers for who asks. */
 struct order_outcome {
     uint64_t incident, order; // numbers; order 0: none in particular
-    unsigned kind;            // enum order_kind: RETRACT, DELIVER_HELD or REJECT_HELD
+    unsigned kind;            // enum order_kind: RETRACT, RETURN, DELIVER_HELD or REJECT_HELD
     bool undo;
     uint32_t n;           // more copies taken back (undo: given again), or messages let go
     uint32_t n_unspooled; // of the copies: had not been delivered yet
@@ -262,6 +263,7 @@ enum reason {
     REASON_UNANSWERED, // returned: it had none
     REASON_DENIED,     // the sender says that it was not he
     REASON_CROWDED,    // so many messages of this sender wait already
+    REASON_UNDECIDED,  // returned: somebody else's question had no answer, or not yet
 };
 
 const char *reason_name(enum reason reason);
@@ -276,7 +278,10 @@ enum order_kind {
     ORDER_DELIVER_HELD, // release the held `message`
     ORDER_REJECT_HELD,  // return the held `message` to its sender
     ORDER_ASK,          // put the question "did you mean to send this?" to `who`: guard_answered;
-                        // undo: nobody needs to know any more
+                        // REASON_UNANSWERED: its time is over, but he may still answer until it
+                        // expires; undo: nobody needs to know any more
+    ORDER_RETURN,       // copies with this key that were taken back return to whoever sent them:
+                        // nobody knows whether they were meant.  Final, whatever is undone later
 };
 
 enum audience {
@@ -300,7 +305,7 @@ struct order {
     uint64_t message;    // of a held message
     uint64_t question;   // of ASK: its number, the same when it is undone
     uint64_t device;     // of ASK: which he sent it with; 0: unknown, or several
-    uint32_t receivers;  // of ASK: how many people he sent it to, this one included
+    uint32_t receivers;  // of ASK: how many people he sent it to, this one included (undo: by now)
     int64_t expires_us;  // 0: does not
 };
 
@@ -455,6 +460,7 @@ struct guard_question {
     enum question_state state;
     enum answer_trust trust; // of an answer
     int64_t asked_us, due_us, ended_us;
+    int64_t late_us; // expired, but he may still answer until then; 0: not
     uint64_t device;
     uint32_t receivers, n_held; // people he sent it to; messages of his that wait
 };
@@ -464,7 +470,8 @@ struct incident_order {
     int64_t at_us;
     uint32_t count;     // of equal orders one after the other (held messages)
     uint32_t done;      // STOP: copies refused by its key; RETRACT: copies taken back (undo: given
-                        // again); held messages: let go.  What came of it so far
+                        // again); RETURN: copies returned; held messages: let go.  What came of it
+                        // so far
     uint32_t unspooled; // of the copies taken back: waited, and were seen by nobody
 };
 
@@ -482,6 +489,7 @@ struct incident_sum {
 struct incident_effects {
     uint32_t taken_back, unspooled, given_again; // copies
     uint32_t let_go, returned;                   // held messages
+    uint32_t sent_back;                          // of the copies taken back: to their senders
 };
 
 struct incident {
@@ -522,8 +530,8 @@ enum err guard_incident(const struct guard *guard, uint64_t id, struct arena *ar
 enum err guard_incident_of(const struct guard *guard, const struct lure_key *key,
                            struct arena *arena, struct incident *out) MUST_CHECK;
 
-/* The questions that wait for an answer, the first to expire first; texts are borrowed until the
- * next event. */
+/* The questions that wait for an answer, the first to expire first, then those that may still be
+ * answered late; texts are borrowed until the next event. */
 typedef void guard_question_fn(void *context, const struct guard_question *question);
 void guard_questions(const struct guard *guard, guard_question_fn *fn, void *context);
 

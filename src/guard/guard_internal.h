@@ -211,6 +211,7 @@ struct cluster {
     uint32_t n_independent; // senders who had not been exposed, after the first
     uint32_t n_decoy_senders, n_rejected, n_held, n_reports, n_denied, n_waiting, n_stops;
     uint32_t n_taken_back, n_unspooled, n_given_again, n_let_go, n_returned; // by all orders
+    uint32_t n_sent_back;
     double window; // receivers at machine pace that may still be reached before the next is held
     struct user *root; // the most suspect of those who had not been shown it; counted in n_refs
     double root_nats, origins;
@@ -220,8 +221,8 @@ struct cluster {
     uint32_t n_questions, n_asking, n_confirmed; // of these open; people who meant it
     uint32_t ask_again;                          // relays at which people are asked once more
     bool asks_tree;                              // its people are asked
-    bool on_trial;                               // convicted until its only sender has answered
-    struct evidence *evidence;                   // owned
+    bool on_trial; // convicted until whoever sent it like a program has answered, or can no more
+    struct evidence *evidence; // owned
     size_t n_evidence;
     struct cluster_order *orders;
     size_t n_orders, orders_room;
@@ -250,12 +251,13 @@ struct hold {
 };
 
 struct question {
-    struct link link;       // in guard.questions while open, by due_us
+    struct link link;       // in guard.questions while open, by due_us; in guard.late by late_us
     struct link in_cluster; // cluster.questions
     struct cluster *cluster;
     struct user *who; // counted in n_refs
     uint64_t number, device;
     int64_t asked_us, due_us, ended_us;
+    int64_t late_us;    // expired, and still answered until then; 0: not
     uint32_t receivers; // whom he had sent it to when he was asked
     enum question_state state;
     enum answer_trust trust;
@@ -309,7 +311,7 @@ struct guard {
     int64_t now_us;
     uint64_t next_cluster, next_order;
     struct map sights_map, bindings_map, members_map, by_id, stops_map, tallies_map, standings;
-    struct list young, known, clusters[4], stops, holds, bans, rights, tallies, questions;
+    struct list young, known, clusters[4], stops, holds, bans, rights, tallies, questions, late;
     struct slab users, texts;
     uint32_t *user_slots; // the first of each chain
     uint32_t n_user_slots;
@@ -322,6 +324,7 @@ struct guard {
     uint64_t n_incidents;
     int64_t outbreak_us; // when a campaign at human pace was last known for a worm
     size_t n_questions;  // open
+    size_t n_late;       // questions whose time is over, and that may still be answered
     uint64_t n_asked, n_said_yes, n_said_no, n_unanswered, n_withdrawn;
     size_t n_restricted; // users
     // for whoever watches: since the start, no part of a snapshot
@@ -672,8 +675,16 @@ bool question_put(struct guard *guard, struct cluster *cluster, struct member *m
 /* Whether a question to him about it waits for his answer; whether he meant to send it. */
 bool question_is_open(const struct cluster *cluster, const struct user *user);
 bool question_confirmed(const struct cluster *cluster, const struct user *user);
-/* Until when a message of his waits for an answer; 0: for none. */
+/* Until when a message of his waits for an answer, on trial also for somebody else's; 0: for none.
+ */
 int64_t questions_wait_us(const struct cluster *cluster, const struct user *user);
+/* Why what waited for one returns. */
+enum reason questions_end_reason(const struct cluster *cluster, const struct user *user);
+/* One more copy of what is convicted on trial: its sender is asked as well, unless he was shown it;
+ * then he is a relay, and his waits for the others' word as long as a hand may have sent it. */
+enum verdict questions_of_trial(struct guard *guard, struct cluster *cluster, struct member *member,
+                                const struct sending *sending, enum reason *reason,
+                                struct guard_word *word);
 void take_answer(struct guard *guard, const struct answer *answer, struct guard_word *word);
 /* Who began at machine pace what is convicted by what others did: it takes his own word that it was
  * not he to take his links. */
@@ -686,8 +697,9 @@ void questions_withdraw(struct guard *guard, struct cluster *cluster, struct gua
 /* The time for answers is over. */
 void questions_due(struct guard *guard, struct guard_word *word);
 struct question *question_make(struct guard *guard, struct cluster *cluster, struct user *who);
-/* Puts an open question where it is due. */
+/* Puts an open question where it is due; one that may still be answered (late_us) likewise. */
 void question_queue(struct guard *guard, struct question *question);
+void question_queue_late(struct guard *guard, struct question *question);
 /* The cluster is about to be forgotten. */
 void questions_forget(struct guard *guard, struct cluster *cluster);
 

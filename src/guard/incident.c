@@ -127,7 +127,8 @@ static void fill(const struct guard *guard, const struct cluster *cluster, struc
                 .unspooled = cluster->n_unspooled,
                 .given_again = cluster->n_given_again,
                 .let_go = cluster->n_let_go,
-                .returned = cluster->n_returned   }
+                .returned = cluster->n_returned,
+                .sent_back = cluster->n_sent_back}
     };
     fill_nodes(guard, cluster, arena, out);
     struct incident_evidence *evidence =
@@ -177,6 +178,7 @@ static void fill(const struct guard *guard, const struct cluster *cluster, struc
                                              .asked_us = question->asked_us,
                                              .due_us = question->due_us,
                                              .ended_us = question->ended_us,
+                                             .late_us = question->late_us,
                                              .device = question->device,
                                              .receivers = question->receivers};
     out->questions = questions;

@@ -43,7 +43,8 @@ static void record(struct guard *guard, struct cluster *cluster, const struct or
     }
     if (who != NULL)
         who->n_refs++;
-    bool has_key = order->kind == ORDER_STOP || order->kind == ORDER_RETRACT;
+    bool has_key =
+        order->kind == ORDER_STOP || order->kind == ORDER_RETRACT || order->kind == ORDER_RETURN;
     struct cluster_order *made = &cluster->orders[cluster->n_orders++];
     *made =
         (struct cluster_order){.kind = order->kind,
@@ -88,8 +89,8 @@ static struct cluster_order *order_of(struct cluster *cluster, const struct orde
         if (order->kind != outcome->kind || order->undo != outcome->undo ||
             order->number > outcome->order)
             continue;
-        bool is_it = order->kind == ORDER_RETRACT ? order->number == outcome->order
-                                                  : order->done < order->count;
+        bool is_walk = order->kind == ORDER_RETRACT || order->kind == ORDER_RETURN;
+        bool is_it = is_walk ? order->number == outcome->order : order->done < order->count;
         return is_it ? order : NULL;
     }
     return NULL;
@@ -111,6 +112,9 @@ void take_outcome(struct guard *guard, const struct order_outcome *outcome)
         else
             cluster->n_taken_back += outcome->n;
         cluster->n_unspooled += outcome->n_unspooled;
+        break;
+    case ORDER_RETURN:
+        cluster->n_sent_back += outcome->n;
         break;
     case ORDER_DELIVER_HELD:
         cluster->n_let_go += outcome->n;
@@ -343,7 +347,9 @@ void convict(struct guard *guard, struct cluster *cluster, struct guard_word *wo
         convict_binding(guard, cluster, binding, usual_end_us(guard), REASON_CONVICTED, word);
     if (cluster->by_itself_us == 0)
         cluster->by_itself_us = guard->now_us;
-    holds_end(guard, cluster, NULL, false, REASON_CONVICTED, word);
+    // on trial others wait as well for what its sender says
+    if (!cluster->on_trial)
+        holds_end(guard, cluster, NULL, false, REASON_CONVICTED, word);
     restrict_members(guard, cluster, word);
     tell_operator(guard, cluster, word);
 }
@@ -597,7 +603,8 @@ static void holds_due(struct guard *guard, struct guard_word *word)
         if (wider > cluster->window)
             cluster->window = wider;
         bool is_cleared = !hold->asked && cluster->state != CLUSTER_CONVICTED;
-        hold_end(guard, hold, is_cleared, is_cleared ? REASON_CLEARED : REASON_UNANSWERED, word);
+        hold_end(guard, hold, is_cleared,
+                 is_cleared ? REASON_CLEARED : questions_end_reason(cluster, hold->sender), word);
     }
 }
 

@@ -5,7 +5,8 @@
  * people who passed it on meant to, and only they know.  Two situations ask:
  *
  *     star   somebody's never-seen lure goes to many at machine pace and would be convicted: it is,
- *            on trial, and what he goes on sending waits.  His "yes" undoes everything.
+ *            on trial, and what he goes on sending waits.  His "yes" undoes everything, also when
+ *            it comes late; what had returned by then stays returned (decision 22).
  *     tree   a lure is passed on as a worm would be: its root, its relays and whoever joins them
  *            are asked, a few.  Nobody is convicted for being slow to answer.
  *
@@ -67,12 +68,35 @@ void question_queue(struct guard *guard, struct question *question)
     guard->n_questions++;
 }
 
+void question_queue_late(struct guard *guard, struct question *question)
+{
+    struct link *after = guard->late.head.prev;
+    while (after != &guard->late.head &&
+           CONTAINER_OF(after, struct question, link)->late_us > question->late_us)
+        after = after->prev;
+    question->link.prev = after;
+    question->link.next = after->next;
+    after->next->prev = &question->link;
+    after->next = &question->link;
+    guard->n_late++;
+}
+
+/* His answer is taken: its time is not over, or he may still give it. */
+static bool is_answerable(const struct question *question)
+{
+    return question->state == QUESTION_OPEN || question->late_us != 0;
+}
+
 static void question_ends(struct guard *guard, struct question *question, enum question_state state)
 {
     if (question->state == QUESTION_OPEN) {
         list_leave(&question->link);
         question->cluster->n_asking--;
         guard->n_questions--;
+    } else if (question->late_us != 0) {
+        list_leave(&question->link);
+        guard->n_late--;
+        question->late_us = 0;
     }
     question->state = state;
     question->ended_us = guard->now_us;
@@ -118,12 +142,34 @@ bool question_confirmed(const struct cluster *cluster, const struct user *user)
 
 int64_t questions_wait_us(const struct cluster *cluster, const struct user *user)
 {
-    int64_t until_us = 0;
+    int64_t his_us = 0, last_us = 0;
     if (cluster->n_asking > 0)
         LIST_EACH((struct list *)&cluster->questions, struct question, in_cluster, question)
-    if (question->state == QUESTION_OPEN && question->who == user && question->due_us > until_us)
-        until_us = question->due_us;
-    return until_us;
+        {
+            if (question->state != QUESTION_OPEN)
+                continue;
+            if (question->who == user && question->due_us > his_us)
+                his_us = question->due_us;
+            if (question->due_us > last_us)
+                last_us = question->due_us;
+        }
+    return his_us != 0 || !cluster->on_trial ? his_us : last_us;
+}
+
+enum reason questions_end_reason(const struct cluster *cluster, const struct user *user)
+{
+    const struct question *question = question_to(cluster, user);
+    bool was_silent = question != NULL && question->state == QUESTION_EXPIRED;
+    return was_silent || !cluster->on_trial ? REASON_UNANSWERED : REASON_UNDECIDED;
+}
+
+/* Was asked as its trial began: whoever joins it later decides about his own copies only. */
+static bool is_accused(const struct cluster *cluster, const struct user *user)
+{
+    LIST_EACH((struct list *)&cluster->questions, struct question, in_cluster, question)
+    if (question->who == user && question->asked_us <= cluster->convicted_us)
+        return true;
+    return false;
 }
 
 /* Several have denied it; or it would be convicted as a tree at human pace, and nobody has said
@@ -308,6 +354,27 @@ enum verdict questions_of_sender(struct guard *guard, struct cluster *cluster,
     return wait_for_word(guard, cluster, member, reason);
 }
 
+enum verdict questions_of_trial(struct guard *guard, struct cluster *cluster, struct member *member,
+                                const struct sending *sending, enum reason *reason,
+                                struct guard_word *word)
+{
+    const struct user *user = member->user;
+    *reason = REASON_CONVICTED;
+    if (!cluster->on_trial || guard->config.ask_us <= 0 || sending->observed ||
+        restricted_until_us(guard, user) > guard->now_us)
+        return VERDICT_REJECT;
+    // Who was shown it is a relay: evidence, and no question, for whoever shows it to somebody
+    // could have him deny it.
+    bool was_shown = member->exposed_us != 0 && question_to(cluster, user) == NULL;
+    if (was_shown && member->n_machine >= MACHINE_GAPS)
+        return VERDICT_REJECT;
+    if (!was_shown && !question_is_open(cluster, user))
+        question_put(guard, cluster, member, word);
+    bool waits = questions_wait_us(cluster, user) > guard->now_us && guard->n_holds < HOLDS_MOST;
+    *reason = waits ? REASON_ASKED : questions_end_reason(cluster, user);
+    return waits ? VERDICT_HOLD : VERDICT_REJECT;
+}
+
 /* ---- Ends -------------------------------------------------------------------------------------
  */
 
@@ -319,27 +386,31 @@ static void end(struct guard *guard, struct question *question, enum question_st
                                           [QUESTION_NO] = REASON_DENIED,
                                           [QUESTION_EXPIRED] = REASON_UNANSWERED,
                                           [QUESTION_WITHDRAWN] = REASON_NONE};
-    bool was_open = question->state == QUESTION_OPEN;
+    struct cluster *cluster = question->cluster;
+    bool waited = is_answerable(question);
     question_ends(guard, question, state);
-    if (!was_open)
+    if (!waited)
         return;
+    const struct member *member = member_find(guard, cluster, question->who);
+    // his own word lets his go only when the others have said theirs
+    bool goes_on_waiting = state == QUESTION_YES && cluster->on_trial && !cluster->is_campaign &&
+                           !is_accused(cluster, question->who);
     struct order order = {.kind = ORDER_ASK,
                           .undo = true,
-                          .reason = reasons[state],
+                          .reason = goes_on_waiting ? REASON_UNDECIDED : reasons[state],
                           .question = question->number,
                           .device = question->device,
-                          .receivers = question->receivers};
-    order_add(guard, word, question->cluster, &order, question->who);
+                          .receivers = member != NULL ? member->n_receivers : question->receivers};
+    order_add(guard, word, cluster, &order, question->who);
 }
 
 void questions_withdraw(struct guard *guard, struct cluster *cluster, struct guard_word *word)
 {
     cluster->on_trial = false;
-    if (cluster->n_asking > 0)
-        LIST_EACH(&cluster->questions, struct question, in_cluster, question)
-    if (question->state == QUESTION_OPEN) {
+    LIST_EACH(&cluster->questions, struct question, in_cluster, question)
+    if (is_answerable(question)) {
+        guard->n_withdrawn += question->state == QUESTION_OPEN;
         end(guard, question, QUESTION_WITHDRAWN, word);
-        guard->n_withdrawn++;
     }
 }
 
@@ -439,7 +510,8 @@ static void he_confirms(struct guard *guard, struct cluster *cluster, struct mem
 {
     // a warner means his warning: that does not say that the others meant it
     question->trust = member->quoted && trust == ANSWER_OTHER_DEVICE ? ANSWER_PUZZLE : trust;
-    bool was_star = cluster->on_trial && member->n_machine >= MACHINE_GAPS;
+    bool was_star =
+        cluster->on_trial && member->n_machine >= MACHINE_GAPS && is_accused(cluster, member->user);
     bool is_sure = question->trust == ANSWER_OTHER_DEVICE;
     end(guard, question, QUESTION_YES, word);
     guard->n_said_yes++;
@@ -470,6 +542,30 @@ static void he_confirms(struct guard *guard, struct cluster *cluster, struct mem
     }
 }
 
+/* Somebody may have been asked about his lure and about the campaign that it is of: he has answered
+ * both where they are about the same. */
+static void confirm_the_same(struct guard *guard, struct cluster *cluster, struct user *user,
+                             enum answer_trust trust, struct guard_word *word)
+{
+    struct cluster *campaign =
+        cluster->is_campaign ? cluster : cluster_by_id(guard, cluster->campaign);
+    struct cluster *his = NULL;
+    uint32_t n_his = 0;
+    if (campaign == NULL)
+        return;
+    LIST_EACH(&campaign->lures, struct cluster, in_campaign, lure)
+    if (lure->zero == user) {
+        his = lure;
+        n_his++;
+    }
+    struct cluster *other = cluster->is_campaign ? his : campaign;
+    struct question *question = n_his == 1 ? question_to(other, user) : NULL;
+    struct member *member = question != NULL ? member_find(guard, other, user) : NULL;
+    bool is_enough = trust == ANSWER_OTHER_DEVICE || (other != NULL && !is_doubted(guard, other));
+    if (member != NULL && is_answerable(question) && is_enough)
+        he_confirms(guard, other, member, question, trust, word);
+}
+
 void take_answer(struct guard *guard, const struct answer *answer, struct guard_word *word)
 {
     struct cluster *cluster = cluster_by_id(guard, answer->incident);
@@ -482,14 +578,83 @@ void take_answer(struct guard *guard, const struct answer *answer, struct guard_
     word->incident = cluster->id;
     if (answer->meant) {
         // where others have denied it, a puzzle is not enough
-        if (question->state != QUESTION_OPEN || answer->trust == ANSWER_SAME_DEVICE ||
+        if (!is_answerable(question) || answer->trust == ANSWER_SAME_DEVICE ||
             (answer->trust == ANSWER_PUZZLE && is_doubted(guard, cluster)))
             return;
         he_confirms(guard, cluster, member, question, answer->trust, word);
+        confirm_the_same(guard, cluster, sender, answer->trust, word);
     } else if (question->state != QUESTION_NO && question->state != QUESTION_WITHDRAWN) {
         he_denies(guard, cluster, member, question, answer->trust, word);
     }
     cluster_touch(guard, cluster);
+}
+
+/* Until when a question whose time is over may still be answered: while it can undo something. */
+static int64_t late_until_us(const struct guard *guard, const struct cluster *cluster)
+{
+    if (cluster->state != CLUSTER_CONVICTED || guard->n_late >= QUESTIONS_MOST)
+        return 0;
+    int64_t until_us = guard->now_us + guard->config.ask_late_us;
+    if (cluster->expires_us != 0 && cluster->expires_us < until_us)
+        until_us = cluster->expires_us;
+    return until_us > guard->now_us ? until_us : 0;
+}
+
+static void may_answer_late(struct guard *guard, struct question *question, int64_t until_us,
+                            struct guard_word *word)
+{
+    question_ends(guard, question, QUESTION_EXPIRED);
+    question->late_us = until_us;
+    question_queue_late(guard, question);
+    const struct binding *narrowest = cluster_narrowest(question->cluster);
+    struct order order = {.kind = ORDER_ASK,
+                          .reason = REASON_UNANSWERED,
+                          .shown = narrowest != NULL ? narrowest->shown : question->cluster->shown,
+                          .question = question->number,
+                          .device = question->device,
+                          .receivers = question->receivers,
+                          .expires_us = until_us};
+    order_add(guard, word, question->cluster, &order, question->who);
+}
+
+/* Whose silence the trial still waits for. */
+static bool accused_are_asked(const struct cluster *cluster)
+{
+    LIST_EACH((struct list *)&cluster->questions, struct question, in_cluster, question)
+    if (question->state == QUESTION_OPEN && is_accused(cluster, question->who))
+        return true;
+    return false;
+}
+
+/* Nobody knows whether they were meant: what was taken back returns to whoever sent it. */
+static void return_copies(struct guard *guard, struct cluster *cluster, struct guard_word *word)
+{
+    LIST_EACH(&guard->stops, struct stop, link, stop)
+    {
+        if (stop->incident != cluster->id)
+            continue;
+        struct order order = {.kind = ORDER_RETURN,
+                              .reason = REASON_UNDECIDED,
+                              .width = stop->width,
+                              .key = stop->key,
+                              .shown = stop->shown};
+        order_add(guard, word, cluster, &order, NULL);
+    }
+}
+
+/* Nobody can answer any more: the conviction stands. */
+static void trial_ends_if_over(struct guard *guard, struct cluster *cluster,
+                               struct guard_word *word)
+{
+    LIST_EACH(&cluster->questions, struct question, in_cluster, question)
+    if (is_answerable(question))
+        return;
+    if (cluster->state != CLUSTER_CONVICTED) {
+        decide(guard, cluster, word);
+        return;
+    }
+    cluster->on_trial = false;
+    holds_end(guard, cluster, NULL, false, REASON_UNDECIDED, word);
 }
 
 void questions_due(struct guard *guard, struct guard_word *word)
@@ -499,17 +664,32 @@ void questions_due(struct guard *guard, struct guard_word *word)
     while ((question = LIST_FIRST(&guard->questions, struct question, link)) != NULL &&
            question->due_us <= guard->now_us) {
         struct cluster *cluster = question->cluster;
-        end(guard, question, QUESTION_EXPIRED, word);
+        int64_t late_us = late_until_us(guard, cluster);
+        if (late_us != 0)
+            may_answer_late(guard, question, late_us, word);
+        else
+            end(guard, question, QUESTION_EXPIRED, word);
         guard->n_unanswered++;
         holds_end(guard, cluster, question->who, false, REASON_UNANSWERED, word);
+        if (cluster->on_trial && cluster->state == CLUSTER_CONVICTED &&
+            is_accused(cluster, question->who) && !accused_are_asked(cluster))
+            return_copies(guard, cluster, word);
         if (cluster->on_trial)
-            decide(guard, cluster, word);
+            trial_ends_if_over(guard, cluster, word);
+    }
+    while ((question = LIST_FIRST(&guard->late, struct question, link)) != NULL &&
+           question->late_us <= guard->now_us) {
+        struct cluster *cluster = question->cluster;
+        end(guard, question, QUESTION_EXPIRED, word);
+        if (cluster->on_trial)
+            trial_ends_if_over(guard, cluster, word);
     }
 }
 
-void guard_questions(const struct guard *guard, guard_question_fn *fn, void *context)
+static void show_questions(const struct guard *guard, const struct list *list,
+                           guard_question_fn *fn, void *context)
 {
-    LIST_EACH((struct list *)&guard->questions, struct question, link, question)
+    LIST_EACH((struct list *)list, struct question, link, question)
     {
         const struct cluster *cluster = question->cluster;
         const struct binding *narrowest = cluster_narrowest(cluster);
@@ -520,6 +700,9 @@ void guard_questions(const struct guard *guard, guard_question_fn *fn, void *con
             .shown = narrowest != NULL ? narrowest->shown : cluster->shown,
             .asked_us = question->asked_us,
             .due_us = question->due_us,
+            .state = question->state,
+            .ended_us = question->ended_us,
+            .late_us = question->late_us,
             .device = question->device,
             .receivers = question->receivers,
         };
@@ -527,4 +710,10 @@ void guard_questions(const struct guard *guard, guard_question_fn *fn, void *con
         out.n_held += hold->cluster == cluster && hold->sender == question->who;
         fn(context, &out);
     }
+}
+
+void guard_questions(const struct guard *guard, guard_question_fn *fn, void *context)
+{
+    show_questions(guard, &guard->questions, fn, context);
+    show_questions(guard, &guard->late, fn, context);
 }

@@ -15,7 +15,8 @@
 // 5: no time of a user's last use; whose trail is looked at next
 // 6: openings; words that a rule found
 // 7: whom somebody sent never-seen lures to, and what of it is rare
-enum { SNAPSHOT_VERSION = 7 };
+// 8: questions that may be answered late; copies that were returned
+enum { SNAPSHOT_VERSION = 8 };
 
 static const char magic[] = "firedoor guard\n";
 
@@ -217,7 +218,7 @@ static void load_member(struct reader *in, uint64_t version, struct guard *guard
 }
 
 /* The counters of a cluster, for both ways. */
-enum { CLUSTER_COUNTS_1 = 13, CLUSTER_COUNTS = 18, CLUSTER_REALS = 13 };
+enum { CLUSTER_COUNTS_1 = 13, CLUSTER_COUNTS_2 = 18, CLUSTER_COUNTS = 19, CLUSTER_REALS = 13 };
 
 static void cluster_counts(struct cluster *cluster, uint32_t **counts, double **reals)
 {
@@ -228,6 +229,7 @@ static void cluster_counts(struct cluster *cluster, uint32_t **counts, double **
         &cluster->n_held,        &cluster->n_reports,       &cluster->n_denied,
         &cluster->n_stops,       &cluster->n_taken_back,    &cluster->n_unspooled,
         &cluster->n_given_again, &cluster->n_let_go,        &cluster->n_returned,
+        &cluster->n_sent_back,
     };
     double *doubles[CLUSTER_REALS] = {
         &cluster->window,      &cluster->novelty, &cluster->content, &cluster->members_nats,
@@ -332,6 +334,7 @@ static void save_cluster(const struct saving *saving, struct cluster *cluster)
         put_u64(out, question->receivers);
         put_u64(out, question->state);
         put_u64(out, question->trust);
+        put_i64(out, question->late_us);
     }
 }
 
@@ -349,8 +352,8 @@ static void replace_text(struct str *text, struct str by)
     *text = own_text(by, SIZE_MAX);
 }
 
-static void load_questions(struct reader *in, struct guard *guard, struct cluster *cluster,
-                           struct user **users, uint32_t n_users)
+static void load_questions(struct reader *in, uint64_t version, struct guard *guard,
+                           struct cluster *cluster, struct user **users, uint32_t n_users)
 {
     cluster->n_confirmed = get_u32(in, UINT32_MAX);
     cluster->ask_again = get_u32(in, UINT32_MAX);
@@ -373,9 +376,14 @@ static void load_questions(struct reader *in, struct guard *guard, struct cluste
         question->receivers = get_u32(in, UINT32_MAX);
         enum question_state state = get_u32(in, QUESTION_WITHDRAWN);
         question->trust = get_u32(in, ANSWER_OTHER_DEVICE);
+        int64_t late_us = version >= 8 ? get_i64(in) : 0;
         if (state == QUESTION_OPEN) // in the order in which they were asked: that of their queue
             question_queue(guard, question);
         question->state = state;
+        if (state != QUESTION_EXPIRED || late_us <= 0)
+            continue;
+        question->late_us = late_us;
+        question_queue_late(guard, question);
     }
 }
 
@@ -424,7 +432,10 @@ static void load_cluster(struct reader *in, uint64_t version, struct guard *guar
     uint32_t *counts[CLUSTER_COUNTS];
     double *reals[CLUSTER_REALS];
     cluster_counts(cluster, counts, reals);
-    for (size_t i = 0; i < (version >= 2 ? CLUSTER_COUNTS : CLUSTER_COUNTS_1); i++)
+    size_t n_counts = version >= 8   ? CLUSTER_COUNTS
+                      : version >= 2 ? CLUSTER_COUNTS_2
+                                     : CLUSTER_COUNTS_1;
+    for (size_t i = 0; i < n_counts; i++)
         *counts[i] = get_u32(in, UINT32_MAX);
     for (size_t i = 0; i < CLUSTER_REALS; i++)
         *reals[i] = get_real(in);
@@ -467,9 +478,9 @@ static void load_cluster(struct reader *in, uint64_t version, struct guard *guar
     must(n == 0 || cluster->orders != NULL);
     for (uint32_t i = 0; i < n && !in->bad; i++) {
         struct cluster_order *order = &cluster->orders[cluster->n_orders++];
-        order->kind = get_u32(in, ORDER_ASK);
+        order->kind = get_u32(in, ORDER_RETURN);
         order->undo = get_bool(in);
-        order->reason = get_u32(in, REASON_DENIED);
+        order->reason = get_u32(in, REASON_UNDECIDED);
         order->audience = get_u32(in, TO_OPERATOR);
         order->number = get_u64(in);
         order->who = get_user(in, users, n_users);
@@ -486,7 +497,7 @@ static void load_cluster(struct reader *in, uint64_t version, struct guard *guar
         guard->bytes_clusters += order_size(order);
     }
     if (version >= 3)
-        load_questions(in, guard, cluster, users, n_users);
+        load_questions(in, version, guard, cluster, users, n_users);
 }
 
 static void save_rules(const struct saving *saving)

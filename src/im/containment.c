@@ -2,7 +2,7 @@
  * Orders of the guard and where they go:
  *
  *     STOP, RESTRICT               the guard keeps them itself; they are recorded
- *     RETRACT                      containment_retract.c
+ *     RETRACT, RETURN              containment_retract.c
  *     DELIVER_HELD, REJECT_HELD    containment_held.c
  *     NOTIFY                       containment_tell.c
  *     ASK                          questions.c
@@ -53,6 +53,7 @@ static const char *order_name(enum order_kind kind)
         [ORDER_DELIVER_HELD] = "deliver-held",
         [ORDER_REJECT_HELD] = "reject-held",
         [ORDER_ASK] = "ask",
+        [ORDER_RETURN] = "return",
     };
     return names[kind];
 }
@@ -129,6 +130,8 @@ static enum notice refusal_of(const struct refusal *refusal, const struct stanza
         return NOTICE_REFUSED_DENIED;
     case REASON_CROWDED:
         return NOTICE_REFUSED_CROWDED;
+    case REASON_UNDECIDED:
+        return NOTICE_REFUSED_UNDECIDED;
     default:
         return NOTICE_REFUSED_LURE;
     }
@@ -185,6 +188,10 @@ void containment_carry_out(struct gate *gate, const struct order *order)
         retraction_order(gate, order);
         retraction_dim_presence(gate, order);
         break;
+    case ORDER_RETURN:
+        record(gate, order);
+        retraction_order(gate, order);
+        break;
     case ORDER_RESTRICT:
         record(gate, order);
         log_event(LOG_WARNING, order->undo ? "unrestricted" : "restricted",
@@ -206,7 +213,7 @@ void containment_carry_out(struct gate *gate, const struct order *order)
 
 void containment_replayed(struct gate *gate, const struct order *order)
 {
-    if (order->kind == ORDER_RETRACT)
+    if (order->kind == ORDER_RETRACT || order->kind == ORDER_RETURN)
         retraction_order(gate, order);
     if (order->kind == ORDER_NOTIFY)
         tell_replayed(gate, order);

@@ -2,6 +2,11 @@
  * Taking back what was delivered.
  *
  *     RETRACT   store: rows by key ─► withdrawn ─► each owner's home: takes back
+ *     RETURN    store: rows by key ─► each sender's home: an error ─► hidden
+ *
+ * What was returned is hidden in both archives and not only a tombstone: that tells that its sender
+ * was told, and no undoing gives it again.  He is told before the row says so: a kill between the
+ * two tells him twice, with the same id, and never not at all.
  *
  * A retraction is kept as a record until it is through, so that a restart takes
  * it up again; doing it twice harms nobody.  Presence is in no store: each home
@@ -42,7 +47,12 @@ struct taking_back {
     int64_t row, at_us;
     uint64_t spool_size;
     bool outgoing, spooled, undo;
+    bool returns;   // home and account are its sender's, who gets it back
     bool unspooled; // it does not wait any more
+    bool failed;
+    // of what returns:
+    uint64_t number;               // of the incident
+    struct retracting *retracting; // it waits for this one
 };
 
 static void taking_back_free(struct taking_back *back)
@@ -148,9 +158,30 @@ static void give_again(struct account *account, const struct taking_back *back)
     stanza_unref(&stanza);
 }
 
+// An error as if it had never been delivered: from whom it had been sent to.
+static void return_it(struct account *account, const struct taking_back *back)
+{
+    struct stanza *stanza =
+        stanza_make(STANZA_MESSAGE, back->type, &back->peer, &back->owner, back->id);
+    const struct refusal refusal = {.reason = REASON_UNDECIDED, .incident = back->number};
+    containment_log("message-returned", NULL, stanza, refusal.reason, refusal.incident);
+    containment_refuse(account->home, stanza, NULL, tell_lang(account), &refusal);
+    stanza_unref(&stanza);
+}
+
+static void sender_was_told(struct mail *mail);
+
 static void owner_is_there(struct account_waiter *waiter, struct account *account)
 {
     struct taking_back *back = CONTAINER_OF(waiter, struct taking_back, waiter);
+    if (back->returns) {
+        if (account->state == ACCOUNT_READY)
+            return_it(account, back);
+        back->failed = account->state == ACCOUNT_BROKEN; // the store did not say who he is
+        back->mail.run = sender_was_told;
+        loop_post(back->gate->loop, &back->mail);
+        return;
+    }
     if (account->state == ACCOUNT_READY) {
         if (back->unspooled)
             spool_uncount(account, 1, back->spool_size);
@@ -169,7 +200,8 @@ static void at_owners_home(struct mail *mail)
     // an account that is still to be loaded never counted it
     const struct account *account = account_in_memory(back->home, back->owner.full);
     back->unspooled = back->unspooled && account != NULL && account->state == ACCOUNT_READY;
-    account_want(back->home, &back->owner, &back->waiter);
+    const struct jid sender = jid_bare_of(&back->peer);
+    account_want(back->home, back->returns ? &sender : &back->owner, &back->waiter);
 }
 
 // A retraction that walks through all copies of a lure, page by page.
@@ -183,7 +215,9 @@ struct retracting {
     struct store_archive_withdraw withdraw;
     struct store_row rows[COPIES_A_PAGE];
     struct store_record_remove remove;
-    struct list found; // of struct taking_back: of this page
+    struct list found;  // of struct taking_back: of this page
+    uint32_t n_telling; // of them, whose sender is still to be told,
+    bool untold;        // or could not be
     int64_t after_id, page_begin_id;
     bool more, again;
     bool tells_again; // a stop interrupted it, perhaps before all had been told
@@ -235,6 +269,7 @@ static void send_for(struct retracting *retracting, const struct store_delivery 
     back->outgoing = (message->flags & STORE_OUTGOING) != 0;
     back->spooled = (message->flags & STORE_SPOOLED) != 0;
     back->undo = retracting->order.undo;
+    back->returns = retracting->order.kind == ORDER_RETURN;
     back->spool_size = message->stanza.len;
     back->home = home_of(&gate->service->homes, back->owner.full);
     back->mail.run = at_owners_home;
@@ -271,7 +306,7 @@ static void finish(struct retracting *retracting)
 static void next_page(struct retracting *retracting);
 
 // As kept: "stage incident key-in-hex[/whose] shown".
-enum { KEPT_RETRACT, KEPT_UNDO, KEPT_TOLD };
+enum { KEPT_RETRACT, KEPT_UNDO, KEPT_TOLD, KEPT_RETURN };
 
 static void keep(struct retracting *retracting, int stage, void (*done)(struct store_request *))
 {
@@ -338,7 +373,7 @@ static void withdrawn(struct store_request *request)
     retracting->n_copies += retracting->withdraw.n_changed;
     const struct order_outcome outcome = {.incident = retracting->order.incident,
                                           .order = retracting->order.number,
-                                          .kind = ORDER_RETRACT,
+                                          .kind = retracting->order.kind,
                                           .undo = retracting->order.undo,
                                           .n = retracting->withdraw.n_changed,
                                           .n_unspooled = retracting->withdraw.n_unspooled};
@@ -356,6 +391,8 @@ static void withdrawn(struct store_request *request)
         next_page(retracting);
     else if (retracting->order.undo || retracting->again)
         finish(retracting);
+    else if (retracting->order.kind == ORDER_RETURN) // the taking back may still be under way
+        loop_timer_set(retracting->gate->loop, &retracting->timer, look_again_us, look_again);
     else
         keep(retracting, KEPT_TOLD, is_told);
 }
@@ -370,6 +407,75 @@ static bool is_by(const struct store_delivery *delivery, struct str whose)
     return str_eq(delivery->local, jid.local) && str_eq(delivery->domain, jid.domain);
 }
 
+// Whether the order is about it: a copy that is there is taken back, one that was is given again or
+// returned, and what was returned is neither.
+static bool concerns(const struct retracting *retracting, const struct store_delivery *delivery)
+{
+    bool is_gone = (delivery->message.flags & STORE_TOMBSTONE) != 0;
+    bool was_returned = is_gone && (delivery->message.flags & STORE_HIDDEN) != 0 &&
+                        (delivery->message.flags & STORE_SPOOLED) == 0;
+    if (was_returned)
+        return false;
+    if (retracting->order.undo || retracting->order.kind == ORDER_RETURN)
+        return is_gone;
+    // withdrawn before the stop, but perhaps its reader was not told any more: once again
+    return !is_gone || (retracting->tells_again && !retracting->again);
+}
+
+static void withdraw_page(struct retracting *retracting)
+{
+    enum order_kind kind = retracting->order.kind;
+    retracting->withdraw.rows = retracting->rows;
+    retracting->withdraw.visibility = retracting->order.undo ? 0
+                                      : kind == ORDER_RETURN ? STORE_HIDDEN | STORE_TOMBSTONE
+                                                             : STORE_TOMBSTONE;
+    retracting->withdraw.unspool = !retracting->order.undo;
+    retracting->withdraw.request.home = loop_mailbox(retracting->gate->loop);
+    retracting->withdraw.request.done = withdrawn;
+    store_archive_withdraw(retracting->gate->service->store, &retracting->withdraw);
+}
+
+// On the guard's thread: all of a page were told.
+static void page_was_told(struct retracting *retracting)
+{
+    if (retracting->untold)
+        page_failed(retracting);
+    else
+        withdraw_page(retracting);
+}
+
+static void sender_was_told(struct mail *mail)
+{
+    struct taking_back *back = CONTAINER_OF(mail, struct taking_back, mail);
+    struct retracting *retracting = back->retracting;
+    retracting->untold |= back->failed;
+    taking_back_free(back);
+    if (--retracting->n_telling == 0)
+        page_was_told(retracting);
+}
+
+// Each copy's sender, once: his own row of it tells nothing more.
+static void tell_senders(struct retracting *retracting)
+{
+    retracting->untold = false;
+    retracting->n_telling = 1; // until all are on their way
+    LIST_EACH(&retracting->found, struct taking_back, in_page, back)
+    {
+        list_leave(&back->in_page);
+        if (back->outgoing) {
+            taking_back_free(back);
+            continue;
+        }
+        back->retracting = retracting;
+        back->number = retracting->order.incident;
+        back->home = home_of(&retracting->gate->service->homes, jid_bare(&back->peer));
+        retracting->n_telling++;
+        loop_post(back->home->loop, &back->mail);
+    }
+    if (--retracting->n_telling == 0)
+        page_was_told(retracting);
+}
+
 static void page_is_there(struct store_request *request)
 {
     struct retracting *retracting = CONTAINER_OF(request, struct retracting, page.request);
@@ -378,12 +484,8 @@ static void page_is_there(struct store_request *request)
     if (request->result == OK) {
         for (uint32_t i = 0; i < retracting->page.n; i++) {
             const struct store_delivery *delivery = &retracting->page.deliveries[i];
-            bool is_gone = (delivery->message.flags & STORE_TOMBSTONE) != 0;
             retracting->after_id = delivery->message.id;
-            // withdrawn before the stop, but perhaps its reader was not told any more: once again
-            bool tell = is_gone && retracting->tells_again && !retracting->again;
-            if ((is_gone != retracting->order.undo && !tell) ||
-                !is_by(delivery, retracting->order.who))
+            if (!concerns(retracting, delivery) || !is_by(delivery, retracting->order.who))
                 continue;
             retracting->rows[n++] = (struct store_row){
                 .account = delivery->account,
@@ -402,12 +504,10 @@ static void page_is_there(struct store_request *request)
     }
     store_release(request);
     retracting->withdraw.n = n;
-    retracting->withdraw.rows = retracting->rows;
-    retracting->withdraw.visibility = retracting->order.undo ? 0 : STORE_TOMBSTONE;
-    retracting->withdraw.unspool = !retracting->order.undo;
-    retracting->withdraw.request.home = loop_mailbox(retracting->gate->loop);
-    retracting->withdraw.request.done = withdrawn;
-    store_archive_withdraw(retracting->gate->service->store, &retracting->withdraw);
+    if (retracting->order.kind == ORDER_RETURN)
+        tell_senders(retracting);
+    else
+        withdraw_page(retracting);
 }
 
 static void next_page(struct retracting *retracting)
@@ -450,7 +550,11 @@ static struct retracting *retracting_new(struct gate *gate, const struct order *
 void retraction_order(struct gate *gate, const struct order *order)
 {
     struct retracting *retracting = retracting_new(gate, order);
-    keep(retracting, order->undo ? KEPT_UNDO : KEPT_RETRACT, order_is_kept);
+    keep(retracting,
+         order->undo                   ? KEPT_UNDO
+         : order->kind == ORDER_RETURN ? KEPT_RETURN
+                                       : KEPT_RETRACT,
+         order_is_kept);
 }
 
 static bool read_kept(const struct store_record *record, struct order *order, bool *told)
@@ -462,6 +566,8 @@ static bool read_kept(const struct store_record *record, struct order *order, bo
                             .shown = rest.at != NULL ? rest : STR_EMPTY,
                             .who = whose.at != NULL ? whose : STR_EMPTY};
     order->undo = str_eq(stage, STR("1"));
+    if (str_eq(stage, STR("3")))
+        order->kind = ORDER_RETURN;
     *told = str_eq(stage, STR("2"));
     return str_to_u64(record->key, 0, UINT64_MAX, &order->number) == OK &&
            str_to_u64(incident, 0, UINT64_MAX, &order->incident) == OK &&

@@ -255,7 +255,8 @@ static bool was_observed(const struct guard_event *event)
 static void keep_orders(struct gate *gate, const struct guard_word *word)
 {
     for (size_t i = 0; i < word->n_orders; i++) {
-        if (word->orders[i].kind != ORDER_RETRACT && word->orders[i].kind != ORDER_NOTIFY)
+        enum order_kind kind = word->orders[i].kind;
+        if (kind != ORDER_RETRACT && kind != ORDER_RETURN && kind != ORDER_NOTIFY)
             continue;
         struct replayed *replayed = calloc(1, sizeof *replayed);
         must(replayed != NULL);

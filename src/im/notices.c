@@ -111,11 +111,28 @@ static const char *const english[N_NOTICES] = {
     [NOTICE_ANSWER_NO] =
         "Thank you. What a program sent in your name is being taken back. Please call your help "
         "desk to have your device cleaned, and change your password.",
+    [NOTICE_ANSWER_YES_LATE] =
+        "Thank you. The link may go now. Your answer came late: what you had sent to {people} "
+        "people has returned to you. Please send it again.",
+    [NOTICE_ANSWER_YES_WAITS] =
+        "Thank you. Others send the same link to many people and are asked as well; what you sent "
+        "waits for their answer.",
+    [NOTICE_ASK_LATE] =
+        "You were asked whether you meant to send {link} to {people} people, and there was no "
+        "answer in time; what you sent has returned to you. You can still answer here until "
+        "{until}: \"yes {number}\" if you sent it yourself (then please send it again), \"no "
+        "{number}\" if you did not. (Question {number} of this server.)",
     [NOTICE_ASK_OVER] = "Question {number} needs no answer any more.",
     [NOTICE_REFUSED_UNANSWERED] =
         "This message was not delivered: you were asked whether you meant to send its link to so "
-        "many people, and there was no answer in time. If you meant to, please send it again and "
-        "answer the question.",
+        "many people, and there was no answer in time. If you meant to, please answer the question "
+        "and send it again.",
+    [NOTICE_REFUSED_UNDECIDED] =
+        "This message was not delivered, or taken back again after it was: its link was sent to "
+        "many "
+        "people at once, and whether that was meant is not known, since there was no answer in "
+        "time. "
+        "If you meant to send it, please answer if you are asked, or send it again later.",
     [NOTICE_REFUSED_DENIED] =
         "This message was not delivered: you said that you did not send it. Please call your help "
         "desk to have your device cleaned.",

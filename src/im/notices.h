@@ -43,9 +43,13 @@ enum notice {
     NOTICE_ANSWER_WRONG,     // the puzzle was not solved
     NOTICE_ANSWER_YES,       // thank you
     NOTICE_ANSWER_NO,
+    NOTICE_ANSWER_YES_LATE,    // thank you; what had returned by then is to be sent again
+    NOTICE_ANSWER_YES_WAITS,   // thank you; others are asked as well
+    NOTICE_ASK_LATE,           // to who was asked: the time is over, he may still answer
     NOTICE_ASK_OVER,           // the question needs no answer any more
     NOTICE_REFUSED_UNANSWERED, // to a sender: held, and nobody answered
     NOTICE_REFUSED_DENIED,     // to a sender: he said that it was not he
+    NOTICE_REFUSED_UNDECIDED,  // to a sender: not delivered or taken back, since nobody knows
     NOTICE_REFUSED_ENCRYPTED,  // to a sender: encrypted, to one after the other, without a pause
     NOTICE_ENCRYPTED,       // {link} of an encrypted message, of which nobody knows what is in it
     NOTICE_REFUSED_CROWDED, // to a sender: so many of his messages wait already

@@ -30,6 +30,7 @@ struct asking {
     struct gate *gate;
     struct home *home;
     bool ends; // it carries the end of the one with its number
+    bool late; // its time is over: what waited has returned, but it may still be answered
     enum reason reason;
     struct jid who;   // bare, own memory
     struct str shown; // dead, own memory
@@ -256,7 +257,7 @@ static void add_form(const struct saying *saying, struct element *parent, struct
 
 static struct str question_text(const struct saying *saying, bool with_puzzle)
 {
-    struct str text = words(saying, NOTICE_ASK);
+    struct str text = words(saying, saying->asking->late ? NOTICE_ASK_LATE : NOTICE_ASK);
     return with_puzzle ? arena_printf(&saying->stanza->arena, "%.*s %.*s", STR_ARGS(text),
                                       STR_ARGS(words(saying, NOTICE_PUZZLE)))
                        : text;
@@ -298,9 +299,11 @@ void questions_for(struct session *session)
 // Whoever was asked hears of the end.
 static void tell_end(const struct asking *asking, struct account *account, enum reason reason)
 {
-    enum notice notice = reason == REASON_CLEARED  ? NOTICE_ANSWER_YES
-                         : reason == REASON_DENIED ? NOTICE_ANSWER_NO
-                                                   : NOTICE_ASK_OVER;
+    enum notice notice = reason == REASON_CLEARED && asking->late ? NOTICE_ANSWER_YES_LATE
+                         : reason == REASON_CLEARED               ? NOTICE_ANSWER_YES
+                         : reason == REASON_UNDECIDED             ? NOTICE_ANSWER_YES_WAITS
+                         : reason == REASON_DENIED                ? NOTICE_ANSWER_NO
+                                                                  : NOTICE_ASK_OVER;
     bool has = has_another(asking, account);
     LIST_EACH(&account->sessions, struct session, in_account, session)
     if (hears(session) && is_another(asking, session) == has)
@@ -313,6 +316,8 @@ static void at_home(struct mail *mail)
     struct account *account = account_in_memory(asking->home, asking->who.full);
     struct asking *known = find(asking->home, asking->who.full, asking->number);
     if (asking->ends) {
+        if (known != NULL)
+            known->receivers = asking->receivers; // whom he had sent it to by now
         if (known != NULL && account != NULL)
             tell_end(known, account, asking->reason);
         if (known != NULL)
@@ -321,7 +326,12 @@ static void at_home(struct mail *mail)
         return;
     }
     if (known != NULL) {
+        bool is_news = asking->late && !known->late;
+        known->late |= asking->late;
+        known->until_us = asking->until_us;
         asking_free(asking);
+        if (is_news && account != NULL)
+            ask_account(known, account);
         return;
     }
     // who is not in memory has no session: he is asked when he comes
@@ -352,6 +362,7 @@ void questions_order(struct gate *gate, const struct order *order)
     must(asking != NULL);
     asking->ends = order->undo;
     asking->reason = order->reason;
+    asking->late = !order->undo && order->reason == REASON_UNANSWERED;
     asking->number = order->question;
     asking->incident = order->incident;
     asking->device = order->device;
@@ -368,7 +379,8 @@ static void ask_again(void *context, const struct guard_question *question)
     asking->incident = question->incident;
     asking->device = question->device;
     asking->receivers = question->receivers;
-    asking->until_us = question->due_us;
+    asking->late = question->late_us != 0;
+    asking->until_us = asking->late ? question->late_us : question->due_us;
     send_home(context, asking, question->who, question->shown);
 }
 

@@ -7,6 +7,7 @@
  *     guard's thread            home of who is asked
  *     ORDER_ASK     ──mail──►   his sessions, as words, and as a form where the client knows forms
  *     EVENT_ANSWER  ◄──mail──   a message to his domain: words, or the form
+ *     ORDER_ASK, late ─mail─►   the time is over, but he may still answer
  *     ORDER_ASK undo ─mail──►   thank you, or: never mind
  *
  * The device that sent may be the worm's.  So another one is asked where there

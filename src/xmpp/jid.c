@@ -85,6 +85,17 @@ static bool is_domain(struct str domain)
     return true;
 }
 
+static UIDNA *idna_open(void)
+{
+    UErrorCode status = U_ZERO_ERROR;
+    UIDNA *idna = uidna_openUTS46(UIDNA_USE_STD3_RULES | UIDNA_CHECK_BIDI | UIDNA_CHECK_CONTEXTJ |
+                                      UIDNA_CHECK_CONTEXTO | UIDNA_NONTRANSITIONAL_TO_ASCII |
+                                      UIDNA_NONTRANSITIONAL_TO_UNICODE,
+                                  &status);
+    must(U_SUCCESS(status)); // part of the library's data
+    return idna;
+}
+
 /* IDNA2008 by UTS 46, nontransitional; the result has U-labels. */
 static enum err prepare_unicode_domain(struct str text, bool had_dot, char *out, size_t *len)
 {
@@ -94,11 +105,7 @@ static enum err prepare_unicode_domain(struct str text, bool had_dot, char *out,
     if (!str_is_utf8(text))
         return ERR_MALFORMED;
     UErrorCode status = U_ZERO_ERROR;
-    UIDNA *idna = uidna_openUTS46(UIDNA_USE_STD3_RULES | UIDNA_CHECK_BIDI | UIDNA_CHECK_CONTEXTJ |
-                                      UIDNA_CHECK_CONTEXTO | UIDNA_NONTRANSITIONAL_TO_ASCII |
-                                      UIDNA_NONTRANSITIONAL_TO_UNICODE,
-                                  &status);
-    must(U_SUCCESS(status)); // part of the library's data
+    UIDNA *idna = idna_open();
     UIDNAInfo info = UIDNA_INFO_INITIALIZER;
     int32_t n = uidna_nameToUnicodeUTF8(idna, text.at, (int32_t)text.len, out, JID_PART_MOST, &info,
                                         &status);
@@ -316,6 +323,25 @@ enum err jid_prepare_local(struct arena *arena, struct str text, struct str *out
 enum err jid_prepare_domain(struct arena *arena, struct str text, struct str *out)
 {
     return prepare_part(prepare_domain, arena, text, out);
+}
+
+enum err jid_domain_ascii(struct arena *arena, struct str domain, struct str *out)
+{
+    if (is_ascii(domain)) { // an address too
+        *out = domain;
+        return OK;
+    }
+    char ascii[4 * JID_PART_MOST];
+    UErrorCode status = U_ZERO_ERROR;
+    UIDNAInfo info = UIDNA_INFO_INITIALIZER;
+    UIDNA *idna = idna_open();
+    int32_t n = uidna_nameToASCII_UTF8(idna, domain.at, (int32_t)domain.len, ascii,
+                                       (int32_t)sizeof ascii, &info, &status);
+    uidna_close(idna);
+    if (U_FAILURE(status) || info.errors != 0)
+        return ERR_MALFORMED;
+    *out = arena_str(arena, str_make(ascii, (size_t)n));
+    return OK;
 }
 
 enum err jid_prepare_resource(struct arena *arena, struct str text, struct str *out)

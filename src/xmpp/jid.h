@@ -62,6 +62,10 @@ enum err jid_prepare_local(struct arena *arena, struct str text, struct str *out
 enum err jid_prepare_domain(struct arena *arena, struct str text, struct str *out) MUST_CHECK;
 enum err jid_prepare_resource(struct arena *arena, struct str text, struct str *out) MUST_CHECK;
 
+/* A prepared domain as DNS, certificates and SNI have it: with A-labels.  ERR_MALFORMED where it has
+ * no such form. */
+enum err jid_domain_ascii(struct arena *arena, struct str domain, struct str *out) MUST_CHECK;
+
 /* Whether a new account may have this local part: servers and clients that still use stringprep
  * (RFC 6122) must read it as the same account as we do ("straße" is "strasse" to them).
  * ERR_DENIED where they disagree, ERR_MALFORMED where PRECIS refuses it. */

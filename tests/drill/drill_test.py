@@ -88,6 +88,13 @@ def test_a_worm_that_sends_no_link_at_all():
     assert on["honest_lost"] == 0
 
 
+def test_the_people_of_a_file_are_those_who_are_counted(tmp_path):
+    graph = tmp_path / "graph"
+    graph.write_text("anna bert\nbert carl\ncarl dora\ndora anna\nanna carl\n")
+    assert run("--graph", graph, "--worm", "P1", "--minutes", "1", "--warmup", "0.2",
+               speed=5)["people"] == 4
+
+
 def test_a_command_line_that_makes_no_sense_is_refused():
     for options in (["--worm", "P99"], ["--worm", "P10"], ["--people", "1"], ["what"],
                     ["--connect", "127.0.0.1:1"], ["--traps", "B99"], ["--traps", "B1", "--full"],

@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -602,6 +603,12 @@ def test_a_reload_is_all_or_nothing(own_server):
     assert "store.queue" in json.loads(got.stdout)["result"]["troubles"][0]
     assert value("limits.roster_items") == before
 
+    write('limits: { roster_items = 77; };\nlog: { file = "/nonexistent/log"; };\n')
+    got = one.ctl("--json", "reload", check=False)
+    assert got.returncode == FAILED
+    assert "log file /nonexistent/log" in json.loads(got.stdout)["result"]["troubles"][0]
+    assert value("limits.roster_items") == before and value("log.file") == ""
+
     # a key that does not belong to its certificate
     with open(one.key, encoding="ascii") as file:
         key = file.read()
@@ -627,6 +634,19 @@ def test_a_reload_is_all_or_nothing(own_server):
     write('limits: { roster_items = 78; };\n')
     one.process.send_signal(signal.SIGHUP)
     wait_until(lambda: value("limits.roster_items") == "78")
+
+
+def test_a_log_that_has_no_place_any_more_holds_up_no_reload(own_server, tmp_path):
+    # a certificate has to be renewed all the same; where it is logged, and how much, is said
+    folder = tmp_path / "logs"
+    folder.mkdir(mode=0o777)
+    one = own_server({"log.file": folder / "log"})
+    shutil.rmtree(folder)
+    with open(one.config_path, "a", encoding="utf-8") as file:
+        file.write("limits: { roster_items = 77; };\n")
+    got = one.ctl_json("reload")
+    assert len(got["troubles"]) == 1 and str(folder / "log") in got["troubles"][0]
+    assert one.ctl_json("config", "limits.roster_items")["values"] == ["limits.roster_items=77"]
 
 
 def test_the_log_level_changes_without_a_reload(own_server):

@@ -1,6 +1,7 @@
 """Opening a stream, securing it, logging in: RFC 6120 §4 to §7, RFC 5802, 7677, 5929, 9266."""
 
 import base64
+import os
 import secrets
 import ssl
 
@@ -165,6 +166,36 @@ def test_each_domain_shows_its_certificate(own_server):
         stream.starttls()
         stream.open(to=domain)
         assert stream.header.get("from") == domain
+        stream.close()
+
+
+def test_a_domain_outside_ascii_is_found_by_its_a_labels(own_server, tmp_path):
+    # RFC 6066 §3: SNI is ASCII; RFC 7622 §3.2: an address has the U-labels
+    tmp_path.chmod(0o755)
+    one = own_server({}, start=False, domain="one.test", domains=["b\u00fccher.test"])
+    with open(one.config_path, encoding="utf-8") as file:
+        text = file.read()
+    certificate, key = servers.make_certificate(tmp_path, ["xn--bcher-kva.test"])
+    os.chmod(key, 0o644)
+    first, second = text.rsplit("{", 1)
+    second = second.replace(one.certificate, certificate).replace(one.key, key)
+    with open(one.config_path, "w", encoding="utf-8") as file:
+        file.write(first + "{" + second)
+    one.start()
+    with open(certificate, encoding="ascii") as file:
+        der = ssl.PEM_cert_to_DER_cert(file.read())
+    direct = xmpp.Stream(one.tls_address, "xn--bcher-kva.test")
+    direct.secure()
+    assert direct.socket.getpeercert(True) == der
+    direct.open()
+    assert direct.header.get("from") == "b\u00fccher.test"
+    later = xmpp.Stream(one.address, "b\u00fccher.test")  # the certificate of the stream's domain
+    later.open()
+    later.write(f"<starttls xmlns='{xmpp.NS_TLS}'/>")
+    later.read()
+    later.socket = xmpp.insecure_context().wrap_socket(later.socket)  # without SNI
+    assert later.socket.getpeercert(True) == der
+    for stream in (direct, later):
         stream.close()
 
 

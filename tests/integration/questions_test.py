@@ -270,10 +270,116 @@ def test_without_an_answer_they_return_and_say_why(own_server):
     story = server.ctl_json("incident", "show", str(incident))
     assert story["questions"][0]["answer"] == "expired"
     assert not any(node["restricted"] for node in story["tree"])
-    assert star.pending() == []
+    assert [q["late"] for q in star.pending()] == [True]
     # he may go on with other things
     star.say(star.friends[0], "fine http://other.example/")
     assert star.friends[0].wait_for(lambda e: said(e).startswith("fine"))
+    star.close()
+
+
+def came_back(client):
+    """Ids of what came back to its sender since the last look."""
+    return sorted(e.get("id") for e in errors(client))
+
+
+def silent_star(server):
+    """One who was not there to answer: what had arrived, and what waited, came back to him."""
+    star = Star(server)
+    incident = star.incident
+    before = server.ctl_json("incident", "show", str(incident))
+    sent = sorted([f"{i} look"[:5].strip() for i in range(len(star.friends))] + ["again"])
+    wait_until(lambda: server.ctl_json("incident", "show", str(incident))["effects"]
+               ["copies_returned"] >= 2)
+    story = server.ctl_json("incident", "show", str(incident))
+    taken_back, held = story["effects"]["taken_back"], story["effects"]["held_returned"]
+    assert before["state"] == story["state"] == "convicted"
+    assert story["effects"]["copies_returned"] == taken_back and taken_back + held == len(sent)
+    # each once, and each says why
+    back = errors(star.own)
+    assert sorted(e.get("id") for e in back) == sent
+    taken = [e for e in back if "taken back again" in xmpp.show(e)]
+    assert len(taken) == taken_back
+    assert all(star.got(f) == [] for f in star.friends)
+    return star, incident
+
+
+def test_what_had_arrived_returns_too_and_a_late_yes_lets_it_be_sent_again(own_server):
+    server = own_server({**ASKING, "guard.ask": "4 s"})
+    star, incident = silent_star(server)
+    phone = star.others[0]
+    late = phone.wait_for(lambda e: "You can still answer here" in said(e))
+    assert star.word in said(late) and star.link not in said(late)
+    wait_until(lambda: [q["late"] for q in star.pending()] == [True])
+    reply(phone, f"yes {star.number}")
+    thanks = phone.wait_for(lambda e: "Please send it again" in said(e))
+    assert f"to {len(star.friends)} people" in said(thanks)
+    wait_until(lambda: star.pending() == [])
+    story = server.ctl_json("incident", "show", str(incident))
+    assert story["state"] == "open" and story["questions"][0]["answer"] == "yes"
+    # nothing that had returned comes after all
+    settle(star.own)
+    assert all(star.got(f) == [] for f in star.friends) and came_back(star.own) == []
+    star.say(star.friends[0], f"once more {star.link}")
+    assert star.friends[0].wait_for(lambda e: said(e).startswith("once more"))
+    assert server.ctl_json("incident", "show", str(incident))["effects"]["given_again"] == 0
+    star.close()
+
+
+@pytest.mark.parametrize("end", ["stop", "kill"])
+def test_who_comes_back_after_a_restart_may_still_answer(own_server, end):
+    server = own_server({**ASKING, "guard.ask": "4 s"})
+    star, incident = silent_star(server)
+    getattr(server, end)()
+    server.start()
+    own = server.connect(star.user, "desk")
+    own.online()
+    settle(own)
+    asked = own.wait_for(lambda e: "You can still answer here" in said(e))
+    # once is once: neither is it returned again nor given again
+    assert came_back(own) == []
+    reply(own, "yes " + " ".join(solve(said(asked))))
+    assert own.wait_for(lambda e: "Please send it again" in said(e))
+    wait_until(lambda: server.ctl_json("incident", "show", str(incident))["state"] == "open")
+    friend = server.connect(star.friends[0].user)
+    friend.online()
+    own.send(f"<message type='chat' to='{star.friends[0].bare}' id='z'>"
+             f"<body>anew {star.link}</body></message>")
+    assert friend.wait_for(lambda e: is_message(e) and star.link in said(e)).get("id") == "z"
+    assert came_back(own) == []
+    own.close()
+    friend.close()
+
+
+def test_a_late_no_takes_his_links(own_server):
+    server = own_server({**ASKING, "guard.ask": "4 s"})
+    star, incident = silent_star(server)
+    phone = star.others[0]
+    reply(phone, f"no {star.number}")
+    assert phone.wait_for(lambda e: "is being taken back" in said(e))
+    wait_until(lambda: star.pending() == [])
+    story = server.ctl_json("incident", "show", str(incident))
+    assert story["state"] == "convicted" and story["questions"][0]["answer"] == "no"
+    assert [n["who"] for n in story["tree"] if n["restricted"]] == [star.own.bare]
+    star.close()
+
+
+def test_others_who_send_what_is_on_trial_wait_for_the_answer(asking):
+    star = Star(asking)
+    stranger, = online(asking, 1)
+    reader = star.friends[3]
+    for who, words in ((stranger, "found"), (star.friends[0], "passed on")):
+        who.send(f"<message type='chat' to='{reader.bare}' id='o'><body>{words} {star.link}</body>"
+                 "</message>")
+        settle(who)
+        assert errors(who) == []
+    pending = asking.ctl_json("guard", "questions")["questions"]
+    asked = {q["account"] for q in pending if q["incident"] == star.incident}
+    assert asked == {star.own.bare, stranger.bare}  # who was shown it is not asked
+    assert star.got(reader) == []
+    reply(star.others[0], f"yes {star.number}")
+    for words in ("found", "passed on"):
+        assert reader.wait_for(lambda e, w=words: said(e).startswith(w))
+    stranger.close()
     star.close()
 
 

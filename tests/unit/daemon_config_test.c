@@ -160,6 +160,11 @@ TEST(what_contradicts_itself_is_refused)
                       "\"example.org\"; } );\n"));
     check(refuses(ONE_DOMAIN "auth: {\n slowdown = \"50 s\"; };",
                   "firedoor.conf:3: auth.slowdown: more than auth.slowdown_most\n"));
+    check(refuses("domains = ( { name = \"xn--bcher-kva.example\"; } );"
+                  "listen: { starttls = 0; direct_tls = 0; };",
+                  "firedoor.conf:1: domains.name: \"xn--bcher-kva.example\" is "
+                  "\"b\xC3\xBC"
+                  "cher.example\" in people's addresses: write it so\n"));
     check(refuses("domains = ( { name = \"Example.org\"; } );"
                   "listen: { starttls = 0; direct_tls = 0; };",
                   "firedoor.conf:1: domains.name: \"Example.org\" is not a domain name in lower "

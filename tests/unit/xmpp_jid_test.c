@@ -8,6 +8,20 @@
 #include "xmpp/jid.h"
 #include "xmpp/prepare.h"
 
+TEST(a_domain_has_its_a_labels_in_certificates)
+{
+    struct str ascii;
+    check(jid_domain_ascii(test_arena(),
+                           STR("b\xC3\xBC"
+                               "cher.example"),
+                           &ascii) == OK);
+    check_str(ascii, STR("xn--bcher-kva.example"));
+    check(jid_domain_ascii(test_arena(), STR("example.org"), &ascii) == OK);
+    check_str(ascii, STR("example.org"));
+    check(jid_domain_ascii(test_arena(), STR("[2001:db8::1]"), &ascii) == OK);
+    check_str(ascii, STR("[2001:db8::1]"));
+}
+
 TEST(a_jid_becomes_its_prepared_form)
 {
     static const struct {
