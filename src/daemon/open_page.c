@@ -335,8 +335,9 @@ static void begin(struct http_exchange *x, void *context)
     http_set_calls(x, &calls, page);
     bool sealed = seals != NULL && seal_open(&page->arena, seals, token, &page->link) == OK;
     struct str accepted = http_head_field(http_head(x), STR("Accept-Language"));
-    page->lang = arena_str(&page->arena, notices_accepted(desk->service->notices, accepted,
-                                                          sealed ? page->link.lang : STR_EMPTY));
+    struct str chat =
+        sealed ? page->link.lang : im_settings_lang(desk->settings, http_head(x)->host);
+    page->lang = arena_str(&page->arena, notices_accepted(desk->service->notices, accepted, chat));
     int64_t now_us = clock_wall_us();
     if (!sealed) {
         desk->counters.links_refused++;

@@ -481,10 +481,7 @@ static struct str words_for(struct http_exchange *x, const char *words, struct s
 {
     const struct http *http = x->hc->http;
     *lang = STR("en");
-    return http->words != NULL
-               ? http->words(http->words_context, &x->arena, words,
-                             http_head_field(&x->head, STR("Accept-Language")), lang)
-               : str_of(words);
+    return http->words != NULL ? http->words(http->words_context, x, words, lang) : str_of(words);
 }
 
 static void answer_in(struct http_exchange *x, unsigned status, struct str lang, struct str text)
