@@ -32,7 +32,7 @@ static const double warmup_usual = 2, warmup_recent = 20, // minutes
 struct drill {
     // what was asked for
     uint32_t people;
-    double contacts, chance, speed, minutes, warmup, chat, pass_on, cuts;
+    double contacts, chance, speed, minutes, warmup, chat, cuts;
     double phones, most_speed; // most_speed: what the machine has been found to carry
     struct habits habits;
     const struct trap *traps[TRAPS_MOST];
@@ -211,7 +211,6 @@ static struct plan make_plan(const struct drill *drill, const struct event *even
         .make_rosters = drill->connect != NULL,
         .trace = drill->trace,
     };
-    plan.habits.pass_on = drill->pass_on;
     double most = MESSAGES_A_WALL_SECOND * 60.0 / graph->n_people / plan.speed;
     double wanted = drill->chat > 0 ? drill->chat : plan.habits.messages_a_minute;
     plan.habits.messages_a_minute = drill->chat > 0 || wanted < most ? wanted : most;
@@ -509,6 +508,7 @@ static void usage(FILE *to)
             "  --answer P        share of people who answer the guard's question (0.5)\n"
             "  --phones P        share of people who have another device (0.5)\n"
             "  --obey P          share of clients that carry out a retraction (1)\n"
+            "  --composing P     share of clients that say that their people type (0.8)\n"
             "  --cuts N          times an hour that a person's network fails (0)\n"
             "  --speed N         how much faster than life; people, worm and guard alike\n"
             "  --seed N          the first seed (1)\n"
@@ -552,6 +552,7 @@ enum option_id {
     OPT_ANSWER,
     OPT_PHONES,
     OPT_OBEY,
+    OPT_COMPOSING,
     OPT_CUTS,
     OPT_SPEED,
     OPT_SEED,
@@ -587,24 +588,25 @@ static const struct option options[] = {
     {"answer",                  required_argument, NULL, OPT_ANSWER},
     {"phones",required_argument, NULL, OPT_PHONES},
     {"obey",      required_argument, NULL, OPT_OBEY},
-    {"traps",             required_argument, NULL, OPT_TRAPS},
-    {"cuts",              required_argument, NULL, OPT_CUTS},
-    {"speed",                  required_argument, NULL, OPT_SPEED},
-    {"seed",required_argument, NULL, OPT_SEED},
-    {"seeds",       required_argument, NULL, OPT_SEEDS},
-    {"guard",           required_argument, NULL, OPT_GUARD},
-    {"full",              no_argument, NULL, OPT_FULL},
-    {"connect",                  required_argument, NULL, OPT_CONNECT},
-    {"users",required_argument, NULL, OPT_USERS},
+    {"composing",             required_argument, NULL, OPT_COMPOSING},
+    {"traps",              required_argument, NULL, OPT_TRAPS},
+    {"cuts",                  required_argument, NULL, OPT_CUTS},
+    {"speed",required_argument, NULL, OPT_SPEED},
+    {"seed",       required_argument, NULL, OPT_SEED},
+    {"seeds",           required_argument, NULL, OPT_SEEDS},
+    {"guard",              required_argument, NULL, OPT_GUARD},
+    {"full",                  no_argument, NULL, OPT_FULL},
+    {"connect",required_argument, NULL, OPT_CONNECT},
+    {"users",          required_argument, NULL, OPT_USERS},
     {"report",          required_argument, NULL, OPT_REPORT},
-    {"json",          no_argument, NULL, OPT_JSON},
-    {"quiet",              no_argument, NULL, OPT_QUIET},
-    {"programs",                  required_argument, NULL, OPT_PROGRAMS},
-    {"set",required_argument, NULL, OPT_SET},
-    {"keep",      required_argument, NULL, OPT_KEEP},
-    {"trace",           required_argument, NULL, OPT_TRACE},
-    {"help",              no_argument, NULL, OPT_HELP},
-    {NULL                 },
+    {"json",              no_argument, NULL, OPT_JSON},
+    {"quiet",                  no_argument, NULL, OPT_QUIET},
+    {"programs",required_argument, NULL, OPT_PROGRAMS},
+    {"set",      required_argument, NULL, OPT_SET},
+    {"keep",           required_argument, NULL, OPT_KEEP},
+    {"trace",              required_argument, NULL, OPT_TRACE},
+    {"help",                  no_argument, NULL, OPT_HELP},
+    {NULL           },
 };
 
 /* Options that are numbers, and where they go. */
@@ -614,21 +616,22 @@ static enum err read_number(struct drill *drill, int option, const char *text, s
         int option;
         double least, most;
     } bounds[] = {
-        {OPT_PEOPLE,   2,      20000 },
-        {OPT_CONTACTS, 1,      1000  },
-        {OPT_OPEN,     0,      1     },
-        {OPT_MINUTES,  0.1,    1e6   },
-        {OPT_WARMUP,   0,      1e6   },
-        {OPT_CHAT,     0.0001, 1000  },
-        {OPT_PASS_ON,  0,      1     },
-        {OPT_MEETINGS, 0,      1000  },
-        {OPT_ANSWER,   0,      1     },
-        {OPT_PHONES,   0,      1     },
-        {OPT_OBEY,     0,      1     },
-        {OPT_CUTS,     0,      3600  },
-        {OPT_SPEED,    0.001,  100000},
-        {OPT_SEED,     0,      1e15  },
-        {OPT_SEEDS,    1,      1000  },
+        {OPT_PEOPLE,    2,      20000 },
+        {OPT_CONTACTS,  1,      1000  },
+        {OPT_OPEN,      0,      1     },
+        {OPT_MINUTES,   0.1,    1e6   },
+        {OPT_WARMUP,    0,      1e6   },
+        {OPT_CHAT,      0.0001, 1000  },
+        {OPT_PASS_ON,   0,      1     },
+        {OPT_MEETINGS,  0,      1000  },
+        {OPT_ANSWER,    0,      1     },
+        {OPT_PHONES,    0,      1     },
+        {OPT_OBEY,      0,      1     },
+        {OPT_COMPOSING, 0,      1     },
+        {OPT_CUTS,      0,      3600  },
+        {OPT_SPEED,     0.001,  100000},
+        {OPT_SEED,      0,      1e15  },
+        {OPT_SEEDS,     1,      1000  },
     };
     char *end;
     double n = strtod(text, &end);
@@ -658,7 +661,7 @@ static enum err read_number(struct drill *drill, int option, const char *text, s
         drill->chat = n;
         break;
     case OPT_PASS_ON:
-        drill->pass_on = n;
+        drill->habits.reshare = n;
         break;
     case OPT_MEETINGS:
         drill->meetings = (unsigned)n;
@@ -671,6 +674,9 @@ static enum err read_number(struct drill *drill, int option, const char *text, s
         break;
     case OPT_OBEY:
         drill->habits.obey = n;
+        break;
+    case OPT_COMPOSING:
+        drill->habits.composing = n;
         break;
     case OPT_CUTS:
         drill->cuts = n;
@@ -832,7 +838,6 @@ int main(int argc, char **argv)
         .warmup = -1,
         .phones = 0.5,
         .habits = habits_usual,
-        .pass_on = chat_habits_usual.pass_on,
         .meetings = 1,
         .worm = worm_profiles,
         .seed = 1,

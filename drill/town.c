@@ -1,15 +1,15 @@
 /*
- * Three things happen to a person and each has its timer: the next
- * conversation that he begins, the lure that he is about to open, and the worm
- * in his client.  A conversation has a timer of its own.  All delays are drawn
- * in seconds of the drill and divided by its speed.
+ * Things happen to a person and each has its timer: the next conversation that
+ * he begins, each copy of the lure that he is about to open, and the worm in his
+ * client.  A conversation has a timer of its own.  All delays are drawn in
+ * seconds of the drill and divided by its speed.
  */
 #include "drill/town_internal.h"
 
 #include "base/clock.h"
 #include "base/must.h"
 #include "drill/letter.h"
-#include "xml/writer.h"
+#include "town/reshare.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -25,16 +25,12 @@ enum {
     PURPOSE_NETWORK = 7,
     PURPOSE_PHONE = 42,
     PURPOSE_LUCK = 43,
+    PURPOSE_RESHARE = 44,
     CUT_WALL_US = 300000, // until a cut connection is tried anew
 };
 
-/* An answer that the worm is about to give. */
-struct answer {
-    struct link link;
-    struct timer timer;
-    struct town *town;
-    uint32_t from, to;
-};
+// of a single message, while his client says that he types
+static const int64_t typing_most_us = 1500000;
 
 /* Time */
 
@@ -43,19 +39,19 @@ static int64_t wall_us(const struct town *town, int64_t drill_us)
     return (int64_t)((double)drill_us / town->plan->speed);
 }
 
-static double since_release_s(const struct town *town)
+double town_since_release_s(const struct town *town)
 {
     return (double)(loop_now_us(town->loop) - town->release_us) / 1e6 * town->plan->speed;
 }
 
-static int64_t run_time_us(const struct town *town)
+int64_t town_run_time_us(const struct town *town)
 {
     return loop_now_us(town->loop) - town->start_us;
 }
 
 double town_now_s(const struct town *town)
 {
-    return (double)run_time_us(town) / 1e6 * town->plan->speed - town->plan->warmup_s;
+    return (double)town_run_time_us(town) / 1e6 * town->plan->speed - town->plan->warmup_s;
 }
 
 void town_after(struct town *town, struct timer *timer, int64_t drill_us)
@@ -80,7 +76,7 @@ void town_send(const struct device *from, struct str to, const char *id, struct 
     buf_done(&stanza);
 }
 
-static void send_message(struct person *from, uint32_t to, const char *id, struct str children)
+void town_send_to(struct person *from, uint32_t to, const char *id, struct str children)
 {
     const struct plan *plan = from->town->plan;
     char jid[512];
@@ -92,13 +88,23 @@ static void send_message(struct person *from, uint32_t to, const char *id, struc
         from->ties[contact] |= TIE_SENT;
 }
 
-static void say_honestly(struct talk *talk)
+void town_send_composing(struct person *from, uint32_t to)
+{
+    if (from->types)
+        town_send_to(from, to, NULL,
+                     STR("<composing xmlns='http://jabber.org/protocol/chatstates'/>"));
+}
+
+/* What a person means, be it the worm's link that he takes for an honest one. */
+static void say(struct talk *talk)
 {
     struct town *town = talk->town;
     struct person *from = &town->people[talk->people[talk->speaker]];
     uint32_t to = talk->people[1 - talk->speaker];
-    uint32_t number = ledger_say(&town->ledger, SAID_HONEST, from->number, to, str_of(talk->text),
-                                 run_time_us(town));
+    struct letter letter = {.text = str_of(talk->text), .encrypted = talk->encrypted};
+    uint32_t number = ledger_say(&town->ledger, talk->is_lure ? SAID_LURE : SAID_HONEST,
+                                 from->number, to, letter.text, town_run_time_us(town));
+    town->out->n_copies += talk->is_lure;
     struct said *said = &town->ledger.at[number];
     said->from_infected = from->infected;
     said->asked = from->n_asked > 0;
@@ -110,13 +116,12 @@ static void say_honestly(struct talk *talk)
     struct buf children;
     ledger_id(&town->ledger, number, id);
     buf_init(&children, TEXT_MOST);
-    buf_add(&children, STR("<body>"));
-    xml_write_text(&children, str_of(talk->text));
-    buf_add(&children, STR("</body><active xmlns='http://jabber.org/protocol/chatstates'/>"
+    letter_write(&letter, &children);
+    buf_add(&children, STR("<active xmlns='http://jabber.org/protocol/chatstates'/>"
                            "<origin-id xmlns='urn:xmpp:sid:0' id='"));
     buf_add(&children, str_of(id));
     buf_add(&children, STR("'/>"));
-    send_message(from, to, id, buf_str(&children));
+    town_send_to(from, to, id, buf_str(&children));
     buf_done(&children);
 }
 
@@ -144,12 +149,10 @@ static char *think_of_text(struct town *town, struct chatter *chatter)
     return copy;
 }
 
-static const struct str composing = {"<composing xmlns='http://jabber.org/protocol/chatstates'/>",
-                                     58};
-
 static void begin_typing(struct talk *talk, struct person *speaker)
 {
-    send_message(speaker, talk->people[1 - talk->speaker], NULL, composing);
+    if (talk->pasted || prng_unit(&speaker->chatter.prng) < habits_typed)
+        town_send_composing(speaker, talk->people[1 - talk->speaker]);
     size_t n_link = texts_find_link(str_of(talk->text)).len, n_typed = strlen(talk->text) - n_link;
     int64_t us = talk->pasting_us;
     if (us == 0)
@@ -172,7 +175,7 @@ static void talk_turn(struct timer *timer)
             return;
         }
     }
-    say_honestly(talk);
+    say(talk);
     free(talk->text);
     talk->text = NULL;
     talk->typing = false;
@@ -211,19 +214,41 @@ static void begin_next_talk(struct timer *timer)
     town_after(town, timer, chat_until_next_us(&person->chatter, habits));
 }
 
-/* An honest person passes on a link that he has received. */
-static void pass_on(struct person *person, const struct said *said, struct str link,
-                    int64_t delay_us)
+struct talk *town_say(struct town *town, uint32_t from, uint32_t to, char *text, int64_t in_us,
+                      struct manner manner)
+{
+    int64_t typing_us = !manner.composing || in_us < 0 ? 0
+                        : in_us < typing_most_us       ? in_us
+                                                       : typing_most_us;
+    struct talk *talk = town_talk(town, from, to, 1, text, in_us - typing_us);
+    talk->pasted = true;
+    talk->pasting_us = typing_us + 1;
+    talk->silent = !manner.composing;
+    talk->encrypted = manner.encrypted;
+    return talk;
+}
+
+/* An honest person passes on a link that he has received, the worm's too. */
+static void pass_on(struct person *person, const struct said *said, struct str link)
 {
     struct town *town = person->town;
-    uint32_t to = chat_partner(&person->chatter, town->plan->graph);
-    if (to == said->from)
+    struct reshare reshare;
+    if (!reshare_plan(&reshare, &town->plan->people, town->plan->graph, person->number, said->from,
+                      &person->reshares))
         return;
-    char *text = strndup(link.at, link.len);
-    must(text != NULL);
-    struct talk *talk = town_talk(town, person->number, to, 1, text, delay_us);
-    talk->pasted = true;
-    talk->is_trap = said->is_trap;
+    struct buf text;
+    buf_init(&text, TEXT_MOST);
+    reshare_write(&reshare, link, &text);
+    for (uint32_t i = 0; i < reshare.n; i++) {
+        char *copy = strndup(text.at, text.len);
+        must(copy != NULL);
+        struct manner manner = {.composing = reshare.at[i].typing};
+        struct talk *talk =
+            town_say(town, person->number, reshare.at[i].to, copy, reshare.at[i].delay_us, manner);
+        talk->is_trap = said->is_trap;
+        talk->is_lure = said->kind == SAID_LURE;
+    }
+    buf_done(&text);
     person->is_traps |= said->is_trap;
 }
 
@@ -255,130 +280,7 @@ static void plan_meeting(struct town *town)
     free(guests);
 }
 
-/* The worm */
-
-/* Whom a worm in this person's client sends to, in the roster's order; the caller frees it. */
-static uint32_t list_victims(const struct person *person, uint32_t **out)
-{
-    const struct graph *graph = person->town->plan->graph;
-    bool has_roster = person->n_roster > 0;
-    const uint32_t *all = has_roster ? person->roster : graph_contacts(graph, person->number);
-    uint32_t n_all = has_roster ? person->n_roster : graph_degree(graph, person->number), n = 0;
-    bool recent = person->town->worm.profile->habits.aim == AIM_RECENT;
-    *out = malloc((n_all + 1) * sizeof **out);
-    must(*out != NULL);
-    for (uint32_t i = 0; i < n_all; i++) {
-        int32_t contact = graph_contact_index(graph, person->number, all[i]);
-        bool talks = contact >= 0 && person->ties[contact] == (TIE_SENT | TIE_GOT);
-        if (!recent || talks)
-            (*out)[n++] = all[i];
-    }
-    return n;
-}
-
-static uint32_t count_victims(void *of, uint32_t who)
-{
-    const struct town *town = of;
-    uint32_t *victims = NULL, n = list_victims(&town->people[who], &victims);
-    free(victims);
-    return n;
-}
-
-static void infect(struct person *person, uint32_t by)
-{
-    struct town *town = person->town;
-    if (person->infected)
-        return;
-    person->infected = true;
-    if (town->out->n_infected == town->room_infected) {
-        town->room_infected = town->room_infected == 0 ? 64 : 2 * town->room_infected;
-        town->out->infected =
-            realloc(town->out->infected, town->room_infected * sizeof *town->out->infected);
-        must(town->out->infected != NULL);
-    }
-    town->out->infected[town->out->n_infected++] =
-        (struct infected){person->number, by, since_release_s(town)};
-    uint32_t *victims = NULL, n = list_victims(person, &victims);
-    infection_init(&person->infection, &town->worm, person->number, victims, n);
-    free(victims);
-    const struct worm_habits *habits = &town->worm.profile->habits;
-    if (habits->aim == AIM_REPLIES)
-        return;
-    town_after(town, &person->next_copy, infection_wait_us(&town->worm));
-}
-
-static void send_copy(struct person *from, uint32_t to)
-{
-    struct town *town = from->town;
-    uint32_t number =
-        ledger_say(&town->ledger, SAID_LURE, from->number, to, STR_EMPTY, run_time_us(town));
-    char id[LEDGER_ID_SIZE];
-    struct buf children;
-    ledger_id(&town->ledger, number, id);
-    buf_init(&children, TEXT_MOST);
-    struct arena arena;
-    struct letter letter;
-    arena_init(&arena, TEXT_MOST);
-    infection_write(&from->infection, &town->worm, &arena, str_of(town->plan->accounts[to].user),
-                    &letter);
-    letter_write(&letter, &children);
-    if (town->worm_link == NULL) {
-        struct str link = letter.link.len > 0 ? letter.link : letter.text;
-        town->worm_link = strndup(link.at, link.len);
-        must(town->worm_link != NULL);
-    }
-    arena_done(&arena);
-    town->out->n_copies++;
-    if (town->worm.profile->habits.composes)
-        send_message(from, to, NULL, composing);
-    send_message(from, to, id, buf_str(&children));
-    buf_done(&children);
-}
-
-static void send_next_copy(struct timer *timer)
-{
-    struct person *person = CONTAINER_OF(timer, struct person, next_copy);
-    struct town *town = person->town;
-    uint32_t contact;
-    if (!infection_next(&person->infection, &town->worm, &contact))
-        return;
-    send_copy(person, contact);
-    town_after(town, timer, infection_pause_us(&person->infection, &town->worm));
-}
-
-static void give_answer(struct timer *timer)
-{
-    struct answer *answer = CONTAINER_OF(timer, struct answer, timer);
-    send_copy(&answer->town->people[answer->from], answer->to);
-    list_leave(&answer->link);
-    free(answer);
-}
-
-/* Somebody wrote to a person whose client the worm owns. */
-static void tempt_worm(struct person *person, uint32_t writer)
-{
-    struct town *town = person->town;
-    if (!person->infected || !infection_answers(&person->infection, &town->worm, writer))
-        return;
-    struct answer *answer = calloc(1, sizeof *answer);
-    must(answer != NULL);
-    *answer = (struct answer){
-        .timer.fire = give_answer, .town = town, .from = person->number, .to = writer};
-    list_add_last(&town->answers, &answer->link);
-    town_after(town, &answer->timer, infection_pause_us(&person->infection, &town->worm));
-}
-
-static void release_zeros(struct town *town)
-{
-    uint32_t wanted = town->plan->worm->habits.zeros;
-    uint32_t *zeros = calloc(wanted + 1, sizeof *zeros);
-    must(zeros != NULL);
-    uint32_t n = graph_patients_zero(town->plan->graph, town->plan->seed, wanted, count_victims,
-                                     town, zeros);
-    for (uint32_t i = 0; i < n; i++)
-        infect(&town->people[zeros[i]], NOBODY);
-    free(zeros);
-}
+/* The release */
 
 static void release_worm(struct timer *timer)
 {
@@ -387,7 +289,7 @@ static void release_worm(struct timer *timer)
     town->out->release_wall_s = (double)clock_wall_us() / 1e6;
     double trap_s = 0;
     if (town->plan->worm != NULL) {
-        release_zeros(town);
+        town_release_zeros(town);
         trap_s = town->plan->worm->habits.wait_s + 1; // the first copies are out
     }
     if (town->plan->trap != NULL)
@@ -396,46 +298,14 @@ static void release_worm(struct timer *timer)
         plan_meeting(town);
 }
 
-/* Lures and people */
-
-static void open_lure(struct timer *timer)
-{
-    struct person *person = CONTAINER_OF(timer, struct person, opening);
-    struct town *town = person->town;
-    for (uint32_t i = person->n_copies_dead; i < person->n_copies; i++) {
-        const struct said *copy = &town->ledger.at[person->copies[i]];
-        if (!copy->retracted) {
-            infect(person, copy->from);
-            return;
-        }
-    }
-}
-
-static void see_lure(struct person *person, struct said *copy)
-{
-    struct town *town = person->town;
-    uint32_t number = (uint32_t)(copy - town->ledger.at);
-    town->out->n_copies_received++;
-    if (!person->exposed)
-        town->out->n_exposed++;
-    person->exposed = true;
-    person->copies = realloc(person->copies, (person->n_copies + 1) * sizeof *person->copies);
-    must(person->copies != NULL);
-    person->copies[person->n_copies++] = number;
-    int64_t delay_us;
-    if (!person->infected && !timer_is_set(&person->opening) &&
-        mind_is_tempted(&person->mind, &town->plan->openness, &delay_us))
-        town_after(town, &person->opening, delay_us);
-}
+/* Receiving */
 
 /* A sign that the server has convicted the lure. */
 static void note_conviction(struct town *town)
 {
     if (town->out->seen_s < 0)
-        town->out->seen_s = since_release_s(town);
+        town->out->seen_s = town_since_release_s(town);
 }
-
-/* Receiving */
 
 static struct person *person_of(struct town *town, struct str jid)
 {
@@ -497,30 +367,29 @@ static void receive_notice(struct person *person, struct str text)
     if (!person->warned)
         town->out->n_warned++;
     person->warned = true;
-    if (person->n_copies > 0)
+    if (person->exposed)
         note_conviction(town);
-    // he opens nothing of what came before
-    person->n_copies_dead = person->n_copies;
-    loop_timer_stop(town->loop, &person->opening);
+    town_open_nothing(person); // of what came before
 }
 
-static void receive_honest(struct person *person, struct said *said, const struct element *message)
+static void go_on_talking(struct person *person, const struct said *said)
 {
     struct town *town = person->town;
     struct talk *talk = said->talk;
-    if (talk != NULL && said->n_received == 1 && town->phase == CHATTING &&
+    if (talk != NULL && town->phase == CHATTING &&
         talk->last == (uint32_t)(said - town->ledger.at) &&
         talk->people[talk->speaker] == person->number)
         town_after(town, &talk->timer, chat_thinking_us(&person->chatter, &town->plan->habits));
-    if (town->phase != CHATTING)
-        return;
-    struct str link = texts_find_link(element_child_text(message, NS_CLIENT, STR("body")));
-    int64_t delay_us;
+}
+
+/* What its reader does about it, honest or not. */
+static void heed(struct person *person, struct said *said, struct str text)
+{
+    struct str link = texts_find_link(text);
     said->dead = said->warns && link.len == 0;
-    if (link.len > 0 && !said->warns &&
-        chat_passes_on(&person->chatter, &town->plan->habits, &delay_us))
-        pass_on(person, said, link, delay_us);
-    tempt_worm(person, said->from);
+    town_tempt_worm(person, said->from);
+    if (link.len > 0 && !said->warns && !person->infected)
+        pass_on(person, said, link);
 }
 
 /* The message of this run that it is: by its id, or, where the server delivers anew what it had
@@ -574,13 +443,15 @@ static void receive_message(struct device *device, const struct element *message
     if (contact >= 0)
         person->ties[contact] |= TIE_GOT;
     if (said->n_received++ == 0) {
-        said->received_us = run_time_us(town);
+        said->received_us = town_run_time_us(town);
         said->stamped = element_child(message, NS_DELAY, STR("delay")) != NULL;
         if (said->kind == SAID_LURE)
-            see_lure(person, said);
+            town_see_lure(person, said);
+        if (said->kind == SAID_HONEST)
+            go_on_talking(person, said);
+        if (town->phase == CHATTING)
+            heed(person, said, text);
     }
-    if (said->kind == SAID_HONEST)
-        receive_honest(person, said, message);
     if (town->phase == ENDING && ledger_n_open(&town->ledger) == 0)
         loop_stop(town->loop);
 }
@@ -821,12 +692,15 @@ static void make_people(struct town *town)
         person->next_cut.fire = cut;
         person->network = prng_of(plan->seed, i, PURPOSE_NETWORK);
         person->luck = prng_of(plan->seed, i, PURPOSE_LUCK);
-        person->obeys = habits_client(&plan->people, plan->seed, i).obeys;
+        struct client_ways ways = habits_client(&plan->people, plan->seed, i);
+        person->obeys = ways.obeys;
+        person->types = ways.types;
+        person->reshares = prng_of(plan->seed, i, PURPOSE_RESHARE);
         person->ties = calloc(graph_degree(plan->graph, i) + 1, sizeof *person->ties);
         must(person->ties != NULL);
         person->next_talk.fire = begin_next_talk;
-        person->opening.fire = open_lure;
-        person->next_copy.fire = send_next_copy;
+        list_init(&person->openings);
+        town_init_worm(person);
         chatter_init(&person->chatter, plan->seed, i);
         mind_init(&person->mind, plan->seed, i);
         must(table_put(&town->names, str_of(plan->accounts[i].user), person) == OK);
@@ -885,7 +759,7 @@ static void chat(struct town *town)
 static void fall_silent(struct town *town)
 {
     town->phase = ENDING;
-    town->out->watched_s = since_release_s(town);
+    town->out->watched_s = town_since_release_s(town);
     loop_timer_stop(town->loop, &town->release);
     loop_timer_stop(town->loop, &town->look);
     loop_timer_stop(town->loop, &town->trap);
@@ -894,17 +768,12 @@ static void fall_silent(struct town *town)
         struct person *person = &town->people[i];
         loop_timer_stop(town->loop, &person->next_talk);
         loop_timer_stop(town->loop, &person->next_cut);
-        loop_timer_stop(town->loop, &person->opening);
+        town_open_nothing(person);
         loop_timer_stop(town->loop, &person->next_copy);
     }
+    town_forget_answers(town);
     LIST_EACH(&town->talks, struct talk, link, talk)
     talk_end(talk);
-    LIST_EACH(&town->answers, struct answer, link, answer)
-    {
-        loop_timer_stop(town->loop, &answer->timer);
-        list_leave(&answer->link);
-        free(answer);
-    }
 }
 
 static void wait_for_the_last(struct town *town)
@@ -958,7 +827,6 @@ static void disperse(struct town *town)
     for (uint32_t i = 0; i < town->n_people; i++) {
         struct person *person = &town->people[i];
         infection_done(&person->infection);
-        free(person->copies);
         free(person->roster);
         free(person->ties);
         free(person->asked);

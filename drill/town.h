@@ -35,7 +35,7 @@ struct plan {
     const char *texts;         // a file; NULL: the sample
     struct openness openness;
     struct chat_habits habits;
-    struct habits people;            // of these: obey, answer
+    struct habits people;            // of these: obey, answer, composing, reshare
     double phones;                   // share of people who have another device beside
     const struct worm_profile *worm; // NULL: nothing but chat
     uint64_t seed;

@@ -1,7 +1,8 @@
 /*
- * The town's rooms among themselves: town.c (its life, what people chat, the
- * worm), town_questions.c (what the guard asks and people answer), town_traps.c
- * (honest habits that look like a worm).
+ * The town's rooms among themselves: town.c (its life, what people chat),
+ * town_worm.c (the worm, and who opens its copies), town_questions.c (what the
+ * guard asks and people answer), town_traps.c (honest habits that look like a
+ * worm).
  */
 #ifndef DRILL_TOWN_INTERNAL_H
 #define DRILL_TOWN_INTERNAL_H
@@ -35,21 +36,21 @@ struct person {
     uint32_t number, n_roster;
     uint32_t n_friends; // contacts with a subscription in both directions
     uint32_t n_asked;
-    uint64_t *asked;  // questions that were put to him, by number
-    struct prng luck; // with them
+    uint64_t *asked;      // questions that were put to him, by number
+    struct prng luck;     // with them
+    struct prng reshares; // what he passes on
 
     struct chatter chatter;
     struct timer next_talk;
 
     struct mind mind;
-    struct timer opening;
-    uint32_t *copies;                 // that reached him, by number in the ledger
-    uint32_t n_copies, n_copies_dead; // dead: those he was warned of
+    struct list openings; // copies that he is about to open
 
     struct infection infection;
     struct timer next_copy;
 
     bool obeys; // his client carries out retractions
+    bool types; // …and says that he types
     bool exposed, warned, infected;
     bool is_traps; // he sends something of a trap
 };
@@ -66,7 +67,9 @@ struct talk {
     bool pasted;         // the whole text
     int64_t pasting_us;  // exactly; 0: as long as he takes
     bool silent;         // his client does not say that he types, nor does he
+    bool encrypted;      // end to end
     bool is_trap, warns; // see struct said
+    bool is_lure;        // the worm's link, honestly passed on
     char *text;          // what will be sent; NULL until it is thought of
     uint32_t last;       // its newest message, in the ledger; NOBODY before the first
 };
@@ -99,12 +102,35 @@ struct town {
 
 /* Seconds of the drill since the worm's release; below zero before. */
 double town_now_s(const struct town *town);
+/* …as it happened, not as it was planned. */
+double town_since_release_s(const struct town *town);
+/* Of the wall, since the chatting began. */
+int64_t town_run_time_us(const struct town *town);
 void town_after(struct town *town, struct timer *timer, int64_t drill_us);
 /* children: of the message. */
 void town_send(const struct device *from, struct str to, const char *id, struct str children);
+void town_send_to(struct person *from, uint32_t to, const char *id, struct str children);
+/* Where his client does so. */
+void town_send_composing(struct person *from, uint32_t to);
 /* A conversation of so many turns, which begins with a text (own memory) or any. */
 struct talk *town_talk(struct town *town, uint32_t a, uint32_t b, unsigned turns, char *text,
                        int64_t thinking_us);
+/* A single message with that text (own memory), so long from now, in that manner; the rest is for
+ * the caller to set. */
+struct talk *town_say(struct town *town, uint32_t from, uint32_t to, char *text, int64_t in_us,
+                      struct manner manner);
+
+/* ---- town_worm.c ---- */
+
+void town_init_worm(struct person *person); // not yet infected
+void town_release_zeros(struct town *town);
+/* A copy has reached him. */
+void town_see_lure(struct person *person, const struct said *copy);
+/* He opens none of the copies that have reached him. */
+void town_open_nothing(struct person *person);
+/* Somebody wrote to him: if the worm owns his client, it may answer. */
+void town_tempt_worm(struct person *person, uint32_t writer);
+void town_forget_answers(struct town *town);
 
 /* ---- town_questions.c ---- */
 

@@ -1,6 +1,5 @@
 /*
- * A trap's messages are single ones, sent at the second that it says: pasted, by
- * a client that says so just before, or by a program that says nothing.
+ * A trap's messages are single ones, sent at the second that it says.
  */
 #include "drill/town_internal.h"
 
@@ -9,8 +8,7 @@
 
 #include <stdlib.h>
 
-static const double pasting_s = 1.5, // while his client says so
-    greeting_s = 30;                 // within which colleagues have a word before
+static const double greeting_s = 30; // within which colleagues have a word before
 
 static char *own_text(const char *text)
 {
@@ -29,13 +27,8 @@ static void play_line(void *of, const struct trap_line *line)
             ->pasted = true;
         at_s += DRILL_GREETINGS_S;
     }
-    double pasting = !line->manner.composing || at_s <= 0 ? 0 : at_s < pasting_s ? at_s : pasting_s;
-    at_s -= pasting;
-    struct talk *talk =
-        town_talk(town, line->from, line->to, 1, own_text(line->text), (int64_t)(at_s * 1e6));
-    talk->pasted = true;
-    talk->pasting_us = (int64_t)(pasting * 1e6) + 1;
-    talk->silent = !line->manner.composing;
+    struct talk *talk = town_say(town, line->from, line->to, own_text(line->text),
+                                 (int64_t)(at_s * 1e6), line->manner);
     talk->is_trap = true;
     talk->warns = line->warns;
     town->people[line->from].is_traps = true;

@@ -29,6 +29,7 @@ struct copy {
     bool gone;      // taken back
     bool sent_back; // …and returned to its sender
     bool refused;   // returned to its sender
+    bool lost;      // counted so: honest, and taken back
 };
 
 struct copies {

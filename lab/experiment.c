@@ -108,7 +108,7 @@ static void run_seed(const struct experiment *experiment, const struct lure_rule
     if (worm.profile != NULL) {
         sim_infect(sim);
         if (experiment->n_traps > 0) // the first copies are out
-            sim_run(sim, worm.profile->habits.wait_s + 1);
+            sim_run(sim, worm.profile->habits.wait_s + 1 + experiment->traps_after_s);
     }
     for (size_t i = 0; i < experiment->n_traps; i++)
         sim_play(sim, experiment->traps[i]);

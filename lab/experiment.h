@@ -25,6 +25,7 @@ struct experiment {
     const struct worm_profile *worm; // NULL: none
     const struct trap *traps[TRAPS_MOST];
     size_t n_traps;
+    double traps_after_s; // the first copies of a worm
     enum defence_kind defences[N_DEFENCES];
     size_t n_defences;
     struct habits habits;

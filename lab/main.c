@@ -67,6 +67,8 @@ static void print_help(FILE *to)
         "  --defence NAMES   firedoor,none,throttle,stop5,decoy5,decoy20,placed5,url5 or\n"
         "                    all\n"
         "  --traps NAMES     honest habits that look like a worm: B1,B4 or all\n"
+        "  --traps-after S   seconds from a worm's first copy to the traps (0: as soon as it is "
+        "out)\n"
         "  --guard K=V       another constant of the guard, as in firedoor.conf(5);\n"
         "                    without=relay leaves out a kind of evidence\n"
         "  --decoys SHARE    of people who have a decoy of the guard among their contacts, those\n"
@@ -158,6 +160,7 @@ enum option_id {
     OPT_SEED,
     OPT_DEFENCE,
     OPT_TRAPS,
+    OPT_TRAPS_AFTER,
     OPT_GUARD,
     OPT_DECOYS,
     OPT_PROTECT,
@@ -191,6 +194,7 @@ static const struct option options[] = {
     {"seed",        required_argument, NULL, OPT_SEED       },
     {"defence",     required_argument, NULL, OPT_DEFENCE    },
     {"traps",       required_argument, NULL, OPT_TRAPS      },
+    {"traps-after", required_argument, NULL, OPT_TRAPS_AFTER},
     {"guard",       required_argument, NULL, OPT_GUARD      },
     {"decoys",      required_argument, NULL, OPT_DECOYS     },
     {"protect",     required_argument, NULL, OPT_PROTECT    },
@@ -258,6 +262,7 @@ static enum err read_number(struct lab *lab, int id, const char *value, struct w
         {OPT_MESSAGES,    &x->messages_a_day, 0.01,  100000},
         {OPT_LEARN_HOURS, &x->learn_hours,    0,     100000},
         {OPT_HOURS,       &x->hours,          0,     100000},
+        {OPT_TRAPS_AFTER, &x->traps_after_s,  0,     1e6   },
         {OPT_BUDGET,      &lab->budget,       1,     1e6   },
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {

@@ -19,6 +19,7 @@ struct happening {
     uint32_t from, to, copy;
     uint8_t said; // the owner's
     bool is_trap;
+    bool elsewhere; // of an answer: from a device that did not send what it is about
     struct manner manner;
     char *text; // owned by whoever takes it from the queue; may be NULL
 };

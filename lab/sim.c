@@ -42,7 +42,7 @@ struct sim *sim_new(const struct sim_config *config)
     struct sim *sim = calloc(1, sizeof *sim);
     must(sim != NULL && config->graph != NULL);
     sim->config = *config;
-    sim->prng = prng_of(config->seed, 0, PURPOSE_TALLY);
+    sim->traps = trap_prng(config->seed);
     sim->rules = config->rules;
     if (sim->rules == NULL)
         sim->rules = sim->own_rules = lure_rules_new();
@@ -130,7 +130,9 @@ static void tell_answer(struct sim *sim, const struct happening *now)
         .answer = {.sender = sim_jid_of(sim, now->from),
                    .incident = now->identity,
                    .meant = lies || !infected,
-                   .trust = lies ? ANSWER_SAME_DEVICE : ANSWER_OTHER_DEVICE}
+                   .trust = lies             ? ANSWER_SAME_DEVICE
+                            : now->elsewhere ? ANSWER_OTHER_DEVICE
+                                             : ANSWER_PUZZLE}
     };
     sim_happen(sim, &event);
 }

@@ -10,8 +10,9 @@
  *     dead link  a warning arrives, but what it quotes cannot be opened
  *     retract    copies vanish from clients that obey
  *     restrict   the guard itself refuses the account's lures
- *     ask        the sender is asked; some answer, truly, on a device that is theirs alone; a worm
- *                says "yes" at once, on the device that it owns
+ *     ask        the sender is asked; some answer, truly, on a device that is theirs alone, or with
+ *                the puzzle where the guard does not know which sent it; a worm says "yes" at once,
+ *                on the device that it owns
  *
  * The model (docs/containment.md): everybody is online; a copy is in the client at
  * once; a person decides once whether he opens this lure and opens it after a

@@ -19,11 +19,11 @@ enum {
     PURPOSE_REPORT = 25,
     PURPOSE_DECOY = 26,
     PURPOSE_PARTNER = 27,
-    PURPOSE_TALLY = 28,
     PURPOSE_ROSTER = 29,
     PURPOSE_HEED = 31,
     PURPOSE_ENCRYPTED = 32,
 
+    DESK = 1, // the device that everybody sends with; he has another, if the guard asks there
     ROOM = 1u << 30, // such a receiver is a room, not a person
     ROOM_SEATS = 16,
     PEOPLE_A_ROOM = 8,   // one room for so many people
@@ -68,7 +68,7 @@ struct sim {
     const struct lure_rules *rules;
     struct guard *guard;
     struct defence *defence;
-    struct prng prng;
+    struct prng traps; // who plays them
     int64_t now_us;
     uint32_t n_ours, n_remote, n_decoys; // people are numbered in this order
     struct person *people;
@@ -138,6 +138,8 @@ void sim_note_conviction(struct sim *sim); // of the worm, by whatever defence
 /* A message waits: held, until the guard's order; else until that time, when `then` happens. */
 void sim_let_wait(struct sim *sim, uint32_t at, struct str text, bool held, int64_t until_us,
                   enum what then);
+/* A message returns to its sender. */
+void sim_refuse(struct sim *sim, uint32_t number, enum reason reason);
 /* A message that waited goes on, and what waited behind it alone. */
 void sim_go_on(struct sim *sim, uint32_t number);
 /* Somebody followed the link of a copy, where the page of protected links sees it. */

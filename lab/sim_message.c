@@ -3,10 +3,8 @@
  */
 #include "lab/sim_internal.h"
 
-#include "base/must.h"
+#include "town/reshare.h"
 #include "town/texts.h"
-
-#include <stdlib.h>
 
 // im/pace.c and im/gate.c
 static const int64_t live_us = 3600 * SECOND_US, behind_us = 16 * SECOND_US;
@@ -19,46 +17,28 @@ static const double opens_before = 0.41;
 /* An honest person passes on what he liked; whether he did. */
 static bool pass_on(struct sim *sim, uint32_t who, const struct copy *copy, struct str link)
 {
-    static const char *const intros[] = {"i got this: %.*s", "have you seen %.*s ?", "%.*s",
-                                         "maybe something for you: %.*s", "%.*s not bad"};
     struct prng prng = sim_dice(sim, copy->identity, who, PURPOSE_RESHARE);
-    if (prng_unit(&prng) >= sim->config.habits.reshare)
+    struct reshare reshare;
+    if (!reshare_plan(&reshare, &sim->config.habits, sim->config.graph, who, copy->from, &prng))
         return false;
-    uint32_t n = graph_degree(sim->config.graph, who);
-    uint32_t wanted = 1 + (uint32_t)prng_below(&prng, 3), n_to = 0, to[3];
-    const char *intro = intros[prng_below(&prng, COUNT_OF(intros))];
-    int64_t at_us = sim->now_us + delay_draw_us(&habits_resharing, &prng);
-    for (uint32_t tries = 0; tries < 8 && n_to < wanted && n > 0; tries++) {
-        uint32_t other = graph_contacts(sim->config.graph, who)[prng_below(&prng, n)];
-        bool again = other == copy->from;
-        for (uint32_t i = 0; i < n_to; i++)
-            again |= to[i] == other;
-        if (again)
-            continue;
-        to[n_to++] = other;
-        struct buf text;
-        buf_init(&text, 8192);
-        // NOLINTNEXTLINE(clang-diagnostic-format-nonliteral): one of the above
-        buf_printf(&text, intro, STR_ARGS(link));
-        buf_add_char(&text, 0);
-        bool typing = prng_unit(&prng) < 0.9;
-        char *owned = strdup(text.overflowed ? "" : buf_str(&text).at);
-        must(owned != NULL);
-        buf_done(&text);
-        queue_plan(&sim->queue, (struct happening){
-                                    .at_us = at_us,
-                                    .what = SAY,
-                                    .from = who,
-                                    .to = other,
-                                    .said = copy->said,
-                                    .is_trap = copy->is_trap,
-                                    .identity = prng_u64(&prng),
-                                    .manner = {.composing = typing, .live = -1},
-                                    .text = owned
+    struct buf text;
+    buf_init(&text, 8192);
+    reshare_write(&reshare, link, &text);
+    for (uint32_t i = 0; i < reshare.n; i++)
+        queue_plan(&sim->queue,
+                   (struct happening){
+                       .at_us = sim->now_us + reshare.at[i].delay_us,
+                       .what = SAY,
+                       .from = who,
+                       .to = reshare.at[i].to,
+                       .said = copy->said,
+                       .is_trap = copy->is_trap,
+                       .identity = reshare.at[i].identity,
+                       .manner = {.composing = reshare.at[i].typing, .live = -1},
+                       .text = sim_own_text(text.overflowed ? STR_EMPTY : buf_str(&text))
         });
-        at_us += delay_draw_us(&(struct delay_model){.median_s = 8, .sigma = 0.8}, &prng);
-    }
-    return n_to > 0;
+    buf_done(&text);
+    return true;
 }
 
 static void expose(struct sim *sim, uint32_t number, uint32_t who)
@@ -183,21 +163,6 @@ static bool waits_behind(const struct sim *sim, const struct copy *copy)
     return false;
 }
 
-static void refuse(struct sim *sim, uint32_t at, enum reason reason)
-{
-    struct copy *copy = &sim->copies.at[at];
-    copy->refused = true;
-    if (copy->said == SAID_LURE)
-        return;
-    // whom the worm owns has lost his links, and that is right
-    if (sim->people[copy->from].infected)
-        sim->outcome.rejected_of_infected++;
-    else if (reason == REASON_UNANSWERED || reason == REASON_UNDECIDED)
-        sim_tally_of(sim, copy)->returned++;
-    else
-        sim_tally_of(sim, copy)->rejected++;
-}
-
 /* The guard judges; returns true when the message goes on. */
 static bool judge(struct sim *sim, const struct outgoing *out, const struct lure_list *list,
                   const struct lure_people *people, const struct pace *pace, uint32_t at)
@@ -211,6 +176,7 @@ static bool judge(struct sim *sim, const struct outgoing *out, const struct lure
                     .receiver = sim_jid_of(sim, message->to),
                     .audience = is_room ? sim->rooms[message->to & ~ROOM].n : 1,
                     .remote = sim->people[message->from].remote,
+                    .device = DESK,
                     .warns = lure_text_warns(list, message->text),
                     .overflowed = list->overflowed,
                     .shape = lure_text_shape(list, message->text, people),
@@ -232,7 +198,7 @@ static bool judge(struct sim *sim, const struct outgoing *out, const struct lure
     sim_carry_out(sim, &word);
     arena_done(&arena);
     if (verdict == VERDICT_REJECT)
-        refuse(sim, at, reason);
+        sim_refuse(sim, at, reason);
     if (verdict == VERDICT_DELIVER && is_dead) {
         // the words arrive, and nothing in them can be opened
         struct copy dead = sim->copies.at[at];
@@ -265,7 +231,7 @@ static bool judge_otherwise(struct sim *sim, const struct outgoing *out, struct 
     if (*at == UINT32_MAX)
         *at = copies_add(&sim->copies, copy, NULL, 0);
     if (ruling.refused)
-        refuse(sim, *at, REASON_CONVICTED);
+        sim_refuse(sim, *at, REASON_CONVICTED);
     else
         sim_let_wait(sim, *at, text, false, ruling.release_us, LET_GO);
     return false;
@@ -414,7 +380,7 @@ void sim_play(struct sim *sim, const struct trap *trap)
 {
     struct trap_stage stage = {.of = sim,
                                .graph = sim->config.graph,
-                               .prng = &sim->prng,
+                               .prng = &sim->traps,
                                .worm_link = str_of(sim->worm_link),
                                .say = play_line,
                                .entitle = entitle};

@@ -44,6 +44,14 @@ void sim_note_conviction(struct sim *sim)
     sim->outcome.copies_until_conviction = sim->outcome.worm_copies;
 }
 
+static void count_as_lost(struct sim *sim, struct copy *copy, bool lost)
+{
+    if (copy->lost == lost)
+        return;
+    copy->lost = lost;
+    sim_tally_of(sim, copy)->lost += lost ? 1 : (uint64_t)-1;
+}
+
 static void take_back(struct sim *sim, const struct order *order)
 {
     uint32_t at = UINT32_MAX, number;
@@ -57,12 +65,14 @@ static void take_back(struct sim *sim, const struct order *order)
             (order->who.len > 0 && !str_eq(order->who, sim_jid_of(sim, copy->from))))
             continue;
         copy->gone = !order->undo;
+        if (copy->refused)
+            continue;
         // whom the worm owns denies whatever he is asked about, his own links too
         bool by_himself = order->who.len > 0 && sim->people[copy->from].infected;
         if (copy->said == SAID_HONEST && by_himself)
             sim->outcome.rejected_of_infected += copy->gone ? 1 : (uint64_t)-1;
         else if (copy->said == SAID_HONEST)
-            sim_tally_of(sim, copy)->lost += copy->gone ? 1 : (uint64_t)-1;
+            count_as_lost(sim, copy, copy->gone);
         else if (copy->said == SAID_WARNING)
             sim_tally_of(sim, copy)->withdrawn += copy->gone ? 1 : (uint64_t)-1;
     }
@@ -77,11 +87,8 @@ static void send_back(struct sim *sim, const struct order *order)
         if (!copy->gone || copy->sent_back)
             continue;
         copy->sent_back = true;
-        struct tally *tally = sim_tally_of(sim, copy);
-        if (copy->said == SAID_HONEST) {
-            tally->lost--;
-            tally->returned++;
-        }
+        sim_tally_of(sim, copy)->returned += copy->lost;
+        count_as_lost(sim, copy, false);
     }
 }
 
@@ -182,20 +189,27 @@ void sim_go_on(struct sim *sim, uint32_t number)
     }
 }
 
+void sim_refuse(struct sim *sim, uint32_t number, enum reason reason)
+{
+    struct copy *copy = &sim->copies.at[number];
+    copy->refused = true;
+    count_as_lost(sim, copy, false); // its sender has it back
+    if (copy->said == SAID_LURE)
+        return;
+    // whom the worm owns has lost his links, and that is right
+    if (sim->people[copy->from].infected)
+        sim->outcome.rejected_of_infected++;
+    else if (reason == REASON_UNANSWERED || reason == REASON_UNDECIDED)
+        sim_tally_of(sim, copy)->returned++;
+    else
+        sim_tally_of(sim, copy)->rejected++;
+}
+
 static void refuse_held(struct sim *sim, uint32_t number, enum reason reason)
 {
     struct copy *copy = &sim->copies.at[number];
-    const struct person *sender = &sim->people[copy->from];
     note_wait(sim, copy);
-    copy->refused = true;
-    if (copy->said != SAID_LURE) {
-        if (sender->infected)
-            sim->outcome.rejected_of_infected++;
-        else if (reason == REASON_UNANSWERED || reason == REASON_UNDECIDED)
-            sim_tally_of(sim, copy)->returned++;
-        else
-            sim_tally_of(sim, copy)->rejected++;
-    }
+    sim_refuse(sim, number, reason);
     // what waits behind it follows without it
     uint32_t from = copy->from, to = copy->to;
     no_longer_wait(sim, number);
@@ -234,6 +248,7 @@ static void ask(struct sim *sim, const struct order *order)
         queue_plan(&sim->queue, (struct happening){.at_us = sim->now_us + delay_us,
                                                    .what = ANSWER,
                                                    .from = (uint32_t)who,
+                                                   .elsewhere = order->device == DESK,
                                                    .identity = order->incident});
 }
 

@@ -6,7 +6,6 @@
 
 enum { PURPOSE_TEXTS = 30, PURPOSE_TALK = 31, TEXT_MOST = 8192 };
 
-static const double typed = 0.9; // the rest is pasted, without a word of composing
 static const double day_minutes = 480;
 
 /* ---- From a trace ---- */
@@ -54,7 +53,7 @@ static void trace_say(void *of, struct sim *sim)
         .from = step->from,
         .to = step->to,
         .text = buf_str(&traffic->text),
-        .manner = {.composing = prng_unit(&traffic->prng) < typed, .live = -1},
+        .manner = {.composing = prng_unit(&traffic->prng) < habits_typed, .live = -1},
         .identity = traffic->next
     };
     sim_send(sim, &message);
@@ -174,7 +173,7 @@ static void take_turn(struct chat_traffic *traffic, uint32_t at, struct sim *sim
         .from = from,
         .to = to,
         .text = buf_str(&traffic->text),
-        .manner = {.composing = prng_unit(&traffic->prng) < typed, .live = -1},
+        .manner = {.composing = prng_unit(&traffic->prng) < habits_typed, .live = -1},
         .identity = ++traffic->n_said
     };
     talk->speaker = 1 - talk->speaker;

@@ -12,7 +12,6 @@ const struct chat_habits chat_habits_usual = {
     .messages_a_minute = 1.5,
     .mean_turns = 6,
     .thinking = {.median_s = 5, .sigma = 0.8},
-    .pass_on = 0.02,
 };
 
 enum { PURPOSE_CHAT = 2 };
@@ -66,14 +65,4 @@ int64_t chat_typing_us(struct chatter *chatter, size_t n_bytes, bool has_link)
     int64_t pasting_us = chat_pasting_us(chatter);
     // long texts come from somewhere else too
     return (int64_t)((seconds > 20 ? 20 : seconds) * 1e6) + (has_link ? pasting_us : 0);
-}
-
-bool chat_passes_on(struct chatter *chatter, const struct chat_habits *habits, int64_t *delay_us)
-{
-    static const struct delay_model pausing = {.median_s = 40, .sigma = 1.0};
-    bool passes_on = prng_unit(&chatter->prng) < habits->pass_on;
-    int64_t delay = delay_draw_us(&pausing, &chatter->prng);
-    if (passes_on)
-        *delay_us = delay;
-    return passes_on;
 }

@@ -4,9 +4,7 @@
  * People talk in conversations.  Somebody begins one with a contact, mostly
  * one of a few favourites; the two take turns; before each turn a person
  * reads, thinks, and types at a human pace while his client says so
- * (XEP-0085).  Now and then a link is passed on, and now and then somebody
- * sends a meeting link to a dozen people: that too is honest.  No I/O: the
- * town asks and acts.
+ * (XEP-0085).  No I/O: the town asks and acts.
  */
 #ifndef TOWN_CHAT_H
 #define TOWN_CHAT_H
@@ -19,7 +17,6 @@ struct chat_habits {
     double messages_a_minute; // of one person, over all his conversations
     double mean_turns;        // messages in a conversation
     struct delay_model thinking;
-    double pass_on; // chance that a received link is sent to somebody else
 };
 
 /* One or two messages a minute, six to a conversation. */
@@ -46,7 +43,5 @@ int64_t chat_thinking_us(struct chatter *chatter, const struct chat_habits *habi
 int64_t chat_typing_us(struct chatter *chatter, size_t n_bytes, bool has_link);
 /* Pasting a whole text and sending it. */
 int64_t chat_pasting_us(struct chatter *chatter);
-/* Whether he passes on a link that he received, and after how long. */
-bool chat_passes_on(struct chatter *chatter, const struct chat_habits *habits, int64_t *delay_us);
 
 #endif

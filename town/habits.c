@@ -4,6 +4,7 @@
 
 const struct habits habits_usual = {
     .reshare = 0.02, .obey = 1, .answer = 0.5, .composing = 0.8, .heed = 0.7};
+const double habits_typed = 0.9;
 const struct delay_model habits_resharing = {.median_s = 120, .sigma = 1},
                          habits_answering = {.median_s = 60, .sigma = 1},
                          habits_reporting = {.median_s = 60, .sigma = 1};

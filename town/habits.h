@@ -25,6 +25,7 @@ struct habits {
 };
 
 extern const struct habits habits_usual;
+extern const double habits_typed; // share of texts that are typed; the rest is pasted: 0.9
 extern const struct delay_model habits_resharing, // median 120 s
     habits_answering,                             // median 60 s
     habits_reporting;                             // median 60 s

@@ -271,7 +271,7 @@ static void entitle_nobody(void *of, uint32_t who, const char *host)
     (void)of, (void)who, (void)host;
 }
 
-enum { PURPOSE_TRAP = 41 };
+enum { PURPOSE_TRAP = 28 };
 
 struct prng trap_prng(uint64_t seed)
 {

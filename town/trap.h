@@ -60,7 +60,7 @@ enum err traps_read(struct str names, size_t most, const struct trap **out, size
                     struct why *why) MUST_CHECK;
 /* Seconds from a trap's beginning to its last message; seed: of the people. */
 double trap_length_s(const struct trap *trap, const struct graph *graph, uint64_t seed);
-/* The generator of a seed's traps: who does it. */
+/* The generator of a seed's traps: who does it.  The same in a laboratory and a drill. */
 struct prng trap_prng(uint64_t seed);
 
 enum { TRAP_S = 4 * 3600 }; // after which every trap is over

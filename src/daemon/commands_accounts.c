@@ -441,8 +441,18 @@ static void listed(struct store_request *request)
     json_t *result =
         json_pack("{s:o, s:I}", "accounts", accounts, "total", (json_int_t)act->op.list.total);
     struct command_call *call = act->call;
+    struct str domain = argument_text(call, "domain");
+    bool is_nowhere = domain.len > 0 && act->op.list.total == 0 &&
+                      !argument_given(call, "contains") &&
+                      config_find_domain(act->daemon->config, domain) == NULL;
     store_release(request);
-    command_done(call, result);
+    if (is_nowhere) {
+        json_decref(result);
+        command_fail(call, ERR_MISSING, "the domain %.*s is not served here, and has no accounts",
+                     STR_ARGS(domain));
+    } else {
+        command_done(call, result);
+    }
 }
 
 static void run_user_list(struct command_call *call)

@@ -18,6 +18,8 @@
 
 #include <inttypes.h>
 
+enum { HITS_SHOWN = 1000 }; // by one decoy hits: of a worm there may be very many
+
 struct errand {
     struct gate_errand gate;
     struct store_account_find find;
@@ -627,6 +629,34 @@ static void run_questions(struct command_call *call)
     send_off(errand);
 }
 
+static void add_decoy_hit(void *context, const struct guard_decoy_hit *hit)
+{
+    json_t *list = context;
+    if (json_array_size(list) >= HITS_SHOWN)
+        return;
+    json_array_append_new(
+        list,
+        json_pack("{s:o, s:o, s:o, s:f, s:b, s:b, s:o}", "sender", json_of(hit->sender), "lure",
+                  json_of(hit->shown), "at", json_of_time(hit->at_us), "nats", hit->nats,
+                  "discounted", hit->discounted, "convicted", hit->convicted, "incident",
+                  hit->incident != 0 ? json_integer((json_int_t)hit->incident) : json_null()));
+}
+
+static void look_at_decoy_hits(struct gate_errand *gate, const struct guard *guard)
+{
+    struct errand *errand = CONTAINER_OF(gate, struct errand, gate);
+    json_t *list = json_array();
+    guard_decoy_hits(guard, add_decoy_hit, list);
+    errand->result = json_pack("{s:o}", "hits", list);
+}
+
+static void run_decoy_hits(struct command_call *call)
+{
+    struct errand *errand = errand_new(call);
+    errand->gate.look = look_at_decoy_hits;
+    send_off(errand);
+}
+
 static struct errand *decoy_new(struct command_call *call, bool removed)
 {
     struct errand *errand = errand_new(call);
@@ -650,6 +680,16 @@ static void run_decoy_remove(struct command_call *call)
     withdraw_rule(decoy_new(call, true));
 }
 
+// A link or a pattern would be read as another host, and the entitlement as one that never holds.
+static bool is_host_alone(struct str host)
+{
+    const char *others = "/?#@*\\ ";
+    for (size_t i = 0; i < host.len; i++)
+        if (strchr(others, host.at[i]) != NULL || (host.at[i] == ':' && host.at[0] != '['))
+            return false;
+    return true;
+}
+
 static void entitle(struct command_call *call, bool withdraw)
 {
     struct gate *gate = gate_of(call);
@@ -665,8 +705,11 @@ static void entitle(struct command_call *call, bool withdraw)
         struct lure_list list;
         lure_list_init(&list, gate_lure_rules(gate), &call->arena);
         lure_add_url(&list, arena_printf(&call->arena, "https://%.*s/", STR_ARGS(host)), STR_EMPTY);
-        if (list.n != 1) {
-            command_fail(call, ERR_MALFORMED, "host: \"%.*s\" is no host", STR_ARGS(host));
+        if (list.n != 1 || !is_host_alone(host)) {
+            command_fail(call, ERR_MALFORMED,
+                         "host: \"%.*s\" is no host such as news.example.org, nor a domain such as "
+                         "example.org",
+                         STR_ARGS(host));
             return;
         }
         host = list.lures[0].host;
@@ -789,7 +832,7 @@ static const struct command rows[] = {
     {
      .name = "incident release",
      .doc = "Undoes an incident: held messages are delivered, restrictions lifted, copies "
-               "restored.",   .role = ROLE_OPERATOR,
+               "restored.", .role = ROLE_OPERATOR,
      .flags = COMMAND_AUDITED,
      .run = run_incident_release,
      .arguments = {NUMBER,
@@ -850,6 +893,12 @@ static const struct command rows[] = {
      .doc = "Lists decoys.",
      .role = ROLE_OPERATOR,
      .run = run_decoy_list,
+     },
+    {
+     .name = "decoy hits",
+     .doc = "Lists who sent which lure to a decoy, and what that counts for.",
+     .role = ROLE_OPERATOR,
+     .run = run_decoy_hits,
      },
     {
      .name = "decoy add",

@@ -17,6 +17,7 @@
 #include "net/loop.h"
 #include "store/store.h"
 
+struct decoy_refresh;
 struct inspector;
 struct scram_crypto;
 struct server;
@@ -56,6 +57,7 @@ struct daemon {
     const struct scram_crypto *crypto; // the server's
     struct commands *commands;
     struct control *control;
+    struct decoy_refresh *decoy_refresh; // its schedule
     struct daemon_hooks hooks;
     int64_t started_us; // wall
     bool confined_files, confined_calls;
@@ -81,6 +83,7 @@ void commands_add_aside(struct daemon *daemon);    // aside …
 void commands_add_uploads(struct daemon *daemon);  // upload …
 void commands_add_texts(struct daemon *daemon);    // text …
 void commands_add_decoys(struct daemon *daemon);   // decoy place
+void commands_add_decoy_refresh(struct daemon *daemon);
 
 /* Reads who is an administrator; waits for the store, so only at start. */
 enum err daemon_load_administrators(struct daemon *daemon, struct why *why) MUST_CHECK;

@@ -13,6 +13,7 @@
 #include "base/random.h"
 #include "daemon/check.h"
 #include "daemon/confine.h"
+#include "daemon/decoy_refresh.h"
 #include "daemon/server.h"
 #include "daemon/server_settings.h"
 #include "files/inspector.h"
@@ -403,6 +404,8 @@ static enum err open_service(struct daemon *daemon, struct why *why)
     commands_add_uploads(daemon);
     commands_add_texts(daemon);
     commands_add_decoys(daemon);
+    commands_add_decoy_refresh(daemon);
+    daemon->decoy_refresh = decoy_refresh_new(daemon);
     return control_serve(daemon->control, daemon->loop, daemon->commands, why);
 }
 
@@ -418,6 +421,7 @@ static void await_commands(struct daemon *daemon, int64_t most_us)
 static void close_service(struct daemon *daemon)
 {
     control_free(&daemon->control);
+    decoy_refresh_free(&daemon->decoy_refresh);
     await_commands(daemon, daemon->config->server.stop_time_us);
     server_stop(&daemon->server);
     inspector_stop(&daemon->inspector);

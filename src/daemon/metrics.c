@@ -138,6 +138,15 @@ static void say_store(struct buf *out, const struct store *store)
            stats.longest_commit_us);
 }
 
+static void say_decoys(struct buf *out, const struct service *service)
+{
+    say(out, "decoys_there", "gauge", "Decoys that are there now, as people see them.",
+        atomic_load(&service->n_decoys_there));
+    say(out, "decoy_portraits", "gauge",
+        "Kinds of clients that answer alike for several people, and so for decoys.",
+        atomic_load(&service->n_decoy_portraits));
+}
+
 static void say_guard(struct buf *out, struct gate *gate)
 {
     struct guard_state state;
@@ -268,6 +277,7 @@ void metrics_write(struct buf *out, const struct service *service, const struct 
     say_store(out, service->store);
     if (service->gate != NULL)
         say_guard(out, service->gate);
+    say_decoys(out, service);
     if (http != NULL)
         say_http(out, http);
     if (service->uploads != NULL)

@@ -4,6 +4,8 @@
 #include "base/log.h"
 #include "base/must.h"
 #include "base/random.h"
+#include "daemon/decoy_keeper.h"
+#include "daemon/decoy_mover.h"
 #include "daemon/housekeeping.h"
 #include "daemon/link_keys.h"
 #include "daemon/metrics.h"
@@ -62,6 +64,8 @@ struct server {
     uint64_t n_trimmed, n_before; // handshakes: at the last trim, at the last look
     bool trimmed;                 // once: a start takes much for moments, too
     struct housekeeping *housekeeping;
+    struct decoy_keeper *decoys;
+    struct decoy_mover *mover;
     struct scram_crypto *crypto;
     struct service service;
     struct im_settings *settings;
@@ -551,6 +555,8 @@ enum err server_start(struct server *server, struct why *why)
     loop_timer_set(server->loop, &server->trim_timer, TRIM_LOOK_US, look_at_memory);
     if (server->http != NULL)
         look_at_link_keys(&server->seals_timer);
+    server->decoys = decoy_keeper_new(server->loop, &server->service, present_config, server);
+    server->mover = decoy_mover_new(server->loop, &server->service, present_config, server);
     server->housekeeping =
         housekeeping_new(server->loop, server->service.store, present_config, server);
     if (config->metrics.port != 0) {
@@ -682,6 +688,8 @@ void server_stop(struct server **server)
     loop_timer_cancel(&s->seals_timer);
     loop_timer_cancel(&s->trim_timer);
     housekeeping_free(&s->housekeeping);
+    decoy_keeper_free(&s->decoys);
+    decoy_mover_free(&s->mover);
     for (size_t i = 0; i < s->n_doors; i++)
         door_close(&s->doors[i]);
     if (s->http != NULL)

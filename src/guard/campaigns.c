@@ -16,7 +16,8 @@
  */
 #include "guard/guard_internal.h"
 
-enum { NEVER = SPAN_BINS - 1 };
+/* LOUD_FROM: two pauses tell a pace, one may be chance. */
+enum { NEVER = SPAN_BINS - 1, LOUD_FROM = 3 };
 
 static const double fan_most = 6.5, span_most = 3.5, lag_most = 3.9, streak_most = 5.0,
                     lessons_most = 20000, burst_most = 2.5;
@@ -144,18 +145,45 @@ bool campaign_is_late(const struct guard *guard, const struct cluster *campaign,
            (campaign->state != CLUSTER_CONVICTED || member->sent_us > campaign->convicted_us);
 }
 
+double campaign_loudness(const struct guard *guard, const struct cluster *campaign,
+                         const struct member *member)
+{
+    if (campaign->cleared || campaign->state == CLUSTER_CONVICTED || !campaign_is_taught(guard) ||
+        member->n_receivers < LOUD_FROM)
+        return 0;
+    double nats = campaign->novelty + campaign->mimicry + member_nats(member);
+    if (member->is_relay)
+        nats += member->relay;
+    else if (campaign->root == member->user && campaign->n_relays > 0)
+        nats += campaign->relays_nats / campaign->n_relays;
+    return nats;
+}
+
+bool campaign_disowns(const struct guard *guard, const struct cluster *cluster,
+                      const struct member *member)
+{
+    const struct cluster *campaign = cluster_by_id(guard, cluster->campaign);
+    if (!cluster->fresh || cluster->n_independent > 0 || member->user == cluster->zero ||
+        member->exposed_us == 0)
+        return false;
+    return (!cluster->cleared && question_denied(cluster, cluster->zero)) ||
+           (campaign != NULL && !campaign->cleared && question_denied(campaign, cluster->zero));
+}
+
 /* What led him to send, if anything: the lure of the most suspect campaign that he was shown
  * before then; known: only of one that is known. */
 static size_t find_arrow(const struct guard *guard, const struct trail *trail,
-                         const struct user *receiver, int64_t before_us, bool known,
-                         struct cluster **cluster)
+                         const struct user *sender, const struct user *receiver, int64_t before_us,
+                         bool known, struct cluster **cluster)
 {
     size_t best = SHOWN_KEPT;
     double most = -1;
     for (size_t i = 0; i < SHOWN_KEPT && trail->shown[i] != 0; i++) {
         struct cluster *at = cluster_by_id(guard, trail->shown[i]);
+        const struct member *his = at != NULL ? member_find(guard, at, sender) : NULL;
         // back to the one who showed it: they talk to each other
         if (at == NULL || at->zero == NULL || at->zero == receiver ||
+            (his != NULL && his->from == receiver) ||
             guard->now_us - trail->shown_us[i] > guard->config.relay_us ||
             trail->shown_us[i] > before_us)
             continue;
@@ -217,6 +245,7 @@ static void adopt(struct guard *guard, struct cluster *campaign, struct cluster 
             his->composed = member->composed;
             his->silence = member->silence;
             his->remote = member->remote;
+            member_uses(his, member->device);
             campaign->n_sendings++;
             campaign->n_receivers++;
         }
@@ -443,7 +472,7 @@ static struct cluster *spreads(struct guard *guard, struct cluster *cluster, str
         trail->n_copies++;
     int64_t full_us = trail_nth_us(trail, (size_t)guard->config.fresh_most + 1);
     int64_t burst_us = trail_nth_us(trail, (size_t)guard->config.fresh_spread);
-    size_t before = find_arrow(guard, trail, receiver, full_us, false, &shown);
+    size_t before = find_arrow(guard, trail, sender, receiver, full_us, false, &shown);
     trail->full_us = before < SHOWN_KEPT ? trail->shown_us[before] : 0;
     if (full_us != 0)
         trail_notes(trail, RARE_STAR, guard->now_us - full_us);
@@ -452,14 +481,14 @@ static struct cluster *spreads(struct guard *guard, struct cluster *cluster, str
     if (burst_us != 0)
         trail_notes(trail, RARE_BURST, guard->now_us - burst_us);
     double nats = 0;
-    size_t arrow = find_arrow(guard, trail, receiver, burst_us, false, &shown);
+    size_t arrow = find_arrow(guard, trail, sender, receiver, burst_us, false, &shown);
     if (arrow < SHOWN_KEPT) {
         int64_t took_us = guard->now_us - trail->shown_us[arrow];
         nats = rare_nats(guard, RARE_SPREAD, span_bin(took_us));
         trail_notes(trail, RARE_SPREAD, took_us);
     }
     if (nats <= 0) // of one that is known two are enough to ask him, and say nothing yet
-        arrow = find_arrow(guard, trail, receiver, trail_nth_us(trail, 2), true, &shown);
+        arrow = find_arrow(guard, trail, sender, receiver, trail_nth_us(trail, 2), true, &shown);
     if (arrow == SHOWN_KEPT || !evidence_counts(guard, EVIDENCE_RELAY))
         return campaign;
     struct cluster *theirs = campaign_alive(guard, shown->campaign);
@@ -490,7 +519,7 @@ static struct cluster *takes_first(struct guard *guard, struct cluster *cluster,
 {
     uint32_t hash = receiver->hash_high;
     struct cluster *shown = NULL, *before = cluster_by_id(guard, trail->sent);
-    size_t arrow = find_arrow(guard, trail, receiver, guard->now_us, false, &shown);
+    size_t arrow = find_arrow(guard, trail, sender, receiver, guard->now_us, false, &shown);
     bool in_window = guard->now_us - trail->sent_us <= fresh_window_us(guard);
     struct cluster *campaign = campaign_alive(guard, trail->campaign);
     struct member *member = campaign != NULL ? member_find(guard, campaign, sender) : NULL;
@@ -556,5 +585,9 @@ struct cluster *campaign_takes(struct guard *guard, struct cluster *cluster, str
     trail.campaign = campaign->id;
     trail_put(guard, sender, &trail);
     cluster_touch(guard, campaign);
-    return member_find(guard, campaign, sender) != NULL ? campaign : NULL;
+    struct member *member = member_find(guard, campaign, sender);
+    if (member == NULL)
+        return NULL;
+    member_uses(member, sending->device);
+    return campaign;
 }

@@ -208,6 +208,12 @@ struct member *member_get(struct guard *guard, struct cluster *cluster, struct u
     return member_make(guard, cluster, user);
 }
 
+void member_uses(struct member *member, uint64_t device)
+{
+    if (device != 0)
+        member->device = member->device == 0 || member->device == device ? device : UINT64_MAX;
+}
+
 /* Of an array that has doubled from `least` on until it had room for n. */
 static size_t room_for(size_t n, size_t least)
 {

@@ -12,9 +12,9 @@
 
 static const double fan_most = 6.5, pace_most = 6.0, silence_most = 2.4, roster_most = 2.5,
                     novelty_most = 3.5, relay_most = 3.9, sender_most = 16.0, machine_most = 6.5,
-                    decoy_nats = 5.0, dormant_most = 1.5, live_most = -2.0, reports_most = 4.0,
-                    absence_most = -3.0, mimicry_nats = -0.69, origin_nats = -0.7,
-                    origins_most = -7.0, infected_nats = 10.0;
+                    decoy_nats = 5.0, decoy_discounted_nats = 0.1, dormant_most = 1.5,
+                    live_most = -2.0, reports_most = 4.0, absence_most = -3.0, mimicry_nats = -0.69,
+                    origin_nats = -0.7, origins_most = -7.0, infected_nats = 10.0;
 
 /* The priors weigh as much as this many observations. */
 static const double prior_weight = 50, lessons_most = 20000;
@@ -296,10 +296,15 @@ bool evidence_of_manner(struct guard *guard, struct cluster *cluster, struct mem
         cluster->n_decoy_senders++;
         guard->n_decoy_hits++;
         // the third hit says nothing that two did not: whoever wants to poison knows decoys too
-        member->decoy = cluster->n_decoy_senders <= 2 ? decoy_nats : 0.1;
+        member->decoy = cluster->n_decoy_senders <= 2 ? decoy_nats : decoy_discounted_nats;
     }
     member->last_sent_us = guard->now_us;
     return machine;
+}
+
+bool decoy_hit_is_discounted(double nats)
+{
+    return nats < decoy_nats;
 }
 
 void evidence_of_member(struct guard *guard, struct cluster *cluster, struct member *member,
@@ -325,9 +330,7 @@ bool evidence_of_sending(struct guard *guard, struct cluster *cluster, struct me
     cluster->n_sendings++;
     member->n_sent++;
     member->remote |= sending->remote;
-    if (sending->device != 0)
-        member->device =
-            member->device == 0 || member->device == sending->device ? sending->device : UINT64_MAX;
+    member_uses(member, sending->device);
     if (user_may_teach(guard, member->user) && lessons->sendings < lessons_most) {
         lessons->sendings++;
         lessons->novel += cluster->fresh && cluster->n_sendings == 1;

@@ -267,10 +267,12 @@ static void judge_campaign(struct guard *guard, struct cluster *cluster, struct 
     enum reason reason = REASON_NONE;
     // while a worm is about, those whom nobody showed one wait as well
     bool is_star = trail_is_star(guard, sender);
+    double loudness = campaign_loudness(guard, campaign, member);
     bool waits = trail_is_full(guard, sender) || campaign_is_late(guard, campaign, member) ||
+                 loudness >= (guard->config.hold_nats + guard->config.convict_nats) / 2 ||
                  (is_star && guard->outbreak_us != 0 &&
                   guard->now_us - guard->outbreak_us < guard->config.restriction_us);
-    if (waits || is_star) {
+    if (waits || is_star || loudness >= guard->config.ask_nats) {
         enum verdict verdict = questions_of_sender(guard, campaign, member, sending, &reason, word);
         if (waits && verdict != VERDICT_DELIVER) {
             say(word, verdict, reason, campaign->id);
@@ -368,7 +370,12 @@ static void judge_lure(struct guard *guard, struct user *sender, struct user *re
     else if (!speaks)
         member->warned = false;
     uint32_t n_receivers = member->n_receivers;
+    double decoy_before = member->decoy;
     bool machine = evidence_of_sending(guard, cluster, member, sending, via, receiver);
+    if (member->decoy > decoy_before) {
+        word->decoy_nats = member->decoy;
+        word->decoy_lure = arena_str(word->arena, lure->shown);
+    }
     note_recent(guard, sender, cluster);
     if (lure->kind == LURE_LINK)
         sight_count(guard, lure_home_key(lure), sender, member->exposed_us == 0 && !machine);
@@ -389,6 +396,13 @@ static void judge_lure(struct guard *guard, struct user *sender, struct user *re
     bool careful = speaks && member->warned && member->n_machine < MACHINE_GAPS;
     if (is_convicted_now(guard, cluster, member, sending, lure, careful, word))
         return;
+    if (campaign_disowns(guard, cluster, member)) {
+        if (careful && guard->config.defangs)
+            let_warn(cluster->id, word);
+        else
+            say(word, VERDICT_REJECT, REASON_DENIED, cluster->id);
+        return;
+    }
     if (cluster->fresh && cluster->zero == sender && (is_born || member->n_receivers > n_receivers))
         judge_campaign(guard, cluster, sender, receiver, sending, lure, is_born, word);
     enum reason reason = REASON_NONE;
@@ -525,6 +539,14 @@ static void take_sending(struct guard *guard, const struct sending *sending,
 /* ---- Other events
  * -------------------------------------------------------------------------------- */
 
+/* A worm also travels by people who mean to pass its lures on: what they show counts once there is
+ * reason to ask. */
+static bool is_of_incident(const struct guard *guard, const struct cluster *cluster)
+{
+    const struct cluster *campaign = cluster_by_id(guard, cluster->campaign);
+    return campaign != NULL && campaign->is_incident && !campaign->cleared;
+}
+
 static void take_exposure(struct guard *guard, const struct exposure *exposure)
 {
     guard->n_exposures++;
@@ -550,7 +572,7 @@ static void take_exposure(struct guard *guard, const struct exposure *exposure)
         sender->n_refs++;
         cluster->n_exposed++;
         cluster_share(guard, cluster);
-        if (cluster->fresh && cluster->zero == sender)
+        if (cluster->fresh && (cluster->zero == sender || is_of_incident(guard, cluster)))
             campaign_shown(guard, cluster, sender, receiver);
     }
     users_trim(guard);

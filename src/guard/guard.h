@@ -322,6 +322,8 @@ struct guard_word {
     unsigned suspended;    // REASON_SUSPENDED: what is, 1 << FEATURE_LINKS, 1 << FEATURE_FILES
     bool defang;           // deliver, but with every link made dead (lure_defang): a warning
     bool calm;             // none of the lures is worth an exposure event (all entitled)
+    double decoy_nats;     // what it says that this went to a decoy; 0: it did not, or not anew
+    struct str decoy_lure; // which lure
     struct order *orders;  // in the order in which they are to be carried out
     size_t n_orders, room; // room is the guard's
 };
@@ -588,5 +590,19 @@ struct guard_rule {
 typedef void guard_rule_fn(void *context, const struct guard_rule *rule);
 /* Calls fn for each. */
 void guard_rules(const struct guard *guard, guard_rule_fn *fn, void *context);
+
+/* Somebody sent a lure to a decoy; of one lure each sender counts once. */
+struct guard_decoy_hit {
+    uint64_t incident; // 0: that alone is no incident
+    bool convicted;    // the lure is, by now
+    struct str sender, shown;
+    double nats;     // what it counts for
+    bool discounted; // for next to nothing: two others had sent the same lure to decoys before
+    int64_t at_us;   // 0: forgotten
+};
+typedef void guard_decoy_hit_fn(void *context, const struct guard_decoy_hit *hit);
+/* Calls fn for each that is remembered: for as long as its lure is.  Texts are borrowed until the
+ * next event. */
+void guard_decoy_hits(const struct guard *guard, guard_decoy_hit_fn *fn, void *context);
 
 #endif

@@ -435,6 +435,8 @@ struct binding *binding_make(struct guard *guard, struct cluster *cluster,
                              struct str shown);
 /* NULL where the cluster is full. */
 struct member *member_get(struct guard *guard, struct cluster *cluster, struct user *user);
+/* He sent it with this device (0: unknown): on others he can be asked. */
+void member_uses(struct member *member, uint64_t device);
 struct member *member_find(const struct guard *guard, const struct cluster *cluster,
                            const struct user *user);
 /* The same for a cluster that is being read from a snapshot: no look for an older one. */
@@ -486,6 +488,8 @@ bool evidence_of_sending(struct guard *guard, struct cluster *cluster, struct me
 /* How a copy was sent: pace, silence, roster, to whom.  Returns whether it came at machine pace. */
 bool evidence_of_manner(struct guard *guard, struct cluster *cluster, struct member *member,
                         const struct sending *sending, const struct user *receiver);
+/* Whether a hit of a decoy that says so much is one after the second of its lure. */
+bool decoy_hit_is_discounted(double nats);
 /* The member's parts have changed from what they were: notes it and adds up. */
 void evidence_of_member(struct guard *guard, struct cluster *cluster, struct member *member,
                         const struct member *was);
@@ -558,6 +562,15 @@ bool campaign_follows(const struct guard *guard, const struct cluster *campaign,
 void campaign_denied(struct guard *guard, struct cluster *cluster);
 /* Whether he joined it after that, having been shown a lure of it: then his own word decides. */
 bool campaign_is_late(const struct guard *guard, const struct cluster *campaign,
+                      const struct member *member);
+/* What a member does himself, to three people or more, and being a relay or having led to some, in
+ * nats: where people send much, what others do adds up by chance, and nobody is to wait for that.
+ */
+double campaign_loudness(const struct guard *guard, const struct cluster *campaign,
+                         const struct member *member);
+/* Whether who began this lure has said that it was not he, and this one was shown it: that he means
+ * to pass it on makes it no less a worm's. */
+bool campaign_disowns(const struct guard *guard, const struct cluster *cluster,
                       const struct member *member);
 /* How many never-seen lures he sent of late. */
 double trail_level(const struct guard *guard, const struct trail *trail);
@@ -675,6 +688,7 @@ bool question_put(struct guard *guard, struct cluster *cluster, struct member *m
 /* Whether a question to him about it waits for his answer; whether he meant to send it. */
 bool question_is_open(const struct cluster *cluster, const struct user *user);
 bool question_confirmed(const struct cluster *cluster, const struct user *user);
+bool question_denied(const struct cluster *cluster, const struct user *user);
 /* Until when a message of his waits for an answer, on trial also for somebody else's; 0: for none.
  */
 int64_t questions_wait_us(const struct cluster *cluster, const struct user *user);

@@ -140,6 +140,12 @@ bool question_confirmed(const struct cluster *cluster, const struct user *user)
     return question != NULL && question->state == QUESTION_YES;
 }
 
+bool question_denied(const struct cluster *cluster, const struct user *user)
+{
+    const struct question *question = cluster->n_denied > 0 ? question_to(cluster, user) : NULL;
+    return question != NULL && question->state == QUESTION_NO;
+}
+
 int64_t questions_wait_us(const struct cluster *cluster, const struct user *user)
 {
     int64_t his_us = 0, last_us = 0;

@@ -22,9 +22,14 @@
  * they sent is taken back, message by message.  Restricted is who then says that
  * it was not he, which convicts nobody else; or all, where nobody is asked.
  *
+ * In a feast within an outbreak soon most people have been shown one, and that says
+ * nothing of somebody who makes one, unless he had it from one of whom something is
+ * known: who denied it, or is covered by a conviction himself.  And where many came by
+ * it themselves, nothing of his is taken back before he has answered.
+ *
  * In a forest n_fast_relays is that share, times SAMPLE_ONE, and some fields of a member mean:
- * n_machine, people in his present run; n_live, relays among those he showed it; shape, the cluster
- * of his run.
+ * n_machine, people in his present run; n_live, relays among those he showed it, of which that says
+ * something; shape, the cluster of his run.
  */
 #include "guard/guard_internal.h"
 
@@ -34,9 +39,11 @@ enum {
     KEYS_AT_ONCE = 4096, // taken back by one conviction; further ones when their senders go on
     REACHED_LEAST = 10,  // by the first relays together, or there must be RELAYS_ENOUGH
     RELAYS_ENOUGH = 3,
+    CHAIN_MOST = 64, // arrows that are followed
 };
 
-static const double worms_relays = 0.9, floor_nats = -7, share_least = 0.005, share_most = 0.95;
+static const double worms_relays = 0.9, floor_nats = -7, share_least = 0.005, share_most = 0.95,
+                    share_telling = 0.5; // beyond it an arrow says nothing
 
 /* Nobody opens what he is sent as soon as that: programs did not wait for each other. */
 static const int64_t at_once_us = 2000000;
@@ -89,6 +96,29 @@ static bool makes_run(const struct guard *guard, const struct member *member)
            member->n_machine >= guard->config.sealed_first;
 }
 
+/* Who showed it to him, if he made a run, or was shown one and sent it to fewer; NULL: nobody. */
+static struct member *shown_by(const struct guard *guard, const struct cluster *forest,
+                               const struct member *member)
+{
+    struct member *from = member->from != NULL ? member_find(guard, forest, member->from) : NULL;
+    const struct member *at = from;
+    for (int i = 0; i < CHAIN_MOST && at != NULL && !makes_run(guard, at); i++)
+        at = at->from != NULL ? member_find(guard, forest, at->from) : NULL;
+    return at != NULL && makes_run(guard, at) ? from : NULL;
+}
+
+/* People who came by it themselves explain a good part of it, not all. */
+static bool is_mixed(const struct cluster *forest)
+{
+    return -forest->origins > forest->relays_nats / 2;
+}
+
+/* Whether it says something of him that he was shown one. */
+static bool arrow_tells(const struct member *member)
+{
+    return member->is_relay && member->relay >= log(worms_relays / share_telling);
+}
+
 /* The share of people who have been shown a run, or have made one: of those whom the last copies
  * went to, who are of the sort that gets and sends many.  Too high where a run goes to people who
  * know each other, which clears. */
@@ -121,17 +151,16 @@ static double suspicion(const struct cluster *forest)
 static void weigh(struct guard *guard, struct cluster *forest, struct member *member)
 {
     double share = share_shown(forest), was = tree_nats(forest), nats = 0;
-    struct member *from = member->from != NULL ? member_find(guard, forest, member->from) : NULL;
+    struct member *from = shown_by(guard, forest, member);
     int64_t lag_us = member->sent_us - member->exposed_us;
     bool is_first = forest->n_relays + forest->n_independent == 0;
-    if (member->exposed_us != 0 && lag_us <= guard->config.mature_us && from != NULL &&
-        makes_run(guard, from)) {
+    if (member->exposed_us != 0 && lag_us <= guard->config.mature_us && from != NULL) {
         nats = clamp(0, log(worms_relays / share) + (lag_us < at_once_us ? at_once_nats : 0), 9);
         nats = evidence_counts(guard, EVIDENCE_RELAY) ? nats : 0;
         member->is_relay = true;
         member->relay = nats;
         forest->n_relays++;
-        from->n_live++;
+        from->n_live += arrow_tells(member) || !is_mixed(forest);
         forest->relays_nats += nats;
         evidence_add(guard, forest, EVIDENCE_RELAY, nats, member->user);
     } else {
@@ -168,10 +197,9 @@ static void note_shown(struct guard *guard, struct cluster *forest, struct membe
     sample_shown(forest, theirs != NULL && (theirs->exposed_us != 0 || makes_run(guard, theirs)));
     if (theirs == NULL || receiver->is_decoy || makes_run(guard, theirs))
         return;
-    struct member *before = theirs->from != NULL ? member_find(guard, forest, theirs->from) : NULL;
     if (theirs->exposed_us == 0)
         forest->n_exposed++;
-    else if (before != NULL && makes_run(guard, before))
+    else if (shown_by(guard, forest, theirs) != NULL)
         return;
     if (theirs->from != NULL)
         theirs->from->n_refs--;
@@ -232,15 +260,34 @@ void take_sealed(struct guard *guard, const struct exposure *exposure)
 
 /* ---- What follows ---------------------------------------------------------------------------- */
 
+/* Whether who showed it to him says something of him, where that he was shown one does not. */
+static bool came_of_worm(const struct guard *guard, const struct cluster *forest,
+                         const struct member *member)
+{
+    const struct member *from = shown_by(guard, forest, member);
+    return from != NULL && !question_confirmed(forest, from->user) &&
+           (from->restricted || from->n_live >= 2 || arrow_tells(from));
+}
+
 bool sealed_covers(const struct guard *guard, const struct cluster *forest,
                    const struct member *member)
 {
     if (question_confirmed(forest, member->user))
         return false;
+    if (member->restricted && makes_run(guard, member))
+        return true;
     // one who was shown it and does alike could be chance; and then nobody has begun it but he
-    return member->is_relay || member->n_live >= 2 ||
-           (member->n_live == 1 && forest->n_independent <= 1) ||
-           (member->restricted && makes_run(guard, member));
+    if (member->n_live >= 2 || (member->n_live == 1 && forest->n_independent <= 1))
+        return true;
+    return member->is_relay && (arrow_tells(member) || came_of_worm(guard, forest, member));
+}
+
+/* Whether what he sent is taken back, before he has said anything. */
+static bool takes_back(const struct guard *guard, const struct cluster *forest,
+                       const struct member *member)
+{
+    return sealed_covers(guard, forest, member) &&
+           (!member->is_relay || member->restricted || arrow_tells(member) || !is_mixed(forest));
 }
 
 /* Two of those whom somebody's run was sent to may well write to three people each within the hour;
@@ -298,7 +345,7 @@ void sealed_convict(struct guard *guard, struct cluster *forest, bool observed,
 {
     uint32_t before = forest->n_stops;
     LIST_EACH(&forest->members, struct member, link, member)
-    if (sealed_covers(guard, forest, member) && forest->n_stops - before < KEYS_AT_ONCE)
+    if (takes_back(guard, forest, member) && forest->n_stops - before < KEYS_AT_ONCE)
         convict_member(guard, forest, member, observed, word);
     if (forest->state != CLUSTER_CONVICTED)
         return;
@@ -325,14 +372,26 @@ static void ask_tree(struct guard *guard, struct cluster *forest, struct guard_w
         (void)question_put(guard, forest, member, word);
 }
 
+/* His, and of those through whom it came to him what is not yet. */
+static void convict_along(struct guard *guard, struct cluster *forest, struct member *member,
+                          bool observed, struct guard_word *word)
+{
+    for (int i = 0; i < CHAIN_MOST && member != NULL && takes_back(guard, forest, member); i++) {
+        convict_member(guard, forest, member, observed, word);
+        member = member->is_relay ? shown_by(guard, forest, member) : NULL;
+    }
+}
+
 /* One who is convicted, or is about to be, goes on. */
 static enum verdict stops_run(struct guard *guard, struct cluster *forest, struct member *member,
                               const struct sending *sending, enum reason *reason,
                               struct guard_word *word)
 {
-    bool convicted = forest->state == CLUSTER_CONVICTED;
+    bool convicted = forest->state == CLUSTER_CONVICTED && takes_back(guard, forest, member);
     if (convicted)
-        convict_member(guard, forest, member, sending->observed, word);
+        convict_along(guard, forest, member, sending->observed, word);
+    else if (forest->state == CLUSTER_CONVICTED && guard->config.ask_us > 0 && !sending->observed)
+        (void)question_put(guard, forest, member, word);
     bool asked = question_is_open(forest, member->user);
     *reason = asked ? REASON_ASKED : convicted ? REASON_CONVICTED : REASON_SUSPECTED;
     if ((asked || !convicted) && guard->n_holds < HOLDS_MOST)
@@ -362,9 +421,7 @@ enum verdict judge_sealed(struct guard *guard, struct user *sender, struct user 
     if (member == NULL)
         return VERDICT_DELIVER;
     member->remote |= sending->remote;
-    if (sending->device != 0)
-        member->device =
-            member->device == 0 || member->device == sending->device ? sending->device : UINT64_MAX;
+    member_uses(member, sending->device);
     *incident = forest->id;
     relent(guard, forest, word);
     if (forest->cleared || !makes_run(guard, member))

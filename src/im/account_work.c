@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/must.h"
+#include "im/gate.h"
 #include "im/roster_internal.h"
 #include "im/sessions.h"
 #include "route/own.h"
@@ -165,6 +166,8 @@ static void is_deleted(struct store_request *request)
     roster_say_removed(account, &item->jid, roster_removal(account, item->jid.full), NULL);
     account_release(account);
     struct service *service = work->service;
+    if (e == OK && service->gate != NULL)
+        gate_account_deleted(service->gate, work->jid.full);
     if (e == OK && service->account_deleted != NULL)
         service->account_deleted(service->context, work->jid.full);
     go_back_closing(work, e, e == OK);

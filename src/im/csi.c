@@ -72,13 +72,26 @@ static void keep(struct session *session, const struct sending_out *what)
     session->csi->bytes += size;
 }
 
-// A message that says nothing but that somebody types (XEP-0085).
-static bool is_chat_state_only(const struct stanza *stanza)
+// What a copy for this device (XEP-0280) is a copy of, else the message itself.
+static const struct element *copied(const struct session *session, const struct stanza *stanza)
 {
-    if (stanza->kind != STANZA_MESSAGE || element_first(stanza->root) == NULL)
+    const struct element *outer = element_first(stanza->root), *message = NULL;
+    if (outer != NULL && str_eq(outer->ns, NS_CARBONS) && element_next(outer) == NULL &&
+        jid_eq(&stanza->from, &session->account->jid)) {
+        const struct element *forwarded = element_child(outer, NS_FORWARD, STR("forwarded"));
+        if (forwarded != NULL)
+            message = element_child(forwarded, NS_CLIENT, STR("message"));
+    }
+    return message != NULL ? message : stanza->root;
+}
+
+// A message that says nothing but that somebody types (XEP-0085).
+static bool is_chat_state_only(const struct session *session, const struct stanza *stanza)
+{
+    if (stanza->kind != STANZA_MESSAGE)
         return false;
     bool any = false;
-    ELEMENT_EACH(stanza->root, child)
+    ELEMENT_EACH(copied(session, stanza), child)
     {
         if (str_eq(child->ns, NS_CHATSTATES))
             any = true;
@@ -100,7 +113,7 @@ static enum passing to_session(struct session *session, const struct sending_out
         keep(session, what);
         return STOP;
     }
-    if (is_chat_state_only(stanza) && what->spool_id == 0)
+    if (what->spool_id == 0 && is_chat_state_only(session, stanza))
         return STOP;
     flush(session, true); // order is kept: what waited goes first
     return PASS;

@@ -5,6 +5,7 @@
 #include "im/adhoc.h"
 #include "im/behind.h"
 #include "im/caps.h"
+#include "im/decoys.h"
 #include "im/feature.h"
 #include "im/gate.h"
 #include "im/iq.h"
@@ -156,6 +157,7 @@ void desk_close(struct desk *desk)
     struct session *session;
     size_t at = 0;
     behind_end(desk->home);
+    decoys_close(desk);
     while ((session = table_next(&desk->home->sessions, &at)) != NULL)
         if (!sm_is_resumable(session))
             session_end_with(session, STREAM_SYSTEM_SHUTDOWN, NULL);
@@ -189,6 +191,7 @@ void desk_free(struct desk **desk)
     if (d == NULL)
         return;
     questions_free(&d->questions);
+    decoys_free(&d->decoys);
     home_free(&d->home);
     caps_cache_free(&d->caps);
     adhoc_book_free(&d->adhoc);

@@ -9,8 +9,11 @@
 #include "net/kitchen.h"
 #include "route/home.h"
 
+#include <stdatomic.h>
+
 struct adhoc_book;
 struct caps_cache;
+struct decoys_desk;
 struct login_slowdown;
 struct gate;
 struct in_hand;
@@ -30,7 +33,8 @@ struct service {
     struct gate *gate;               // the guard's thread; NULL: there is none
     struct notices *notices;         // any thread
     struct uploads *uploads;         // any thread; NULL: there are none
-    int64_t started_us;              // wall time
+    atomic_uint_fast64_t n_decoys_there, n_decoy_portraits; // daemon/decoy_keeper.h
+    int64_t started_us;                                     // wall time
     /* On the home of an account that was deleted from within; may be NULL. */
     void (*account_deleted)(void *context, struct str bare);
     void *context; // of the call above
@@ -45,6 +49,7 @@ struct desk {
     int64_t guard_alarm_us;       // loop time of the last line about an overloaded guard; 0: none
     struct caps_cache *caps;      // im/caps.h; NULL until the first
     struct adhoc_book *adhoc;     // im/adhoc.h; NULL until the first
+    struct decoys_desk *decoys;   // im/decoys.h; NULL until the first round
     struct list questions;        // im/questions.h: put to people whose home this is
     struct list activities;       // im/activity.c
     struct timer activity_timer;

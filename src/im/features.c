@@ -10,6 +10,7 @@
 #include "im/caps.h"
 #include "im/carbons.h"
 #include "im/csi.h"
+#include "im/decoys.h"
 #include "im/disco.h"
 #include "im/entity_time.h"
 #include "im/gate.h"
@@ -28,6 +29,7 @@
 
 const struct feature *const features[] = {
     &feature_roster,   // first: others read it
+    &feature_decoys,   // before whatever looks at what a session is sent
     &feature_blocking, // what is refused concerns nobody below
     &feature_presence,
     &feature_carbons,

@@ -113,6 +113,11 @@ void gate_opened(struct gate *gate, struct str reader, struct str keys);
  * name, whatever guard.mode is; any thread. */
 void gate_convict_file(struct gate *gate, const struct lure_file *file, struct str finding);
 
+/* The account (bare) was deleted: its entitlements end, and it is no decoy, so that a name made
+ * anew inherits neither.  Restrictions and suspensions stay until they expire: nobody sheds one
+ * by leaving; any thread. */
+void gate_account_deleted(struct gate *gate, struct str account);
+
 /* The account reports whatever this person (bare) has sent to it of late. */
 void gate_reported(struct account *account, struct str sender);
 

@@ -52,6 +52,8 @@ struct gate {
     struct guard_state state;          // a copy
     int64_t state_us;                  // loop time of it
     struct timer state_timer;          // it is to be renewed
+    int64_t hits_since_us;             // loop time from which hits of decoys are counted,
+    unsigned n_hits_said;              // lines of the log about them since
     struct list replayed;              // orders of events since the last snapshot, at the start
     atomic_uint_fast64_t next_message; // numbers of judged messages; any thread
 };

@@ -16,7 +16,10 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-enum { ALARM_US = 100000 }; // an event that takes longer is worth a line in the log
+enum {
+    ALARM_US = 100000,   // an event that takes longer is worth a line in the log
+    HITS_SAID_MOST = 60, // lines a minute about decoys: a worm may write to very many
+};
 
 /* ---- What is convicted, for the workers ---- */
 
@@ -258,6 +261,26 @@ static void on_tick(struct timer *timer)
     arena_done(&arena);
 }
 
+// An operator sees it in the log at once; later with `decoy hits`.
+static void say_decoy_hit(struct gate *gate, const struct sending *sending,
+                          const struct guard_word *word)
+{
+    struct arena arena;
+    int64_t now_us = loop_now_us(gate->loop);
+    if (gate->hits_since_us == 0 || now_us - gate->hits_since_us > 60 * SECOND_US) {
+        gate->hits_since_us = now_us;
+        gate->n_hits_said = 0;
+    }
+    if (gate->n_hits_said++ >= HITS_SAID_MOST)
+        return;
+    arena_init(&arena, 65536);
+    log_event(LOG_NOTICE, "decoy-hit",
+              "decoy=%.*s sender=%.*s lure=%.*s nats=%.1f incident=%" PRIu64,
+              STR_ARGS(sending->receiver), STR_ARGS(sending->sender),
+              STR_ARGS(log_quote(&arena, word->decoy_lure)), word->decoy_nats, word->incident);
+    arena_done(&arena);
+}
+
 void gate_judge(struct mail *mail)
 {
     struct judging *judging = CONTAINER_OF(mail, struct judging, mail);
@@ -270,6 +293,8 @@ void gate_judge(struct mail *mail)
     (void)!in_hand_begin(gate->in_hand, judging->stanza); // what is put aside is not judged
     gate_take(gate, &event, &word, judging->observes);
     in_hand_done(gate->in_hand);
+    if (word.decoy_nats > 0)
+        say_decoy_hit(gate, &judging->sending, &word);
     judging->verdict = word.verdict;
     judging->reason = word.reason;
     judging->until_us = word.until_us;
@@ -368,6 +393,69 @@ void gate_convict_file(struct gate *gate, const struct lure_file *file, struct s
     lure_list_keys(&finding->list, NULL);
     finding->reason = arena_str(&finding->arena, found);
     loop_post(gate->loop, &finding->mail);
+}
+
+/* ---- An account that was deleted ---- */
+
+enum { RIGHTS_MOST = 1000 }; // that one account is relieved of
+
+struct leaving {
+    struct mail mail;
+    struct gate *gate;
+    struct arena arena; // of all below
+    struct str account;
+    struct guard_event event; // that ends one of its rights; kind 0: it has none
+};
+
+static void find_right(void *context, const struct guard_rule *rule)
+{
+    struct leaving *leaving = context;
+    struct guard_event *event = &leaving->event;
+    if (event->kind != 0 || !str_eq(rule->account, leaving->account))
+        return;
+    const struct str actor = STR("deletion");
+    if (rule->kind == RULE_DECOY) {
+        event->kind = EVENT_DECOY;
+        event->decoy = (struct decoy){.account = leaving->account, .removed = true, .actor = actor};
+    } else if (rule->kind == RULE_ENTITLE) {
+        event->kind = EVENT_ENTITLE;
+        event->entitlement = (struct entitlement){
+            .account = leaving->account,
+            .domain = arena_str(&leaving->arena, rule->domain),
+            .receivers = rule->receivers,
+            .actor = actor,
+        };
+    }
+}
+
+static void end_rights(struct mail *mail)
+{
+    struct leaving *leaving = CONTAINER_OF(mail, struct leaving, mail);
+    for (int i = 0; i < RIGHTS_MOST; i++) {
+        struct arena arena;
+        struct guard_word word;
+        leaving->event = (struct guard_event){0};
+        guard_rules(leaving->gate->guard, find_right, leaving);
+        if (leaving->event.kind == 0)
+            break;
+        arena_init(&arena, WORD_MOST);
+        guard_word_init(&word, &arena);
+        gate_take(leaving->gate, &leaving->event, &word, false);
+        arena_done(&arena);
+    }
+    arena_done(&leaving->arena);
+    free(leaving);
+}
+
+void gate_account_deleted(struct gate *gate, struct str account)
+{
+    struct leaving *leaving = calloc(1, sizeof *leaving);
+    must(leaving != NULL);
+    leaving->gate = gate;
+    leaving->mail.run = end_rights;
+    arena_init(&leaving->arena, 1 << 20);
+    leaving->account = arena_str(&leaving->arena, account);
+    loop_post(gate->loop, &leaving->mail);
 }
 
 /* ---- The thread's life ---- */

@@ -4,6 +4,7 @@
 #include "im/caps.h"
 #include "im/feature.h"
 #include "im/gate.h"
+#include "im/portrait.h"
 #include "im/roster.h"
 #include "im/send.h"
 
@@ -200,6 +201,13 @@ static bool is_shown(const struct stanza *stanza)
     return stanza->type == TYPE_SET && str_eq(element_first(stanza->root)->ns, NS_VCARD);
 }
 
+// Of answers to our own pings and pushes that they came is all.
+static void hear_answer(struct session *session, const struct stanza *stanza)
+{
+    caps_answered(session, stanza);
+    portrait_answered(session, stanza);
+}
+
 void iq_from_client(struct session *session, struct stanza *stanza, struct ticket *ticket)
 {
     struct home *home = session->home;
@@ -218,8 +226,8 @@ void iq_from_client(struct session *session, struct stanza *stanza, struct ticke
             ask(home, stanza, ticket, to_self ? ASKED_ACCOUNT : ASKED_DOMAIN, session->account,
                 session);
         else
-            caps_answered(session, stanza);
-        return; // of answers to our own pings and pushes: that they came is all
+            hear_answer(session, stanza);
+        return;
     }
     for (size_t f = 0; features[f] != NULL; f++)
         if (features[f]->from_client != NULL && features[f]->from_client(session, stanza) == STOP)

@@ -72,6 +72,9 @@ struct session_client {
     void (*kick)(void *client, struct str condition, struct str text);
 };
 
+struct decoy;
+struct sitting;
+
 struct session {
     uint32_t magic;
     uint64_t id; // for handles across asynchronous work: session_find
@@ -96,8 +99,10 @@ struct session {
     bool wants_carbons; // XEP-0280
     bool inactive;      // XEP-0352
     struct csi_queue *csi;
-    struct caps *caps; // XEP-0115: what its client can do
-    void *gate;        // im/gate.c: pace of this client
+    struct caps *caps;        // XEP-0115: what its client can do
+    void *gate;               // im/gate.c: pace of this client
+    struct decoy *decoy;      // im/decoys.c: whose it is; it has no client then.  Else NULL
+    struct sitting *portrait; // im/portrait.c: what its client was asked; or NULL
 
     struct sm *sm;      // NULL without XEP-0198
     struct list outbox; // of struct out: sent, not known to have arrived

@@ -186,6 +186,7 @@ def test_lists_come_in_pages(server, people):
     names = [a["jid"].split("@")[0] for a in first["accounts"] + second["accounts"]]
     assert len(set(names)) == 4 and names == sorted(names)
     assert server.ctl_json("user", "list", "--contains", "no such name")["accounts"] == []
+    assert status_of(server, "user", "list", "elsewhere.example") == MISSING
 
 
 def test_acts_are_in_the_audit_record_without_passwords(server):
@@ -294,13 +295,29 @@ def test_an_entitlement_names_an_account_and_a_host_as_links_do(server, people):
     name = f"{people(1)[0]}@{server.domain}"
     assert status_of(server, "entitle", "add", f"no.one@{server.domain}") == MISSING
     assert status_of(server, "entitle", "add", name, "--receivers", str(1 << 32)) == USAGE
-    assert status_of(server, "entitle", "add", name, "--host", "what host?") == USAGE
+    for host in ("what host?", "https://news.example/", "*.news.example", "news.example:443"):
+        assert status_of(server, "entitle", "add", name, "--host", host) == USAGE, host
     server.ctl("entitle", "add", name, "--host", "News.B\u00fccher.Example")
     given = [r for r in server.ctl_json("entitle", "list")["rules"] if r["account"] == name]
     assert [r["host"] for r in given] == ["news.xn--bcher-kva.example"]
     assert given[0]["domain"] == "" and given[0]["receivers"] is None
     assert status_of(server, "entitle", "remove", name) == MISSING  # not of all hosts
     assert status_of(server, "entitle", "remove", name, "--host", "news.b\u00fccher.example") == DONE
+
+
+def test_an_account_made_anew_is_neither_entitled_nor_bait(server, people):
+    # a deleted one's rights must not wait for whoever gets its name; what restrains the name does
+    name, = people(1)
+    jid = f"{name}@{server.domain}"
+    server.ctl("entitle", "add", jid)
+    server.ctl("entitle", "add", jid, "--host", "news.example")
+    server.ctl("decoy", "add", jid)
+    server.ctl("suspend", "links", "--account", jid)
+    server.ctl("user", "delete", jid)
+    server.ctl("user", "add", jid, "--password-stdin", input="a new person\n")
+    assert [r["rule"] for r in server.ctl_json("guard", "rules")["rules"]
+            if r["account"] == jid] == ["suspend"]
+    server.ctl("resume", "links", "--account", jid)
 
 
 def test_every_change_takes_a_reason(server):

@@ -349,3 +349,101 @@ TEST(who_sends_to_many_is_asked_and_waits_only_if_he_was_shown_one)
     check(state.n_asked == 2);
     guard_free(&guard);
 }
+
+TEST(who_hurries_with_new_links_from_one_to_the_next_waits_for_his_own_word)
+{
+    struct guard_config config;
+    guard_config_default(&config);
+    config.campaign_lessons = 0;
+    // for the shipped priors, which are careful
+    config.hold_nats = config.ask_nats = 6;
+    config.convict_nats = 8;
+    struct guard *guard = guard_new(&config, 42);
+    struct guard_state state;
+    int64_t now = t0;
+    send_all_new(guard, &now, 2 * hour, "slow@a.example", "http://slow%u.example/", 6);
+    guard_state(guard, &state);
+    check(state.n_asked == 0 && state.n_held == 0);
+    send_all_new(guard, &now, 20 * second, "zero@a.example", "http://mimic%u.example/", 6);
+    guard_state(guard, &state);
+    check(state.n_asked == 1 && state.n_waiting >= 1 && state.n_convicted == 0);
+    uint64_t at = 0, id = guard_incident_next(guard, &at);
+    say(guard, now, "zero@a.example", id, true);
+    check(count_orders(ORDER_DELIVER_HELD, false) == state.n_waiting);
+    check(send(guard, now, "zero@a.example", "q@a.example", "http://another.example/") ==
+          VERDICT_DELIVER);
+    guard_free(&guard);
+}
+
+TEST(a_link_that_its_sender_did_not_send_is_not_passed_on_by_whoever_means_to)
+{
+    struct guard *guard = taught_guard();
+    int64_t now = t0;
+    send_own(guard, &now, "zero@a.example", "http://zero.example/", 0, 4);
+    send_own(guard, &now, "to0-zero@a.example", "http://second.example/", 0, 4);
+    check(send(guard, now, "to1-zero@a.example", "x@a.example", "http://zero.example/") ==
+          VERDICT_DELIVER);
+    uint64_t at = 0, id = guard_incident_next(guard, &at);
+    say(guard, now, "zero@a.example", id, false);
+    check(send(guard, now, "to2-zero@a.example", "x@a.example", "http://zero.example/") ==
+          VERDICT_REJECT);
+    check(word.reason == REASON_DENIED && count_orders(ORDER_RESTRICT, false) == 0);
+    // he may send others, and whoever has it from elsewhere that one
+    check(send(guard, now, "to2-zero@a.example", "x@a.example", "http://mine.example/") !=
+          VERDICT_REJECT);
+    check(send(guard, now, "stranger@a.example", "x@a.example", "http://zero.example/") ==
+          VERDICT_DELIVER);
+    guard_free(&guard);
+}
+
+TEST(what_others_show_of_a_suspect_s_links_counts_as_shown)
+{
+    unsigned n_relays[2];
+    for (size_t shows = 0; shows < 2; shows++) {
+        struct guard *guard = taught_guard();
+        int64_t now = t0;
+        send_all_new(guard, &now, 40 * second, "zero@a.example", "http://mimic%u.example/", 4);
+        send_all_new(guard, &now, 40 * second, "to0-zero@a.example", "http://relay%u.example/", 1);
+        // one of those whom he reached passes it on, and means it
+        char link[] = "http://shared.example/";
+        check(send(guard, now, "zero@a.example", "friend@a.example", link) != VERDICT_REJECT);
+        expose(guard, now, "zero@a.example", "friend@a.example", link);
+        send(guard, now, "friend@a.example", "other@a.example", link);
+        if (shows > 0)
+            expose(guard, now, "friend@a.example", "other@a.example", link);
+        now += 60 * second;
+        send(guard, now, "other@a.example", "y@a.example", "http://own.example/");
+        n_relays[shows] = 0;
+        for (uint64_t at = 0, id; (id = guard_incident_next(guard, &at)) != 0;) {
+            struct incident shown;
+            check(guard_incident(guard, id, test_arena(), &shown) == OK);
+            n_relays[shows] += shown.n_lures > 0 ? shown.n_relays : 0;
+        }
+        guard_free(&guard);
+    }
+    check(n_relays[1] == n_relays[0] + 1);
+}
+
+static void look_at_device(void *context, const struct guard_question *question)
+{
+    unsigned *n = context;
+    check(question->device == (str_starts(question->who, STR("zero")) ? 77 : UINT64_MAX));
+    (*n)++;
+}
+
+TEST(who_is_asked_about_a_campaign_is_asked_elsewhere_than_where_he_sent)
+{
+    struct guard *guard = taught_guard();
+    int64_t now = t0;
+    unsigned n = 0;
+    device = 77;
+    send_own(guard, &now, "zero@a.example", "http://zero.example/", 0, 4);
+    device = 78;
+    send_own(guard, &now, "to0-zero@a.example", "http://second.example/", 0, 2);
+    device = 79; // a question to a person of two devices is one for either
+    send_own(guard, &now, "to0-zero@a.example", "http://second.example/", 2, 2);
+    device = 0;
+    guard_questions(guard, look_at_device, &n);
+    check(n == 2);
+    guard_free(&guard);
+}

@@ -31,6 +31,16 @@ static struct lure_key key_of(struct str sender)
     return lure_sealed_key(sender, text);
 }
 
+static size_t n_taken_back; // by all words since the test began to count
+
+static size_t count_orders(enum order_kind kind, bool undo)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < word.n_orders; i++)
+        n += word.orders[i].kind == kind && word.orders[i].undo == undo;
+    return n;
+}
+
 static void begin(struct guard *guard, int64_t now, unsigned from, unsigned to)
 {
     struct lure_key key = key_of(person(from));
@@ -59,7 +69,9 @@ static enum verdict go_on(struct guard *guard, int64_t now, unsigned from, unsig
         .n_lures = 1,
         .pace = {.gap_us = gap_us, .roster_index = -1, .live = live, .account_age_us = -1}
     };
-    return guard_judge(guard, &sending, now, fresh_word());
+    enum verdict verdict = guard_judge(guard, &sending, now, fresh_word());
+    n_taken_back += count_orders(ORDER_RETRACT, false);
+    return verdict;
 }
 
 /* To n people from first on, a tenth of a second apart.  How many did not arrive at once. */
@@ -71,14 +83,6 @@ static unsigned spread(struct guard *guard, int64_t now, unsigned from, unsigned
         stopped += go_on(guard, now + i * second / 10, from, first + i, false, second / 10) !=
                    VERDICT_DELIVER;
     return stopped;
-}
-
-static size_t count_orders(enum order_kind kind, bool undo)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < word.n_orders; i++)
-        n += word.orders[i].kind == kind && word.orders[i].undo == undo;
-    return n;
 }
 
 static struct guard *new_guard(void)
@@ -161,6 +165,58 @@ TEST(a_tree_of_runs_waits_is_asked_and_then_convicted_with_all_that_it_sent)
     check(count_orders(ORDER_RETRACT, true) == 12 && count_orders(ORDER_DELIVER_HELD, false) == 10);
     guard_release(guard, &(struct release){.incident = incident}, 110 * second, fresh_word());
     check(count_orders(ORDER_RETRACT, true) == 20 + 3 && count_orders(ORDER_RESTRICT, true) == 1);
+    guard_free(&guard);
+}
+
+/* Somebody whom nobody is known to have shown one (a link that was passed on in clear) begins
+ * after the conviction: his goes as well, as soon as two of those who got it do the same. */
+TEST(who_begins_anew_after_the_conviction_is_taken_back_too)
+{
+    struct guard *guard = new_guard();
+    spread(guard, 10 * second, 0, 100, 20);
+    spread(guard, 30 * second, 100, 200, 12);
+    spread(guard, 40 * second, 101, 300, 6);
+    check(spread(guard, 50 * second, 9, 400, 30) == 0);
+    n_taken_back = 0;
+    spread(guard, 70 * second, 400, 500, 12);
+    check(n_taken_back == 12); // what he sent himself
+    begin(guard, 80 * second, 401, 600);
+    check(go_on(guard, 80 * second, 401, 601, false, second / 10) == VERDICT_DELIVER);
+    check(go_on(guard, 80 * second, 401, 602, false, second / 10) == VERDICT_HOLD);
+    check(count_orders(ORDER_RETRACT, false) == 3 + 30);
+    guard_free(&guard);
+}
+
+/* Two contacts are no run, but whoever has it from there has it from where they had it. */
+TEST(one_with_two_contacts_breaks_no_chain)
+{
+    struct guard *guard = new_guard();
+    spread(guard, 10 * second, 0, 100, 20);
+    check(spread(guard, 20 * second, 100, 200, 2) == 0);
+    check(spread(guard, 40 * second, 200, 300, 6) == 4);
+    guard_free(&guard);
+}
+
+/* Soon most have been shown one, and that says nothing of whoever does it now. */
+TEST(of_a_feast_within_an_outbreak_the_first_are_taken_back_and_no_more)
+{
+    struct guard *guard = new_guard();
+    spread(guard, 10 * second, 0, 100, 20);
+    spread(guard, 30 * second, 100, 200, 12);
+    spread(guard, 31 * second, 101, 300, 6);
+    n_taken_back = 0;
+    unsigned arrived = 0;
+    enum { PEOPLE = 300, CONTACTS = 20 };
+    for (unsigned i = 0; i < PEOPLE; i++) {
+        unsigned who = 1000 + i * 37 % PEOPLE;
+        int64_t now = (60 + 2 * i) * second;
+        begin(guard, now, who, 1000 + i * 11 % PEOPLE);
+        for (unsigned k = 1; k < CONTACTS; k++)
+            arrived += go_on(guard, now + k * second / 20, who, 1000 + (i * 11 + k * 13) % PEOPLE,
+                             false, second / 20) == VERDICT_DELIVER;
+    }
+    check(n_taken_back <= PEOPLE * CONTACTS / 20); // the first ones could be either
+    check(arrived > PEOPLE * CONTACTS * 2 / 5);
     guard_free(&guard);
 }
 
