@@ -438,7 +438,7 @@ static struct str say_over_http(void *context, struct http_exchange *exchange, c
     const struct notices *notices = server->service.notices;
     const struct desk *desk = worker_data(http_worker(exchange));
     const struct http_head *head = http_head(exchange);
-    struct str fallback = im_settings_lang(desk->settings, head->host);
+    struct str fallback = open_page_lang(desk->settings, head->host);
     struct str wanted =
         notices_accepted(notices, http_head_field(head, STR("Accept-Language")), fallback);
     return notice_words(notices, http_arena(exchange), wanted, fallback, words, NULL, lang);

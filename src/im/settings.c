@@ -42,14 +42,6 @@ const struct im_domain *im_settings_domain(const struct im_settings *settings, s
     return NULL;
 }
 
-struct str im_settings_lang(const struct im_settings *settings, struct str name)
-{
-    const struct im_domain *domain = im_settings_domain(settings, name);
-    if (domain == NULL && settings->n_domains > 0)
-        domain = &settings->domains[0];
-    return domain != NULL && domain->lang.len > 0 ? domain->lang : STR("en");
-}
-
 static int compare(const void *a, const void *b)
 {
     return str_cmp(*(const struct str *)a, *(const struct str *)b);

@@ -82,9 +82,6 @@ bool im_settings_protects(const struct im_settings *settings, const struct im_do
 
 /* The served domain of this prepared name, or NULL. */
 const struct im_domain *im_settings_domain(const struct im_settings *settings, struct str name);
-/* The language of whoever comes under this name and does not say his own: the domain's, or that of
- * the first one where it is none. */
-struct str im_settings_lang(const struct im_settings *settings, struct str name);
 
 /* The first domain whose uploads are fetched from this host, or NULL. */
 const struct im_domain *im_settings_of_upload_host(const struct im_settings *settings,
