@@ -4,6 +4,8 @@
 #   make test      proves that everything works (docs/testing.md)
 #   make drill     five worms among a few hundred people each, guard off and on: ten minutes;
 #                  make drill WORMS=P1: one of them
+#   make drill-compare  every worm and trap between two, beside the laboratory's: an hour;
+#                  make drill-compare NAMES='P5 B7enc': some of them
 #   make lab       measures the guard in virtual time, writes docs/containment.md
 #   make bench     Firedoor beside Prosody and ejabberd
 #   make fuzz      fuzzes every target for a while: make fuzz SECONDS=600
@@ -15,7 +17,7 @@ DATA ?= ../shared/data
 SECONDS ?= 60
 WORMS ?= P1 P2 P4 P5 P6
 
-.PHONY: all build packages up down test drill drill-full lab bench fuzz format install clean
+.PHONY: all build packages up down test drill drill-full drill-compare lab bench fuzz format install clean
 all: build
 
 packages:
@@ -44,6 +46,9 @@ drill: build
 
 drill-full: build
 	build/firedoor-drill --full --report build/drill
+
+drill-compare: build
+	drill/compare.py $(NAMES)
 
 # DATA: where benign-trace.tsv and benign-messages.txt are.  Half an hour at least.
 lab: build

@@ -95,11 +95,12 @@ static double sorted_percentile(double *delays, uint32_t n, double share)
 
 static void count(const struct said *said, struct honest_tally *out)
 {
-    bool gone = said->n_received > 0 && said->retracted;
+    bool returned = said->rejected && (said->asked || said->n_received > 0);
+    bool gone = said->n_received > 0 && said->retracted && !returned;
     out->n_sent++;
     out->n_rejected += said->rejected;
     out->n_rejected_infected += said->rejected && said->from_infected;
-    out->n_returned += said->rejected && said->asked && !said->from_infected;
+    out->n_returned += returned && !said->from_infected;
     out->n_taken_back += gone && !said->warns;
     out->n_withdrawn += gone && said->warns;
     out->n_lost += (is_open(said) && !said->asked) || (gone && !said->warns);

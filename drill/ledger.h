@@ -58,7 +58,8 @@ struct said *ledger_find(const struct ledger *ledger, struct str id);
 struct honest_tally {
     uint32_t n_sent, n_received, n_lost, n_twice;
     uint32_t n_rejected, n_rejected_infected; // the second is part of the first
-    uint32_t n_returned;   // part of the rejected: their senders gave no answer, or a no
+    uint32_t n_returned;   // part of the rejected: their senders gave no answer, or a no; what had
+                           // arrived and was taken back returns as well
     uint32_t n_taken_back; // part of the lost: arrived, and then were taken away
     uint32_t n_withdrawn;  // warnings that were taken away with the lure they quote: not lost
     uint32_t n_dead;       // warnings that arrived with a dead link

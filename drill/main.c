@@ -7,6 +7,7 @@
 #include "drill/progress.h"
 #include "drill/report.h"
 #include "town/numbers.h"
+#include "town/roster.h"
 
 #include <errno.h>
 #include <getopt.h>

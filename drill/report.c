@@ -6,6 +6,7 @@
 #include "drill/report.h"
 
 #include "base/must.h"
+#include "town/roster.h"
 
 #include <errno.h>
 #include <math.h>

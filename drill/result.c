@@ -64,6 +64,8 @@ double result_figure(const struct result *result, enum figure figure)
         return honest->n_rejected;
     case FIGURE_HONEST_REJECTED_INFECTED:
         return honest->n_rejected_infected;
+    case FIGURE_HONEST_RETURNED:
+        return honest->n_returned;
     case FIGURE_HONEST_HELD:
         return honest->n_held;
     case FIGURE_LONGEST_DELAY_S:
@@ -108,6 +110,8 @@ static const struct row {
     [FIGURE_HONEST_REJECTED] = {"honest_rejected",          "  rejected",                          SUM,  false},
     [FIGURE_HONEST_REJECTED_INFECTED] = {"honest_rejected_infected",
                          "    while the sender was infected",                               SUM,  false},
+    [FIGURE_HONEST_RETURNED] = {"honest_returned",          "    for want of their sender's word", SUM,
+                         false                                                                         },
     [FIGURE_HONEST_HELD] = {"honest_held",              "  held over two seconds",             SUM,  false},
     [FIGURE_LONGEST_DELAY_S] = {"longest_delay_s",          "  longest delay",                     MOST, true },
     [FIGURE_ASKED] = {"asked",                    "questions to honest people",          SUM,  false},

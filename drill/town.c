@@ -892,25 +892,3 @@ void outcome_done(struct outcome *outcome)
     free(outcome->infected);
     *outcome = (struct outcome){0};
 }
-
-void town_name(uint32_t person, char out[32])
-{
-    static const char *const first[] = {
-        "anna",  "boris",  "carla", "david", "elena",  "felix",  "gina",  "hugo",  "ines",  "jonas",
-        "karin", "lukas",  "maria", "nils",  "olga",   "paul",   "quinn", "rosa",  "sven",  "tanja",
-        "ute",   "viktor", "wanda", "xaver", "yasmin", "zoltan", "agnes", "bruno", "clara", "denis",
-    };
-    static const char *const last[] = {
-        "adler",  "baker",  "costa",  "dubois", "ek",    "fischer", "garcia", "hansen",
-        "ivanov", "jansen", "kovacs", "lang",   "meyer", "novak",   "olsen",  "petrov",
-        "quist",  "rossi",  "silva",  "toth",   "urban", "vogel",   "weber",  "young",
-    };
-    uint32_t n_first = COUNT_OF(first), n_last = COUNT_OF(last);
-    uint32_t round = person / n_first;
-    const char *given = first[person % n_first], *family = last[(round + person) % n_last];
-    // for one given name the family names repeat after n_last rounds
-    if (round < n_last)
-        snprintf(out, 32, "%s.%s", given, family);
-    else
-        snprintf(out, 32, "%s.%s%u", given, family, round / n_last + 1);
-}

@@ -85,9 +85,6 @@ struct outcome {
 /* Before a trap in which people have just talked with each other, so many seconds. */
 #define DRILL_GREETINGS_S 60.0
 
-/* A person's name, as the local part of an address: "anna.meyer". */
-void town_name(uint32_t person, char out[32]);
-
 enum err town_run(const struct plan *plan, struct outcome *out, struct why *why) MUST_CHECK;
 void outcome_done(struct outcome *outcome);
 

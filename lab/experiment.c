@@ -95,6 +95,7 @@ static void run_seed(const struct experiment *experiment, const struct lure_rule
                                 .worm = worm.profile != NULL ? &worm : NULL,
                                 .habits = experiment->habits,
                                 .open = experiment->open,
+                                .roster = experiment->roster,
                                 .defence = defence,
                                 .decoys = experiment->decoys,
                                 .protect_nats = experiment->protect_nats,

@@ -19,6 +19,7 @@ struct experiment {
     struct graph graph;        // of the trace; of a model made anew for each seed
     struct texts *texts;
     enum graph_kind graph_kind;
+    enum roster_order roster;
     uint32_t people;
     double contacts, messages_a_day;
     // what

@@ -81,6 +81,7 @@ static void print_help(FILE *to)
         "  --people N        of a model (2000)\n"
         "  --contacts N      mean, of a model (20)\n"
         "  --graph-kind K    of a model: ba, ws, er (ba)\n"
+        "  --roster ORDER    in which clients know contacts: met, address (met)\n"
         "  --messages N      a person writes in a day of a model (40)\n"
         "  --learn-hours N   of a model before the worm (8)\n"
         "  --hours N         after it (8)\n"
@@ -170,6 +171,7 @@ enum option_id {
     OPT_PEOPLE,
     OPT_CONTACTS,
     OPT_GRAPH_KIND,
+    OPT_ROSTER,
     OPT_MESSAGES,
     OPT_LEARN_HOURS,
     OPT_HOURS,
@@ -204,6 +206,7 @@ static const struct option options[] = {
     {"people",      required_argument, NULL, OPT_PEOPLE     },
     {"contacts",    required_argument, NULL, OPT_CONTACTS   },
     {"graph-kind",  required_argument, NULL, OPT_GRAPH_KIND },
+    {"roster",      required_argument, NULL, OPT_ROSTER     },
     {"messages",    required_argument, NULL, OPT_MESSAGES   },
     {"learn-hours", required_argument, NULL, OPT_LEARN_HOURS},
     {"hours",       required_argument, NULL, OPT_HOURS      },
@@ -314,6 +317,10 @@ static enum err read_option(struct lab *lab, struct settings *worm_settings, int
         return graph_kind_find(text, &lab->experiment.graph_kind)
                    ? OK
                    : why_say(why, ERR_MALFORMED, "%s: no such kind of graph", value);
+    case OPT_ROSTER:
+        return roster_order_find(text, &lab->experiment.roster)
+                   ? OK
+                   : why_say(why, ERR_MALFORMED, "%s: met or address", value);
     case OPT_FORMAT:
         lab->json = str_eq(text, STR("json"));
         return lab->json || str_eq(text, STR("table"))

@@ -156,10 +156,12 @@ json_t *result_json(const struct result *result)
 {
     const struct tally *honest = &result->honest;
     json_t *of_honest = json_pack(
-        "{s:I, s:I, s:f, s:f, s:f, s:I}", "messages", (json_int_t)honest->messages, "lost",
-        (json_int_t)honest->lost, "rejected_per_million", per_million(result, honest->rejected),
-        "held_over_2s_per_million", per_million(result, honest->held_over_2s), "longest_hold_s",
-        longest_s(result), "accounts_restricted", (json_int_t)result->restricted);
+        "{s:I, s:I, s:f, s:f, s:f, s:I, s:I, s:I}", "messages", (json_int_t)honest->messages,
+        "lost", (json_int_t)honest->lost, "rejected_per_million",
+        per_million(result, honest->rejected), "held_over_2s_per_million",
+        per_million(result, honest->held_over_2s), "longest_hold_s", longest_s(result),
+        "accounts_restricted", (json_int_t)result->restricted, "warnings_withdrawn",
+        (json_int_t)honest->withdrawn, "warnings_dead", (json_int_t)honest->dead);
     json_t *cost = json_pack("{s:o, s:o, s:o, s:o}", "ns_per_message",
                              number(ns_per(result, result->message_ns)), "ns_per_lure",
                              number(ns_per(result, result->lure_ns)), "bytes_per_user",

@@ -29,6 +29,7 @@
 #include "lab/queue.h"
 #include "town/graph.h"
 #include "town/habits.h"
+#include "town/roster.h"
 #include "town/trap.h"
 #include "town/worm.h"
 
@@ -40,6 +41,7 @@ struct sim_config {
     const struct worm *worm;        // NULL: none
     struct habits habits;
     double open; // probability that a person opens the worm's lure
+    enum roster_order roster;
     enum defence_kind defence;
     double decoys; // share of people who have a decoy of the guard among their contacts
     // Evidence from which the page of link protection warns (im/links.h); 0: links are not

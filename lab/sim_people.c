@@ -123,8 +123,6 @@ int64_t sim_person_of(const struct sim *sim, struct str jid)
     return (int64_t)n;
 }
 
-/* Everybody met his contacts in an order of his own: a worm that takes the first five of each
- * roster must not find the same people everywhere. */
 void sim_make_rosters(struct sim *sim)
 {
     const struct graph *graph = sim->config.graph;
@@ -133,15 +131,9 @@ void sim_make_rosters(struct sim *sim)
     sim->place = calloc(n, sizeof *sim->place);
     must(sim->roster != NULL && sim->place != NULL);
     for (uint32_t i = 0; i < sim->n_ours; i++) {
-        struct prng prng = prng_of(sim->config.seed, i, PURPOSE_ROSTER);
         uint32_t *place = sim->place + graph->first[i];
-        uint32_t degree = graph_degree(graph, i);
-        for (uint32_t k = 0; k < degree; k++) {
-            uint32_t other = (uint32_t)prng_below(&prng, k + 1);
-            place[k] = place[other];
-            place[other] = k;
-        }
-        for (uint32_t k = 0; k < degree; k++)
+        roster_places(graph, i, sim->config.roster, sim->config.seed, place);
+        for (uint32_t k = 0; k < graph_degree(graph, i); k++)
             sim->roster[graph->first[i] + place[k]] = graph_contacts(graph, i)[k];
     }
 }

@@ -348,6 +348,7 @@ static void weigh(struct guard *guard, struct cluster *campaign, struct member *
     campaign->n_sendings++;
     member->n_sent++;
     member->remote |= sending->remote;
+    member_uses(member, sending->device);
     if (receiver == member->from || !member_is_new_receiver(guard, member, receiver))
         return;
     struct member was = *member;

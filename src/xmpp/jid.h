@@ -62,8 +62,8 @@ enum err jid_prepare_local(struct arena *arena, struct str text, struct str *out
 enum err jid_prepare_domain(struct arena *arena, struct str text, struct str *out) MUST_CHECK;
 enum err jid_prepare_resource(struct arena *arena, struct str text, struct str *out) MUST_CHECK;
 
-/* A prepared domain as DNS, certificates and SNI have it: with A-labels.  ERR_MALFORMED where it has
- * no such form. */
+/* A prepared domain as DNS, certificates and SNI have it: with A-labels.  ERR_MALFORMED where it
+ * has no such form. */
 enum err jid_domain_ascii(struct arena *arena, struct str domain, struct str *out) MUST_CHECK;
 
 /* Whether a new account may have this local part: servers and clients that still use stringprep

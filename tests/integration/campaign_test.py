@@ -6,6 +6,7 @@ import pytest
 
 from ctl_test import wait_until
 from doors_test import is_message, online, settle
+from questions_test import from_server, question, reply, said
 
 WORDS = ["look at this", "haha", "is that you?", "from friday", "the plan", "what anna meant",
          "for you", "as promised", "no hurry", "you will laugh", "the map", "tell me later"]
@@ -76,3 +77,25 @@ def test_copies_that_share_nothing_are_one_campaign_and_all_of_them_taken_back(o
     settle(sender, receiver)
     assert not got(receiver, late)
     server.check_healthy()
+
+
+def test_whoever_sent_them_is_asked_on_another_device_and_not_on_the_one_that_did(own_server):
+    server = own_server({"guard.mode": "on"})
+    zero, *crowd = online(server, 13)
+    phone = server.connect(zero.user, "phone")
+    phone.online()
+    settle(zero, phone)
+    phone.drain()
+    for target, words in zip(crowd, WORDS):
+        say(zero, target.bare, words, new_host())
+    settle(zero)
+    asked = said(question(phone))
+    assert "name animals" not in asked  # a puzzle is for who has no other device
+    assert not any("Did you mean to send" in said(e) for e in from_server(zero))
+    reply(phone, "no")
+    assert phone.wait_for(lambda e: "is being taken back" in said(e))
+    convicted = server.ctl_json("incident", "list", "--state", "convicted")["incidents"]
+    shown = server.ctl_json("incident", "show", str(convicted[0]["id"]))
+    assert [node["who"] for node in shown["tree"] if node["restricted"]] == [zero.bare]
+    for client in (zero, phone, *crowd):
+        client.close()

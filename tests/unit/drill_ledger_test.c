@@ -32,12 +32,14 @@ TEST(what_became_of_a_message_is_counted_once)
     say(&ledger)->asked = true; // waits for its sender's answer
     struct said *of_infected = say(&ledger);
     of_infected->rejected = of_infected->from_infected = of_infected->asked = true;
+    struct said *sent_back = arrives(say(&ledger), 1000, false); // taken back, and then returned
+    sent_back->retracted = sent_back->rejected = true;
     ledger_say(&ledger, SAID_LURE, 1, 2, STR_EMPTY, 0);
 
     ledger_tally(&ledger, 20, false, &all);
-    check(all.n_sent == 8 && all.n_received == 4);
+    check(all.n_sent == 9 && all.n_received == 5);
     check(all.n_lost == 2 && all.n_taken_back == 1 && all.n_withdrawn == 1);
-    check(all.n_rejected == 2 && all.n_rejected_infected == 1 && all.n_returned == 1);
+    check(all.n_rejected == 3 && all.n_rejected_infected == 1 && all.n_returned == 2);
     check(all.n_held == 1 && all.longest_s == 8 && all.longest_unasked_s == 8);
     check(all.n_for_answer == 3);
     check(all.machine_s == 0.001); // what was held waited for the guard

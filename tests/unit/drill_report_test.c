@@ -2,6 +2,7 @@
 
 #include "base/table.h"
 #include "drill/report.h"
+#include "town/roster.h"
 
 #include <math.h>
 #include <stdlib.h>
