@@ -287,6 +287,8 @@ def test_uploads_what_a_name_promises_a_browser_is_not_kept(shop, client):
     # whatever name somebody appends to a link, it is the row's that is given out, and never a page
     url = upload(shop, client, "r\u00e9sum\u00e9 \u2028\ufeff.txt", b"<script>alert(1)</script>")
     base = path(url).rsplit("/", 1)[0]
+    given = get(shop, url)[1]["Content-Disposition"]
+    assert given.startswith("attachment;")
     for name in ("x.html", "x.svg", "x.js", "index.html", "..;", "%2e%2e%3b", "x.txt%0d%0aX:%20y", "?a"):
         status, headers, body = shop.https.get(f"{base}/{name}")
         if status != 200:
@@ -294,7 +296,5 @@ def test_uploads_what_a_name_promises_a_browser_is_not_kept(shop, client):
             continue
         assert headers["Content-Type"] in ("text/plain; charset=utf-8", "application/octet-stream")
         assert headers["X-Content-Type-Options"] == "nosniff" and "X" not in headers
-        assert headers["Content-Disposition"].startswith("attachment;")
-        assert "sandbox" in headers["Content-Security-Policy"] or \
-            "default-src 'none'" in headers["Content-Security-Policy"]
-        assert name.split(".")[0] not in headers["Content-Disposition"] or name == "?a"
+        assert headers["Content-Disposition"] == given
+        assert "default-src 'none'" in headers["Content-Security-Policy"]
