@@ -33,7 +33,7 @@ WORMS = {name: USUAL for name in ("P1", "P2", "P3", "P6", "P7", "P8", "P12", "P1
     "P9": {"minutes": 10, "warmup": 20, "chat": 1.5},
     "P14": {"minutes": 120, "warmup": 2, "chat": 1.5},
     "P15": {"minutes": 120, "warmup": 2, "chat": 1.5},
-    "P16": {"minutes": 600, "warmup": 2, "chat": 0.2},
+    "P16": {"minutes": 360, "warmup": 2, "chat": 0.2},
 }
 TRAPS = ["B1", "B2", "B3", "B3new", "B4", "B5", "B6", "B7", "B7enc", "B8", "B9", "B10", "B10fast"]
 # Of a trap: the laboratory's counts by the drill's names.

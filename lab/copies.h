@@ -12,6 +12,7 @@ enum said {
     SAID_HONEST,
     SAID_WARNING, // honest: words of warning that quote a worm's lure
     SAID_LURE,    // the worm's lure, whoever passes it on
+    SAID_CHAFF,   // the worm's, harmless: it is to look honest
 };
 
 struct copy {
@@ -41,6 +42,11 @@ struct copies {
     uint32_t *slots;
     size_t n_slots;
 };
+
+static inline bool said_by_worm(enum said said)
+{
+    return said == SAID_LURE || said == SAID_CHAFF;
+}
 
 void copies_done(struct copies *copies);
 uint32_t copies_add(struct copies *copies, const struct copy *copy, const struct lure_key *keys,

@@ -128,8 +128,9 @@ static void run_seed(const struct experiment *experiment, const struct lure_rule
     sim_outcome(sim, &run.outcome);
     if (run.has_guard) {
         guard_state(sim_guard(sim), &run.state);
-        run.cost = cost_measure(sim_guard(sim), rules, experiment->texts, graph->n_people,
-                                sim_now_us(sim), seed);
+        if (!experiment->untimed)
+            run.cost = cost_measure(sim_guard(sim), rules, experiment->texts, graph->n_people,
+                                    sim_now_us(sim), seed);
     }
     end_ordinary(&ordinary, experiment);
     sim_free(&sim);

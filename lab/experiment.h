@@ -37,7 +37,8 @@ struct experiment {
     uint64_t first_seed;
     unsigned n_seeds;
     struct guard_config guard_config;
-    bool shows; // print the incidents of each run
+    bool shows;   // print the incidents of each run
+    bool untimed; // what the guard costs is not measured
 };
 
 void experiment_default(struct experiment *experiment);

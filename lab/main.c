@@ -48,11 +48,12 @@ static void print_help(FILE *to)
         "Usage: firedoor-lab --trace FILE --texts FILE --worm NAME [option…]\n"
         "       firedoor-lab honest --trace FILE --texts FILE [--traps NAMES|all] [option…]\n"
         "       firedoor-lab model [--worm NAME] [option…]\n"
-        "       firedoor-lab search --family FILE --trace FILE --texts FILE [option…]\n"
+        "       firedoor-lab search --family FILE [--trace FILE --texts FILE] [option…]\n"
         "       firedoor-lab texts --texts FILE [--seed N] [--format F]\n"
         "The guard among simulated people, in virtual time: a worm on the traffic of a trace;\n"
-        "honest traffic alone; a population of any size; which worm of a family infects most;\n"
-        "which texts are known again, however a program dresses them up.\n\n"
+        "honest traffic alone; a population of any size; which worm of a family infects most,\n"
+        "on a trace or, without one, in a model; which texts are known again, however a\n"
+        "program dresses them up.\n\n"
         "  --trace FILE      lines of \"from to unix_time\"\n"
         "  --texts FILE      lines to say, one text each (a sample of our own in a model)\n"
         "  --graph FILE      who knows whom, pairs (who ever wrote to each other)\n"
@@ -351,7 +352,9 @@ static enum err set_worms(struct lab *lab, const struct settings *settings, stru
 
 static enum err check_lab(struct lab *lab, struct why *why)
 {
-    bool needs_files = lab->command != MODEL;
+    bool is_model = lab->command == MODEL ||
+                    (lab->command == SEARCH && lab->trace_file == NULL && lab->texts_file == NULL);
+    bool needs_files = !is_model;
     if (needs_files && lab->trace_file == NULL && lab->command != TEXTS)
         return why_say(why, ERR_MALFORMED, "--trace is missing; see --help");
     if (needs_files && lab->texts_file == NULL)

@@ -54,6 +54,7 @@ void search_run(struct search *search, const struct experiment *experiment,
         if (is_known(search, family, &worm))
             continue;
         one.worm = &worm.profile;
+        one.untimed = true;
         struct result result = experiment_run(&one, rules, DEFENCE_FIREDOOR);
         keep_if_worst(search, &worm, &result);
     }

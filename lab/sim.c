@@ -238,7 +238,7 @@ void sim_outcome(const struct sim *sim, struct outcome *out)
         const struct copy *copy = &sim->copies.at[sim->waiting[i]];
         struct tally *tally = copy->is_trap ? &out->trap : &out->honest;
         int64_t waited_us = sim->now_us - copy->sent_us;
-        if (copy->said == SAID_LURE)
+        if (said_by_worm(copy->said))
             continue;
         bool was_asked = sim->people[copy->from].n_asked > 0;
         tally->held_over_2s += waited_us > 2 * SECOND_US;

@@ -21,6 +21,7 @@ enum {
     PURPOSE_PARTNER = 27,
     PURPOSE_HEED = 31,
     PURPOSE_ENCRYPTED = 32,
+    PURPOSE_CHAFF = 34,
 
     DESK = 1, // the device that everybody sends with; he has another, if the guard asks there
     ROOM = 1u << 30, // such a receiver is a room, not a person
@@ -122,6 +123,8 @@ uint32_t sim_list_victims(struct sim *sim, uint32_t who, uint32_t **out);
 /* ---- sim_message.c ---- */
 
 void sim_send_out(struct sim *sim, const struct outgoing *out);
+void sim_say_later(struct sim *sim, double in_seconds, uint32_t from, uint32_t to, const char *text,
+                   struct manner manner, enum said said);
 /* at: its place among the copies; UINT32_MAX: it needs none. */
 void sim_arrive(struct sim *sim, const struct copy *what, uint32_t at, struct str text);
 

@@ -197,13 +197,13 @@ static bool judge(struct sim *sim, const struct outgoing *out, const struct lure
         sim_let_wait(sim, at, message->text, true, 0, LET_GO);
     sim_carry_out(sim, &word);
     arena_done(&arena);
-    if (verdict == VERDICT_REJECT)
-        sim_refuse(sim, at, reason);
+    if (verdict == VERDICT_REJECT) // what never waited for somebody else's word does not return
+        sim_refuse(sim, at, reason == REASON_UNDECIDED ? REASON_CONVICTED : reason);
     if (verdict == VERDICT_DELIVER && is_dead) {
         // the words arrive, and nothing in them can be opened
         struct copy dead = sim->copies.at[at];
         sim->copies.at[at].arrived = true;
-        if (dead.said == SAID_LURE)
+        if (said_by_worm(dead.said))
             return false;
         sim_tally_of(sim, &dead)->dead++;
         sim_arrive(sim, &dead, UINT32_MAX, message->text);
@@ -282,7 +282,7 @@ void sim_send_out(struct sim *sim, const struct outgoing *out)
         sim->outcome.worm_copies++;
         if (sim->first_copy_us == 0)
             sim->first_copy_us = sim->now_us;
-    } else {
+    } else if (message->said != SAID_CHAFF) {
         sim_tally_of(sim, &copy)->messages++;
     }
     struct pace pace = pace_of(sim, message->from, message->to, message->manner);
@@ -351,8 +351,8 @@ void sim_send(struct sim *sim, const struct message *message)
     sim_send_out(sim, &out);
 }
 
-static void say_later(struct sim *sim, double in_seconds, uint32_t from, uint32_t to,
-                      const char *text, struct manner manner, enum said said)
+void sim_say_later(struct sim *sim, double in_seconds, uint32_t from, uint32_t to, const char *text,
+                   struct manner manner, enum said said)
 {
     queue_plan(&sim->queue, (struct happening){.at_us = sim->now_us + (int64_t)(in_seconds * 1e6),
                                                .what = SAY,
@@ -367,8 +367,8 @@ static void say_later(struct sim *sim, double in_seconds, uint32_t from, uint32_
 
 static void play_line(void *of, const struct trap_line *line)
 {
-    say_later(of, line->in_seconds, line->from, line->to, line->text, line->manner,
-              line->warns ? SAID_WARNING : SAID_HONEST);
+    sim_say_later(of, line->in_seconds, line->from, line->to, line->text, line->manner,
+                  line->warns ? SAID_WARNING : SAID_HONEST);
 }
 
 static void entitle(void *of, uint32_t who, const char *host)
@@ -392,5 +392,5 @@ void sim_play(struct sim *sim, const struct trap *trap)
 void sim_warn(struct sim *sim, double in_seconds, uint32_t from, uint32_t to, const char *text)
 {
     struct manner typing = {.composing = true, .live = -1};
-    say_later(sim, in_seconds, from, to, text, typing, SAID_WARNING);
+    sim_say_later(sim, in_seconds, from, to, text, typing, SAID_WARNING);
 }

@@ -31,7 +31,7 @@ static bool is_the_worms(const struct sim *sim, const struct lure_key *key)
 {
     uint32_t at = UINT32_MAX, copy;
     while (copies_next(&sim->copies, key, &at, &copy))
-        if (sim->copies.at[copy].said == SAID_LURE)
+        if (said_by_worm(sim->copies.at[copy].said))
             return true;
     return false;
 }
@@ -127,7 +127,7 @@ void sim_let_wait(struct sim *sim, uint32_t at, struct str text, bool held, int6
     copy->held = held;
     copy->queued = !held;
     copy->text = sim_own_text(text);
-    if (copy->said != SAID_LURE)
+    if (!said_by_worm(copy->said))
         sim_tally_of(sim, copy)->held++;
     wait_for(sim, at);
     if (!held)
@@ -149,7 +149,7 @@ static void no_longer_wait(struct sim *sim, uint32_t number)
 
 static void note_wait(struct sim *sim, const struct copy *copy)
 {
-    if (copy->said == SAID_LURE)
+    if (said_by_worm(copy->said))
         return;
     struct tally *tally = sim_tally_of(sim, copy);
     int64_t waited_us = sim->now_us - copy->sent_us;
@@ -194,7 +194,7 @@ void sim_refuse(struct sim *sim, uint32_t number, enum reason reason)
     struct copy *copy = &sim->copies.at[number];
     copy->refused = true;
     count_as_lost(sim, copy, false); // its sender has it back
-    if (copy->said == SAID_LURE)
+    if (said_by_worm(copy->said))
         return;
     // whom the worm owns has lost his links, and that is right
     if (sim->people[copy->from].infected)

@@ -193,7 +193,8 @@ uint32_t sim_list_victims(struct sim *sim, uint32_t who, uint32_t **out)
         if (aim != AIM_RECENT || sim_talk_both_ways(sim, tie, recent_us))
             victims[n++] = other;
     }
-    if (sim->people[who].decoy != 0 && aim != AIM_RECENT) {
+    bool spares = aim == AIM_RECENT || sim->config.worm->profile->habits.avoids;
+    if (sim->people[who].decoy != 0 && !spares) {
         uint32_t place = (uint32_t)prng_below(&prng, n + 1);
         memmove(victims + place + 1, victims + place, (n - place) * sizeof *victims);
         victims[place] = sim->people[who].decoy;

@@ -8,6 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+// for so long its accounts behave before it begins
+static const double poison_s = 86400;
+
 void sim_tempt(struct sim *sim, uint32_t who, uint32_t copy, uint64_t identity)
 {
     struct person *person = &sim->people[who];
@@ -69,6 +72,28 @@ void sim_send_copy(struct sim *sim, uint32_t from, uint32_t to)
     arena_done(&arena);
 }
 
+/* Says something harmless first, and sends the copy when he would have read it. */
+static void chat(struct sim *sim, uint32_t from, uint32_t to)
+{
+    static const struct delay_model reading = {.median_s = 6, .sigma = 0.5};
+    uint64_t identity = (uint64_t)from << 32 | to;
+    struct prng prng = sim_dice(sim, identity, from, PURPOSE_CHAFF);
+    sim_send(sim,
+             &(struct message){
+                 .from = from,
+                 .to = to,
+                 .text = worm_chat(&prng),
+                 .manner = {.composing = sim->config.worm->profile->habits.composes, .live = -1},
+                 .said = SAID_CHAFF,
+                 .identity = ~identity
+    });
+    queue_plan(&sim->queue,
+               (struct happening){.at_us = sim->now_us + delay_draw_us(&reading, &prng),
+                                  .what = WORM_ANSWER,
+                                  .from = from,
+                                  .to = to});
+}
+
 void sim_worm_step(struct sim *sim, uint32_t from)
 {
     struct person *person = &sim->people[from];
@@ -76,7 +101,10 @@ void sim_worm_step(struct sim *sim, uint32_t from)
     if (!infection_next(&person->infection, sim->config.worm, &to))
         return;
     int64_t pause_us = infection_pause_us(&person->infection, sim->config.worm);
-    sim_send_copy(sim, from, to);
+    if (sim->config.worm->profile->habits.chats)
+        chat(sim, from, to);
+    else
+        sim_send_copy(sim, from, to);
     if (person->infection.n_sent < person->infection.n_contacts)
         queue_plan(
             &sim->queue,
@@ -99,10 +127,11 @@ void sim_infect_one(struct sim *sim, uint32_t who, uint32_t generation)
     const struct worm_habits *habits = &sim->config.worm->profile->habits;
     if (habits->aim == AIM_REPLIES)
         return;
+    int64_t waits_us = infection_wait_us(sim->config.worm);
+    if (generation == 0 && habits->poisoners > 0)
+        waits_us += (int64_t)poison_s * SECOND_US;
     queue_plan(&sim->queue,
-               (struct happening){.at_us = sim->now_us + infection_wait_us(sim->config.worm),
-                                  .what = WORM_STEP,
-                                  .from = who});
+               (struct happening){.at_us = sim->now_us + waits_us, .what = WORM_STEP, .from = who});
 }
 
 static uint32_t count_victims(void *of, uint32_t who)
@@ -112,10 +141,37 @@ static uint32_t count_victims(void *of, uint32_t who)
     return n;
 }
 
+/* Accounts of the worm's own teach the guard its pace: harmless new links, for a day before. */
+static void poison(struct sim *sim)
+{
+    const struct worm_habits *habits = &sim->config.worm->profile->habits;
+    uint32_t *who = calloc(habits->poisoners + 1, sizeof *who);
+    must(who != NULL);
+    uint32_t n = graph_patients_zero(sim->config.graph, ~sim->config.seed, habits->poisoners,
+                                     count_victims, sim, who);
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t *victims = NULL, n_victims = sim_list_victims(sim, who[i], &victims);
+        struct prng prng = sim_dice(sim, i, who[i], PURPOSE_CHAFF);
+        double at_s = 1;
+        for (uint32_t k = 0; k < n_victims && at_s < poison_s; k++, at_s += habits->pause_s) {
+            struct arena arena;
+            arena_init(&arena, 65536);
+            char *text = sim_own_text(worm_harmless_link(&prng, &arena));
+            struct manner manner = {.composing = habits->composes, .live = -1};
+            sim_say_later(sim, at_s, who[i], victims[k], text, manner, SAID_CHAFF);
+            free(text);
+            arena_done(&arena);
+        }
+        free(victims);
+    }
+    free(who);
+}
+
 void sim_infect(struct sim *sim)
 {
     must(sim->config.worm != NULL);
     const struct worm_habits *habits = &sim->config.worm->profile->habits;
+    poison(sim);
     for (uint32_t i = 0; i < sim->n_remote; i++)
         sim_infect_one(sim, sim->n_ours + i, 0);
     uint32_t *zeros = calloc(habits->zeros + 1, sizeof *zeros);
@@ -125,6 +181,8 @@ void sim_infect(struct sim *sim)
     for (uint32_t i = 0; i < n; i++) {
         sim->people[zeros[i]].mind.has_decided = true;
         sim->people[zeros[i]].exposed = true;
+        if (habits->entitled)
+            sim_entitle(sim, zeros[i], "");
         sim_infect_one(sim, zeros[i], 0);
     }
     free(zeros);

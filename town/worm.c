@@ -10,7 +10,7 @@
 
 #include <stdlib.h>
 
-enum { PURPOSE_WORM = 3, PURPOSE_CAMPAIGN = 4, PURPOSE_STRAIN = 12 };
+enum { PURPOSE_WORM = 3, PURPOSE_CAMPAIGN = 4, PURPOSE_STRAIN = 12, PURPOSE_POOL = 33, POOL = 30 };
 
 #define PICK(prng, array) ((array)[prng_below((prng), COUNT_OF(array))])
 
@@ -105,14 +105,15 @@ bool worm_is_one_to_one(const struct worm_profile *profile)
 
 const char worm_settings_help[] =
     "aim=roster|random|replies|recent|rooms "
-    "bait=link|file|shortener|established|words|encrypted|talk host=never|person|copy "
-    "words=never|person|copy names=0|1 composes=0|1 pause=SECONDS "
-    "jitter=SHARE wait=SECONDS most=N zeros=N remote=N";
+    "bait=link|file|shortener|established|words|encrypted|talk host=never|person|copy|pool "
+    "words=never|person|copy|pool names=0|1 composes=0|1 pause=SECONDS "
+    "jitter=SHARE wait=SECONDS most=N zeros=N remote=N avoids=0|1 chats=0|1 entitled=0|1 "
+    "poison=N";
 
 static const char *const aims[] = {"roster", "random", "replies", "recent", "rooms"};
 static const char *const baits[] = {"link",  "file",      "shortener", "established",
                                     "words", "encrypted", "talk"};
-static const char *const changes[] = {"never", "person", "copy"};
+static const char *const changes[] = {"never", "person", "copy", "pool"};
 
 static bool find_name(const char *const *names, size_t n, struct str value, int *out)
 {
@@ -186,6 +187,14 @@ enum err worm_set(struct worm_habits *habits, struct str key, struct str value, 
         habits->zeros = (uint32_t)number;
     else if (str_eq(key, STR("remote")))
         habits->remote_zeros = (uint32_t)number;
+    else if (str_eq(key, STR("avoids")))
+        habits->avoids = number != 0;
+    else if (str_eq(key, STR("chats")))
+        habits->chats = number != 0;
+    else if (str_eq(key, STR("entitled")))
+        habits->entitled = number != 0;
+    else if (str_eq(key, STR("poison")))
+        habits->poisoners = (uint32_t)number;
     else
         return why_say(why, ERR_MALFORMED, "%.*s: a worm has no such habit", STR_ARGS(key));
     return OK;
@@ -247,9 +256,9 @@ static void add_host(struct buf *url, struct prng *prng)
     buf_add(url, STR(".example"));
 }
 
-/* The generator of what changes never, with the person, or with the copy. */
+/* The generators of what changes never, with the person, with the copy, or within a pool. */
 struct sources {
-    struct prng campaign, strain, *copy;
+    struct prng campaign, strain, pool, *copy;
 };
 
 static struct prng *source_of(struct sources *sources, enum worm_change change)
@@ -259,6 +268,8 @@ static struct prng *source_of(struct sources *sources, enum worm_change change)
         return &sources->campaign;
     case CHANGE_PERSON:
         return &sources->strain;
+    case CHANGE_POOL:
+        return &sources->pool;
     case CHANGE_COPY:
         break;
     }
@@ -339,6 +350,8 @@ void infection_write(struct infection *infection, const struct worm *worm, struc
         .strain = prng_of(worm->seed, infection->person, PURPOSE_STRAIN),
         .copy = &infection->prng,
     };
+    if (habits->host == CHANGE_POOL || habits->words == CHANGE_POOL)
+        sources.pool = prng_of(worm->seed, (uint32_t)prng_below(sources.copy, POOL), PURPOSE_POOL);
     *out = (struct letter){.encrypted = habits->bait == BAIT_ENCRYPTED};
     const char *name = NULL;
     if (habits->bait == BAIT_FILE) {
@@ -367,6 +380,22 @@ void infection_write(struct infection *infection, const struct worm *worm, struc
     }
     buf_done(&bait);
     buf_done(&text);
+}
+
+struct str worm_chat(struct prng *prng)
+{
+    return str_of(PICK(prng, openings));
+}
+
+struct str worm_harmless_link(struct prng *prng, struct arena *arena)
+{
+    struct buf text;
+    buf_init(&text, 1024);
+    buf_printf(&text, "%s http://", PICK(prng, openings));
+    add_host(&text, prng);
+    struct str copy = arena_str(arena, buf_str(&text));
+    buf_done(&text);
+    return copy;
 }
 
 /* ---- To whom ---- */

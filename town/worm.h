@@ -41,6 +41,7 @@ enum worm_change {
     CHANGE_NEVER,  // one for the whole campaign
     CHANGE_PERSON, // another one with each infected person
     CHANGE_COPY,   // another one with each copy
+    CHANGE_POOL,   // of a few dozen, in no order: seen here before, but not by who gets it next
 };
 
 struct worm_habits {
@@ -55,6 +56,10 @@ struct worm_habits {
     uint32_t most;         // copies of one infected client; 0: one to each contact
     uint32_t zeros;        // clients that begin
     uint32_t remote_zeros; // …of a partner's domain, instead of ours
+    bool avoids;           // knows which contacts are decoys, and spares them
+    bool chats;            // says something harmless to each before his copy
+    bool entitled;         // an operator lets those who begin send any link to many
+    uint32_t poisoners;    // accounts of its own that send new links for a day before, at its pace
 };
 
 struct worm_profile {
@@ -73,7 +78,7 @@ const struct worm_profile *worm_find(struct str name);
 bool worm_is_one_to_one(const struct worm_profile *profile);
 
 /* Changes one habit by its name: aim, bait, host, words, names, composes, pause, jitter, wait,
- * most, zeros, remote.  ERR_MALFORMED. */
+ * most, zeros, remote, avoids, chats, entitled, poison.  ERR_MALFORMED. */
 enum err worm_set(struct worm_habits *habits, struct str key, struct str value,
                   struct why *why) MUST_CHECK;
 /* The names that worm_set knows, for help texts: one line. */
@@ -114,6 +119,9 @@ void infection_done(struct infection *infection);
 bool infection_next(struct infection *infection, const struct worm *worm, uint32_t *contact);
 /* Somebody has written.  Whether the worm answers him with a copy; then he counts as served. */
 bool infection_answers(struct infection *infection, const struct worm *worm, uint32_t contact);
+/* What a program says to look like a person, and the text of a harmless new link (arena). */
+struct str worm_chat(struct prng *prng);
+struct str worm_harmless_link(struct prng *prng, struct arena *arena);
 /* From the infection to the first copy: half a second at least. */
 int64_t infection_wait_us(const struct worm *worm);
 /* Until the next copy, or before an answer. */

@@ -464,7 +464,9 @@ static void run_user_list(struct command_call *call)
     struct str after = argument_text(call, "after");
     struct jid last = after.len > 0 ? jid_of_prepared(after) : (struct jid){0};
     act->op.list.domain = argument_text(call, "domain");
-    act->op.list.contains = argument_text(call, "contains");
+    struct str contains = argument_text(call, "contains"), prepared; // as names are kept
+    act->op.list.contains =
+        jid_prepare_local(&call->arena, contains, &prepared) == OK ? prepared : contains;
     act->op.list.after_local = after.len > 0 ? last.local : STR_EMPTY;
     act->op.list.after_domain = after.len > 0 ? last.domain : STR_EMPTY;
     act->op.list.most = limit < 10000 ? (uint32_t)limit : 10000;

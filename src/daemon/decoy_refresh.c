@@ -17,7 +17,8 @@ struct decoy_refresh {
     struct daemon *daemon;
     struct timer timer;
     bool busy, ends;
-    size_t at; // domain
+    struct command_call *call; // under way
+    size_t at;                 // domain
     struct arena arena;
     union {
         struct store_request request;
@@ -47,11 +48,18 @@ static void next_domain(struct decoy_refresh *refresh)
         look_at_domain(refresh);
 }
 
+static void is_begun(struct command_call *call)
+{
+    struct decoy_refresh *refresh = call->face_data;
+    refresh->call = call;
+}
+
 static void is_answered(struct command_call *call, enum err e, const json_t *result,
                         struct str message)
 {
     struct decoy_refresh *refresh = call->face_data;
     (void)result;
+    refresh->call = NULL;
     if (e != OK)
         log_event(LOG_WARNING, "decoys-not-refreshed", "error=%s why=\"%.*s\"", err_name(e),
                   STR_ARGS(message));
@@ -60,7 +68,7 @@ static void is_answered(struct command_call *call, enum err e, const json_t *res
 
 static void give_command(struct decoy_refresh *refresh, struct str domain)
 {
-    static const struct command_face face = {.answer = is_answered};
+    static const struct command_face face = {.begun = is_begun, .answer = is_answered};
     const struct actor actor = {
         .name = STR("schedule"), .role = ROLE_OPERATOR, .domain = STR_EMPTY};
     json_t *arguments = json_pack("{s:o}", "domain", json_of(domain));
@@ -145,6 +153,10 @@ void decoy_refresh_free(struct decoy_refresh **refresh)
     if (r == NULL)
         return;
     r->ends = true;
+    if (r->call != NULL) { // it ends by itself, where all commands are awaited
+        command_cancel(r->call);
+        r->busy = false;
+    }
     while (r->busy)
         loop_turn(r->daemon->loop, SECOND_US / 20);
     loop_timer_cancel(&r->timer);

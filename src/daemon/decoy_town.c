@@ -142,7 +142,10 @@ static void index_people(struct decoy_town *town)
     for (uint32_t i = 0; i < town->n_people; i++)
         (void)!table_put(&town->by_name, town->people[i].bare, &town->people[i]);
     town->at = 0;
-    load_next(town);
+    if (town->people_only)
+        town->then(town);
+    else
+        load_next(town);
 }
 
 /* ---- 2. Who there is ---- */

@@ -23,6 +23,7 @@ struct decoy_town {
     struct command_call *call;
     struct daemon *daemon;
     struct str domain;
+    bool people_only; // their rosters are not read
     /* Who holds none; and an item of somebody's roster as it is read.  May be NULL. */
     bool (*leaves_out)(struct decoy_town *town, const struct store_account *account,
                        struct str bare);

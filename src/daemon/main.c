@@ -404,6 +404,7 @@ static enum err open_service(struct daemon *daemon, struct why *why)
     commands_add_uploads(daemon);
     commands_add_texts(daemon);
     commands_add_decoys(daemon);
+    commands_add_decoy_make(daemon);
     commands_add_decoy_refresh(daemon);
     daemon->decoy_refresh = decoy_refresh_new(daemon);
     return control_serve(daemon->control, daemon->loop, daemon->commands, why);

@@ -615,6 +615,22 @@ static void read_blocked(struct arena *arena, const struct element *privacy,
     }
 }
 
+// As clients have it (XEP-0191); some servers write it so.
+static void read_block_list(struct arena *arena, const struct element *list,
+                            struct portable_user *out)
+{
+    out->blocked =
+        arena_make_array(arena, struct str, count_children(list, NS_BLOCKING, STR("item")));
+    for (const struct element *item = element_child(list, NS_BLOCKING, STR("item")); item != NULL;
+         item = element_next_same(item)) {
+        struct jid jid;
+        if (jid_parse(arena, element_attr(item, STR("jid")), &jid) == OK)
+            out->blocked[out->n_blocked++] = jid.full;
+        else
+            out->n_ignored++;
+    }
+}
+
 // What a user may hold besides, and we have no place for.
 static size_t count_unknown(const struct element *user)
 {
@@ -624,6 +640,7 @@ static size_t count_unknown(const struct element *user)
         bool known = element_is(child, NS_ROSTER, STR("query")) ||
                      element_is(child, NS_PRIVATE, STR("query")) ||
                      element_is(child, NS_PRIVACY, STR("query")) ||
+                     element_is(child, NS_BLOCKING, STR("blocklist")) ||
                      element_is(child, NS_VCARD, STR("vCard")) ||
                      element_is(child, NS_CLIENT, STR("presence")) ||
                      element_is(child, NS_PIE, STR("offline-messages")) ||
@@ -660,7 +677,10 @@ enum err portable_read_user(struct arena *arena, const struct element *element, 
     const struct element *privacy = element_child(element, NS_PRIVACY, STR("query"));
     if (roster != NULL)
         read_roster(arena, roster, &user);
-    if (privacy != NULL)
+    const struct element *blocked = element_child(element, NS_BLOCKING, STR("blocklist"));
+    if (blocked != NULL)
+        read_block_list(arena, blocked, &user);
+    else if (privacy != NULL)
         read_blocked(arena, privacy, &user);
     read_documents(arena, element, &user);
     read_pending(arena, element, jid_bare(&jid), &user);

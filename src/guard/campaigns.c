@@ -148,8 +148,9 @@ bool campaign_is_late(const struct guard *guard, const struct cluster *campaign,
 double campaign_loudness(const struct guard *guard, const struct cluster *campaign,
                          const struct member *member)
 {
+    // who sends like a program is convicted on trial, which takes back what has gone
     if (campaign->cleared || campaign->state == CLUSTER_CONVICTED || !campaign_is_taught(guard) ||
-        member->n_receivers < LOUD_FROM)
+        member->n_receivers < LOUD_FROM || member->n_machine > 0)
         return 0;
     double nats = campaign->novelty + campaign->mimicry + member_nats(member);
     if (member->is_relay)
@@ -236,7 +237,7 @@ static void adopt(struct guard *guard, struct cluster *campaign, struct cluster 
         struct member *his = member_get(guard, campaign, member->user);
         if (his == NULL)
             return;
-        if (member->user == cluster->zero && his->n_receivers == 0 && member->n_receivers > 0) {
+        if (brought_it(cluster, member) && his->n_receivers == 0 && member->n_receivers > 0) {
             his->n_sent = his->n_receivers = 1;
             his->receivers.few[0] = *receivers_of(member, n_told_apart(member));
             his->sent_us = member->sent_us;
@@ -503,7 +504,7 @@ static struct cluster *spreads(struct guard *guard, struct cluster *cluster, str
         adopt(guard, campaign, cluster);
     for (size_t i = 0; nats > 0 && i < RECENT_CLUSTERS; i++) {
         struct cluster *recent = cluster_by_id(guard, trail->recent[i]);
-        if (recent != NULL && recent->fresh && recent->zero == sender &&
+        if (recent != NULL && recent->fresh && is_lure_of(guard, recent, sender) &&
             recent->first_us >= trail->shown_us[arrow])
             adopt(guard, campaign, recent);
     }
@@ -541,7 +542,7 @@ static struct cluster *takes_first(struct guard *guard, struct cluster *cluster,
         else if (relay > 0 && theirs == NULL)
             campaign = campaign_make(guard, shown);
     }
-    if (campaign == NULL && before != NULL && in_window && before->zero == sender &&
+    if (campaign == NULL && before != NULL && in_window && is_lure_of(guard, before, sender) &&
         trail->receiver != hash)
         campaign = campaign_make(guard, before);
     if (campaign != NULL) {
@@ -565,7 +566,7 @@ static struct cluster *takes_first(struct guard *guard, struct cluster *cluster,
 }
 
 struct cluster *campaign_takes(struct guard *guard, struct cluster *cluster, struct user *sender,
-                               struct user *receiver, const struct sending *sending, bool is_born,
+                               struct user *receiver, const struct sending *sending, bool is_first,
                                bool *machine)
 {
     if (!guard->config.campaigns)
@@ -573,12 +574,12 @@ struct cluster *campaign_takes(struct guard *guard, struct cluster *cluster, str
     struct trail trail = trail_of(guard, sender);
     bool adds = trail_adds(guard, &trail, receiver->hash_high, sending->audience);
     struct cluster *campaign =
-        is_born ? takes_first(guard, cluster, sender, &trail, receiver, sending, machine)
-                : campaign_alive(guard, trail.campaign);
+        is_first ? takes_first(guard, cluster, sender, &trail, receiver, sending, machine)
+                 : campaign_alive(guard, trail.campaign);
     if (adds)
         campaign = spreads(guard, cluster, sender, &trail, receiver, campaign);
     trail_put(guard, sender, &trail);
-    if (campaign == NULL && (trail_is_full(guard, sender) || trail_is_star(guard, sender)))
+    if (campaign == NULL && (trail_is_full(guard, &trail) || trail_is_star(guard, &trail)))
         campaign = campaign_make(guard, cluster);
     if (campaign == NULL)
         return NULL;

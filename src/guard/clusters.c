@@ -51,7 +51,7 @@ struct cluster *cluster_by_id(const struct guard *guard, uint64_t id)
 {
     for (struct map_node *at = map_first(&guard->by_id, id); at != NULL; at = at->next) {
         struct cluster *cluster = CONTAINER_OF(at, struct cluster, node);
-        if (cluster->id == id)
+        if (at->hash == id) // which is its hash, and nearer than the cluster's own number
             return cluster;
     }
     return NULL;
@@ -61,13 +61,16 @@ struct binding *binding_make(struct guard *guard, struct cluster *cluster,
                              const struct lure_key *key, enum lure_width width, bool established,
                              struct str shown)
 {
-    struct binding *binding = calloc(1, sizeof *binding);
-    must(binding != NULL);
+    // its text lies behind it: a lure has several bindings, and they come and go together
+    size_t len = shown.len < SHOWN_MOST ? shown.len : SHOWN_MOST;
+    struct binding *binding = own_zeroed(sizeof *binding + len);
     binding->cluster = cluster;
     binding->key = *key;
     binding->width = width;
     binding->established = established;
-    binding->shown = own_text(shown, SHOWN_MOST);
+    if (len > 0)
+        memcpy(binding->text, shown.at, len);
+    binding->shown = str_make(binding->text, len);
     map_put(&guard->bindings_map, &binding->node, guard_hash_key(guard, key));
     list_add_last(&cluster->bindings, &binding->link);
     cluster->n_bindings++;
@@ -81,7 +84,6 @@ static void binding_free(struct guard *guard, struct binding *binding)
     list_leave(&binding->link);
     binding->cluster->n_bindings--;
     guard->bytes_clusters -= sizeof *binding + binding->shown.len + sizeof(void *);
-    str_free(&binding->shown);
     free(binding);
 }
 
@@ -106,8 +108,7 @@ void cluster_bind(struct guard *guard, struct cluster *cluster, const struct lur
 
 struct cluster *cluster_new(struct guard *guard, uint64_t id, struct user *zero)
 {
-    struct cluster *cluster = calloc(1, sizeof *cluster);
-    must(cluster != NULL);
+    struct cluster *cluster = own_zeroed(sizeof *cluster);
     cluster->id = id;
     list_init(&cluster->bindings);
     list_init(&cluster->members);
@@ -177,7 +178,7 @@ struct member *member_find(const struct guard *guard, const struct cluster *clus
     uint64_t hash = member_hash(cluster, user);
     for (struct map_node *at = map_first(&guard->members_map, hash); at != NULL; at = at->next) {
         struct member *member = CONTAINER_OF(at, struct member, node);
-        if (member->cluster == cluster && member->user == user)
+        if (at->hash == hash && member->cluster == cluster && member->user == user)
             return member;
     }
     return NULL;
@@ -185,8 +186,7 @@ struct member *member_find(const struct guard *guard, const struct cluster *clus
 
 struct member *member_make(struct guard *guard, struct cluster *cluster, struct user *user)
 {
-    struct member *member = calloc(1, sizeof *member);
-    must(member != NULL);
+    struct member *member = own_zeroed(sizeof *member);
     member->cluster = cluster;
     member->user = user;
     member->roster_index = -1;
@@ -362,6 +362,18 @@ static bool can_forget(const struct cluster *cluster, const struct cluster *keep
            (cluster->state != CLUSTER_CONVICTED || cluster->n_stops == 0);
 }
 
+/* In steady traffic each lure that is judged lets an old one go, of which nothing is near any more:
+ * what the next event needs of it may come from memory meanwhile. */
+static void expect_settled(const struct guard *guard)
+{
+    const struct cluster *oldest = LIST_FIRST(&guard->clusters[0], struct cluster, link);
+    if (oldest == NULL)
+        return;
+    const char *at = (const char *)oldest;
+    for (size_t line = 0; line < sizeof *oldest; line += 64)
+        __builtin_prefetch(at + line);
+}
+
 void clusters_trim(struct guard *guard, struct cluster *keep)
 {
     // one account cannot fill the memory of all
@@ -387,6 +399,7 @@ void clusters_trim(struct guard *guard, struct cluster *keep)
                 lessons_of(guard, cluster);
             cluster_forget(guard, cluster);
         }
+    expect_settled(guard);
     size_t share = (size_t)((double)guard->config.memory * clusters_share);
     for (int rank = 0; rank < 4 && guard->bytes_clusters > share; rank++) {
         int tries = 64; // a bounded number each time, so that no event is slow

@@ -305,7 +305,8 @@ struct order {
     uint64_t message;    // of a held message
     uint64_t question;   // of ASK: its number, the same when it is undone
     uint64_t device;     // of ASK: which he sent it with; 0: unknown, or several
-    uint32_t receivers;  // of ASK: how many people he sent it to, this one included (undo: by now)
+    uint32_t receivers;  // of ASK: how many people he sent it to, this one included (undo: by now;
+                         // 0: what was taken back from them is given again)
     int64_t expires_us;  // 0: does not
 };
 

@@ -133,7 +133,8 @@ struct binding {
     struct lure_key key;
     enum lure_width width;
     bool established; // its host was, when it was bound
-    struct str shown; // owned
+    struct str shown; // text
+    char text[];
 };
 
 struct member {
@@ -349,6 +350,7 @@ static inline uint64_t guard_hash_key(const struct guard *guard, const struct lu
         (unsigned __int128)(halves[0] ^ secret[0]) * (halves[1] ^ secret[1]);
     return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
+void *own_zeroed(size_t size);                     // on the heap, for what is made with most lures
 struct str own_text(struct str text, size_t most); // a copy on the heap; str_free gives it back
 void str_free(struct str *text);
 
@@ -518,11 +520,25 @@ bool member_must_respond(const struct guard *guard, const struct cluster *cluste
 /* ---- campaigns.c
  * ----------------------------------------------------------------------------------- */
 
-/* A never-seen lure was sent by him who brought it, the first copy (is_born) or another: what he
- * and whoever showed him such a lure have done of late is weighed, whatever the hosts.  The
+/* Whether nobody had shown it to him: of a few hosts that a worm uses in turn, each is new to most
+ * of those who get its link next, though one of its people was the first to bring it. */
+static inline bool brought_it(const struct cluster *cluster, const struct member *member)
+{
+    return cluster->zero == member->user || member->exposed_us == 0;
+}
+/* Whether he has sent this lure of a campaign, having brought it. */
+static inline bool is_lure_of(const struct guard *guard, const struct cluster *lure,
+                              const struct user *user)
+{
+    const struct member *member = member_find(guard, lure, user);
+    return member != NULL && member->n_receivers > 0 && brought_it(lure, member);
+}
+
+/* A never-seen lure was sent by somebody who brought it, his first copy (is_first) or another: what
+ * he and whoever showed him such a lure have done of late is weighed, whatever the hosts.  The
  * campaign that it is of, or NULL. */
 struct cluster *campaign_takes(struct guard *guard, struct cluster *cluster, struct user *sender,
-                               struct user *receiver, const struct sending *sending, bool is_born,
+                               struct user *receiver, const struct sending *sending, bool is_first,
                                bool *machine);
 /* Whether it is known for a worm's: its people have denied it, or done what convicts a tree. */
 bool campaign_is_known(const struct guard *guard, const struct cluster *campaign);
@@ -531,8 +547,8 @@ void campaign_shown(struct guard *guard, struct cluster *cluster, struct user *s
                     struct user *receiver);
 /* Whether the account has sent never-seen lures to so many of late that it is to be asked; and that
  * the next must wait, since it had been shown one itself. */
-bool trail_is_star(const struct guard *guard, const struct user *user);
-bool trail_is_full(const struct guard *guard, const struct user *user);
+bool trail_is_star(const struct guard *guard, const struct trail *trail);
+bool trail_is_full(const struct guard *guard, const struct trail *trail);
 /* He has said that he meant it: the count begins anew. */
 void trail_clear(struct guard *guard, struct user *user);
 /* One was sent to him whom the hash stands for, or to so many in a room.  False: he is one of those
@@ -689,13 +705,13 @@ bool question_put(struct guard *guard, struct cluster *cluster, struct member *m
 bool question_is_open(const struct cluster *cluster, const struct user *user);
 bool question_confirmed(const struct cluster *cluster, const struct user *user);
 bool question_denied(const struct cluster *cluster, const struct user *user);
-/* Until when a message of his waits for an answer, on trial also for somebody else's; 0: for none.
- */
+/* Until when a message of his waits for an answer: his own, or once he has given it, the others';
+ * 0: for none. */
 int64_t questions_wait_us(const struct cluster *cluster, const struct user *user);
 /* Why what waited for one returns. */
 enum reason questions_end_reason(const struct cluster *cluster, const struct user *user);
 /* One more copy of what is convicted on trial: its sender is asked as well, unless he was shown it;
- * then he is a relay, and his waits for the others' word as long as a hand may have sent it. */
+ * then he is a relay, and his returns. */
 enum verdict questions_of_trial(struct guard *guard, struct cluster *cluster, struct member *member,
                                 const struct sending *sending, enum reason *reason,
                                 struct guard_word *word);

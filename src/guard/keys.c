@@ -7,6 +7,7 @@
  * dress (case, hex, base64, reversed) become {name}, numbers {n}, random-looking
  * ones {id}, and query values that are none of these {v}.
  */
+#include "guard/find16.h"
 #include "guard/lure_internal.h"
 
 #include "base/must.h"
@@ -19,6 +20,7 @@ enum {
     SHOWN_MOST = 160,
     NAMES_MOST = 64,
     NAME_LEAST = 3,
+    INSIDE_LEAST = 4, // shorter ones are by chance inside what is no name
     DRESS_MOST = 256,
     TOKEN_MOST = 64
 };
@@ -28,6 +30,7 @@ struct dresses {
     struct str names[NAMES_MOST];
     uint64_t chars[NAMES_MOST]; // which characters each is made of: most tokens lack one of them
     size_t n;
+    size_t shortest;    // that is looked for inside a token; 0: none is
     size_t longest;     // that any link here has room for: what is longer need not be made,
     uint64_t available; // nor what has another character than all of them together
 };
@@ -59,6 +62,8 @@ static void add_dress(struct dresses *dresses, struct str name)
         return;
     if (!is_available(dresses, name))
         return;
+    if (name.len >= INSIDE_LEAST && (dresses->shortest == 0 || name.len < dresses->shortest))
+        dresses->shortest = name.len;
     dresses->chars[dresses->n] = chars_of(name);
     dresses->names[dresses->n++] = name;
 }
@@ -186,14 +191,14 @@ static bool is_name(const struct dresses *dresses, struct str token)
 static const struct str *name_inside(const struct dresses *dresses, struct str token, size_t *at)
 {
     char lower[TOKEN_MOST];
-    if (token.len <= 4 || dresses->n == 0) // and no name that is looked for is shorter
+    if (dresses->shortest == 0 || token.len <= dresses->shortest)
         return NULL;
     for (size_t i = 0; i < token.len; i++)
         lower[i] = ascii_lower(token.at[i]);
     uint64_t chars = chars_of(str_make(lower, token.len));
     for (size_t i = 0; i < dresses->n; i++) {
         const struct str *name = &dresses->names[i];
-        if (name->len < 4 || name->len >= token.len || (dresses->chars[i] & ~chars) != 0)
+        if (name->len < INSIDE_LEAST || name->len >= token.len || (dresses->chars[i] & ~chars) != 0)
             continue;
         for (size_t k = 0; k + name->len <= token.len; k++)
             if (lower[k] == name->at[0] && memcmp(lower + k, name->at, name->len) == 0) {
@@ -416,9 +421,10 @@ static struct lure_key hash(char domain, struct str a, struct str b)
 }
 
 /* Of a host ('H') or a domain ('D'), of which most are seen again and again. */
-static struct lure_key host_key(struct host_cache *cache, char domain, struct str name)
+static struct lure_key host_key(struct host_cache *cache, char domain, struct str name,
+                                uint64_t hash_of_name)
 {
-    uint64_t hash_of_name = hash_keyed(&cache->key, name), halves[2];
+    uint64_t halves[2];
     if (domain == 'D')
         hash_of_name = ~hash_of_name;
     size_t slot = hash_of_name % COUNT_OF(cache->keys);
@@ -439,15 +445,19 @@ static struct lure_key host_key(struct host_cache *cache, char domain, struct st
     return key;
 }
 
+static bytes16 unprintable16(bytes16 a)
+{
+    return (bytes16)(a < ' ') | (bytes16)(a >= 0x7F);
+}
+
 /* What an operator's terminal and logs may show: no control characters, no broken UTF-8. */
 static struct str keep_shown(struct lure_list *list, struct draft *draft, size_t end)
 {
-    size_t len = end < SHOWN_MOST ? end : SHOWN_MOST, n = 0;
+    size_t len = end < SHOWN_MOST ? end : SHOWN_MOST, n;
     if (!arena_fits(list->arena, len + 1))
         return STR_EMPTY;
     char *out = arena_alloc(list->arena, len + 1);
-    while (n < len && draft->at[n] >= ' ' && draft->at[n] < 0x7F)
-        n++;
+    n = find_one16(str_make(draft->at, len), 0, unprintable16);
     memcpy(out, draft->at, n);
     for (size_t i = n; i < len;) {
         size_t width;
@@ -511,8 +521,12 @@ static void link_keys(struct lure_list *list, struct arena *scratch, struct lure
         struct str host = lure->host;
         if (str_starts(host, STR("www.")))
             host = str_skip(host, 4);
-        lure->keys[LURE_HOST] = host_key(list->rules->hosts, 'H', host);
-        lure->keys[LURE_DOMAIN] = host_key(list->rules->hosts, 'D', lure->domain);
+        struct host_cache *hosts = list->rules->hosts;
+        uint64_t hash_of_host = hash_keyed(&hosts->key, host), hash_of_domain = hash_of_host;
+        if (lure->domain.len != host.len) // both are the host's end
+            hash_of_domain = hash_keyed(&hosts->key, lure->domain);
+        lure->keys[LURE_HOST] = host_key(hosts, 'H', host, hash_of_host);
+        lure->keys[LURE_DOMAIN] = host_key(hosts, 'D', lure->domain, hash_of_domain);
     }
 }
 
@@ -574,7 +588,7 @@ void lure_list_keys(struct lure_list *list, const struct lure_people *people)
     struct arena scratch;
     arena_init(&scratch, SCRATCH_MOST);
     struct dresses dresses;
-    dresses.n = dresses.longest = 0;
+    dresses.n = dresses.shortest = dresses.longest = 0;
     dresses.available = 0;
     for (size_t i = 0; i < list->n; i++) {
         size_t part = longest_part(&list->lures[i]);

@@ -5,6 +5,7 @@
  * the list's, and only while it fits: a stanza full of giant links ends as an
  * overflowed list, never as an exhausted arena.
  */
+#include "guard/find16.h"
 #include "guard/lure_internal.h"
 
 #include "base/must.h"
@@ -31,15 +32,17 @@ const char *lure_width_name(enum lure_width width)
     return names[width];
 }
 
+static bytes16 capitals16(bytes16 a)
+{
+    return (bytes16)(a >= 'A') & (bytes16)(a <= 'Z');
+}
+
 struct str lure_lower(struct arena *arena, struct str text)
 {
-    size_t i = 0;
-    while (i < text.len && (unsigned char)(text.at[i] - 'A') > 'Z' - 'A')
-        i++;
-    if (i == text.len)
+    if (find_one16(text, 0, capitals16) == text.len)
         return text;
     char *out = arena_alloc(arena, text.len);
-    for (i = 0; i < text.len; i++)
+    for (size_t i = 0; i < text.len; i++)
         out[i] = ascii_lower(text.at[i]);
     return str_make(out, text.len);
 }

@@ -34,6 +34,13 @@ static inline struct map_node *map_first(const struct map *map, uint64_t hash)
     return map->n_slots == 0 ? NULL : map->slots[hash & (map->n_slots - 1)];
 }
 
+/* The chain is looked for soon: it may come from memory meanwhile. */
+static inline void map_expect(const struct map *map, uint64_t hash)
+{
+    if (map->n_slots > 0)
+        __builtin_prefetch(&map->slots[hash & (map->n_slots - 1)]);
+}
+
 static inline void map_grow(struct map *map)
 {
     size_t n_slots = map->n_slots == 0 ? 64 : 2 * map->n_slots;

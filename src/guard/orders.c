@@ -299,6 +299,17 @@ static int64_t usual_end_us(const struct guard *guard)
     return guard->now_us + guard->config.conviction_us;
 }
 
+/* Whether somebody whom the conviction is of brought it. */
+static bool covers_lure(const struct guard *guard, const struct cluster *campaign,
+                        struct cluster *lure)
+{
+    LIST_EACH(&lure->members, struct member, link, member)
+    if (member->n_receivers > 0 && brought_it(lure, member) &&
+        campaign_covers(guard, campaign, member->user))
+        return true;
+    return false;
+}
+
 /* The lures that its people sent, each by itself: no host is theirs alone. */
 static void convict_lures(struct guard *guard, struct cluster *campaign, struct guard_word *word)
 {
@@ -309,7 +320,7 @@ static void convict_lures(struct guard *guard, struct cluster *campaign, struct 
     LIST_EACH(&campaign->lures, struct cluster, in_campaign, lure)
     {
         const struct binding *binding = cluster_narrowest(lure);
-        if (!campaign_covers(guard, campaign, lure->zero))
+        if (!covers_lure(guard, campaign, lure))
             continue;
         if (binding != NULL)
             convict_binding(guard, campaign, binding, usual_end_us(guard), REASON_CONVICTED, word);
@@ -347,7 +358,7 @@ void convict(struct guard *guard, struct cluster *cluster, struct guard_word *wo
         convict_binding(guard, cluster, binding, usual_end_us(guard), REASON_CONVICTED, word);
     if (cluster->by_itself_us == 0)
         cluster->by_itself_us = guard->now_us;
-    // on trial others wait as well for what its sender says
+    // on trial others' stay for the quarter of a minute that they were to wait
     if (!cluster->on_trial)
         holds_end(guard, cluster, NULL, false, REASON_CONVICTED, word);
     restrict_members(guard, cluster, word);

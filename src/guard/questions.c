@@ -6,7 +6,7 @@
  *
  *     star   somebody's never-seen lure goes to many at machine pace and would be convicted: it is,
  *            on trial, and what he goes on sending waits.  His "yes" undoes everything, also when
- *            it comes late; what had returned by then stays returned (decision 22).
+ *            it comes late; what had returned by then stays returned (decision 24).
  *     tree   a lure is passed on as a worm would be: its root, its relays and whoever joins them
  *            are asked, a few.  Nobody is convicted for being slow to answer.
  *
@@ -159,7 +159,8 @@ int64_t questions_wait_us(const struct cluster *cluster, const struct user *user
             if (question->due_us > last_us)
                 last_us = question->due_us;
         }
-    return his_us != 0 || !cluster->on_trial ? his_us : last_us;
+    // who was asked and meant it knows that his waits for the others' word
+    return his_us == 0 && cluster->on_trial && question_confirmed(cluster, user) ? last_us : his_us;
 }
 
 enum reason questions_end_reason(const struct cluster *cluster, const struct user *user)
@@ -218,12 +219,18 @@ static void count_question(struct guard *guard, struct user *user)
     standing->n_questions++;
 }
 
+static bool is_full(const struct guard *guard, const struct member *member)
+{
+    const struct trail trail = trail_of(guard, member->user);
+    return trail_is_full(guard, &trail);
+}
+
 bool question_put(struct guard *guard, struct cluster *cluster, struct member *member,
                   struct guard_word *word)
 {
     const struct question *before = question_to(cluster, member->user);
     bool again = before == NULL || before->state == QUESTION_EXPIRED ||
-                 (before->state == QUESTION_YES && trail_is_full(guard, member->user));
+                 (before->state == QUESTION_YES && is_full(guard, member));
     if (!again || !may_be_asked(guard, member) || cluster->n_questions >= QUESTIONS_OF_ONE ||
         (cluster->n_questions >= guard->config.ask_most && !is_doubted(guard, cluster)))
         return false;
@@ -354,7 +361,7 @@ enum verdict questions_of_sender(struct guard *guard, struct cluster *cluster,
 {
     if (guard->config.ask_us <= 0 || sending->observed)
         return VERDICT_DELIVER;
-    if (question_confirmed(cluster, member->user) && !trail_is_full(guard, member->user))
+    if (question_confirmed(cluster, member->user) && !is_full(guard, member))
         return VERDICT_DELIVER;
     question_put(guard, cluster, member, word);
     return wait_for_word(guard, cluster, member, reason);
@@ -372,9 +379,12 @@ enum verdict questions_of_trial(struct guard *guard, struct cluster *cluster, st
     // Who was shown it is a relay: evidence, and no question, for whoever shows it to somebody
     // could have him deny it.
     bool was_shown = member->exposed_us != 0 && question_to(cluster, user) == NULL;
-    if (was_shown && member->n_machine >= MACHINE_GAPS)
+    if (was_shown) {
+        if (member->n_machine < MACHINE_GAPS)
+            *reason = REASON_UNDECIDED;
         return VERDICT_REJECT;
-    if (!was_shown && !question_is_open(cluster, user))
+    }
+    if (!question_is_open(cluster, user))
         question_put(guard, cluster, member, word);
     bool waits = questions_wait_us(cluster, user) > guard->now_us && guard->n_holds < HOLDS_MOST;
     *reason = waits ? REASON_ASKED : questions_end_reason(cluster, user);
@@ -393,11 +403,13 @@ static void end(struct guard *guard, struct question *question, enum question_st
                                           [QUESTION_EXPIRED] = REASON_UNANSWERED,
                                           [QUESTION_WITHDRAWN] = REASON_NONE};
     struct cluster *cluster = question->cluster;
-    bool waited = is_answerable(question);
+    bool waited = is_answerable(question), was_late = question->late_us != 0;
     question_ends(guard, question, state);
     if (!waited)
         return;
     const struct member *member = member_find(guard, cluster, question->who);
+    // of a campaign only what waited has returned: what was taken back is given again
+    bool nothing_returned = was_late && !cluster->on_trial;
     // his own word lets his go only when the others have said theirs
     bool goes_on_waiting = state == QUESTION_YES && cluster->on_trial && !cluster->is_campaign &&
                            !is_accused(cluster, question->who);
@@ -406,7 +418,9 @@ static void end(struct guard *guard, struct question *question, enum question_st
                           .reason = goes_on_waiting ? REASON_UNDECIDED : reasons[state],
                           .question = question->number,
                           .device = question->device,
-                          .receivers = member != NULL ? member->n_receivers : question->receivers};
+                          .receivers = nothing_returned ? 0
+                                       : member != NULL ? member->n_receivers
+                                                        : question->receivers};
     order_add(guard, word, cluster, &order, question->who);
 }
 
@@ -426,6 +440,8 @@ void questions_overtaken(struct guard *guard, struct cluster *cluster, struct gu
     LIST_EACH(&cluster->questions, struct question, in_cluster, question)
     if (question->state == QUESTION_OPEN)
         holds_end(guard, cluster, question->who, false, REASON_CONVICTED, word);
+    else if (question->late_us != 0 && !cluster->is_campaign) // a yes would undo nothing any more
+        end(guard, question, QUESTION_EXPIRED, word);
     holds_end(guard, cluster, NULL, false, REASON_CONVICTED, word);
 }
 
@@ -473,7 +489,7 @@ static void take_back_his(struct guard *guard, struct cluster *cluster, struct u
 {
     int width = conviction_width(cluster);
     LIST_EACH(&cluster->lures, struct cluster, in_campaign, lure)
-    if (lure->zero == user)
+    if (is_lure_of(guard, lure, user))
         take_back_his(guard, lure, user, word);
     LIST_EACH(&cluster->bindings, struct binding, link, binding)
     {
@@ -557,7 +573,7 @@ static void confirm_the_same(struct guard *guard, struct cluster *cluster, struc
         cluster->is_campaign ? cluster : cluster_by_id(guard, cluster->campaign);
     struct cluster *his = NULL;
     uint32_t n_his = 0;
-    if (campaign == NULL)
+    if (campaign == NULL || (!cluster->is_campaign && cluster->zero != user))
         return;
     LIST_EACH(&campaign->lures, struct cluster, in_campaign, lure)
     if (lure->zero == user) {
@@ -584,7 +600,9 @@ void take_answer(struct guard *guard, const struct answer *answer, struct guard_
     word->incident = cluster->id;
     if (answer->meant) {
         // where others have denied it, a puzzle is not enough
-        if (!is_answerable(question) || answer->trust == ANSWER_SAME_DEVICE ||
+        bool too_late = question->late_us != 0 && !cluster->on_trial &&
+                        answer->trust != ANSWER_OTHER_DEVICE; // it would undo nothing
+        if (!is_answerable(question) || too_late || answer->trust == ANSWER_SAME_DEVICE ||
             (answer->trust == ANSWER_PUZZLE && is_doubted(guard, cluster)))
             return;
         he_confirms(guard, cluster, member, question, answer->trust, word);
@@ -596,9 +614,12 @@ void take_answer(struct guard *guard, const struct answer *answer, struct guard_
 }
 
 /* Until when a question whose time is over may still be answered: while it can undo something. */
-static int64_t late_until_us(const struct guard *guard, const struct cluster *cluster)
+static int64_t late_until_us(const struct guard *guard, const struct question *question)
 {
-    if (cluster->state != CLUSTER_CONVICTED || guard->n_late >= QUESTIONS_MOST)
+    const struct cluster *cluster = question->cluster;
+    bool undoes = (cluster->on_trial && is_accused(cluster, question->who)) ||
+                  (cluster->is_campaign && !cluster->operators);
+    if (cluster->state != CLUSTER_CONVICTED || !undoes || guard->n_late >= QUESTIONS_MOST)
         return 0;
     int64_t until_us = guard->now_us + guard->config.ask_late_us;
     if (cluster->expires_us != 0 && cluster->expires_us < until_us)
@@ -670,7 +691,7 @@ void questions_due(struct guard *guard, struct guard_word *word)
     while ((question = LIST_FIRST(&guard->questions, struct question, link)) != NULL &&
            question->due_us <= guard->now_us) {
         struct cluster *cluster = question->cluster;
-        int64_t late_us = late_until_us(guard, cluster);
+        int64_t late_us = late_until_us(guard, question);
         if (late_us != 0)
             may_answer_late(guard, question, late_us, word);
         else

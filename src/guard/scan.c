@@ -6,6 +6,7 @@
  * characters, full-width forms, defanged dots) and cut at blanks, and each chunk
  * read for schemes and hosts.  Every byte is looked at a bounded number of times.
  */
+#include "guard/find16.h"
 #include "guard/lure_internal.h"
 
 #include <unicode/uchar.h>
@@ -23,8 +24,6 @@ static bool is_dead_dot(char c)
 {
     return c == DEAD_DOT || c == SAID_DOT;
 }
-
-typedef unsigned char bytes16 __attribute__((vector_size(16)));
 
 // How a word for a dot begins (dot_words below), in lower case; 0 as a digit is 0x30.
 static bytes16 said16(bytes16 a, bytes16 b, bytes16 c)
@@ -63,9 +62,8 @@ static bytes16 joints16(bytes16 a, bytes16 b, bytes16 c)
            ((bytes16)(a >= DEAD_DOT) & (bytes16)(a <= SAID_DOT));
 }
 
-static bytes16 wide16(bytes16 a, bytes16 b, bytes16 c)
+static bytes16 wide16(bytes16 a)
 {
-    (void)b, (void)c;
     return (bytes16)(a >= 0x80);
 }
 
@@ -75,43 +73,6 @@ static bytes16 defanged16(bytes16 a, bytes16 b, bytes16 c)
     return (bytes16)(a == '[') | (bytes16)(a == '(') | (bytes16)(a == '{') |
            ((bytes16)(a == ' ') & ((bytes16)((b | 32) == 'd') | (bytes16)((b | 32) == 'p')) &
             ((bytes16)((c | 32) == 'o') | (bytes16)((c | 32) == 'u') | (bytes16)((c | 32) == '0')));
-}
-
-static size_t first_of(bytes16 hits)
-{
-    uint64_t halves[2];
-    memcpy(halves, &hits, sizeof halves);
-    if ((halves[0] | halves[1]) == 0)
-        return 16;
-    size_t n = 0;
-    while (hits[n] == 0)
-        n++;
-    return n;
-}
-
-/* The first place from `at` on at which a byte and the two after it (0 behind the end) are hits;
- * text.len when there is none. */
-static inline __attribute__((always_inline)) size_t
-find16(struct str text, size_t at, bytes16 (*hits16)(bytes16 a, bytes16 b, bytes16 c))
-{
-    bytes16 a, b, c;
-    char tail[16 + 2 + 16];
-    while (at < text.len) {
-        const char *from = text.at + at;
-        if (text.len - at < 18) {
-            memset(tail, 0, sizeof tail);
-            memcpy(tail, from, text.len - at);
-            from = tail;
-        }
-        memcpy(&a, from, 16);
-        memcpy(&b, from + 1, 16);
-        memcpy(&c, from + 2, 16);
-        size_t n = first_of(hits16(a, b, c));
-        if (n < 16)
-            return at + n;
-        at += 16;
-    }
-    return text.len;
 }
 
 /* ---- Folding ------------------------------------------------------------------------------- */
@@ -124,7 +85,7 @@ static bool is_joint(char c)
 /* Drops what nobody sees, and turns full-width forms into ASCII. */
 static struct str fold_unicode(struct arena *scratch, struct str text, unsigned *flags)
 {
-    size_t i = find16(text, 0, wide16);
+    size_t i = find_one16(text, 0, wide16);
     if (i == text.len)
         return text;
     char *out = arena_alloc(scratch, text.len);
@@ -277,12 +238,12 @@ size_t lure_dead_dot(const struct lure_rules *rules, struct str text, size_t at)
 static struct str fold_defanged(const struct lure_rules *rules, struct arena *scratch,
                                 struct str text)
 {
-    if (find16(text, 0, defanged16) == text.len)
+    if (find_three16(text, 0, defanged16) == text.len)
         return text;
     char *out = arena_alloc(scratch, text.len + 2);
     size_t len = 0, i = 0;
     while (i < text.len) {
-        size_t at = find16(text, i, defanged16);
+        size_t at = find_three16(text, i, defanged16);
         while (at > i && at < text.len && text.at[at] == ' ' && text.at[at - 1] == ' ')
             at--; // what is said begins with its first blank
         memcpy(out + len, text.at + i, at - i);
@@ -326,7 +287,7 @@ struct scan {
 };
 
 // Of folded text: what ends a chunk, what a host or scheme may be made of, and what may part links.
-enum { CLASS_END = 1, CLASS_NAME = 2, CLASS_COMMA = 4 };
+enum { CLASS_END = 1, CLASS_NAME = 2 };
 static const unsigned char ascii_class[128] = {
     [0] = CLASS_END,
     [DEAD_DOT] = CLASS_NAME,
@@ -335,20 +296,45 @@ static const unsigned char ascii_class[128] = {
     ['"'] = CLASS_END,
     ['*'] = CLASS_NAME,
     ['+'] = CLASS_NAME,
-    [','] = CLASS_COMMA,
     ['-'] = CLASS_NAME,
     ['.'] = CLASS_NAME,
     ['0' ... '9'] = CLASS_NAME,
-    [';'] = CLASS_COMMA,
     ['<'] = CLASS_END,
     ['>'] = CLASS_END,
     ['A' ... 'Z'] = CLASS_NAME,
     ['_'] = CLASS_NAME,
     ['`'] = CLASS_END,
     ['a' ... 'z'] = CLASS_NAME,
-    ['|'] = CLASS_COMMA,
     [0x7F] = CLASS_END,
 };
+
+// The same, sixteen at a time.
+static bytes16 ends16(bytes16 a)
+{
+    return (bytes16)(a == 0) | ((bytes16)(a > SAID_DOT) & (bytes16)(a <= ' ')) |
+           (bytes16)(a == '"') | (bytes16)(a == '<') | (bytes16)(a == '>') | (bytes16)(a == '`') |
+           (bytes16)(a == 0x7F);
+}
+
+static bytes16 parts16(bytes16 a)
+{
+    return ends16(a) | (bytes16)(a == ',') | (bytes16)(a == ';') | (bytes16)(a == '|');
+}
+
+// All but names, and what is not ASCII.
+static bytes16 no_names16(bytes16 a)
+{
+    bytes16 folded = a | 32;
+    return ~(((bytes16)(folded >= 'a') & (bytes16)(folded <= 'z')) |
+             ((bytes16)(a >= '0') & (bytes16)(a <= '9')) | (bytes16)(a == '.') |
+             (bytes16)(a == '-') | (bytes16)(a == '_') | (bytes16)(a == '*') | (bytes16)(a == '+') |
+             (bytes16)(a == DEAD_DOT) | (bytes16)(a == SAID_DOT));
+}
+
+static bytes16 dead16(bytes16 a)
+{
+    return (bytes16)(a >= DEAD_DOT) & (bytes16)(a <= SAID_DOT);
+}
 
 enum part { PART_NONE, PART_NAME, PART_PICTURE };
 
@@ -371,12 +357,7 @@ static enum part part_at(struct str chunk, size_t at, size_t *len)
 static size_t run_end(struct str chunk, size_t at, bool with_pictures)
 {
     size_t len;
-    while (at < chunk.len) {
-        unsigned char c = (unsigned char)chunk.at[at];
-        if (c < 0x80 && (ascii_class[c] & CLASS_NAME) != 0) {
-            at++;
-            continue;
-        }
+    while ((at = find_one16(chunk, at, no_names16)) < chunk.len) {
         enum part part = part_at(chunk, at, &len);
         if (part == PART_NONE || (part == PART_PICTURE && !with_pictures))
             break;
@@ -408,14 +389,10 @@ static size_t count_char(struct str text, char c)
 /* Where a link that starts at `start` ends: punctuation of the sentence does not belong to it. */
 static size_t link_end(struct str chunk, size_t start)
 {
-    size_t end = start;
     size_t most = chunk.len - start < LINK_MOST ? chunk.len : start + LINK_MOST;
-    while (end < most) {
-        unsigned char c = (unsigned char)chunk.at[end], class = c < 0x80 ? ascii_class[c] : 0;
-        if ((class & CLASS_END) != 0 || ((class & CLASS_COMMA) != 0 && begins_another(chunk, end)))
-            break;
-        end++;
-    }
+    size_t end = find_one16(str_first(chunk, most), start, parts16);
+    while (end < most && !is_end(chunk.at[end]) && !begins_another(chunk, end))
+        end = find_one16(str_first(chunk, most), end + 1, parts16);
     struct str link = str_make(chunk.at + start, end - start);
     size_t opened[3], closed[3];
     bool counted = false;
@@ -495,10 +472,7 @@ static bool is_opaque_scheme(struct str scheme)
 static unsigned undead(struct str text, char *out)
 {
     unsigned flags = 0;
-    bool any = false;
-    for (size_t i = 0; i < text.len; i++)
-        any |= (text.at[i] >= DEAD_DOT) & (text.at[i] <= SAID_DOT);
-    if (!any) {
+    if (find_one16(text, 0, dead16) == text.len) {
         memcpy(out, text.at, text.len);
         return 0;
     }
@@ -700,13 +674,12 @@ static void __attribute__((noinline)) scan_slowly(struct lure_list *list, struct
     text = fold_defanged(list->rules, &folded, fold_unicode(&folded, text, &scan.flags));
     size_t from = 0;
     while (!list->overflowed) {
-        size_t at = find16(text, from, joints16), to = at;
+        size_t at = find_three16(text, from, joints16);
         if (at == text.len)
             break;
         while (at > from && !is_end(text.at[at - 1]))
             at--;
-        while (to < text.len && !is_end(text.at[to]))
-            to++;
+        size_t to = find_one16(text, at, ends16);
         scan_chunk(&scan, str_make(text.at + at, to - at));
         from = to;
     }
@@ -716,6 +689,6 @@ static void __attribute__((noinline)) scan_slowly(struct lure_list *list, struct
 
 void lure_scan_text(struct lure_list *list, struct str text)
 {
-    if (find16(text, 0, hints16) < text.len)
+    if (find_three16(text, 0, hints16) < text.len)
         scan_slowly(list, text);
 }

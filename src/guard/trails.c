@@ -114,14 +114,13 @@ static bool is_rare(const struct guard *guard, enum rarity rarity, int64_t since
                rare_window_us(&guard->lessons, rarity, guard->config.fresh_rare) / margin;
 }
 
-bool trail_is_star(const struct guard *guard, const struct user *user)
+bool trail_is_star(const struct guard *guard, const struct trail *trail)
 {
     size_t n = (size_t)guard->config.fresh_most + 1;
-    const struct trail trail = trail_of(guard, user);
-    return is_rare(guard, RARE_STAR, trail_nth_us(&trail, n));
+    return is_rare(guard, RARE_STAR, trail_nth_us(trail, n));
 }
 
-bool trail_is_full(const struct guard *guard, const struct user *user)
+bool trail_is_full(const struct guard *guard, const struct trail *trail)
 {
-    return is_rare(guard, RARE_FULL, trail_of(guard, user).full_us);
+    return is_rare(guard, RARE_FULL, trail->full_us);
 }

@@ -8,6 +8,7 @@
  */
 #include "guard/url.h"
 
+#include "guard/find16.h"
 #include "guard/lure_internal.h"
 
 #include "base/must.h"
@@ -38,6 +39,11 @@ static const struct special *find_special(struct str scheme)
     return NULL;
 }
 
+static bytes16 breaks16(bytes16 a)
+{
+    return (bytes16)(a == '\t') | (bytes16)(a == '\n') | (bytes16)(a == '\r');
+}
+
 /* Without blanks at both ends, and without tabs and newlines anywhere. */
 static struct str strip(struct arena *arena, struct str text)
 {
@@ -45,10 +51,7 @@ static struct str strip(struct arena *arena, struct str text)
         text = str_skip(text, 1);
     while (text.len > 0 && (unsigned char)text.at[text.len - 1] <= ' ')
         text.len--;
-    size_t n_bad = 0;
-    for (size_t i = 0; i < text.len; i++) // without a branch, so that many go at once
-        n_bad += (size_t)(text.at[i] == '\t') | (text.at[i] == '\n') | (text.at[i] == '\r');
-    if (n_bad == 0)
+    if (find_one16(text, 0, breaks16) == text.len)
         return text;
     char *out = arena_alloc(arena, text.len);
     size_t len = 0;
@@ -98,12 +101,33 @@ static size_t put_byte(char *out, unsigned char c, const struct ascii_set *encod
     return 3;
 }
 
+static const struct ascii_set
+    path_encode = {LOW('"') | LOW('#') | LOW('%') | LOW('<') | LOW('>') | LOW('?'),
+                   HIGH('`') | HIGH('{') | HIGH('}')},
+    path_guarded = {LOW('/') | LOW('?') | LOW('#') | LOW('%'), HIGH('\\')},
+    query_encode = {LOW('"') | LOW('#') | LOW('<') | LOW('>') | LOW('\'') | LOW('%'), 0},
+    query_guarded = {LOW('#') | LOW('&') | LOW('=') | LOW('+') | LOW('%') | LOW(';'), 0},
+    // what no host may hold
+    host_guarded = {LOW('"') | LOW('#') | LOW('%') | LOW('/') | LOW(':') | LOW('<') | LOW('>') |
+                        LOW('?'),
+                    HIGH('@') | HIGH('[') | HIGH('\\') | HIGH(']') | HIGH('^') | HIGH('`') |
+                        HIGH('{') | HIGH('|') | HIGH('}')};
+
+// What any of these sets but the host's has, or is not printable.
+static bytes16 odd16(bytes16 a)
+{
+    return (bytes16)(a <= ' ') | (bytes16)(a >= 0x7F) | (bytes16)(a == '"') | (bytes16)(a == '#') |
+           (bytes16)(a == '%') | (bytes16)(a == '<') | (bytes16)(a == '>') | (bytes16)(a == '?') |
+           (bytes16)(a == '\'') | (bytes16)(a == '`') | (bytes16)(a == '{') | (bytes16)(a == '}');
+}
+
 /* Decodes and encodes again, so that each text has one spelling.  guarded: characters whose
  * encoded form means something else than the plain one, so that neither turns into the other. */
 static struct str normalize(struct arena *arena, struct str text, const struct ascii_set *encode,
                             const struct ascii_set *guarded)
 {
-    size_t plain = 0; // most links are in their normal form
+    // most links are in their normal form
+    size_t plain = encode != &host_guarded ? find_one16(text, 0, odd16) : 0;
     while (plain < text.len && (unsigned char)text.at[plain] > ' ' &&
            (unsigned char)text.at[plain] < 0x7F && !in_set(encode, (unsigned char)text.at[plain]))
         plain++;
@@ -128,18 +152,6 @@ static struct str normalize(struct arena *arena, struct str text, const struct a
     }
     return str_make(out, len);
 }
-
-static const struct ascii_set
-    path_encode = {LOW('"') | LOW('#') | LOW('%') | LOW('<') | LOW('>') | LOW('?'),
-                   HIGH('`') | HIGH('{') | HIGH('}')},
-    path_guarded = {LOW('/') | LOW('?') | LOW('#') | LOW('%'), HIGH('\\')},
-    query_encode = {LOW('"') | LOW('#') | LOW('<') | LOW('>') | LOW('\'') | LOW('%'), 0},
-    query_guarded = {LOW('#') | LOW('&') | LOW('=') | LOW('+') | LOW('%') | LOW(';'), 0},
-    // what no host may hold
-    host_guarded = {LOW('"') | LOW('#') | LOW('%') | LOW('/') | LOW(':') | LOW('<') | LOW('>') |
-                        LOW('?'),
-                    HIGH('@') | HIGH('[') | HIGH('\\') | HIGH(']') | HIGH('^') | HIGH('`') |
-                        HIGH('{') | HIGH('|') | HIGH('}')};
 
 /* Whether a segment begins with a dot. */
 static bool has_dots(struct str path)
@@ -285,6 +297,8 @@ static bool is_plain_ascii(struct str text)
 
 static bool has_ace(struct str host)
 {
+    if (str_find_char(host, '-') == host.len)
+        return false;
     for (size_t i = 0; i + 4 <= host.len; i++)
         if ((i == 0 || host.at[i - 1] == '.') && memcmp(host.at + i, "xn--", 4) == 0)
             return true;
@@ -419,17 +433,18 @@ static enum err opaque_host(struct arena *arena, struct str text, struct url *ur
 static enum err take_authority(const struct lure_rules *rules, struct arena *arena,
                                struct str authority, const struct special *special, struct url *url)
 {
-    for (size_t i = authority.len; i-- > 0;)
-        if (authority.at[i] == '@') { // the last one ends the userinfo
-            url->userinfo = true;
-            authority = str_skip(authority, i + 1);
-            break;
+    const char *at = memrchr(authority.at, '@', authority.len);
+    if (at != NULL) { // the last one ends the userinfo
+        url->userinfo = true;
+        authority = str_skip(authority, (size_t)(at - authority.at) + 1);
+    }
+    size_t end = str_find_char(authority, ':');
+    if (memchr(authority.at, '[', end) != NULL) { // no colon inside brackets is the port's
+        bool bracket = false;
+        for (end = 0; end < authority.len && (bracket || authority.at[end] != ':'); end++) {
+            bracket |= authority.at[end] == '[';
+            bracket &= authority.at[end] != ']';
         }
-    size_t end = 0;
-    bool bracket = false;
-    for (; end < authority.len && (bracket || authority.at[end] != ':'); end++) {
-        bracket |= authority.at[end] == '[';
-        bracket &= authority.at[end] != ']';
     }
     struct str host = str_first(authority, end);
     if (end < authority.len) {
@@ -458,6 +473,16 @@ static enum err take_authority(const struct lure_rules *rules, struct arena *are
     return OK;
 }
 
+static bytes16 opaque_host_ends16(bytes16 a)
+{
+    return (bytes16)(a == '/') | (bytes16)(a == '?') | (bytes16)(a == '#');
+}
+
+static bytes16 host_ends16(bytes16 a)
+{
+    return opaque_host_ends16(a) | (bytes16)(a == '\\');
+}
+
 static bool is_slash(char c, bool special)
 {
     return c == '/' || (special && c == '\\');
@@ -482,10 +507,8 @@ enum err url_parse(const struct lure_rules *rules, struct arena *arena, struct s
     if (authority) {
         // browsers skip any number of slashes after http: but exactly two elsewhere
         text = str_skip(text, special != NULL && !file ? slashes : 2);
-        size_t end = 0;
-        while (end < text.len && !is_slash(text.at[end], special != NULL) && text.at[end] != '?' &&
-               text.at[end] != '#')
-            end++;
+        size_t end = special != NULL ? find_one16(text, 0, host_ends16)
+                                     : find_one16(text, 0, opaque_host_ends16);
         if (end > 0 || !file) {
             enum err e = end == 0 && special == NULL
                              ? OK

@@ -33,6 +33,15 @@ struct str own_text(struct str text, size_t most)
     return str_make(copy, len);
 }
 
+void *own_zeroed(size_t size)
+{
+    // calloc would pass by what the thread has just given back, and compilers make one of these two
+    void *own = malloc(size);
+    __asm__("" : "+r"(own));
+    must(own != NULL);
+    return memset(own, 0, size);
+}
+
 void str_free(struct str *text)
 {
     if (text->len > 0)
@@ -202,8 +211,7 @@ struct standing *standing_get(struct guard *guard, struct user *user)
 {
     if (user->has_standing)
         return standing_of(guard, user);
-    struct standing *standing = calloc(1, sizeof *standing);
-    must(standing != NULL);
+    struct standing *standing = own_zeroed(sizeof *standing);
     standing->user = user;
     list_init(&standing->brought);
     map_put(&guard->standings, &standing->node, standing_hash(user));
@@ -573,8 +581,7 @@ void sight_free(struct guard *guard, struct sight *sight)
 
 struct sight *sight_make(struct guard *guard, const struct lure_key *key)
 {
-    struct sight *sight = calloc(1, sizeof *sight);
-    must(sight != NULL);
+    struct sight *sight = own_zeroed(sizeof *sight);
     sight->key = *key;
     sight->first_us = guard->now_us;
     map_put(&guard->sights_map, &sight->node, guard_hash_key(guard, key));

@@ -137,6 +137,29 @@ static void weigh_leet(struct letters *letters, struct str word)
     letters->n_digits += all;
 }
 
+/* As many add_letter while there is room for all, of a text that draws nothing out: most are, and
+ * then no letter need be a branch. */
+static void add_letters(struct letters *letters, struct str word)
+{
+    size_t n = letters->n;
+    uint32_t last = n > 0 ? letters->at[n - 1] : 0;
+    int before = -1, before_that = -1;
+    for (size_t i = 0; i < word.len; i++) {
+        int c = (unsigned char)word.at[i];
+        uint32_t letter = (unsigned char)folded[c & 0x7F];
+        bool is_m = (letter == 'n') & (last == 'r');
+        letter = is_m ? 'm' : letter;
+        n -= is_m;
+        letters->at[n] = letter;
+        n += letter != 0;
+        last = letter != 0 ? letter : last;
+        letters->n_drawn += (c == before) & (c == before_that);
+        before_that = before;
+        before = c;
+    }
+    letters->n = n;
+}
+
 static void add_ascii_word(struct letters *letters, struct str word)
 {
     // digits at the end of a longer word count something, others may stand for letters
@@ -145,6 +168,10 @@ static void add_ascii_word(struct letters *letters, struct str word)
         last--;
     if (last > 0 && word.len <= SHORT)
         last = word.len;
+    if (!letters->is_drawn && last <= LETTERS_MOST - letters->n) {
+        add_letters(letters, str_first(word, last));
+        return;
+    }
     for (size_t i = 0; i < last; i++) {
         char c = folded[(unsigned char)word.at[i] & 0x7F];
         letters->n_drawn += i >= 2 && word.at[i] == word.at[i - 1] && word.at[i] == word.at[i - 2];

@@ -333,6 +333,14 @@ static const struct adhoc_command *find_command(struct str node)
     return NULL;
 }
 
+bool adhoc_announces(const struct element *payload)
+{
+    const struct adhoc_command *command = element_is(payload, NS_COMMANDS, STR("command"))
+                                              ? find_command(element_attr(payload, STR("node")))
+                                              : NULL;
+    return command != NULL && str_eq(str_of(command->node), STR("announce"));
+}
+
 static void go_on(struct adhoc *adhoc, struct str sid, struct str action)
 {
     struct adhoc_session *session = find_session(adhoc, sid);

@@ -15,6 +15,9 @@ struct adhoc_book;
 bool adhoc_items(struct asked *asked, struct str node);
 bool adhoc_info(struct asked *asked, struct str node);
 
+/* Whether a request's payload is an announcement, or the wish to make one. */
+bool adhoc_announces(const struct element *payload);
+
 /* A worker's open command sessions, at its end. */
 void adhoc_book_free(struct adhoc_book **book);
 

@@ -477,6 +477,9 @@ static void say_it(struct online *online)
     element_child_with(&stanza->arena, stanza->root, NS_CLIENT, STR("body"),
                        arena_str(&stanza->arena, text_of(adhoc, "announcement")));
     stanza_seal(stanza);
+    // who reads it is exposed, and to whom is known, though it comes in the domain's name
+    stanza->lure_keys = arena_str(&stanza->arena, asked->stanza->lure_keys);
+    stanza->lures_from = arena_str(&stanza->arena, asked->account->jid.full);
     for (size_t i = 0; i < online->walk.n; i++) {
         const struct session_row *row = &online->walk.rows[i];
         struct jid jid = jid_of_prepared(row->jid);

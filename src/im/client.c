@@ -574,7 +574,12 @@ static void watch_silence(struct timer *timer)
         log_event(LOG_INFO, "client-silent", "conn=%llu account=%.*s address=%s",
                   (unsigned long long)conn_id(client->conn), STR_ARGS(jid_bare(&who)),
                   address_of(client, address).at);
-        conn_abort(client->conn); // as a cut connection: the session may be resumed
+        const struct session *session = client->session;
+        // RFC 6120 4.9.3.4; but what ends with an error cannot be resumed, what is cut can
+        if (session != NULL && session->sm != NULL && session->sm->resumable)
+            conn_abort(client->conn);
+        else
+            stream_fail(client->stream, STREAM_CONNECTION_TIMEOUT, "nothing was heard any more");
         return;
     }
     loop_timer_set(desk->home->loop, &client->timer, next_us, watch_silence);

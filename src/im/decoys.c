@@ -24,16 +24,18 @@ enum {
     SHOWS_MOST = 8,      // people whose <show/> decoys look at
     ROUNDS_TO_ACT = 4,   // a change is made at some moment within so many rounds
     REPLIES_MOST = 4096, // of a home's decoys, that wait for their time; more are not given
-    REPLY_MOST = 1 << 20,
+    REPLY_MOST = 4 << 20,
+    REPLIES_BYTES_MOST = 32 << 20,
     RESOURCE_MOST = 1024,
 };
 static const double redraw_a_day = 1.2, leave_margin = 0.05, show_odds = 0.05, idle_odds = 0.3;
+static const int64_t delay_most_us = 3 * SECOND_US; // a client that takes longer hangs
 
 struct decoys_desk {
     struct home *home;
     struct table by_name; // of struct decoy
     bool closed;
-    size_t n_replies;
+    size_t n_replies, reply_bytes;
 };
 
 struct decoy {
@@ -62,6 +64,7 @@ struct reply {
     int64_t due_us; // loop time
     struct arena arena;
     struct element *element;
+    size_t bytes; // of the arena
 };
 
 static double unit(void)
@@ -79,9 +82,10 @@ static int64_t some_of(int64_t us)
 static void reply_free(struct decoy *decoy, struct reply *reply)
 {
     list_leave(&reply->link);
+    decoy->desk->n_replies--;
+    decoy->desk->reply_bytes -= reply->bytes;
     arena_done(&reply->arena);
     free(reply);
-    decoy->desk->n_replies--;
 }
 
 static void drop_replies(struct decoy *decoy)
@@ -135,7 +139,9 @@ static void reply_later(struct decoy *decoy, struct reply *reply)
         reply->due_us = decoy->replied_us;
     decoy->replied_us = reply->due_us;
     list_add_last(&decoy->replies, &reply->link);
+    reply->bytes = reply->arena.used;
     decoy->desk->n_replies++;
+    decoy->desk->reply_bytes += reply->bytes;
     set_replies_timer(decoy);
 }
 
@@ -174,7 +180,8 @@ static enum passing to_session(struct session *session, const struct sending_out
         return PASS;
     if (what->spool_id != 0) // as soon as the socket would have it
         spool_delivered(session->account, (int64_t)what->spool_id, what->spool_size);
-    if (decoy->desk->closed || decoy->desk->n_replies >= REPLIES_MOST)
+    if (decoy->desk->closed || decoy->desk->n_replies >= REPLIES_MOST ||
+        decoy->desk->reply_bytes >= REPLIES_BYTES_MOST)
         return STOP;
     if (stanza->kind == STANZA_IQ && (stanza->type == TYPE_GET || stanza->type == TYPE_SET) &&
         stanza->from.full.len > 0)
@@ -461,7 +468,7 @@ static void made(struct decoys_round *round, struct session *session)
     made->portrait = portrait;
     made->account = own_str(session->account->jid.full);
     made->resource = own_str(session->jid.resource);
-    made->delay_us = delay_us;
+    made->delay_us = delay_us < delay_most_us ? delay_us : delay_most_us;
     list_add_last(&round->made, &made->link);
 }
 

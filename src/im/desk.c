@@ -29,8 +29,8 @@ static bool serves(const struct home *home, struct str domain)
 // What is refused is acknowledged when its error is on the way, not before.
 static void refuse(struct home *home, const struct routed *routed, enum stanza_condition condition)
 {
-    send_refusal_full(home, routed->stanza, routed->ticket,
-                      &(struct stanza_error){.condition = condition});
+    send_refusal_by(home, routed->stanza, &routed->to, routed->ticket,
+                    &(struct stanza_error){.condition = condition});
 }
 
 static void refuse_absent(struct home *home, struct account *account, struct routed *routed)

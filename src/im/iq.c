@@ -1,6 +1,7 @@
 #include "im/iq.h"
 
 #include "base/must.h"
+#include "im/adhoc.h"
 #include "im/caps.h"
 #include "im/feature.h"
 #include "im/gate.h"
@@ -187,6 +188,13 @@ static void ask_own(struct account *account, struct session *session, struct sta
         ask(account->home, stanza, ticket, ASKED_ACCOUNT, account, session);
 }
 
+static void ask_domain(struct account *account, struct session *session, struct stanza *stanza,
+                       struct ticket *ticket)
+{
+    if (session != NULL && !session->ending)
+        ask(account->home, stanza, ticket, ASKED_DOMAIN, account, session);
+}
+
 static void go_on(struct account *account, struct session *session, struct stanza *stanza,
                   struct ticket *ticket)
 {
@@ -195,10 +203,13 @@ static void go_on(struct account *account, struct session *session, struct stanz
     route_stanza(account->home, stanza, ticket);
 }
 
-// A vCard is for others to read; nothing else that one keeps here is.
-static bool is_shown(const struct stanza *stanza)
+// A vCard is for others to read, and what an administrator announces; nothing else that is kept or
+// asked here is.  To how many it goes is no evidence: who may announce may do so to all.
+static bool is_shown(const struct stanza *stanza, bool to_self)
 {
-    return stanza->type == TYPE_SET && str_eq(element_first(stanza->root)->ns, NS_VCARD);
+    const struct element *payload = element_first(stanza->root);
+    return stanza->type == TYPE_SET &&
+           (to_self ? str_eq(payload->ns, NS_VCARD) : adhoc_announces(payload));
 }
 
 // Of answers to our own pings and pushes that they came is all.
@@ -220,7 +231,8 @@ void iq_from_client(struct session *session, struct stanza *stanza, struct ticke
     bool to_domain =
         !to_self && to->local.len == 0 && desk_domain(desk_of(home), to->domain) && jid_is_bare(to);
     if (to_self || to_domain) {
-        if (to_self && is_shown(stanza) && gate_other(session, stanza, ticket, 1, ask_own))
+        if (is_shown(stanza, to_self) &&
+            gate_other(session, stanza, ticket, 1, to_self ? ask_own : ask_domain))
             return;
         if (is_request(stanza))
             ask(home, stanza, ticket, to_self ? ASKED_ACCOUNT : ASKED_DOMAIN, session->account,

@@ -114,6 +114,9 @@ static const char *const english[N_NOTICES] = {
     [NOTICE_ANSWER_YES_LATE] =
         "Thank you. The link may go now. Your answer came late: what you had sent to {people} "
         "people has returned to you. Please send it again.",
+    [NOTICE_ANSWER_YES_AGAIN] =
+        "Thank you. What was taken back is on its way again. What has returned to you meanwhile, "
+        "please send again.",
     [NOTICE_ANSWER_YES_WAITS] =
         "Thank you. Others send the same link to many people and are asked as well; what you sent "
         "waits for their answer.",
@@ -129,10 +132,8 @@ static const char *const english[N_NOTICES] = {
         "and send it again.",
     [NOTICE_REFUSED_UNDECIDED] =
         "This message was not delivered, or taken back again after it was: its link was sent to "
-        "many "
-        "people at once, and whether that was meant is not known, since there was no answer in "
-        "time. "
-        "If you meant to send it, please answer if you are asked, or send it again later.",
+        "many people at once, and nobody has said, or not in time, whether that was meant. If you "
+        "meant to send it, please answer if you are asked, or send it again later.",
     [NOTICE_REFUSED_DENIED] =
         "This message was not delivered: you said that you did not send it. Please call your help "
         "desk to have your device cleaned.",

@@ -43,7 +43,8 @@ enum notice {
     NOTICE_ANSWER_WRONG,     // the puzzle was not solved
     NOTICE_ANSWER_YES,       // thank you
     NOTICE_ANSWER_NO,
-    NOTICE_ANSWER_YES_LATE,    // thank you; what had returned by then is to be sent again
+    NOTICE_ANSWER_YES_LATE,    // thank you; what had returned by then is to be sent again,
+    NOTICE_ANSWER_YES_AGAIN,   // and what was taken back is given again
     NOTICE_ANSWER_YES_WAITS,   // thank you; others are asked as well
     NOTICE_ASK_LATE,           // to who was asked: the time is over, he may still answer
     NOTICE_ASK_OVER,           // the question needs no answer any more

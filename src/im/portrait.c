@@ -15,8 +15,11 @@
 #include <stdlib.h>
 
 enum {
-    PORTRAIT_MOST = 64 << 10, // bytes of a client's answers: real ones have some thousand
-    REPLY_PARSED_MOST = 1 << 20,
+    PORTRAIT_MOST = 64 << 10,    // bytes of a client's answers: real ones have some thousand
+    REPLY_PARSED_MOST = 4 << 20, // the tree of one answer
+    ROOM_LEFT = 16 << 10,        // for what is put into it
+    LANG_MOST = 64,
+    ID_MOST = 4096, // of what is asked; more is not answered
 };
 
 enum question_kind { PLAIN, INFO, INFO_OF_NODE, IDLE, CLOCK };
@@ -81,12 +84,31 @@ void portrait_unref(struct portrait **portrait)
 
 /* ---- Asking ---- */
 
-// A parsed constant, or an answer that we wrote ourselves.
-static struct element *parsed(struct arena *arena, struct str text)
+static struct element *parsed(struct arena *arena, const char *constant)
 {
     struct element *element;
-    must(element_parse(arena, text, NS_CLIENT, NULL, &element, NULL) == OK);
+    must(element_parse(arena, str_of(constant), NS_CLIENT, NULL, &element, NULL) == OK);
     return element;
+}
+
+// Children that were written once, below an element of no meaning.  It may fail the first time, as
+// a site's limits may let pass more than ours here; what is kept has been read.
+static enum err read_inner(struct arena *arena, struct str inner, struct element **out)
+{
+    if (!arena_fits(arena, inner.len + 16))
+        return ERR_LIMIT;
+    return element_parse(arena, arena_printf(arena, "<a>%.*s</a>", STR_ARGS(inner)), NS_CLIENT,
+                         NULL, out, NULL);
+}
+
+static bool is_readable(struct str inner)
+{
+    struct arena arena;
+    struct element *element;
+    arena_init(&arena, REPLY_PARSED_MOST);
+    bool reads = read_inner(&arena, inner, &element) == OK;
+    arena_done(&arena);
+    return reads;
 }
 
 static void put(struct session *session, const struct question *question, const char *id)
@@ -94,7 +116,7 @@ static void put(struct session *session, const struct question *question, const 
     struct jid domain = jid_of_prepared(session->jid.domain);
     struct stanza *stanza = stanza_make(STANZA_IQ, question->sets ? TYPE_SET : TYPE_GET, &domain,
                                         &session->jid, str_of(id));
-    element_add(stanza->root, parsed(&stanza->arena, str_of(question->xml)));
+    element_add(stanza->root, parsed(&stanza->arena, question->xml));
     stanza_seal(stanza);
     send_stanza(session, stanza);
     stanza_unref(&stanza);
@@ -107,7 +129,7 @@ static bool is_the_clients(const struct element *child)
 }
 
 // The person's own words, and his picture, are not his client's.
-static void take_presence(struct portrait *portrait, const struct session *session)
+static bool take_presence(struct portrait *portrait, const struct session *session)
 {
     struct stanza *stanza = stanza_parse(packed_stanza_text(session->presence));
     struct buf text;
@@ -119,10 +141,15 @@ static void take_presence(struct portrait *portrait, const struct session *sessi
         else if (is_the_clients(child))
             xml_write(&text, child, NS_CLIENT);
     }
-    portrait->presence = arena_str(&portrait->arena, buf_str(&text));
-    portrait->lang = session->names_lang ? arena_str(&portrait->arena, session->lang) : STR_EMPTY;
+    bool fits = !text.overflowed && is_readable(buf_str(&text)) && session->lang.len <= LANG_MOST;
+    if (fits) {
+        portrait->presence = arena_str(&portrait->arena, buf_str(&text));
+        portrait->lang =
+            session->names_lang ? arena_str(&portrait->arena, session->lang) : STR_EMPTY;
+    }
     buf_done(&text);
     stanza_unref(&stanza);
+    return fits;
 }
 
 void portrait_ask(struct session *session)
@@ -138,7 +165,10 @@ void portrait_ask(struct session *session)
     sitting->portrait = portrait;
     sitting->asked_us = loop_now_us(session->home->loop);
     sitting->n_open = N_QUESTIONS;
-    take_presence(portrait, session);
+    if (!take_presence(portrait, session)) {
+        portrait_unref(&sitting->portrait);
+        return;
+    }
     for (size_t i = 0; i < N_QUESTIONS; i++) {
         random_id_z(sitting->ids[i]);
         put(session, &questions[i], sitting->ids[i]);
@@ -164,9 +194,11 @@ void portrait_forget(struct session *session)
 static struct element *with_time(struct arena *arena, const struct element *time, struct str now)
 {
     struct element *copy = element_new(arena, NS_TIME, STR("time"));
+    unsigned n = 0;
     ELEMENT_EACH(time, child)
-    element_child_with(arena, copy, NS_TIME, child->name,
-                       str_eq(child->name, STR("utc")) ? now : child->text);
+    if (n++ < 4)
+        element_child_with(arena, copy, NS_TIME, child->name,
+                           str_eq(child->name, STR("utc")) ? now : child->text);
     return copy;
 }
 
@@ -195,7 +227,8 @@ static struct str order_of(struct arena *arena, const struct element *root)
 {
     struct str order = STR_EMPTY;
     for (const struct attribute *a = root->attributes; a != NULL; a = a->next)
-        if (a->ns.len == 0 && !str_eq(a->name, STR("from")))
+        if (a->ns.len == 0 && (str_eq(a->name, STR("to")) || str_eq(a->name, STR("id")) ||
+                               str_eq(a->name, STR("type"))))
             order = arena_printf(arena, "%.*s%s%.*s", STR_ARGS(order), order.len > 0 ? " " : "",
                                  STR_ARGS(a->name));
     return order;
@@ -227,7 +260,7 @@ static bool take_answer(struct portrait *portrait, size_t at, const struct stanz
     struct buf text;
     arena_init(&arena, REPLY_PARSED_MOST);
     buf_init(&text, PORTRAIT_MOST / 4);
-    const struct element *asked = parsed(&arena, str_of(questions[at].xml));
+    const struct element *asked = parsed(&arena, questions[at].xml);
     answer->is_error = stanza->type == TYPE_ERROR;
     struct str order = order_of(&arena, stanza->root);
     bool fits = arena_fits(&portrait->arena, order.len + 1);
@@ -241,12 +274,13 @@ static bool take_answer(struct portrait *portrait, size_t at, const struct stanz
         }
         if (questions[at].kind == INFO)
             portrait->receipts |= has_receipts(child);
-        fits = fits && element_copy(&arena, child, &copy) == OK;
+        fits = fits && element_copy(&arena, child, &copy) == OK && arena_fits(&arena, ROOM_LEFT);
         if (fits)
             xml_write(&text, at_moment(&arena, questions[at].kind, copy, STR("0"), STR("0")),
                       NS_CLIENT);
     }
-    fits = fits && !text.overflowed && arena_fits(&portrait->arena, text.len + 1);
+    fits = fits && !text.overflowed && arena_fits(&portrait->arena, text.len + 1) &&
+           is_readable(buf_str(&text));
     if (fits)
         answer->inner = arena_str(&portrait->arena, buf_str(&text));
     buf_done(&text);
@@ -300,8 +334,9 @@ struct portrait *portrait_take(struct session *session, int64_t *delay_us)
 
 static bool names_caps(const struct portrait *portrait, struct arena *arena, struct str node)
 {
-    struct element *presence =
-        parsed(arena, arena_printf(arena, "<p>%.*s</p>", STR_ARGS(portrait->presence)));
+    struct element *presence;
+    if (read_inner(arena, portrait->presence, &presence) != OK)
+        return false;
     const struct element *c = element_child(presence, NS_CAPS, STR("c"));
     if (c == NULL)
         return false;
@@ -342,23 +377,28 @@ static void name_node(struct arena *arena, enum question_kind kind, const struct
 enum err portrait_reply(const struct portrait *portrait, struct arena *arena,
                         const struct stanza *request, int64_t idle_us, struct element **out)
 {
+    const struct element *asked = element_first(request->root);
+    if (asked == NULL || request->id.len > ID_MOST ||
+        element_attr(asked, STR("node")).len > ID_MOST)
+        return ERR_LIMIT;
     size_t at = question_like(portrait, arena, request);
     const struct portrait_answer *answer = &portrait->answers[at];
+    struct element *all, *echo = NULL;
+    enum err e = read_inner(arena, answer->inner, &all);
+    if (e == OK && answer->echoes)
+        e = element_copy(arena, asked, &echo);
+    if (e == OK && !arena_fits(arena, ROOM_LEFT + 2 * JID_MOST + 2 * ID_MOST))
+        e = ERR_LIMIT; // a request as large as the arena is no client's
+    if (e != OK)
+        return e;
     struct element *reply =
         in_order(arena, STR("iq"), answer->order, arena_str(arena, request->from.full),
                  arena_str(arena, request->id), answer->is_error ? STR("error") : STR("result"));
-    if (answer->echoes) {
-        struct element *copy;
-        enum err e = element_copy(arena, element_first(request->root), &copy);
-        if (e != OK)
-            return e;
-        element_add(reply, copy);
-    }
+    if (echo != NULL)
+        element_add(reply, echo);
     struct str idle = arena_printf(arena, "%lld", (long long)(idle_us / SECOND_US));
     struct str now = clock_format(arena, clock_wall_us());
     now = arena_printf(arena, "%.*sZ", STR_ARGS(str_first(now, str_find_char(now, '.'))));
-    struct element *all =
-        parsed(arena, arena_printf(arena, "<a>%.*s</a>", STR_ARGS(answer->inner)));
     for (struct element *child = element_first(all), *next; child != NULL; child = next) {
         next = element_next(child);
         element_remove(child);
@@ -374,9 +414,12 @@ struct element *portrait_receipt(const struct portrait *portrait, struct arena *
                                  const struct stanza *message)
 {
     if (!portrait->receipts || message->type == TYPE_ERROR || message->id.len == 0 ||
+        message->id.len > ID_MOST ||
         element_child(message->root, NS_RECEIPTS, STR("request")) == NULL)
         return NULL;
     struct str kind = element_attr(message->root, STR("type"));
+    if (kind.len > LANG_MOST) // none that there is
+        return NULL;
     // how it writes a message is how it writes an answer
     struct element *receipt = in_order(arena, STR("message"), portrait->answers[0].order,
                                        arena_str(arena, message->from.full), random_id(arena),

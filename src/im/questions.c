@@ -299,11 +299,13 @@ void questions_for(struct session *session)
 // Whoever was asked hears of the end.
 static void tell_end(const struct asking *asking, struct account *account, enum reason reason)
 {
-    enum notice notice = reason == REASON_CLEARED && asking->late ? NOTICE_ANSWER_YES_LATE
-                         : reason == REASON_CLEARED               ? NOTICE_ANSWER_YES
-                         : reason == REASON_UNDECIDED             ? NOTICE_ANSWER_YES_WAITS
-                         : reason == REASON_DENIED                ? NOTICE_ANSWER_NO
-                                                                  : NOTICE_ASK_OVER;
+    bool is_late = reason == REASON_CLEARED && asking->late;
+    enum notice notice = is_late && asking->receivers == 0 ? NOTICE_ANSWER_YES_AGAIN
+                         : is_late                         ? NOTICE_ANSWER_YES_LATE
+                         : reason == REASON_CLEARED        ? NOTICE_ANSWER_YES
+                         : reason == REASON_UNDECIDED      ? NOTICE_ANSWER_YES_WAITS
+                         : reason == REASON_DENIED         ? NOTICE_ANSWER_NO
+                                                           : NOTICE_ASK_OVER;
     bool has = has_another(asking, account);
     LIST_EACH(&account->sessions, struct session, in_account, session)
     if (hears(session) && is_another(asking, session) == has)

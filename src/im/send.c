@@ -42,7 +42,13 @@ void send_stanza(struct session *session, struct stanza *stanza)
 void send_refusal_full(struct home *home, const struct stanza *stanza, struct ticket *ticket,
                        const struct stanza_error *error)
 {
-    struct stanza *reply = stanza_refusal(stanza, error);
+    send_refusal_by(home, stanza, &stanza->to, ticket, error);
+}
+
+void send_refusal_by(struct home *home, const struct stanza *stanza, const struct jid *by,
+                     struct ticket *ticket, const struct stanza_error *error)
+{
+    struct stanza *reply = stanza_refusal_by(stanza, by, error);
     if (reply == NULL)
         return;
     desk_of(home)->counters.stanza_errors++;

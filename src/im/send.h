@@ -22,6 +22,9 @@ void send_refusal(struct home *home, const struct stanza *stanza, enum stanza_co
                   const char *text);
 void send_refusal_full(struct home *home, const struct stanza *stanza, struct ticket *ticket,
                        const struct stanza_error *error);
+/* The same of a stanza that was sent to many, or by the server: by is whom this copy was for. */
+void send_refusal_by(struct home *home, const struct stanza *stanza, const struct jid *by,
+                     struct ticket *ticket, const struct stanza_error *error);
 /* The error that a failed store operation means for the sender of a stanza. */
 void send_store_refusal(struct home *home, const struct stanza *stanza, struct ticket *ticket,
                         enum err e);

@@ -306,10 +306,18 @@ void stanza_write(struct buf *out, const struct stanza *stanza, struct str to, s
 
 struct stanza *stanza_refusal(const struct stanza *stanza, const struct stanza_error *error)
 {
+    return stanza_refusal_by(stanza, &stanza->to, error);
+}
+
+struct stanza *stanza_refusal_by(const struct stanza *stanza, const struct jid *by,
+                                 const struct stanza_error *error)
+{
     if (stanza->type == TYPE_ERROR || stanza->type == TYPE_RESULT)
         return NULL;
+    if (stanza->to.full.len > 0)
+        by = &stanza->to;
     struct stanza *reply =
-        stanza_make(stanza->kind, TYPE_ERROR, stanza->to.full.len > 0 ? &stanza->to : NULL,
+        stanza_make(stanza->kind, TYPE_ERROR, by->full.len > 0 ? by : NULL,
                     stanza->from.full.len > 0 ? &stanza->from : NULL, stanza->id);
     const struct element *child = stanza_error_element(&reply->arena, error);
     struct element *copy;

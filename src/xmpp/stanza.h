@@ -112,6 +112,9 @@ void stanza_write(struct buf *out, const struct stanza *stanza, struct str to, s
 /* The error reply (RFC 6120 8.3): same kind and id, addresses swapped, sealed; NULL when none may
  * be sent (an error is never answered by an error). */
 struct stanza *stanza_refusal(const struct stanza *stanza, const struct stanza_error *error);
+/* by: from whom it comes where the stanza names nobody itself, as a copy of one that many get. */
+struct stanza *stanza_refusal_by(const struct stanza *stanza, const struct jid *by,
+                                 const struct stanza_error *error);
 
 /* The type attribute's value; empty where the attribute is absent by default. */
 struct str stanza_type_name(enum stanza_type type);

@@ -186,6 +186,7 @@ def test_lists_come_in_pages(server, people):
     names = [a["jid"].split("@")[0] for a in first["accounts"] + second["accounts"]]
     assert len(set(names)) == 4 and names == sorted(names)
     assert server.ctl_json("user", "list", "--contains", "no such name")["accounts"] == []
+    assert server.ctl_json("user", "list", "--contains", names[0].upper())["accounts"]
     assert status_of(server, "user", "list", "elsewhere.example") == MISSING
 
 
@@ -729,6 +730,25 @@ def test_an_export_that_fails_leaves_the_one_before(server, tmp_path):
     assert path.stat().st_mode & 0o777 == 0o600  # it holds credentials
     assert sorted(p.name for p in tmp_path.iterdir()) == ["accounts.xml", "latest"]
     assert status_of(server, "export", "--output", "/dev/null") == DONE
+
+
+def test_an_import_takes_block_lists_in_either_form(server):
+    lists = {
+        "blocks.new": "<blocklist xmlns='urn:xmpp:blocking'><item jid='worm@bad.example'/></blocklist>",
+        "blocks.old": "<query xmlns='jabber:iq:privacy'><default name='b'/><list name='b'><item "
+                      "type='jid' value='worm@bad.example' action='deny' order='1'/></list></query>",
+    }
+    users = "".join(f"<user name='{name}' password='a word'>{inside}</user>"
+                    for name, inside in lists.items())
+    result = json.loads(server.ctl("--json", "--quiet", "import", "-", input=(
+        "<server-data xmlns='urn:xmpp:pie:0'>"
+        f"<host jid='{server.domain}'>{users}</host></server-data>")))
+    assert (result["made"], result["parts_ignored"]) == (2, 0)
+    for name in lists:
+        client = server.connect(name, password="a word")
+        blocked = client.ask("get", "<blocklist xmlns='urn:xmpp:blocking'/>")[0]
+        assert [item.get("jid") for item in blocked] == ["worm@bad.example"], name
+        client.close()
 
 
 def test_an_import_takes_passwords_and_waiting_messages(server):

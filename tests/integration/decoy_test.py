@@ -362,6 +362,29 @@ def test_what_one_client_says_is_no_mark_on_decoys(own_server):
     zero.close()
 
 
+def test_rude_requests_do_a_decoy_no_harm(town):
+    here = town()
+    decoy_full, _ = met(here)
+    zero = here.zero
+    deep = "<a>" * 28 + "</a>" * 28
+    many = "<b/>" * 4000
+    wide = " ".join(f"a{i}='{'x' * 50}'" for i in range(60))
+    for payload in (f"<query xmlns='urn:x'>{deep}</query>", f"<query xmlns='urn:x'>{many}</query>",
+                    f"<query xmlns='urn:x' {wide}/>", f"<query xmlns='urn:x'>{'y' * 200000}</query>",
+                    f"<query xmlns='{INFO}' node='{'n' * 100000}'/>"):
+        zero.send(f"<iq type='get' id='big' to='{decoy_full}'>{payload}</iq>")
+    zero.send(f"<iq type='get' id='{'i' * 100000}' to='{decoy_full}'><ping xmlns='urn:xmpp:ping'/>"
+              "</iq>")
+    zero.send(f"<message type='chat' id='{'i' * 100000}' to='{decoy_full}'><body>b</body>"
+              f"<request xmlns='{RECEIPTS}'/></message>")
+    zero.send(f"<message type='{'t' * 9000}' id='i' to='{decoy_full}'><body>b</body>"
+              f"<request xmlns='{RECEIPTS}'/></message>")
+    for i in range(3000):
+        zero.write(f"<iq type='get' id='f{i}' to='{decoy_full}'><query xmlns='{INFO}'/></iq>")
+    assert zero.ask("get", "<ping xmlns='urn:xmpp:ping'/>", decoy_full).get("type") == "result"
+    here.server.check_healthy()
+
+
 # hits
 
 def test_an_operator_sees_who_hit_a_decoy(town):
@@ -540,3 +563,55 @@ def test_who_is_no_decoy_any_more_is_not_taken_from_anybody(own_server):
     settled(server)
     assert holders(server, people, anna) == before
     assert not holders(server, people, ben) and len(holders(server, people, cleo)) == 2
+
+
+# colleagues who do not exist
+
+def vcard(server, name, number):
+    given, family = (w.capitalize() for w in name.split("."))
+    client = server.connect(name)
+    got = client.ask("set", f"<vCard xmlns='vcard-temp'><FN>{given} {family}</FN><N><FAMILY>{family}"
+                            f"</FAMILY><GIVEN>{given}</GIVEN></N><ORG><ORGNAME>Town Ltd</ORGNAME>"
+                            f"</ORG><TEL><NUMBER>555-{number}</NUMBER></TEL></vCard>")
+    assert got.get("type") == "result"
+    client.close()
+
+
+def test_decoys_are_made_that_look_like_colleagues(own_server):
+    server = own_server({"decoys.presence": "false"})
+    names = ["anna.lang", "ben.roth", "carl.dorn", "eve.fox", "ida.stark", "max.weiss"]
+    server.add_users(names)
+    for number, name in enumerate(names):
+        vcard(server, name, number)
+    made = server.ctl_json("decoy", "make", "4", "--reason", "test")["made"]
+    assert len({m["jid"] for m in made}) == 4
+    listed = server.ctl("decoy", "list")
+    halves = [set(part) for part in zip(*(name.split(".") for name in names))]
+    client = server.connect("anna.lang")
+    for one in made:
+        local = one["jid"].split("@")[0]
+        given, family = local.split(".")
+        assert local not in names and given in halves[0] and family in halves[1]
+        assert one["name"] == f"{given.capitalize()} {family.capitalize()}"
+        assert one["jid"] in listed
+        card = client.ask("get", "<vCard xmlns='vcard-temp'/>", one["jid"])[0]
+        assert [xmpp.local(field) for field in card] == ["FN", "N", "ORG"]
+        assert card.findtext("{vcard-temp}FN") == one["name"]
+        assert card.findtext("{vcard-temp}ORG/{vcard-temp}ORGNAME") == "Town Ltd"
+        with pytest.raises(xmpp.LoginFailed):
+            server.connect(local, password="")
+    client.close()
+    # none is made of a handful of names that people do not have
+    other = own_server()
+    got = other.ctl("decoy", "make", check=False)
+    assert got.returncode != 0 and "decoys.names" in got.stderr
+
+
+def test_decoys_get_an_operators_names(own_server):
+    server = own_server({"decoys.names": "Zoe Zahn, Yan Yorck, Xaver Xanten, Willi Wald"})
+    made = server.ctl_json("decoy", "make", "12")["made"]
+    assert len({m["jid"] for m in made}) == 12
+    assert {m["name"].split()[0] for m in made} <= {"Zoe", "Yan", "Xaver", "Willi"}
+    got = server.ctl("decoy", "make", "5", check=False)  # 4 · 4, and no more
+    assert got.returncode != 0
+    assert len(server.ctl_json("decoy", "list")["rules"]) == 16

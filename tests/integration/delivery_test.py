@@ -145,3 +145,18 @@ def test_presence_of_strangers_reaches_an_available_resource_only(server, people
     assert [s.get("from") for s in receiver.drain()] == [sender.jid]
     sender.close()
     receiver.close()
+
+
+def test_presence_that_reaches_no_contact_comes_back_in_his_name(server, people):
+    # RFC 6120 §8.3.1, §10.4.2: one stanza for all contacts, but an error is of the one it concerns
+    name, = people(1)
+    contacts = {f"{c}@remote.example": c for c in ("to", "from", "both")}
+    for jid, subscription in contacts.items():
+        server.ctl("roster", "add", f"{name}@{server.domain}", jid, "--subscription", subscription)
+    client = server.connect(name)
+    client.online()
+    errors = [e for e in client.drain() if e.get("type") == "error"]
+    assert {e.get("from") for e in errors} == set(contacts)
+    assert {xmpp.condition_of(e.find("{jabber:client}error")) for e in errors} == {
+        "remote-server-not-found"}
+    client.close()

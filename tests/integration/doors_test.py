@@ -230,6 +230,36 @@ def test_suspended_links_are_suspended_at_every_door(guarded):
     friend.close()
 
 
+def announce(client, domain, words):
+    node = "http://jabber.org/protocol/admin#announce"
+    command = f"<command xmlns='http://jabber.org/protocol/commands' node='{node}'"
+    sid = client.ask("set", f"{command}/>", to=domain)[0].get("sessionid")
+    return client.ask("set", f"{command} sessionid='{sid}'><x xmlns='jabber:x:data' type='submit'>"
+                      f"<field var='announcement'><value>{words}</value></field></x></command>",
+                      to=domain)
+
+
+def test_an_announcement_is_judged_and_who_reads_it_is_exposed(guarded):
+    # an administrator's client may be infected as well, and his word goes to everybody
+    admin, reader = online(guarded, 2)
+    guarded.make_admin(admin.user)
+    word, link = fresh()
+    assert announce(admin, guarded.domain, f"read {link}").get("type") == "result"
+    reader.wait_for(lambda e: link in xmpp.show(e))
+    reader.fence()
+    incident = convict(guarded, link)
+    assert reader.bare in guarded.ctl("incident", "show", str(incident["incident"]))
+    settle(admin, reader)
+    reader.drain()
+    assert condition(announce(admin, guarded.domain, f"again {link}")) == "policy-violation"
+    guarded.ctl("suspend", "links", "--account", admin.bare, "--for", "1h", "--reason", "test")
+    assert condition(announce(admin, guarded.domain, f"read {fresh()[1]}")) == "policy-violation"
+    assert announce(admin, guarded.domain, "no link at all").get("type") == "result"
+    assert "no link at all" in xmpp.show(reader.wait_for(is_message))
+    for client in (admin, reader):
+        client.close()
+
+
 def test_a_withdrawal_reaches_who_has_blocked_the_author(guarded):
     # docs/decisions/0008: the copy is there all the same; nothing else of him passes
     author, reader = online(guarded, 2)

@@ -160,14 +160,19 @@ def test_before_the_login_an_element_is_smaller(own_server):
 
 
 def test_who_says_nothing_is_asked_and_then_gone(own_server):
-    # limits.idle_time, limits.answer_time; the session may be resumed
+    # limits.idle_time, limits.answer_time; RFC 6120 §4.9.3.4; a session that may be resumed is cut
     server = own_server({"limits.idle_time": "2 s", "limits.answer_time": "2 s"})
-    silent, lively = server.fresh_users(2)
+    silent, lively, resuming = server.fresh_users(3)
     client = server.connect(silent)
     asked = client.stanza()
     assert local(asked) == "iq" and asked.get("type") == "get"
     assert asked.find("{urn:xmpp:ping}ping") is not None
-    client.wait_gone()
+    assert client.read_until_closed().condition == "connection-timeout"
+    client = server.connect(resuming, sm=True, acks=False)
+    assert client.read_until_closed().condition is None
+    client, answer = xmpp.Client.resume(server, client)
+    assert local(answer) == "resumed"
+    client.close()
     other = server.connect(lively)
     for _ in range(2):  # who answers stays
         asked = other.stanza()

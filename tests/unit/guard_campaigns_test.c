@@ -350,15 +350,20 @@ TEST(who_sends_to_many_is_asked_and_waits_only_if_he_was_shown_one)
     guard_free(&guard);
 }
 
-TEST(who_hurries_with_new_links_from_one_to_the_next_waits_for_his_own_word)
+/* For the shipped priors, which are careful. */
+static struct guard *hasty_guard(void)
 {
     struct guard_config config;
     guard_config_default(&config);
     config.campaign_lessons = 0;
-    // for the shipped priors, which are careful
     config.hold_nats = config.ask_nats = 6;
     config.convict_nats = 8;
-    struct guard *guard = guard_new(&config, 42);
+    return guard_new(&config, 42);
+}
+
+TEST(who_hurries_with_new_links_from_one_to_the_next_waits_for_his_own_word)
+{
+    struct guard *guard = hasty_guard();
     struct guard_state state;
     int64_t now = t0;
     send_all_new(guard, &now, 2 * hour, "slow@a.example", "http://slow%u.example/", 6);
@@ -422,6 +427,29 @@ TEST(what_others_show_of_a_suspect_s_links_counts_as_shown)
         guard_free(&guard);
     }
     check(n_relays[1] == n_relays[0] + 1);
+}
+
+TEST(a_host_that_another_brought_is_new_to_whoever_was_not_shown_it)
+{
+    struct guard *guard = hasty_guard();
+    int64_t now = t0;
+    for (unsigned i = 0; i < 6; i++, now += 2 * hour) { // a worm's hosts, each once
+        char from[32], link[64];
+        snprintf(from, sizeof from, "p%u@a.example", i);
+        snprintf(link, sizeof link, "http://pool%u.example/a", i);
+        check(send(guard, now, from, "x@a.example", link) == VERDICT_DELIVER);
+        expose(guard, now, from, "x@a.example", link);
+    }
+    for (unsigned i = 0; i < 6; i++, now += 20 * second) {
+        char to[32], link[64];
+        snprintf(to, sizeof to, "q%u@a.example", i);
+        snprintf(link, sizeof link, "http://pool%u.example/b", i);
+        send(guard, now, "zero@a.example", to, link);
+    }
+    struct guard_state state;
+    guard_state(guard, &state);
+    check(state.n_asked == 1 && state.n_waiting >= 1 && state.n_convicted == 0);
+    guard_free(&guard);
 }
 
 static void look_at_device(void *context, const struct guard_question *question)

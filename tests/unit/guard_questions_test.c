@@ -215,7 +215,7 @@ TEST(after_the_time_for_late_answers_a_yes_is_worth_nothing)
     guard_free(&guard);
 }
 
-TEST(others_who_send_what_is_on_trial_are_asked_and_who_was_shown_it_waits)
+TEST(others_who_send_what_is_on_trial_are_asked_unless_they_were_shown_it)
 {
     static const char *const text = "http://evil.example/x";
     struct guard *guard = asking_guard();
@@ -223,9 +223,9 @@ TEST(others_who_send_what_is_on_trial_are_asked_and_who_was_shown_it_waits)
     // nobody showed it to him
     check(send(guard, t0 + 20 * second, "other@a.example", "q@a.example", text) == VERDICT_HOLD);
     check_str(order_of_kind(ORDER_ASK, false)->who, STR("other@a.example"));
-    // a relay is evidence and no question; at a hand's pace his waits too
-    check(send(guard, t0 + 60 * second, "p0@a.example", "q1@a.example", text) == VERDICT_HOLD);
-    check(count_orders(ORDER_ASK, false) == 0 && word.reason == REASON_ASKED);
+    // a relay is evidence and no question: nothing waits without one
+    check(send(guard, t0 + 60 * second, "p0@a.example", "q1@a.example", text) == VERDICT_REJECT);
+    check(count_orders(ORDER_ASK, false) == 0 && word.reason == REASON_UNDECIDED);
     // a yes is about one's own: whoever has friends does not let the star go
     answer(guard, t0 + 70 * second, "other@a.example", incident, true, ANSWER_OTHER_DEVICE);
     check(count_orders(ORDER_STOP, true) == 0 && count_held(true) == 0);
@@ -234,20 +234,19 @@ TEST(others_who_send_what_is_on_trial_are_asked_and_who_was_shown_it_waits)
     guard_state(guard, &state);
     uint64_t waiting = state.n_waiting;
     answer(guard, t0 + 80 * second, "zero@a.example", incident, true, ANSWER_OTHER_DEVICE);
-    check(waiting >= 7 && count_held(true) == waiting);
+    check(waiting >= 6 && count_held(true) == waiting);
+    check(send(guard, t0 + 90 * second, "p0@a.example", "q1@a.example", text) == VERDICT_DELIVER);
     guard_free(&guard);
-    // without the star's word theirs returns
+    // without the star's word his returns, though he has given his own
     guard = asking_guard();
-    star(guard, t0, 5);
-    send(guard, t0 + 60 * second, "p0@a.example", "q1@a.example", text);
+    incident = star(guard, t0, 5);
+    send(guard, t0 + 20 * second, "other@a.example", "q@a.example", text);
+    answer(guard, t0 + 70 * second, "other@a.example", incident, true, ANSWER_OTHER_DEVICE);
     guard_tick(guard, t0 + 2 * hour, fresh_word());
     guard_state(guard, &state);
     check(state.n_waiting == 0 && count_orders(ORDER_RETURN, false) == 1);
     check(word.orders[word.n_orders - 1].kind == ORDER_REJECT_HELD &&
           word.orders[word.n_orders - 1].reason == REASON_UNDECIDED);
-    // and nothing waits for a word that is late
-    check(send(guard, t0 + 3 * hour, "p1@a.example", "q2@a.example", text) == VERDICT_REJECT);
-    check(word.reason == REASON_UNDECIDED);
     guard_free(&guard);
 }
 
@@ -257,7 +256,7 @@ TEST(a_star_that_becomes_a_tree_waits_for_nobody)
     star(guard, t0, 10);
     unsigned rejected = 0;
     burst(guard, t0 + 30 * second, "p1@a.example", "http://evil.example/x", 50, 6, &rejected);
-    check(rejected >= 2); // before it was seen to be a program's pace his first waited
+    check(rejected == 6);
     struct guard_state state;
     guard_state(guard, &state);
     // his word decides nothing now but whether he keeps his links

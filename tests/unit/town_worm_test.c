@@ -155,6 +155,10 @@ TEST(habits_are_set_by_name)
     check(worm_set(&habits, STR("aim"), STR("random"), NULL) == OK && habits.aim == AIM_RANDOM);
     check(worm_set(&habits, STR("host"), STR("copy"), NULL) == OK && habits.host == CHANGE_COPY);
     check(worm_set(&habits, STR("most"), STR("6"), NULL) == OK && habits.most == 6);
+    check(worm_set(&habits, STR("avoids"), STR("1"), NULL) == OK && habits.avoids);
+    check(worm_set(&habits, STR("chats"), STR("1"), NULL) == OK && habits.chats);
+    check(worm_set(&habits, STR("entitled"), STR("1"), NULL) == OK && habits.entitled);
+    check(worm_set(&habits, STR("poison"), STR("3"), NULL) == OK && habits.poisoners == 3);
     check(worm_set(&habits, STR("pause"), STR("-1"), NULL) == ERR_MALFORMED);
     check(worm_set(&habits, STR("pause"), STR("soon"), NULL) == ERR_MALFORMED);
     check(worm_set(&habits, STR("bait"), STR("cheese"), NULL) == ERR_MALFORMED);
@@ -179,5 +183,30 @@ TEST(a_patient_worm_leaves_most_alone_and_a_mimic_repeats_nothing)
     }
     check(n == 6);
     infection_done(&infection);
+    graph_done(&graph);
+}
+
+TEST(a_worm_with_a_pool_takes_the_same_hosts_from_everywhere)
+{
+    make_town();
+    struct worm_profile profile = *worm_find(STR("P14"));
+    check(worm_set(&profile.habits, STR("host"), STR("pool"), NULL) == OK);
+    struct worm worm = {&profile, 5};
+    struct infection a, b;
+    infect(&a, &worm, 3);
+    infect(&b, &worm, 4);
+    struct str links[200];
+    size_t n = 0;
+    for (unsigned i = 0; i < COUNT_OF(links); i++) {
+        struct str link = copy_of(i % 2 == 0 ? &a : &b, &worm, STR("ann")).link;
+        size_t at = 0;
+        while (at < n && !str_eq(links[at], link))
+            at++;
+        if (at == n)
+            links[n++] = link;
+    }
+    check(n > 10 && n <= 30);
+    infection_done(&a);
+    infection_done(&b);
     graph_done(&graph);
 }
