@@ -306,6 +306,14 @@ static void ask_guard(struct page *page)
 
 /* ---- The request ---- */
 
+struct str open_page_lang(const struct im_settings *settings, struct str name)
+{
+    const struct im_domain *domain = im_settings_domain(settings, name);
+    if (domain == NULL && settings->n_domains > 0)
+        domain = &settings->domains[0];
+    return domain != NULL && domain->lang.len > 0 ? domain->lang : STR("en");
+}
+
 static void serve_style(struct http_exchange *x)
 {
     const struct http_field cached[] = {
@@ -335,8 +343,8 @@ static void begin(struct http_exchange *x, void *context)
     http_set_calls(x, &calls, page);
     bool sealed = seals != NULL && seal_open(&page->arena, seals, token, &page->link) == OK;
     struct str accepted = http_head_field(http_head(x), STR("Accept-Language"));
-    page->lang = arena_str(&page->arena, notices_accepted(desk->service->notices, accepted,
-                                                          sealed ? page->link.lang : STR_EMPTY));
+    struct str chat = sealed ? page->link.lang : open_page_lang(desk->settings, http_head(x)->host);
+    page->lang = arena_str(&page->arena, notices_accepted(desk->service->notices, accepted, chat));
     int64_t now_us = clock_wall_us();
     if (!sealed) {
         desk->counters.links_refused++;

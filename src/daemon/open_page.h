@@ -13,4 +13,9 @@
 
 void open_page_add(struct http *http);
 
+struct im_settings;
+/* The language of whoever comes to this host and does not say his own: the domain's of that name,
+ * or that of the first. */
+struct str open_page_lang(const struct im_settings *settings, struct str host);
+
 #endif

@@ -431,14 +431,17 @@ static void file_was_found(void *context, const struct upload *upload)
     arena_done(&arena);
 }
 
-static struct str say_over_http(void *context, struct arena *arena, const char *words,
-                                struct str accepted, struct str *lang)
+static struct str say_over_http(void *context, struct http_exchange *exchange, const char *words,
+                                struct str *lang)
 {
     const struct server *server = context;
     const struct notices *notices = server->service.notices;
-    const struct notice_args none = {.link = STR_EMPTY};
-    struct str wanted = notices_accepted(notices, accepted, STR("en"));
-    return notice_words(notices, arena, wanted, STR("en"), words, &none, lang);
+    const struct desk *desk = worker_data(http_worker(exchange));
+    const struct http_head *head = http_head(exchange);
+    struct str fallback = open_page_lang(desk->settings, head->host);
+    struct str wanted =
+        notices_accepted(notices, http_head_field(head, STR("Accept-Language")), fallback);
+    return notice_words(notices, http_arena(exchange), wanted, fallback, words, NULL, lang);
 }
 
 static enum err open_uploads(struct server *server, struct inspector *inspector, struct why *why)

@@ -95,10 +95,10 @@ void http_free(struct http **p);
 void http_add_route(struct http *http, const struct http_route *route);
 /* A name by which it may be called; all others get 421.  Before the workers run; copied. */
 void http_add_host(struct http *http, struct str name);
-/* Words for people in the best of the languages that they accept (Accept-Language; at NULL: not
- * said); *lang: which that is.  Any worker. */
-typedef struct str http_words_fn(void *context, struct arena *arena, const char *words,
-                                 struct str accepted, struct str *lang);
+/* Words for people in the best of the languages that this request accepts; text is from its arena.
+ * *lang: which that is.  On the request's worker. */
+typedef struct str http_words_fn(void *context, struct http_exchange *exchange, const char *words,
+                                 struct str *lang);
 /* Before the workers run; without it all is said in English. */
 void http_set_words(struct http *http, http_words_fn *words, void *context);
 /* Where it listens; see listener.h. */

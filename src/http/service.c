@@ -117,6 +117,8 @@ const char *http_status_name(unsigned status)
         return "Gone";
     case 411:
         return "Length Required";
+    case 412:
+        return "Precondition Failed";
     case 413:
         return "Content Too Large";
     case 415:
@@ -479,10 +481,7 @@ static struct str words_for(struct http_exchange *x, const char *words, struct s
 {
     const struct http *http = x->hc->http;
     *lang = STR("en");
-    return http->words != NULL
-               ? http->words(http->words_context, &x->arena, words,
-                             http_head_field(&x->head, STR("Accept-Language")), lang)
-               : str_of(words);
+    return http->words != NULL ? http->words(http->words_context, x, words, lang) : str_of(words);
 }
 
 static void answer_in(struct http_exchange *x, unsigned status, struct str lang, struct str text)

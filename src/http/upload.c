@@ -231,6 +231,31 @@ static void send_file(struct http_exchange *exchange, const struct upload_door *
         fetch_order(fetch);
 }
 
+// RFC 9110 13.1: "*", or a list of tags; a weak one (W/) is the same only where that is said.
+static bool names_tag(struct str field, struct str tag, bool weakly)
+{
+    if (str_eq(str_trim(field), STR("*")))
+        return true;
+    while (field.at != NULL) {
+        struct str one = str_trim(str_cut(&field, ','));
+        if (weakly && str_starts(one, STR("W/")))
+            one = str_skip(one, 2);
+        if (str_eq(one, tag))
+            return true;
+    }
+    return false;
+}
+
+// RFC 9110 13.2.2, in this order.  0: the file is to be sent.
+static unsigned condition_of(const struct http_head *head, struct str tag)
+{
+    struct str wanted = http_head_field(head, STR("If-Match"));
+    struct str known = http_head_field(head, STR("If-None-Match"));
+    if (wanted.at != NULL && !names_tag(wanted, tag, false))
+        return 412;
+    return known.at != NULL && names_tag(known, tag, true) ? 304 : 0;
+}
+
 static void get(struct http_exchange *exchange, const struct upload_door *door, struct str id)
 {
     const struct http_head *head = http_head(exchange);
@@ -254,13 +279,13 @@ static void get(struct http_exchange *exchange, const struct upload_door *door, 
                                  .fields = fields,
                                  .n_fields = fields_of(arena, &upload, fields)};
     struct str tag = fields[3].value;
-    struct str known = http_head_field(head, STR("If-None-Match"));
-    if (known.at != NULL && str_eq(known, tag)) {
-        answer.status = 304;
+    answer.status = condition_of(head, tag);
+    if (answer.status != 0) {
         answer.type = STR_EMPTY;
         http_answer(exchange, &answer, STR_EMPTY);
         return;
     }
+    answer.status = 200;
     uint64_t first = 0, last = upload.size - 1;
     struct str range = http_head_field(head, STR("Range"));
     struct str if_range = http_head_field(head, STR("If-Range"));
@@ -305,7 +330,8 @@ struct putting {
     struct upload_put *put;
     enum err e;
     enum upload_end end;
-    size_t n; // of the piece
+    uint32_t marks; // of enum upload_flags: what was found in it
+    size_t n;       // of the piece
     char piece[HTTP_PIECE];
 };
 
@@ -315,6 +341,13 @@ static void put_free(struct putting *putting)
 {
     http_work_ends(putting->http);
     free(putting);
+}
+
+static void put_end(struct putting *putting)
+{
+    struct upload about;
+    putting->end = uploads_end(putting->put, &about);
+    putting->marks = about.flags;
 }
 
 static void put_run(struct job *job)
@@ -329,7 +362,7 @@ static void put_run(struct job *job)
         putting->e = uploads_write(putting->put, str_make(putting->piece, putting->n));
         break;
     case STEP_END:
-        putting->end = uploads_end(putting->put, NULL);
+        put_end(putting);
         upload_put_free(&putting->put);
         break;
     case STEP_DROP:
@@ -353,11 +386,21 @@ static unsigned status_of(enum err e)
     }
 }
 
-static void say_end(struct http_exchange *exchange, enum upload_end end)
+// Few clients show it, and whoever asks why a file weighs can be told to look.
+static void say_stored(struct http_exchange *exchange, uint32_t marks)
+{
+    if ((marks & UPLOAD_NESTED) != 0)
+        http_say(exchange, 201,
+                 "This file was taken, but an archive in it could not be looked into.");
+    else
+        http_answer(exchange, &(struct http_answer){.status = 201}, STR_EMPTY);
+}
+
+static void say_end(struct http_exchange *exchange, enum upload_end end, uint32_t marks)
 {
     switch (end) {
     case END_STORED:
-        http_answer(exchange, &(struct http_answer){.status = 201}, STR_EMPTY);
+        say_stored(exchange, marks);
         break;
     case END_CONVICTED:
     case END_FOUND:
@@ -402,7 +445,7 @@ static void put_has_run(struct job *job)
         return;
     }
     if (putting->step == STEP_END) {
-        say_end(exchange, putting->end);
+        say_end(exchange, putting->end, putting->marks);
         return;
     }
     if (putting->e != OK) {

@@ -269,7 +269,6 @@ static void look_free(struct gate_look *look)
 static void count_look(const struct gate_look *look)
 {
     struct desk_counters *counters = &desk_of(look->home)->counters;
-    counters->texts_read += look->n_words;
     for (size_t i = 0; i < look->n; i++) {
         counters->texts_matched += look->rows[i].hits.n > 0;
         counters->texts_unfinished += look->rows[i].hits.unfinished;
@@ -297,8 +296,9 @@ static void rows_looked_at(struct job *job)
 {
     struct gate_look *look = CONTAINER_OF(job, struct gate_look, job);
     loop_timer_cancel(&look->patience);
-    count_look(look);
-    if (look->then != NULL) {
+    desk_of(look->home)->counters.texts_read += look->n_words;
+    if (look->then != NULL) { // else all of it was counted as passed
+        count_look(look);
         note_stored_hits(look);
         look->then(look->context, look);
     }

@@ -155,3 +155,13 @@ def test_a_host_of_its_own_has_a_certificate_of_its_own(own_server):
     assert one.https.get("/")[0] == 404
     beside = https.Https(one.https.port, "chat.other.test", other)
     assert beside.get("/")[0] == 404
+
+
+def test_who_names_no_language_is_answered_in_the_servers(own_server):
+    one = https.serve(own_server, {"notices.language": "de", "links.protect": "true"})
+    for accepted, said in ((None, b"404 Nicht gefunden\n"), ("fr", b"404 Nicht gefunden\n"),
+                           ("en", b"404 Not Found\n")):
+        headers = {"Accept-Language": accepted} if accepted else {}
+        assert one.https.get("/nowhere", **headers)[2] == said
+        page = one.https.get("/open/forged", **headers)[2].decode()
+        assert f'<html lang="{"en" if accepted == "en" else "de"}">' in page

@@ -451,7 +451,10 @@ def test_archives_in_an_archive_are_looked_into(shop):
     url = upload(shop, client, "b.zip", nest(archive(("b.png", PNG)), 3))
     assert shop.ctl_json("upload", "show", id_of(url))["marks"] == ""
     # deeper than that nobody knows what is in it, and that is said
-    url = upload(shop, client, "c.zip", nest(inner, 4))
+    deep = nest(inner, 4)
+    to, url = slot(client, "c.zip", len(deep))
+    got = shop.https.ask("PUT", path(to), deep, {"Accept-Language": "de"})
+    assert got[0] == 201 and "in ein Archiv darin konnte nicht hineingesehen werden" in got[2].decode()
     assert shop.ctl_json("upload", "show", id_of(url))["marks"] == "suspect,nested"
     assert "marks=suspect,nested" in shop.log()
     client.close()

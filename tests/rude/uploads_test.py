@@ -245,3 +245,56 @@ def test_uploads_a_link_in_place_of_their_directory_gives_nothing_away(own_serve
     one.server_of = server
     url = upload(server, one, "a.txt", b"an honest file")
     assert stat.S_IMODE(os.stat(os.path.join(place, id_of(url))).st_mode) == 0o600
+
+
+def test_uploads_conditions_are_what_the_specification_says(shop, client):
+    # RFC 9110 §13: lists, weak tags, stars; and a condition never shows what is convicted
+    content = b"0123456789"
+    url = upload(shop, client, "a.txt", content)
+    tag = get(shop, url)[1]["ETag"]
+    for fields, wanted in (
+            ({"If-None-Match": tag}, 304), ({"If-None-Match": "*"}, 304),
+            ({"If-None-Match": f'"x", {tag}'}, 304), ({"If-None-Match": "W/" + tag}, 304),
+            ({"If-None-Match": '"x"'}, 200), ({"If-None-Match": tag.strip('"')}, 200),
+            ({"If-None-Match": ""}, 200), ({"If-None-Match": "," * 500}, 200),
+            ({"If-Match": tag}, 200), ({"If-Match": "*"}, 200), ({"If-Match": f'"x", {tag}'}, 200),
+            ({"If-Match": '"x"'}, 412), ({"If-Match": "W/" + tag}, 412),
+            ({"If-Match": '"x"', "If-None-Match": tag}, 412),
+            ({"If-Match": '"x"', "Range": "bytes=0-1"}, 412),
+            ({"If-None-Match": tag, "Range": "bytes=0-1"}, 304),
+            ({"If-Range": tag, "Range": "bytes=0-1"}, 206),
+            ({"If-Range": "W/" + tag, "Range": "bytes=0-1"}, 200),
+            ({"If-Range": '"x"', "Range": "bytes=0-1"}, 200),
+            ({"Range": "bytes=5-4"}, 200), ({"Range": "bytes=-0"}, 416),
+            ({"Range": "bytes=10-"}, 416), ({"Range": "bytes=18446744073709551616-"}, 200),
+            ({"Range": "bytes=0-0,2-3"}, 200), ({"Range": "octets=0-1"}, 200)):
+        status, headers, body = get(shop, url, **fields)
+        assert status == wanted, (fields, status)
+        assert body == {200: content, 206: b"01"}.get(status, b""), fields
+        status, headers, body = shop.https.ask("HEAD", path(url), headers=fields)
+        assert (status, body) == ((200, b"") if wanted in (206, 416) else (wanted, b"")), fields
+        if status == 200:
+            assert headers["Content-Length"] == str(len(content))
+    shop.ctl("incident", "convict", url, "--reason", "test")
+    for fields in ({"If-None-Match": tag}, {"If-None-Match": "*"}, {"If-Match": '"x"'},
+                   {"Range": "bytes=0-1", "If-Range": tag}):
+        status, headers, body = get(shop, url, **fields)
+        assert status == 410 and "ETag" not in headers and b"part of an attack" in body
+    assert shop.https.ask("OPTIONS", path(url))[0] in (204, 405)
+
+
+def test_uploads_what_a_name_promises_a_browser_is_not_kept(shop, client):
+    # whatever name somebody appends to a link, it is the row's that is given out, and never a page
+    url = upload(shop, client, "r\u00e9sum\u00e9 \u2028\ufeff.txt", b"<script>alert(1)</script>")
+    base = path(url).rsplit("/", 1)[0]
+    given = get(shop, url)[1]["Content-Disposition"]
+    assert given.startswith("attachment;")
+    for name in ("x.html", "x.svg", "x.js", "index.html", "..;", "%2e%2e%3b", "x.txt%0d%0aX:%20y", "?a"):
+        status, headers, body = shop.https.get(f"{base}/{name}")
+        if status != 200:
+            assert status in (400, 404), name
+            continue
+        assert headers["Content-Type"] in ("text/plain; charset=utf-8", "application/octet-stream")
+        assert headers["X-Content-Type-Options"] == "nosniff" and "X" not in headers
+        assert headers["Content-Disposition"] == given
+        assert "default-src 'none'" in headers["Content-Security-Policy"]
