@@ -36,7 +36,7 @@ struct replay {
     struct guard_config config;
     uint64_t id;
     struct lure_key key;
-    bool is_incident;
+    bool is_incident, is_campaign; // the lure is one of many that share nothing
     struct judgement really, again;
     int64_t base_us;
     struct guard *guard; // the second; NULL before the base is loaded
@@ -139,7 +139,8 @@ static void take_page(struct replay *replay)
     struct incident incident;
     arena_init(&arena, (size_t)1 << 30);
     // the last sight of it stays, should it be forgotten later
-    if (guard_incident_of(replay->guard, &replay->key, &arena, &incident) == OK)
+    if (guard_incident_of(replay->guard, &replay->key, replay->is_campaign, &arena, &incident) ==
+        OK)
         replay->again = judgement_of(&incident);
     arena_done(&arena);
 }
@@ -278,6 +279,7 @@ static void look(struct gate_errand *gate, const struct guard *guard)
     replay->is_incident = guard_incident(guard, replay->id, &arena, &incident) == OK;
     if (replay->is_incident) {
         replay->key = incident.key;
+        replay->is_campaign = incident.n_lures > 0;
         replay->really = judgement_of(&incident);
     }
     arena_done(&arena);

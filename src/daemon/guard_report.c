@@ -88,13 +88,18 @@ static enum judgement judge(const struct line *line)
     return complained ? MISSED : HELD;
 }
 
+static json_t *scope_of(int kind)
+{
+    return kind < 0 ? json_null() : json_string(lure_kind_name((enum lure_kind)kind));
+}
+
 static json_t *json_of_line(const struct line *line)
 {
     const struct guard_tally *t = &line->tally;
-    return json_pack("{s:I, s:o, s:s, s:o, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o}",
-                     "incident", (json_int_t)t->incident, "domain", json_of(t->domain), "judgement",
-                     words[judge(line)], "lure", json_of(t->shown), "reject",
-                     (json_int_t)t->n_rejects, "hold", (json_int_t)t->n_holds, "retract",
+    return json_pack("{s:I, s:o, s:o, s:s, s:o, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o}",
+                     "incident", (json_int_t)t->incident, "scope", scope_of(t->kind), "domain",
+                     json_of(t->domain), "judgement", words[judge(line)], "lure", json_of(t->shown),
+                     "reject", (json_int_t)t->n_rejects, "hold", (json_int_t)t->n_holds, "retract",
                      (json_int_t)t->n_retracts, "restrict", (json_int_t)t->n_restricts, "reports",
                      (json_int_t)line->n_complaints, "first", json_of_time(t->first_us), "last",
                      json_of_time(t->last_us), "convicted", json_of_time(t->convicted_us),
@@ -102,7 +107,14 @@ static json_t *json_of_line(const struct line *line)
                      json_of_time(t->released_us));
 }
 
+enum { SCOPES = LURE_SEALED + 1 };
+
+struct scope {
+    uint64_t incidents, rejects, holds, retracts, restricts, honest_rejects, honest_holds;
+};
+
 struct totals {
+    struct scope scopes[SCOPES];
     uint64_t sendings, rejects, holds, retracts, restricts, odd_reports;
     uint64_t honest_rejects, honest_holds;
     uint64_t incidents[JUDGEMENTS];
@@ -124,11 +136,36 @@ static void count(struct totals *totals, const struct line *line, bool is_first_
         return;
     }
     enum judgement judgement = judge(line);
+    bool honest = judgement == UNREPORTED || judgement == HELD || judgement == RELEASED;
     totals->incidents[judgement] += is_first_of_incident;
-    if (judgement == UNREPORTED || judgement == HELD || judgement == RELEASED) {
-        totals->honest_rejects += t->n_rejects;
-        totals->honest_holds += t->n_holds;
+    totals->honest_rejects += honest ? t->n_rejects : 0;
+    totals->honest_holds += honest ? t->n_holds : 0;
+    if (t->kind < 0)
+        return;
+    struct scope *scope = &totals->scopes[t->kind];
+    scope->incidents += is_first_of_incident;
+    scope->rejects += t->n_rejects;
+    scope->holds += t->n_holds;
+    scope->retracts += t->n_retracts;
+    scope->restricts += t->n_restricts;
+    scope->honest_rejects += honest ? t->n_rejects : 0;
+    scope->honest_holds += honest ? t->n_holds : 0;
+}
+
+static json_t *json_of_scopes(const struct totals *all)
+{
+    json_t *list = json_array();
+    for (int kind = 0; kind < SCOPES; kind++) {
+        const struct scope *s = &all->scopes[kind];
+        json_array_append_new(
+            list,
+            json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "scope", scope_of(kind),
+                      "incidents", (json_int_t)s->incidents, "would_reject", (json_int_t)s->rejects,
+                      "would_hold", (json_int_t)s->holds, "would_retract", (json_int_t)s->retracts,
+                      "would_restrict", (json_int_t)s->restricts, "honest_rejected",
+                      (json_int_t)s->honest_rejects, "honest_held", (json_int_t)s->honest_holds));
     }
+    return list;
 }
 
 static json_t *json_of_totals(const struct totals *all, const struct guard *guard,
@@ -173,6 +210,7 @@ json_t *guard_report(const struct guard *guard, struct str domain, int64_t since
             json_array_append_new(list, json_of_line(line));
     }
     json_t *json = json_of_totals(&totals, guard, domain, since_us);
+    json_object_set_new(json, "scopes", json_of_scopes(&totals));
     json_object_set_new(json, "incidents", list);
     free(lines.at);
     return json;

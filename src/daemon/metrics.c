@@ -186,6 +186,18 @@ static void say_guard(struct buf *out, struct gate *gate)
     say(out, "guard_taken_back", "counter", "Receivers' copies taken back.", state.n_taken_back);
     say(out, "guard_given_again", "counter", "… and given again at a release.",
         state.n_given_again);
+    say(out, "guard_encrypted_shown", "counter",
+        "Encrypted messages to one person after another without a pause.", state.sealed.n_shown);
+    say(out, "guard_encrypted_runs", "counter", "Runs of such messages to several people.",
+        state.sealed.n_runs);
+    say(out, "guard_encrypted_relays", "counter", "… by people who had been shown one.",
+        state.sealed.n_relays);
+    say(out, "guard_encrypted_held", "counter",
+        "Messages of them that were held, or would have been.", state.sealed.n_held);
+    say(out, "guard_encrypted_rejected", "counter", "… that were rejected.",
+        state.sealed.n_rejected);
+    say(out, "guard_encrypted_taken_back", "counter", "… that were taken back.",
+        state.sealed.n_stops);
     say(out, "guard_bytes", "gauge", "Memory of the guard's model.", state.bytes);
     say(out, "guard_waiting", "gauge", "Events that wait for the guard.", n_waiting);
 }

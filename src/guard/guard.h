@@ -529,8 +529,9 @@ uint64_t guard_incident_next(const struct guard *guard, uint64_t *at);
 enum err guard_incident(const struct guard *guard, uint64_t id, struct arena *arena,
                         struct incident *out) MUST_CHECK;
 
-/* The same of the cluster that has this key, whether it is an incident or not. */
-enum err guard_incident_of(const struct guard *guard, const struct lure_key *key,
+/* The same of the cluster that has this key, whether it is an incident or not; of_campaign: of the
+ * campaign that the cluster is of, if it is of one. */
+enum err guard_incident_of(const struct guard *guard, const struct lure_key *key, bool of_campaign,
                            struct arena *arena, struct incident *out) MUST_CHECK;
 
 /* The questions that wait for an answer, the first to expire first, then those that may still be
@@ -542,12 +543,13 @@ void guard_questions(const struct guard *guard, guard_question_fn *fn, void *con
  * belongs to none, of one day. */
 struct guard_tally {
     uint64_t incident;
-    struct str domain, shown;    // of the senders (of reports: of the reporters); the lure
-    int64_t first_us, last_us;   // of what was noted
-    int64_t convicted_us;        // would have been convicted, by evidence
-    int64_t by_hand_us;          // an operator convicted it, too or alone
-    int64_t released_us;         // an operator said that it was none
-    uint32_t n_sendings;         // looked at in all: of incident 0 only
+    int kind;                  // enum lure_kind; -1: of no incident, or the guard has forgotten it
+    struct str domain, shown;  // of the senders (of reports: of the reporters); the lure
+    int64_t first_us, last_us; // of what was noted
+    int64_t convicted_us;      // would have been convicted, by evidence
+    int64_t by_hand_us;        // an operator convicted it, too or alone
+    int64_t released_us;       // an operator said that it was none
+    uint32_t n_sendings;       // looked at in all: of incident 0 only
     uint32_t n_rejects, n_holds; // messages
     uint32_t n_retracts;         // copies sent before the conviction
     uint32_t n_restricts;        // accounts
@@ -556,6 +558,13 @@ struct guard_tally {
 typedef void guard_tally_fn(void *context, const struct guard_tally *tally);
 /* Calls fn for each, the longest untouched first; texts are borrowed until the next event. */
 void guard_tallies(const struct guard *guard, guard_tally_fn *fn, void *context);
+
+/* Of encrypted messages, since the start. */
+struct guard_sealed {
+    uint64_t n_shown, n_runs, n_relays; // of runs; runs that count; by people who were shown one
+    uint64_t n_held, n_rejected;        // messages; where it is only observed, they would have been
+    uint64_t n_stops;                   // messages taken back by their keys
+};
 
 struct guard_state {
     size_t bytes, memory;               // in use; configured
@@ -567,8 +576,9 @@ struct guard_state {
     uint64_t n_would_reject, n_would_hold;                             // where it was only observed
     uint64_t n_stops, n_restricted, n_suspensions, n_rights, n_decoys; // in force
     // since the start:
-    uint64_t n_taken_back, n_given_again;    // copies of receivers
-    uint64_t n_decoy_hits, n_campaigns;      // people who sent to a decoy; campaigns found
+    uint64_t n_taken_back, n_given_again; // copies of receivers
+    uint64_t n_decoy_hits, n_campaigns;   // people who sent to a decoy; campaigns found
+    struct guard_sealed sealed;
     uint64_t n_tallies, n_tallies_forgotten; // lines of it; those that had no room any more
     double novel_share;                      // of sendings: how ordinary a never-seen lure is here
 };

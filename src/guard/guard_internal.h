@@ -330,6 +330,7 @@ struct guard {
     size_t n_restricted; // users
     // for whoever watches: since the start, no part of a snapshot
     uint64_t n_taken_back, n_given_again, n_decoy_hits, n_campaigns;
+    struct guard_sealed sealed;
     size_t n_tallies;
     uint64_t n_tallies_forgotten, n_would_reject, n_would_hold;
     uint64_t forest; // the present one (sealed.c), found again after a start; 0: not looked for

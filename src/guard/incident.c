@@ -197,10 +197,14 @@ enum err guard_incident(const struct guard *guard, uint64_t id, struct arena *ar
     return OK;
 }
 
-enum err guard_incident_of(const struct guard *guard, const struct lure_key *key,
+enum err guard_incident_of(const struct guard *guard, const struct lure_key *key, bool of_campaign,
                            struct arena *arena, struct incident *out)
 {
     const struct cluster *cluster = cluster_find_key(guard, key);
+    const struct cluster *campaign =
+        of_campaign && cluster != NULL ? cluster_by_id(guard, cluster->campaign) : NULL;
+    if (campaign != NULL)
+        cluster = campaign;
     if (cluster == NULL)
         return ERR_MISSING;
     fill(guard, cluster, arena, out);
@@ -244,6 +248,7 @@ void guard_state(const struct guard *guard, struct guard_state *out)
         .n_given_again = guard->n_given_again,
         .n_decoy_hits = guard->n_decoy_hits,
         .n_campaigns = guard->n_campaigns,
+        .sealed = guard->sealed,
         .n_tallies = guard->n_tallies,
         .n_tallies_forgotten = guard->n_tallies_forgotten,
         .novel_share = guard->lessons.novel / guard->lessons.sendings,

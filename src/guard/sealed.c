@@ -154,12 +154,14 @@ static void weigh(struct guard *guard, struct cluster *forest, struct member *me
     struct member *from = shown_by(guard, forest, member);
     int64_t lag_us = member->sent_us - member->exposed_us;
     bool is_first = forest->n_relays + forest->n_independent == 0;
+    guard->sealed.n_runs++;
     if (member->exposed_us != 0 && lag_us <= guard->config.mature_us && from != NULL) {
         nats = clamp(0, log(worms_relays / share) + (lag_us < at_once_us ? at_once_nats : 0), 9);
         nats = evidence_counts(guard, EVIDENCE_RELAY) ? nats : 0;
         member->is_relay = true;
         member->relay = nats;
         forest->n_relays++;
+        guard->sealed.n_relays++;
         from->n_live += arrow_tells(member) || !is_mixed(forest);
         forest->relays_nats += nats;
         evidence_add(guard, forest, EVIDENCE_RELAY, nats, member->user);
@@ -220,6 +222,7 @@ static struct member *take_copy(struct guard *guard, struct cluster *forest, str
         binding_make(guard, run, key, LURE_EXACT, false, STR(LURE_SEALED_SHOWN));
     run->n_sendings++;
     forest->n_sendings++;
+    guard->sealed.n_shown++;
     member->n_sent++;
     cluster_touch(guard, run);
     cluster_touch(guard, forest);
@@ -318,6 +321,7 @@ static void convict_runs(struct guard *guard, struct cluster *forest, const stru
             continue;
         LIST_EACH(&run->bindings, struct binding, link, binding)
         {
+            guard->sealed.n_stops += stop_find_key(guard, &binding->key) == NULL;
             if (forest->state != CLUSTER_CONVICTED)
                 cluster_is_convicted(guard, forest, &binding->key, binding->width, binding->shown,
                                      expires_us);
@@ -392,12 +396,14 @@ static enum verdict stops_run(struct guard *guard, struct cluster *forest, struc
         convict_along(guard, forest, member, sending->observed, word);
     else if (forest->state == CLUSTER_CONVICTED && guard->config.ask_us > 0 && !sending->observed)
         (void)question_put(guard, forest, member, word);
-    bool asked = question_is_open(forest, member->user);
+    bool would_ask = sending->observed && guard->config.ask_us > 0;
+    bool asked = would_ask || question_is_open(forest, member->user);
     *reason = asked ? REASON_ASKED : convicted ? REASON_CONVICTED : REASON_SUSPECTED;
-    if ((asked || !convicted) && guard->n_holds < HOLDS_MOST)
-        return VERDICT_HOLD;
-    forest->n_rejected += convicted;
-    return convicted ? VERDICT_REJECT : VERDICT_DELIVER;
+    bool waits = (asked || !convicted) && guard->n_holds < HOLDS_MOST;
+    guard->sealed.n_held += waits;
+    guard->sealed.n_rejected += !waits && convicted;
+    forest->n_rejected += !waits && convicted;
+    return waits ? VERDICT_HOLD : convicted ? VERDICT_REJECT : VERDICT_DELIVER;
 }
 
 enum verdict judge_sealed(struct guard *guard, struct user *sender, struct user *receiver,
@@ -411,6 +417,7 @@ enum verdict judge_sealed(struct guard *guard, struct user *sender, struct user 
     if (is_restricted && sending->pace.live && sending->pace.gap_us > hand_us)
         return VERDICT_DELIVER;
     if (is_restricted) {
+        guard->sealed.n_rejected++;
         *reason = REASON_RESTRICTED;
         *incident = restricted_by(guard, sender);
         return VERDICT_REJECT;

@@ -95,11 +95,12 @@ static struct tally *line_of(struct guard *guard, uint64_t incident, struct str 
 /* ---- What would have been ---------------------------------------------------------------------
  */
 
-// The copies that went out before the conviction, by the domains of their senders.
+// The copies that went out before the conviction, by the domains of their senders; of what is
+// encrypted its orders have told.
 static void count_retracted(struct guard *guard, struct cluster *cluster)
 {
     LIST_EACH(&cluster->members, struct member, link, member)
-    if (member->n_sent > 0)
+    if (member->n_sent > 0 && !cluster_is_forest(cluster))
         line_of(guard, cluster->id, domain_of(user_jid(guard, member->user)))->n_retracts +=
             member->n_sent;
     LIST_EACH(&guard->tallies, struct tally, link, tally)
@@ -111,8 +112,18 @@ static void count_retracted(struct guard *guard, struct cluster *cluster)
     }
 }
 
-static void tally_orders(struct guard *guard, const struct guard_word *word)
+// Of encrypted messages each has a key of its own, and not all that were seen are taken back.
+static void count_sealed(struct guard *guard, const struct order *order)
 {
+    const struct cluster *run = cluster_find_key(guard, &order->key);
+    if (run != NULL && run->zero != NULL)
+        line_of(guard, order->incident, domain_of(user_jid(guard, run->zero)))->n_retracts++;
+}
+
+/* Whether there are orders to take back what is encrypted, after its conviction. */
+static bool tally_orders(struct guard *guard, const struct guard_word *word)
+{
+    bool of_sealed = false, convicts = false;
     for (size_t i = 0; i < word->n_orders; i++) {
         const struct order *order = &word->orders[i];
         struct cluster *cluster = cluster_by_id(guard, order->incident);
@@ -120,10 +131,18 @@ static void tally_orders(struct guard *guard, const struct guard_word *word)
             continue;
         if (order->kind == ORDER_RESTRICT)
             line_of(guard, order->incident, domain_of(order->who))->n_restricts++;
+        if (order->kind == ORDER_RETRACT && cluster_is_forest(cluster)) {
+            count_sealed(guard, order);
+            of_sealed = true;
+        }
         // of the orders of one conviction, the one that nobody but an incident's first has
-        if (order->kind == ORDER_NOTIFY && order->audience == TO_OPERATOR)
+        if (order->kind == ORDER_NOTIFY && order->audience == TO_OPERATOR) {
             count_retracted(guard, cluster);
+            convicts = true;
+        }
     }
+    // a later one that would have waited or been refused is no copy that would have been taken back
+    return of_sealed && !convicts;
 }
 
 void tally_sending(struct guard *guard, const struct sending *sending,
@@ -139,7 +158,10 @@ void tally_sending(struct guard *guard, const struct sending *sending,
         guard->n_would_reject += word->verdict == VERDICT_REJECT;
         guard->n_would_hold += word->verdict == VERDICT_HOLD;
     }
-    tally_orders(guard, word);
+    if (tally_orders(guard, word) && word->verdict != VERDICT_DELIVER && word->incident != 0) {
+        struct tally *tally = line_of(guard, word->incident, domain);
+        tally->n_retracts -= tally->n_retracts > 0;
+    }
 }
 
 /* ---- What people said --------------------------------------------------------------------------
@@ -149,7 +171,7 @@ void tally_report(struct guard *guard, const struct report *report, const struct
 {
     if (word->incident == 0) // of something that the guard has not seen, or of words
         line_of(guard, 0, domain_of(report->reporter))->n_reports++;
-    tally_orders(guard, word);
+    (void)tally_orders(guard, word);
 }
 
 void tally_reported(struct guard *guard, const struct cluster *cluster, struct str reporter)
@@ -195,6 +217,7 @@ void guard_tallies(const struct guard *guard, guard_tally_fn *fn, void *context)
                                                                            : tally->convicted_us;
         const struct guard_tally out = {
             .incident = tally->incident,
+            .kind = cluster != NULL ? (int)cluster->kind : -1,
             .domain = tally->domain,
             .shown = tally->shown,
             .first_us = tally->first_us,

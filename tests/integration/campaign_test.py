@@ -56,6 +56,10 @@ def test_copies_that_share_nothing_are_one_campaign_and_all_of_them_taken_back(o
     stopped = [o for o in told["orders"] if o["order"] == "stop"]
     assert len(reached) <= len(stopped) <= told["lures"]  # later ones wait for an answer
 
+    # judged again it is what it was, as one
+    really, again = server.ctl_json("incident", "replay", incident)["judgements"]
+    assert {**really, "which": ""} == {**again, "which": ""} and again["verdict"] == "convicted"
+
     # the hosts are nobody's: a friend's other link there arrives
     other = links[0].rsplit("/", 1)[0] + "/other"
     crowd[5].drain()

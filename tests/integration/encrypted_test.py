@@ -203,3 +203,104 @@ def test_honest_people_meet_nothing(own_server, make):
         assert not any(e.get("type") == "error" for e in person.drain())
     assert server.ctl_json("incident", "list")["incidents"] == []
     server.check_healthy()
+
+
+# where it only watches, and what an operator is told
+
+def runs_of_a_worm(server):
+    """Somebody's client writes to twenty people, and then two of them do the same to twelve."""
+    zero, *crowd = online(server, 21)
+    spread(zero, crowd)
+    settle(zero, *crowd)
+    others = online(server, 24)
+    wait_for_open(2.1)
+    for relay, targets in ((crowd[0], others[:12]), (crowd[1], others[12:])):
+        spread(relay, targets)
+        settle(relay, *others)
+    return zero, crowd, others
+
+
+def test_runs_that_were_only_watched_are_counted_and_compared(own_server):
+    server = own_server({"guard.mode": "observe"})
+    zero, crowd, others = runs_of_a_worm(server)
+    wait_until(lambda: convicted(server) != [])
+    report = server.ctl_json("guard", "report")
+    line, = report["incidents"]
+    assert line["scope"] == "encrypted" and line["judgement"] == "unreported"
+    assert line["convicted"] is not None and line["hold"] > 0
+    # all of patient zero's, and of both relays what went before the third receiver was written to
+    assert line["retract"] >= 20 and line["reject"] + line["hold"] + line["retract"] <= 44
+    # it would have taken their own word to restrict somebody
+    assert line["restrict"] == 0
+    scopes = {scope["scope"]: scope for scope in report["scopes"]}
+    assert scopes["encrypted"]["incidents"] == 1
+    assert scopes["encrypted"]["would_hold"] == scopes["encrypted"]["honest_held"] == line["hold"]
+    assert all(scopes[other]["incidents"] == 0 for other in ("link", "file", "words"))
+    # nothing was done: everybody has got all, nobody was asked, nothing was taken back
+    for client in crowd + others:
+        came, back = copies(client)
+        assert len(came) == 1 and back == []
+    assert server.ctl_json("guard", "questions")["questions"] == []
+    assert server.count("guard_questions") == 0
+    wait_until(lambda: server.count("guard_encrypted_shown") == 44)  # told with its next event
+    assert server.count("guard_encrypted_runs") == 3
+    assert server.count("guard_encrypted_relays") == 2
+    assert server.count("guard_encrypted_held") == line["hold"]
+    # one of those who spread it says that it was a worm, which is nobody's word; then somebody else
+    for reporter, judgement in ((crowd[0], "unreported"), (crowd[5], "agreed")):
+        assert reporter.ask("set", "<block xmlns='urn:xmpp:blocking'><item jid='" + zero.bare + "'>"
+                            "<report xmlns='urn:xmpp:reporting:1' "
+                            "reason='urn:xmpp:reporting:spam'/></item></block>"
+                            ).get("type") == "result"
+        settle(reporter)
+        line, = server.ctl_json("guard", "report")["incidents"]
+        assert line["judgement"] == judgement
+    assert line["reports"] == 1
+    server.check_healthy()
+
+
+def test_the_operator_sees_the_tree_with_its_weights_and_may_judge_again(own_server):
+    server = own_server(GUARDED)
+    zero, crowd, others = runs_of_a_worm(server)
+    wait_until(lambda: convicted(server) != [])
+    incident = str(convicted(server)[0]["id"])
+    story = server.ctl_json("incident", "show", incident)
+    nodes = {node["who"]: node for node in story["tree"]}
+    assert nodes[zero.bare]["from"] == "" and nodes[zero.bare]["receivers"] == 20
+    for relay in crowd[:2]:
+        node = nodes[relay.bare]
+        assert node["relay"] and node["from"] == zero.bare and node["nats"] > 0
+    assert nodes[others[0].bare]["from"] == crowd[0].bare
+    weights = {e["who"]: e["nats"] for e in story["evidence"] if e["kind"] == "relay"}
+    assert weights.keys() == {crowd[0].bare, crowd[1].bare}
+    assert abs(sum(weights.values()) - story["sum"]["relays"]) < 1e-6
+    assert abs(sum(story["sum"].values()) - story["nats"]) < 1e-6
+    assert story["nats"] >= 5.5  # guard.sealed_nats
+    assert {q["who"] for q in story["questions"]} >= {crowd[0].bare, crowd[1].bare}
+    shown = server.ctl("incident", "show", incident)
+    assert zero.bare in shown and "relay" in shown and "encrypted" in shown
+    dot = server.ctl("incident", "show", incident, "--tree", "dot")
+    assert crowd[1].bare in dot and dot.count("->") >= 20
+    # metrics say so
+    wait_until(lambda: server.count("guard_encrypted_runs") == 3)
+    assert server.count("guard_encrypted_held") > 0
+    assert server.count("guard_encrypted_taken_back") >= 20
+    assert server.count("guard_encrypted_rejected") == 0  # they wait for their answers
+
+    def judged(*sets):
+        words = [word for one in sets for word in ("--set", one)]
+        told = server.ctl_json("incident", "replay", incident, *words)
+        assert told["complete"]
+        return told["judgements"]
+    really, again = judged()
+    assert really["verdict"] == again["verdict"] == "convicted"
+    assert {**really, "which": ""} == {**again, "which": ""}
+    really, again = judged("guard.sealed_nats=500")
+    assert really["verdict"] == "convicted" and again["verdict"] == "not convicted"
+    assert again["held"] > 0
+    really, again = judged("guard.sealed_nats=500", "guard.sealed_hold_nats=400")
+    assert again["held"] == 0 and again["verdict"] == "not convicted"
+    # more people in a run, and theirs are none
+    really, again = judged("guard.sealed_first=15")
+    assert again["verdict"] == "not convicted"
+    server.check_healthy()

@@ -1,9 +1,13 @@
 """A guard that only watches: what it would have done is counted, and compared with people's word."""
 
+import base64
+import os
+
 import pytest
 
 from ctl_test import wait_until
 from doors_test import convict, fresh, is_message, online, settle
+from encrypted_test import runs_of_a_worm
 from notices_test import outbreak
 
 REPORT = ("<block xmlns='urn:xmpp:blocking'><item jid='{}'>"
@@ -154,3 +158,67 @@ def test_the_end_of_a_restriction_that_never_was_is_not_told(own_server):
     wait_until(lambda: server.log().count("guard-would") > before)
     settle(*people)
     assert not [m for m in zero.drain() if is_message(m)]
+
+
+GIFT_CARDS = 'rule gift_card { strings: $a = /buy \\w{2,12} gift cards/ nocase condition: $a }\n'
+
+
+def file_worm(server):
+    """The same program from hand to hand."""
+    offer = ("<file-sharing xmlns='urn:xmpp:sfs:0'><file xmlns='urn:xmpp:file:metadata:0'>"
+             "<name>holiday.jpg.scr</name><size>6144</size><hash xmlns='urn:xmpp:hashes:2' "
+             "algo='sha-256'>" + base64.b64encode(b"p" * 32).decode() + "</hash></file>"
+             "</file-sharing>")
+    people = online(server, 24)
+    for worm, targets in ((people[0], people[1:12]), (people[1], people[12:])):
+        for target in targets:
+            worm.send(f"<message type='chat' to='{target.bare}'>{offer}</message>")
+        settle(*people)
+    return people, 23
+
+
+def link_worm(server):
+    return outbreak(server)[0], 23
+
+
+def encrypted_worm(server):
+    zero, crowd, others = runs_of_a_worm(server)
+    return [zero, *crowd, *others], 44
+
+
+def forbidden_words(server):
+    people = online(server, 3)
+    for i in (1, 2):
+        people[0].send(f"<message type='chat' to='{people[i].bare}'>"
+                       "<body>could you buy steam gift cards for me</body></message>")
+    settle(*people)
+    return people, 2
+
+
+@pytest.mark.parametrize("scope, acts", [("link", link_worm), ("file", file_worm),
+                                         ("encrypted", encrypted_worm),
+                                         ("words", forbidden_words)])
+def test_each_scope_is_told_apart_and_in_none_is_anything_done(own_server, scope, acts):
+    server = own_server({"guard.mode": "observe", "texts.rules": "texts.yar"}, start=False)
+    with open(os.path.join(server.folder, "texts.yar"), "w", encoding="utf-8") as file:
+        file.write(GIFT_CARDS)
+    server.start()
+    people, n_sent = acts(server)
+    wait_until(lambda: [one for one in report(server)["scopes"] if one["incidents"]])
+    told = report(server)
+    would = {one["scope"]: one for one in told["scopes"]}
+    assert list(would) == ["link", "file", "words", "encrypted"]
+    assert [name for name, one in would.items() if one["incidents"]] == [scope]
+    lines = [line for line in told["incidents"] if line["scope"] == scope]
+    assert len(lines) == len(told["incidents"]) == would[scope]["incidents"] == 1
+    for what in ("reject", "hold", "retract", "restrict"):
+        assert would[scope]["would_" + what] == lines[0][what] == told["would_" + what]
+    assert lines[0]["reject"] + lines[0]["hold"] > 0
+    # everybody has got what was sent to him, nothing is taken back, nobody is told or asked
+    settle(*people)
+    got = [e for person in people for e in person.drain() if is_message(e)]
+    assert len(got) == n_sent
+    assert all(e.get("type") == "chat" and e.get("from") != server.domain for e in got)
+    assert not any(e.find("{urn:xmpp:message-retract:1}retract") is not None for e in got)
+    assert server.ctl_json("guard", "questions")["questions"] == []
+    server.check_healthy()

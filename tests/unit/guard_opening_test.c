@@ -77,7 +77,8 @@ static struct incident story(const struct guard *guard)
 {
     struct lure_list list = lures();
     struct incident incident;
-    check(guard_incident_of(guard, &list.lures[0].keys[LURE_EXACT], test_arena(), &incident) == OK);
+    check(guard_incident_of(guard, &list.lures[0].keys[LURE_EXACT], false, test_arena(),
+                            &incident) == OK);
     return incident;
 }
 
