@@ -153,7 +153,7 @@ def lab_traps(people, seed, names, how=USUAL):
             "rejected": count(honest["rejected_per_million"]),
             "waited": count(honest["held_over_2s_per_million"]),
             "asked": result["questions"]["needless"],
-            "withdrawn": honest["warnings_withdrawn"], "dead": honest["warnings_dead"],
+            **result["warnings"],
             "restricted": honest["accounts_restricted"]}
     return counts
 

@@ -156,27 +156,27 @@ json_t *result_json(const struct result *result)
 {
     const struct tally *honest = &result->honest;
     json_t *of_honest = json_pack(
-        "{s:I, s:I, s:f, s:f, s:f, s:I, s:I, s:I}", "messages", (json_int_t)honest->messages,
-        "lost", (json_int_t)honest->lost, "rejected_per_million",
-        per_million(result, honest->rejected), "held_over_2s_per_million",
-        per_million(result, honest->held_over_2s), "longest_hold_s", longest_s(result),
-        "accounts_restricted", (json_int_t)result->restricted, "warnings_withdrawn",
-        (json_int_t)honest->withdrawn, "warnings_dead", (json_int_t)honest->dead);
+        "{s:I, s:I, s:f, s:f, s:f, s:I}", "messages", (json_int_t)honest->messages, "lost",
+        (json_int_t)honest->lost, "rejected_per_million", per_million(result, honest->rejected),
+        "held_over_2s_per_million", per_million(result, honest->held_over_2s), "longest_hold_s",
+        longest_s(result), "accounts_restricted", (json_int_t)result->restricted);
+    json_t *warnings = json_pack("{s:I, s:I}", "withdrawn", (json_int_t)honest->withdrawn, "dead",
+                                 (json_int_t)honest->dead);
     json_t *cost = json_pack("{s:o, s:o, s:o, s:o}", "ns_per_message",
                              number(ns_per(result, result->message_ns)), "ns_per_lure",
                              number(ns_per(result, result->lure_ns)), "bytes_per_user",
                              number(per(result->bytes_users, result->n_users)), "bytes_per_cluster",
                              number(per(result->bytes_clusters, result->n_clusters)));
     json_t *all =
-        json_pack("{s:s, s:f, s:s, s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:f, s:o}",
+        json_pack("{s:s, s:f, s:s, s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:f, s:o}",
                   result->is_trap ? "trap" : "worm", result->name, "open", result->open, "defence",
                   defence_name(result->defence), "people", (int)result->people, "seeds",
                   (int)result->n_seeds, "infected", spread(&result->infected), "reproduction",
                   number(per((double)result->offspring, (double)result->infectors)), "exposed",
                   spread(&result->exposed), "copies_until_conviction", spread(&result->copies),
-                  "seconds_until_conviction", spread(&result->seconds), "honest", of_honest, "cost",
-                  cost, "questions_per_million", per_million(result, result->honest.asked),
-                  "questions", questions_json(result));
+                  "seconds_until_conviction", spread(&result->seconds), "honest", of_honest,
+                  "warnings", warnings, "cost", cost, "questions_per_million",
+                  per_million(result, result->honest.asked), "questions", questions_json(result));
     must(all != NULL);
     return all;
 }

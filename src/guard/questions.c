@@ -225,6 +225,14 @@ static bool is_full(const struct guard *guard, const struct member *member)
     return trail_is_full(guard, &trail);
 }
 
+/* Where few of those who were asked have answered, a tree that grows on has others asked. */
+static bool has_asked_enough(const struct guard *guard, const struct cluster *cluster)
+{
+    return cluster->n_questions >= QUESTIONS_OF_ONE ||
+           (cluster->n_questions >= guard->config.ask_most &&
+            cluster->n_questions >= cluster->n_relays / 2);
+}
+
 bool question_put(struct guard *guard, struct cluster *cluster, struct member *member,
                   struct guard_word *word)
 {
@@ -232,7 +240,7 @@ bool question_put(struct guard *guard, struct cluster *cluster, struct member *m
     bool again = before == NULL || before->state == QUESTION_EXPIRED ||
                  (before->state == QUESTION_YES && is_full(guard, member));
     if (!again || !may_be_asked(guard, member) || cluster->n_questions >= QUESTIONS_OF_ONE ||
-        (cluster->n_questions >= guard->config.ask_most && !is_doubted(guard, cluster)))
+        (has_asked_enough(guard, cluster) && !is_doubted(guard, cluster)))
         return false;
     const struct binding *narrowest = cluster_narrowest(cluster);
     cluster_becomes_incident(guard, cluster);
@@ -269,7 +277,7 @@ static void ask_people(struct guard *guard, struct cluster *cluster, struct guar
         question_put(guard, cluster, root, word);
     LIST_EACH(&cluster->members, struct member, link, member)
     {
-        if (cluster->n_questions >= guard->config.ask_most)
+        if (has_asked_enough(guard, cluster))
             break;
         if (member->is_relay)
             question_put(guard, cluster, member, word);

@@ -388,6 +388,20 @@ TEST(three_who_meant_it_end_the_asking_about_a_story)
     guard_free(&guard);
 }
 
+TEST(where_few_answer_half_of_those_who_pass_it_on_are_asked)
+{
+    struct guard *guard = asking_guard();
+    struct guard_state state;
+    (void)tree(guard);
+    for (unsigned i = 4; i <= 40; i++) {
+        check(pass_on(guard, t0 + i * 100 * second, i) == VERDICT_DELIVER);
+        guard_state(guard, &state);
+        check(state.n_asked <= (i <= 24 ? 12 : i / 2));
+    }
+    check(state.n_asked == 20);
+    guard_free(&guard);
+}
+
 TEST(where_several_have_denied_it_each_relay_needs_his_own_word)
 {
     struct guard *guard = asking_guard();

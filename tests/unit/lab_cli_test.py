@@ -20,7 +20,7 @@ HONEST = {"messages", "lost", "rejected_per_million", "held_over_2s_per_million"
 COST = {"ns_per_message", "ns_per_lure", "bytes_per_user", "bytes_per_cluster"}
 KEYS = {"open", "defence", "people", "seeds", "infected", "exposed", "copies_until_conviction",
         "seconds_until_conviction", "honest", "cost", "questions_per_million", "questions",
-        "reproduction"}
+        "reproduction", "warnings"}
 
 
 def make_files(directory):

@@ -67,7 +67,8 @@ TEST(json_is_as_it_is_documented)
                                        "seconds_until_conviction",
                                        "cost",
                                        "questions_per_million",
-                                       "questions"};
+                                       "questions",
+                                       "warnings"};
     for (size_t i = 0; i < COUNT_OF(keys); i++)
         check(json_object_get(json, keys[i]) != NULL);
     check(json_object_size(json) == COUNT_OF(keys));
