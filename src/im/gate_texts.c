@@ -269,11 +269,15 @@ static void look_free(struct gate_look *look)
 static void count_look(const struct gate_look *look)
 {
     struct desk_counters *counters = &desk_of(look->home)->counters;
+    uint64_t n_unread = 0;
     for (size_t i = 0; i < look->n; i++) {
         counters->texts_matched += look->rows[i].hits.n > 0;
         counters->texts_unfinished += look->rows[i].hits.unfinished;
-        counters->texts_passed += look->rows[i].unread;
+        n_unread += look->rows[i].unread;
     }
+    counters->texts_passed += n_unread;
+    if (n_unread > 0)
+        gate_alarm(desk_of(look->home));
 }
 
 static void note_stored_hits(const struct gate_look *look)
