@@ -237,7 +237,7 @@ static void adopt(struct guard *guard, struct cluster *campaign, struct cluster 
         struct member *his = member_get(guard, campaign, member->user);
         if (his == NULL)
             return;
-        if (brought_it(cluster, member) && his->n_receivers == 0 && member->n_receivers > 0) {
+        if (member->user == cluster->zero && his->n_receivers == 0 && member->n_receivers > 0) {
             his->n_sent = his->n_receivers = 1;
             his->receivers.few[0] = *receivers_of(member, n_told_apart(member));
             his->sent_us = member->sent_us;
@@ -504,7 +504,7 @@ static struct cluster *spreads(struct guard *guard, struct cluster *cluster, str
         adopt(guard, campaign, cluster);
     for (size_t i = 0; nats > 0 && i < RECENT_CLUSTERS; i++) {
         struct cluster *recent = cluster_by_id(guard, trail->recent[i]);
-        if (recent != NULL && recent->fresh && is_lure_of(guard, recent, sender) &&
+        if (recent != NULL && recent->fresh && recent->zero == sender &&
             recent->first_us >= trail->shown_us[arrow])
             adopt(guard, campaign, recent);
     }
@@ -542,7 +542,7 @@ static struct cluster *takes_first(struct guard *guard, struct cluster *cluster,
         else if (relay > 0 && theirs == NULL)
             campaign = campaign_make(guard, shown);
     }
-    if (campaign == NULL && before != NULL && in_window && is_lure_of(guard, before, sender) &&
+    if (campaign == NULL && before != NULL && in_window && before->zero == sender &&
         trail->receiver != hash)
         campaign = campaign_make(guard, before);
     if (campaign != NULL) {
@@ -566,7 +566,7 @@ static struct cluster *takes_first(struct guard *guard, struct cluster *cluster,
 }
 
 struct cluster *campaign_takes(struct guard *guard, struct cluster *cluster, struct user *sender,
-                               struct user *receiver, const struct sending *sending, bool is_first,
+                               struct user *receiver, const struct sending *sending, bool is_born,
                                bool *machine)
 {
     if (!guard->config.campaigns)
@@ -574,8 +574,8 @@ struct cluster *campaign_takes(struct guard *guard, struct cluster *cluster, str
     struct trail trail = trail_of(guard, sender);
     bool adds = trail_adds(guard, &trail, receiver->hash_high, sending->audience);
     struct cluster *campaign =
-        is_first ? takes_first(guard, cluster, sender, &trail, receiver, sending, machine)
-                 : campaign_alive(guard, trail.campaign);
+        is_born ? takes_first(guard, cluster, sender, &trail, receiver, sending, machine)
+                : campaign_alive(guard, trail.campaign);
     if (adds)
         campaign = spreads(guard, cluster, sender, &trail, receiver, campaign);
     trail_put(guard, sender, &trail);

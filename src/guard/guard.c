@@ -256,11 +256,11 @@ static bool is_convicted_now(struct guard *guard, struct cluster *cluster, struc
 /* A never-seen lure, by what its sender and others do with such. */
 static void judge_campaign(struct guard *guard, struct cluster *cluster, struct user *sender,
                            struct user *receiver, const struct sending *sending,
-                           const struct lure *lure, bool is_first, struct guard_word *word)
+                           const struct lure *lure, bool is_born, struct guard_word *word)
 {
     bool machine = false;
     struct cluster *campaign =
-        campaign_takes(guard, cluster, sender, receiver, sending, is_first, &machine);
+        campaign_takes(guard, cluster, sender, receiver, sending, is_born, &machine);
     if (campaign == NULL || campaign->cleared)
         return;
     struct member *member = member_find(guard, campaign, sender);
@@ -404,9 +404,8 @@ static void judge_lure(struct guard *guard, struct user *sender, struct user *re
             say(word, VERDICT_REJECT, REASON_DENIED, cluster->id);
         return;
     }
-    if (cluster->fresh && brought_it(cluster, member) &&
-        (is_born || member->n_receivers > n_receivers))
-        judge_campaign(guard, cluster, sender, receiver, sending, lure, n_receivers == 0, word);
+    if (cluster->fresh && cluster->zero == sender && (is_born || member->n_receivers > n_receivers))
+        judge_campaign(guard, cluster, sender, receiver, sending, lure, is_born, word);
     enum reason reason = REASON_NONE;
     enum verdict verdict = questions_of_tree(guard, cluster, member, sending, &reason, word);
     if (verdict != VERDICT_DELIVER && !careful) {
@@ -574,9 +573,7 @@ static void take_exposure(struct guard *guard, const struct exposure *exposure)
         sender->n_refs++;
         cluster->n_exposed++;
         cluster_share(guard, cluster);
-        const struct member *shower = member_find(guard, cluster, sender);
-        if (cluster->fresh &&
-            ((shower != NULL && brought_it(cluster, shower)) || is_of_incident(guard, cluster)))
+        if (cluster->fresh && (cluster->zero == sender || is_of_incident(guard, cluster)))
             campaign_shown(guard, cluster, sender, receiver);
     }
     users_trim(guard);

@@ -521,25 +521,11 @@ bool member_must_respond(const struct guard *guard, const struct cluster *cluste
 /* ---- campaigns.c
  * ----------------------------------------------------------------------------------- */
 
-/* Whether nobody had shown it to him: of a few hosts that a worm uses in turn, each is new to most
- * of those who get its link next, though one of its people was the first to bring it. */
-static inline bool brought_it(const struct cluster *cluster, const struct member *member)
-{
-    return cluster->zero == member->user || member->exposed_us == 0;
-}
-/* Whether he has sent this lure of a campaign, having brought it. */
-static inline bool is_lure_of(const struct guard *guard, const struct cluster *lure,
-                              const struct user *user)
-{
-    const struct member *member = member_find(guard, lure, user);
-    return member != NULL && member->n_receivers > 0 && brought_it(lure, member);
-}
-
-/* A never-seen lure was sent by somebody who brought it, his first copy (is_first) or another: what
- * he and whoever showed him such a lure have done of late is weighed, whatever the hosts.  The
+/* A never-seen lure was sent by him who brought it, the first copy (is_born) or another: what he
+ * and whoever showed him such a lure have done of late is weighed, whatever the hosts.  The
  * campaign that it is of, or NULL. */
 struct cluster *campaign_takes(struct guard *guard, struct cluster *cluster, struct user *sender,
-                               struct user *receiver, const struct sending *sending, bool is_first,
+                               struct user *receiver, const struct sending *sending, bool is_born,
                                bool *machine);
 /* Whether it is known for a worm's: its people have denied it, or done what convicts a tree. */
 bool campaign_is_known(const struct guard *guard, const struct cluster *campaign);

@@ -299,17 +299,6 @@ static int64_t usual_end_us(const struct guard *guard)
     return guard->now_us + guard->config.conviction_us;
 }
 
-/* Whether somebody whom the conviction is of brought it. */
-static bool covers_lure(const struct guard *guard, const struct cluster *campaign,
-                        struct cluster *lure)
-{
-    LIST_EACH(&lure->members, struct member, link, member)
-    if (member->n_receivers > 0 && brought_it(lure, member) &&
-        campaign_covers(guard, campaign, member->user))
-        return true;
-    return false;
-}
-
 /* The lures that its people sent, each by itself: no host is theirs alone. */
 static void convict_lures(struct guard *guard, struct cluster *campaign, struct guard_word *word)
 {
@@ -320,7 +309,7 @@ static void convict_lures(struct guard *guard, struct cluster *campaign, struct 
     LIST_EACH(&campaign->lures, struct cluster, in_campaign, lure)
     {
         const struct binding *binding = cluster_narrowest(lure);
-        if (!covers_lure(guard, campaign, lure))
+        if (!campaign_covers(guard, campaign, lure->zero))
             continue;
         if (binding != NULL)
             convict_binding(guard, campaign, binding, usual_end_us(guard), REASON_CONVICTED, word);

@@ -497,7 +497,7 @@ static void take_back_his(struct guard *guard, struct cluster *cluster, struct u
 {
     int width = conviction_width(cluster);
     LIST_EACH(&cluster->lures, struct cluster, in_campaign, lure)
-    if (is_lure_of(guard, lure, user))
+    if (lure->zero == user)
         take_back_his(guard, lure, user, word);
     LIST_EACH(&cluster->bindings, struct binding, link, binding)
     {

@@ -429,29 +429,6 @@ TEST(what_others_show_of_a_suspect_s_links_counts_as_shown)
     check(n_relays[1] == n_relays[0] + 1);
 }
 
-TEST(a_host_that_another_brought_is_new_to_whoever_was_not_shown_it)
-{
-    struct guard *guard = hasty_guard();
-    int64_t now = t0;
-    for (unsigned i = 0; i < 6; i++, now += 2 * hour) { // a worm's hosts, each once
-        char from[32], link[64];
-        snprintf(from, sizeof from, "p%u@a.example", i);
-        snprintf(link, sizeof link, "http://pool%u.example/a", i);
-        check(send(guard, now, from, "x@a.example", link) == VERDICT_DELIVER);
-        expose(guard, now, from, "x@a.example", link);
-    }
-    for (unsigned i = 0; i < 6; i++, now += 20 * second) {
-        char to[32], link[64];
-        snprintf(to, sizeof to, "q%u@a.example", i);
-        snprintf(link, sizeof link, "http://pool%u.example/b", i);
-        send(guard, now, "zero@a.example", to, link);
-    }
-    struct guard_state state;
-    guard_state(guard, &state);
-    check(state.n_asked == 1 && state.n_waiting >= 1 && state.n_convicted == 0);
-    guard_free(&guard);
-}
-
 static void look_at_device(void *context, const struct guard_question *question)
 {
     unsigned *n = context;
