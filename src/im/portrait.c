@@ -22,6 +22,8 @@ enum {
     ID_MOST = 4096, // of what is asked; more is not answered
 };
 
+static const int64_t silence_us = 30 * SECOND_US; // what is not answered until then will not be
+
 enum question_kind { PLAIN, INFO, INFO_OF_NODE, IDLE, CLOCK };
 
 struct question {
@@ -306,19 +308,30 @@ void portrait_answered(struct session *session, const struct stanza *stanza)
     }
 }
 
+// Some clients leave a request without any answer: so do decoys like them.  One that answers
+// nothing at all is not there any more, or no client.
+static bool is_done(const struct session *session, const struct sitting *sitting)
+{
+    int64_t waited_us = loop_now_us(session->home->loop) - sitting->asked_us;
+    return sitting->n_open == 0 || (sitting->n_open < N_QUESTIONS && waited_us > silence_us);
+}
+
 struct portrait *portrait_take(struct session *session, int64_t *delay_us)
 {
     struct sitting *sitting = session->portrait;
-    if (sitting == NULL || sitting->portrait == NULL || sitting->n_open > 0)
+    if (sitting == NULL || sitting->portrait == NULL || !is_done(session, sitting))
         return NULL;
     struct portrait *portrait = TAKE(sitting->portrait);
+    for (size_t i = 0; i < N_QUESTIONS; i++)
+        portrait->answers[i].is_silent = sitting->ids[i][0] != '\0';
     struct buf key;
     buf_init(&key, (size_t)2 * PORTRAIT_MOST);
     buf_printf(&key, "%.*s|", STR_ARGS(portrait->lang));
     buf_add(&key, portrait->presence);
     for (size_t i = 0; i < N_QUESTIONS; i++) {
         const struct portrait_answer *answer = &portrait->answers[i];
-        buf_printf(&key, "|%d%d%.*s|", answer->is_error, answer->echoes, STR_ARGS(answer->order));
+        buf_printf(&key, "|%d%d%d%.*s|", answer->is_silent, answer->is_error, answer->echoes,
+                   STR_ARGS(answer->order));
         buf_add(&key, answer->inner);
     }
     if (key.overflowed || !arena_fits(&portrait->arena, key.len + 1))
@@ -384,6 +397,8 @@ enum err portrait_reply(const struct portrait *portrait, struct arena *arena,
     size_t at = question_like(portrait, arena, request);
     const struct portrait_answer *answer = &portrait->answers[at];
     struct element *all, *echo = NULL;
+    if (answer->is_silent)
+        return ERR_MISSING;
     enum err e = read_inner(arena, answer->inner, &all);
     if (e == OK && answer->echoes)
         e = element_copy(arena, asked, &echo);

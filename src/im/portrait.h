@@ -15,6 +15,7 @@
 enum { PORTRAIT_QUESTIONS = 16 };
 
 struct portrait_answer {
+    bool is_silent; // none came: the rest is empty
     bool is_error;
     bool echoes;      // it repeats the question before the error
     struct str order; // of the attributes, such as "to id type": we pass on what a client chose
@@ -42,14 +43,15 @@ void portrait_ask(struct session *session);
 bool portrait_is_asked(const struct session *session);
 /* An answer came from the session to its own server. */
 void portrait_answered(struct session *session, const struct stanza *stanza);
-/* The portrait, once; NULL: not all answers are there, or it was taken.  delay_us: how long the
+/* The portrait, once; NULL: there may still be answers, or it was taken.  delay_us: how long the
  * client took for the first. */
 struct portrait *portrait_take(struct session *session, int64_t *delay_us);
 /* The session ends. */
 void portrait_forget(struct session *session);
 
 /* What whoever asks a request (an iq of type get or set) is answered by a client like that: the
- * answer's element, in arena.  ERR_LIMIT: the arena has no room for what would be repeated. */
+ * answer's element, in arena.  ERR_MISSING: nothing; ERR_LIMIT: the arena has no room for what
+ * would be repeated. */
 enum err portrait_reply(const struct portrait *portrait, struct arena *arena,
                         const struct stanza *request, int64_t idle_us,
                         struct element **out) MUST_CHECK;

@@ -4,18 +4,20 @@ import asyncio
 
 import slixmpp
 import xmpp
-from slixmpp.exceptions import IqError
+from slixmpp.exceptions import IqError, IqTimeout
 from strangers import Stranger
 
 
 async def answer_of(client, jid, payload):
-    """What an address answers, without ids and addresses."""
+    """What an address answers, without ids and addresses; None: nothing, as slixmpp sometimes does."""
     iq = client.make_iq_get(ito=jid)
     iq.append(slixmpp.ET.fromstring(payload))
     try:
-        got = (await iq.send(timeout=xmpp.PATIENCE)).xml
+        got = (await iq.send(timeout=10)).xml
     except IqError as error:
         got = error.iq.xml
+    except IqTimeout:
+        return None
     got = slixmpp.ET.fromstring(slixmpp.ET.tostring(got))
     for name in ("id", "from", "to"):
         got.attrib.pop(name, None)
