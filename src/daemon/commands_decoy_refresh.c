@@ -274,6 +274,13 @@ static void fill_pool(struct refresh *refresh)
         qsort(refresh->pool, refresh->n_pool, sizeof *refresh->pool, compare_decoys);
 }
 
+static void comes(struct refresh *refresh, struct pool_decoy *decoy)
+{
+    if (decoy->name.len == 0)
+        decoy->name = name_of(refresh, decoy->bare);
+    refresh->coming[refresh->n_coming++] = decoy;
+}
+
 static void is_read(struct decoy_town *town)
 {
     struct refresh *refresh = refresh_of_town(town);
@@ -289,12 +296,9 @@ static void is_read(struct decoy_town *town)
         refresh->n_out += refresh->pool[i].n_holders;
     }
     for (size_t i = n_placed; i < refresh->n_pool && refresh->n_coming < refresh->n_going; i++)
-        refresh->coming[refresh->n_coming++] = &refresh->pool[i];
+        comes(refresh, &refresh->pool[i]);
     for (size_t i = 0; refresh->n_coming < refresh->n_going; i++)
-        refresh->coming[refresh->n_coming++] = &refresh->pool[i];
-    for (size_t i = 0; i < refresh->n_coming; i++)
-        if (refresh->coming[i]->name.len == 0)
-            refresh->coming[i]->name = name_of(refresh, refresh->coming[i]->bare);
+        comes(refresh, &refresh->pool[i]);
     town->then = is_chosen;
     decoy_town_choose(town, refresh->n_out);
 }
