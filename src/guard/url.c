@@ -332,9 +332,11 @@ static struct str percent_decode(struct arena *arena, struct str text)
     char *out = arena_alloc(arena, text.len);
     size_t len = 0;
     for (size_t i = 0; i < text.len; i++) {
-        if (text.at[i] == '%' && i + 2 < text.len && ascii_hex(text.at[i + 1]) >= 0 &&
-            ascii_hex(text.at[i + 2]) >= 0) {
-            out[len++] = (char)(ascii_hex(text.at[i + 1]) << 4 | ascii_hex(text.at[i + 2]));
+        bool may_be_encoded = text.at[i] == '%' && i + 2 < text.len;
+        int high = may_be_encoded ? ascii_hex(text.at[i + 1]) : -1;
+        int low = may_be_encoded ? ascii_hex(text.at[i + 2]) : -1;
+        if (high >= 0 && low >= 0) {
+            out[len++] = (char)(high << 4 | low);
             i += 2;
         } else {
             out[len++] = text.at[i];
