@@ -68,6 +68,15 @@ static void send_off(struct errand *errand)
     gate_errand_send(gate, &errand->gate, daemon->loop);
 }
 
+// What a command answers that changes nothing.
+static void look_into_guard(struct command_call *call,
+                            void (*look)(struct gate_errand *errand, const struct guard *guard))
+{
+    struct errand *errand = errand_new(call);
+    errand->gate.look = look;
+    send_off(errand);
+}
+
 static struct gate *gate_of(const struct command_call *call)
 {
     struct daemon *daemon = call->context;
@@ -192,9 +201,7 @@ static void look_at_list(struct gate_errand *gate, const struct guard *guard)
 
 static void run_incident_list(struct command_call *call)
 {
-    struct errand *errand = errand_new(call);
-    errand->gate.look = look_at_list;
-    send_off(errand);
+    look_into_guard(call, look_at_list);
 }
 
 static void look_at_one(struct gate_errand *gate, const struct guard *guard)
@@ -624,9 +631,7 @@ static void look_at_questions(struct gate_errand *gate, const struct guard *guar
 
 static void run_questions(struct command_call *call)
 {
-    struct errand *errand = errand_new(call);
-    errand->gate.look = look_at_questions;
-    send_off(errand);
+    look_into_guard(call, look_at_questions);
 }
 
 static void add_decoy_hit(void *context, const struct guard_decoy_hit *hit)
@@ -652,9 +657,7 @@ static void look_at_decoy_hits(struct gate_errand *gate, const struct guard *gua
 
 static void run_decoy_hits(struct command_call *call)
 {
-    struct errand *errand = errand_new(call);
-    errand->gate.look = look_at_decoy_hits;
-    send_off(errand);
+    look_into_guard(call, look_at_decoy_hits);
 }
 
 static struct errand *decoy_new(struct command_call *call, bool removed)
@@ -767,9 +770,7 @@ static void look_at_state(struct gate_errand *gate, const struct guard *guard)
 
 static void run_guard_state(struct command_call *call)
 {
-    struct errand *errand = errand_new(call);
-    errand->gate.look = look_at_state;
-    send_off(errand);
+    look_into_guard(call, look_at_state);
 }
 
 static void look_at_tallies(struct gate_errand *gate, const struct guard *guard)
@@ -783,9 +784,7 @@ static void look_at_tallies(struct gate_errand *gate, const struct guard *guard)
 
 static void run_guard_report(struct command_call *call)
 {
-    struct errand *errand = errand_new(call);
-    errand->gate.look = look_at_tallies;
-    send_off(errand);
+    look_into_guard(call, look_at_tallies);
 }
 
 /* ---- the table ---- */
