@@ -35,13 +35,9 @@ struct str own_text(struct str text, size_t most)
 
 void *own_zeroed(size_t size)
 {
-    // calloc would pass by what the thread has just given back, and compilers make one of these two
-    void *own = malloc(size);
-#ifndef __clang_analyzer__ // which loses sight of it there
-    __asm__("" : "+r"(own));
-#endif
+    void *own = calloc(1, size);
     must(own != NULL);
-    return memset(own, 0, size);
+    return own;
 }
 
 void str_free(struct str *text)
