@@ -351,7 +351,7 @@ static inline uint64_t guard_hash_key(const struct guard *guard, const struct lu
         (unsigned __int128)(halves[0] ^ secret[0]) * (halves[1] ^ secret[1]);
     return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
-void *own_zeroed(size_t size); // on the heap
+void *own_zeroed(size_t size);                     // on the heap
 struct str own_text(struct str text, size_t most); // a copy on the heap; str_free gives it back
 void str_free(struct str *text);
 
