@@ -258,6 +258,7 @@ void server_guard_config(const struct config *config, struct guard_config *out)
         .relay_share = config->guard.relay_share,
         .fresh_most = config->guard.fresh_most,
         .fresh_rare = config->guard.fresh_rare,
+        .outbreak_rare = config->guard.outbreak_rare,
         .fresh_spread = config->guard.fresh_spread,
         .spread_rare = config->guard.spread_rare,
         .sealed_pause_us = config->guard.sealed_pause_us,

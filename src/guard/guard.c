@@ -25,6 +25,7 @@ void guard_config_default(struct guard_config *config)
         .relay_share = 0.05,
         .fresh_most = 7,
         .fresh_rare = 0.002,
+        .outbreak_rare = 0.02,
         .fresh_spread = 4,
         .spread_rare = 0.005,
         .defangs = false,
@@ -265,15 +266,14 @@ static void judge_campaign(struct guard *guard, struct cluster *cluster, struct 
         return;
     struct member *member = member_find(guard, campaign, sender);
     enum reason reason = REASON_NONE;
-    // while a worm is about, those whom nobody showed one wait as well
     const struct trail trail = trail_of(guard, sender);
-    bool is_star = trail_is_star(guard, &trail);
     double loudness = campaign_loudness(guard, campaign, member);
-    bool waits = trail_is_full(guard, &trail) || campaign_is_late(guard, campaign, member) ||
-                 loudness >= (guard->config.hold_nats + guard->config.convict_nats) / 2 ||
-                 (is_star && guard->outbreak_us != 0 &&
-                  guard->now_us - guard->outbreak_us < guard->config.restriction_us);
-    if (waits || is_star || loudness >= guard->config.ask_nats) {
+    bool is_star = trail_is_star(guard, &trail), is_wide = trail_is_wide(guard, &trail);
+    bool waits = trail_is_full(guard, &trail) ||
+                 (is_wide && (is_star || outbreak_is_sure(guard))) ||
+                 campaign_is_late(guard, campaign, member) ||
+                 loudness >= (guard->config.hold_nats + guard->config.convict_nats) / 2;
+    if (waits || is_star || is_wide || loudness >= guard->config.ask_nats) {
         enum verdict verdict = questions_of_sender(guard, campaign, member, sending, &reason, word);
         if (waits && verdict != VERDICT_DELIVER) {
             say(word, verdict, reason, campaign->id);
@@ -404,7 +404,11 @@ static void judge_lure(struct guard *guard, struct user *sender, struct user *re
             say(word, VERDICT_REJECT, REASON_DENIED, cluster->id);
         return;
     }
-    if (cluster->fresh && cluster->zero == sender && (is_born || member->n_receivers > n_receivers))
+    // once it is known for a worm's, whoever goes on with it is judged, whoever brought it
+    const struct cluster *campaign = cluster_by_id(guard, cluster->campaign);
+    bool is_his =
+        cluster->zero == sender || (campaign != NULL && campaign_is_known(guard, campaign));
+    if (cluster->fresh && is_his && (is_born || member->n_receivers > n_receivers))
         judge_campaign(guard, cluster, sender, receiver, sending, lure, is_born, word);
     enum reason reason = REASON_NONE;
     enum verdict verdict = questions_of_tree(guard, cluster, member, sending, &reason, word);

@@ -323,9 +323,11 @@ struct guard {
     struct lessons lessons;
     uint64_t n_sendings, n_delivered, n_held, n_rejected, n_exposures, n_forgotten, n_convicted;
     uint64_t n_incidents;
-    int64_t outbreak_us; // when a campaign at human pace was last known for a worm
-    size_t n_questions;  // open
-    size_t n_late;       // questions whose time is over, and that may still be answered
+    int64_t outbreak_us;      // when a campaign at human pace was last known for a worm
+    int64_t outbreak_sure_us; // …and that by more than one account's word
+    uint64_t outbreak_by;     // user_hash of who said so last; 0: several did what said it
+    size_t n_questions;       // open
+    size_t n_late;            // questions whose time is over, and that may still be answered
     uint64_t n_asked, n_said_yes, n_said_no, n_unanswered, n_withdrawn;
     size_t n_restricted; // users
     // for whoever watches: since the start, no part of a snapshot
@@ -532,10 +534,15 @@ bool campaign_is_known(const struct guard *guard, const struct cluster *campaign
 /* A never-seen lure reached him. */
 void campaign_shown(struct guard *guard, struct cluster *cluster, struct user *sender,
                     struct user *receiver);
+/* A campaign at human pace is a worm's, by his word, or by what several did (NULL). */
+void outbreak_seen(struct guard *guard, const struct user *by);
+bool outbreak_is_sure(const struct guard *guard);
 /* Whether the account has sent never-seen lures to so many of late that it is to be asked; and that
- * the next must wait, since it had been shown one itself. */
+ * the next must wait, since it had been shown one itself; and so many that it is asked, or waits,
+ * while a worm is about. */
 bool trail_is_star(const struct guard *guard, const struct trail *trail);
 bool trail_is_full(const struct guard *guard, const struct trail *trail);
+bool trail_is_wide(const struct guard *guard, const struct trail *trail);
 /* He has said that he meant it: the count begins anew. */
 void trail_clear(struct guard *guard, struct user *user);
 /* One was sent to him whom the hash stands for, or to so many in a room.  False: he is one of those

@@ -78,6 +78,7 @@ TEST(the_guard_has_the_same_defaults_by_itself)
     SAME(relay_share);
     SAME(fresh_most);
     SAME(fresh_rare);
+    SAME(outbreak_rare);
     SAME(fresh_spread);
     SAME(spread_rare);
     SAME(window_first);
