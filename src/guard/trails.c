@@ -150,8 +150,10 @@ bool outbreak_is_sure(const struct guard *guard)
 
 bool trail_is_wide(const struct guard *guard, const struct trail *trail)
 {
+    // where hardly anybody does so in any time, only what was sent of late counts
+    int64_t since_us = trail_nth_us(trail, (size_t)guard->config.fresh_spread);
     return is_about(guard, guard->outbreak_us) &&
            (trail_is_star(guard, trail) ||
-            is_rare(guard, RARE_BURST, guard->config.outbreak_rare, 1,
-                    trail_nth_us(trail, (size_t)guard->config.fresh_spread)));
+            (is_about(guard, since_us) &&
+             is_rare(guard, RARE_BURST, guard->config.outbreak_rare, 1, since_us)));
 }

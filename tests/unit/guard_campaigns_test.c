@@ -274,12 +274,17 @@ static unsigned send_own(struct guard *guard, int64_t *now, const char *from, co
     return delivered;
 }
 
+static void taught_config(struct guard_config *config)
+{
+    guard_config_default(config);
+    config->campaign_lessons = 0;
+    config->ask_nats = 4;
+}
+
 static struct guard *taught_guard(void)
 {
     struct guard_config config;
-    guard_config_default(&config);
-    config.campaign_lessons = 0;
-    config.ask_nats = 4;
+    taught_config(&config);
     return guard_new(&config, 42);
 }
 
@@ -427,6 +432,60 @@ TEST(what_others_show_of_a_suspect_s_links_counts_as_shown)
         guard_free(&guard);
     }
     check(n_relays[1] == n_relays[0] + 1);
+}
+
+TEST(while_a_worm_is_about_whose_links_have_gone_to_several_waits)
+{
+    struct guard *guard = taught_guard();
+    struct guard_state state;
+    int64_t now = t0;
+    // nobody has ever done so here, and nothing has happened yet
+    check(send_own(guard, &now, "before@a.example", "http://before.example/", 0, 5) == 5);
+    guard_state(guard, &state);
+    check(state.n_asked == 0);
+    send_own(guard, &now, "zero@a.example", "http://zero.example/", 0, 4);
+    send_own(guard, &now, "to0-zero@a.example", "http://second.example/", 0, 4);
+    uint64_t at = 0, id = guard_incident_next(guard, &at);
+    say(guard, now, "zero@a.example", id, false);
+    say(guard, now, "zero@a.example", id, false); // one liar, however often he says so
+    guard_state(guard, &state);
+    unsigned asked = (unsigned)state.n_asked;
+    check(send_own(guard, &now, "early@a.example", "http://early.example/", 0, 5) == 5);
+    guard_state(guard, &state);
+    check(state.n_asked == asked + 1);
+    say(guard, now, "to0-zero@a.example", id, false);
+    check(send_own(guard, &now, "late@a.example", "http://late.example/", 0, 3) == 3);
+    struct guard_config config;
+    taught_config(&config);
+    struct guard *again = loaded_again(guard, &config); // that is known after a restart, too
+    check(send_own(again, &now, "late@a.example", "http://late.example/", 3, 1) == 0);
+    check(word.verdict == VERDICT_HOLD && word.reason == REASON_ASKED);
+    guard_free(&again);
+    check(send_own(guard, &now, "late@a.example", "http://late.example/", 3, 2) == 0);
+    say(guard, now, "late@a.example", word.incident, true);
+    check(count_orders(ORDER_DELIVER_HELD, false) == 2);
+    check(send_own(guard, &now, "late@a.example", "http://late.example/", 5, 3) == 3);
+    // a day later it is over
+    now += 25 * hour;
+    check(send_own(guard, &now, "after@a.example", "http://after.example/", 0, 5) == 5);
+    guard_free(&guard);
+}
+
+TEST(a_known_worm_s_hosts_are_its_own_whoever_brought_them)
+{
+    struct guard *guard = taught_guard();
+    int64_t now = t0;
+    send_own(guard, &now, "zero@a.example", "http://zero.example/", 0, 4);
+    send_own(guard, &now, "to0-zero@a.example", "http://second.example/", 0, 4);
+    uint64_t at = 0, id = guard_incident_next(guard, &at);
+    say(guard, now, "to0-zero@a.example", id, false);
+    // he was shown the one, and takes the other's host: a worm with a few that it takes in turn
+    unsigned delivered = 0;
+    for (unsigned i = 0; i < 6; i++)
+        delivered += send_own(guard, &now, "to1-zero@a.example",
+                              i % 2 == 0 ? "http://second.example/" : "http://zero.example/", i, 1);
+    check(delivered <= 1);
+    guard_free(&guard);
 }
 
 static void look_at_device(void *context, const struct guard_question *question)

@@ -135,3 +135,17 @@ uint64_t state_hash(const struct guard *guard)
     buf_done(&bytes);
     return hash;
 }
+
+struct guard *loaded_again(const struct guard *guard, const struct guard_config *config)
+{
+    struct guard *again = NULL;
+    struct why why;
+    struct buf bytes;
+    buf_init(&bytes, (size_t)64 << 20);
+    guard_save(guard, &bytes);
+    check(guard_load(config, buf_str(&bytes), &again, &why) == OK);
+    buf_done(&bytes);
+    check(state_hash(guard) == state_hash(again));
+    check(guard_next_us(guard) == guard_next_us(again));
+    return again;
+}

@@ -31,5 +31,7 @@ void convict_evil(struct guard *guard, int64_t now, enum lure_width width);
 void count_stops(void *context, const struct guard_rule *rule); // context: unsigned *
 /* Of all that is saved. */
 uint64_t state_hash(const struct guard *guard);
+/* The same guard, as it is after a start. */
+struct guard *loaded_again(const struct guard *guard, const struct guard_config *config);
 
 #endif
