@@ -18,6 +18,7 @@
 
 enum {
     LINK_KEYS_MOST = 15, // guard/seal.h keeps sixteen, and the newest may be fresh
+    MEBIBYTE = 1024 * 1024,
 };
 
 static void check_readable(struct loading *loading, struct origin origin, const char *what,
@@ -177,6 +178,21 @@ static bool is_address(struct str text)
     return inet_pton(AF_INET, text.at, bytes) == 1 || inet_pton(AF_INET6, text.at, bytes) == 1;
 }
 
+/* What it takes to start: each thread has its stack, and room that malloc reserves for it. */
+static void check_memory(struct loading *loading, struct origin origin)
+{
+    const struct config *config = loading->config;
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    size_t workers = config->server.workers != 0 ? (size_t)config->server.workers
+                     : cores > 0                 ? (size_t)cores
+                                                 : 1;
+    size_t mib = (512 + 64 * workers) + config->guard.memory / MEBIBYTE;
+    if (config->server.memory != 0 && config->server.memory / MEBIBYTE < mib)
+        loading_trouble(loading, origin,
+                        "server.memory: less than %zu MiB, what %zu workers and guard.memory need",
+                        mib, workers);
+}
+
 static void check_keys(struct loading *loading)
 {
     const struct config *config = loading->config;
@@ -286,6 +302,7 @@ static void check_keys(struct loading *loading)
                         "tls.ciphers: %s; allowed: OpenSSL's names, such as "
                         "ECDHE+AESGCM:ECDHE+CHACHA20",
                         why.text);
+    check_memory(loading, ORIGIN(server, memory));
     if (config->server.state_directory.len == 0)
         loading_trouble(loading, ORIGIN(server, state_directory),
                         "server.state_directory: none is named");

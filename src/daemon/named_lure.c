@@ -1,5 +1,7 @@
 #include "daemon/named_lure.h"
 
+#include "guard/url.h"
+
 #include <sodium.h>
 
 static const struct {
@@ -175,6 +177,20 @@ static enum err check_shape(const struct named_lure *named, struct str text, str
                    STR_ARGS(str_first(text, text.len < 255 ? text.len : 255)), STR_ARGS(shape));
 }
 
+// Who convicts a public suffix by its domain means everything below it, and would get nothing.
+static enum err check_domain(const struct named_lure *named, struct why *why)
+{
+    const struct lure *lure = &named->list.lures[0];
+    struct str below = arena_printf(named->list.arena, "x.%.*s", STR_ARGS(lure->host));
+    if ((lure->flags & LURE_IP_HOST) != 0 || !str_eq(lure->domain, lure->host) ||
+        str_eq(url_domain(named->list.rules, below), lure->host))
+        return OK;
+    return why_say(why, ERR_MALFORMED,
+                   "\"%.*s\" is no registrable domain (names below it belong to different people): "
+                   "say --width host, or name one of them",
+                   STR_ARGS(lure->host));
+}
+
 enum err named_lure_read(const struct lure_rules *rules, struct arena *arena, struct str text,
                          struct str width, struct named_lure *out, struct why *why)
 {
@@ -216,6 +232,8 @@ enum err named_lure_read(const struct lure_rules *rules, struct arena *arena, st
     if (e == OK && named.kind == NAMED_LURE && named.list.lures[0].kind == LURE_FILE &&
         named.list.lures[0].url.len > 0)
         e = check_shape(&named, text, why);
+    if (e == OK && named.kind == NAMED_LURE && named.width == LURE_DOMAIN)
+        e = check_domain(&named, why);
     if (e == OK)
         *out = named;
     return e;

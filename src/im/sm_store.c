@@ -79,6 +79,8 @@ static void put_out(struct buf *to, const struct out *out)
         put(to, "to", out->to);
     if (out->stanza->lure_keys.len > 0)
         put(to, "lures", out->stanza->lure_keys);
+    if (out->stanza->lures_from.len > 0)
+        put(to, "lures-from", out->stanza->lures_from);
     if (out->stanza->calm)
         put_number(to, "calm", 1);
     if (out->stanza->takes_back)
@@ -232,7 +234,7 @@ static void returning_free(struct returning *returning)
 // What is known of the next stanza of the outbox.
 struct pending {
     struct sending_out what;
-    struct str lures;
+    struct str lures, lures_from;
     bool calm, takes_back;
 };
 
@@ -254,6 +256,8 @@ static void read_pending(struct pending *pending, const struct field *field)
         pending->what.to = field->value;
     else if (is(field, "lures"))
         pending->lures = field->value;
+    else if (is(field, "lures-from"))
+        pending->lures_from = field->value;
     else if (is(field, "calm"))
         pending->calm = true;
     else if (is(field, "takes-back"))
@@ -339,8 +343,9 @@ static void fill_outbox(struct account *account, struct session *session, struct
         if (stanza != NULL) {
             stanza->calm = pending.calm;
             stanza->takes_back = pending.takes_back;
-            stanza->arena.ceiling += pending.lures.len + 1;
+            stanza->arena.ceiling += pending.lures.len + pending.lures_from.len + 2;
             stanza->lure_keys = arena_str(&stanza->arena, pending.lures);
+            stanza->lures_from = arena_str(&stanza->arena, pending.lures_from);
             pending.what.stanza = stanza;
             if (session == NULL || session_send(session, &pending.what) != OK)
                 give_back(account, &pending);

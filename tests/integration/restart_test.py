@@ -2,6 +2,7 @@
 
 import time
 
+import doors_test
 import xmpp
 
 
@@ -52,3 +53,31 @@ def test_many_sessions_come_back(own_server):
     for one, other in zip(clients, clients[1:]):
         one.send(f"<message type='chat' to='{other.jid}' id='x'><body>hello</body></message>")
         assert other.wait_for(lambda e: e.get("id") == "x") is not None
+
+
+def test_a_carbon_that_comes_after_a_restart_says_who_sent_its_link(own_server):
+    # its own sender is the reader's account: of the guard's people nobody would have been shown it
+    server = own_server({"guard.mode": "on"})
+    worm, = doors_test.online(server, 1)
+    name, = server.fresh_users(1)
+    addressed, other = (server.connect(name, sm=True, acks=False) for _ in range(2))
+    for device in (addressed, other):
+        device.online()
+        device.ask("set", "<enable xmlns='urn:xmpp:carbons:2'/>")
+        device.cut()
+    link = doors_test.fresh()[1]
+    worm.send(f"<message type='chat' id='m1' to='{addressed.jid}'><body>see {link}</body></message>")
+    worm.fence()
+    worm.close()
+    server.stop()
+    server.start()
+    other.acks = True
+    back, answer = xmpp.Client.resume(server, other)
+    assert xmpp.local(answer) == "resumed", xmpp.show(answer)
+    back.wait_for(lambda e: link in xmpp.show(e))
+    back.fence()
+    incident = doors_test.convict(server, link)["incident"]
+
+    def is_shown():
+        return server.ctl_json("incident", "show", str(incident))["exposed"] == 1
+    until(is_shown)

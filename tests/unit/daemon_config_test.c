@@ -193,6 +193,9 @@ TEST(what_contradicts_itself_is_refused)
     check(refuses(ONE_DOMAIN "links: { allowed = [ \"Example.org\" ]; };",
                   "firedoor.conf:2: links.allowed: \"Example.org\" is not a host in lower case (of "
                   "other letters, its xn-- form)\n"));
+    check(refuses(ONE_DOMAIN "server: { memory = \"703 MiB\"; workers = 2; };",
+                  "firedoor.conf:2: server.memory: less than 704 MiB, what 2 workers and "
+                  "guard.memory need\n"));
     check(refuses(ONE_DOMAIN "links: { valid = \"100 d\"; renew = \"1 d\"; };",
                   "firedoor.conf:2: links.valid: longer than 15 keys of links.renew last\n"));
     static const char *const no_urls[] = {"http://a.example",    "https://",

@@ -64,6 +64,10 @@ TEST(links_are_links_with_and_without_a_scheme)
         check_str(named.list.lures[0].url, str_of(cases[i].url));
     }
     check(reads("http://evil.example/x", "domain") == OK && named.width == LURE_DOMAIN);
+    check(reads("http://www.evil.co.uk/x", "domain") == OK);
+    check(reads("http://192.0.2.1/x", "domain") == OK);
+    check(reads("http://co.uk/x", "domain") == ERR_MALFORMED && says("no registrable domain"));
+    check(reads("http://co.uk/x", "host") == OK);
 }
 
 TEST(a_digest_is_one_file_under_whatever_name)
