@@ -39,6 +39,7 @@ enum err guard_config_set(struct guard_config *config, struct str key, struct st
         {"fresh_rare",              .number = &config->fresh_rare            },
         {"fresh_spread",            .number = &config->fresh_spread          },
         {"outbreak_rare",           .number = &config->outbreak_rare         },
+        {"surge_nats",              .number = &config->surge_nats            },
         {"spread_rare",             .number = &config->spread_rare           },
         {"defangs",                 .flag = &config->defangs                 },
         {"sealed_pause",            .time_us = &config->sealed_pause_us      },

@@ -259,6 +259,7 @@ void server_guard_config(const struct config *config, struct guard_config *out)
         .fresh_most = config->guard.fresh_most,
         .fresh_rare = config->guard.fresh_rare,
         .outbreak_rare = config->guard.outbreak_rare,
+        .surge_nats = config->guard.surge_nats,
         .fresh_spread = config->guard.fresh_spread,
         .spread_rare = config->guard.spread_rare,
         .sealed_pause_us = config->guard.sealed_pause_us,

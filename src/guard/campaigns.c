@@ -50,7 +50,7 @@ void campaign_lessons_default(struct lessons *lessons)
     lessons->led = 20;
     lessons->streaks = 1.6;
     // careful ones, which a few hundred copies of the site's own outweigh
-    lessons->copies = 200;
+    lessons->copies = PRIOR_COPIES;
     lessons->rare[RARE_STAR][8] = lessons->rare[RARE_STAR][12] = 0.5;
     lessons->rare[RARE_FULL][8] = lessons->rare[RARE_FULL][12] = 0.5;
     lessons->rare[RARE_SPREAD][10] = lessons->rare[RARE_SPREAD][13] = 1;
@@ -480,6 +480,7 @@ static struct cluster *spreads(struct guard *guard, struct cluster *cluster, str
         trail_notes(trail, RARE_STAR, guard->now_us - full_us);
     if (trail->full_us != 0)
         trail_notes(trail, RARE_FULL, guard->now_us - trail->full_us);
+    outbreak_counts(guard, trail);
     if (burst_us != 0)
         trail_notes(trail, RARE_BURST, guard->now_us - burst_us);
     double nats = 0;
@@ -580,7 +581,7 @@ struct cluster *campaign_takes(struct guard *guard, struct cluster *cluster, str
         campaign = spreads(guard, cluster, sender, &trail, receiver, campaign);
     trail_put(guard, sender, &trail);
     if (campaign == NULL && (trail_is_full(guard, &trail) || trail_is_star(guard, &trail) ||
-                             trail_is_wide(guard, &trail)))
+                             outbreak_concerns(guard, &trail)))
         campaign = campaign_make(guard, cluster);
     if (campaign == NULL)
         return NULL;

@@ -26,6 +26,7 @@ void guard_config_default(struct guard_config *config)
         .fresh_most = 7,
         .fresh_rare = 0.002,
         .outbreak_rare = 0.02,
+        .surge_nats = 7,
         .fresh_spread = 4,
         .spread_rare = 0.005,
         .defangs = false,
@@ -268,12 +269,12 @@ static void judge_campaign(struct guard *guard, struct cluster *cluster, struct 
     enum reason reason = REASON_NONE;
     const struct trail trail = trail_of(guard, sender);
     double loudness = campaign_loudness(guard, campaign, member);
-    bool is_star = trail_is_star(guard, &trail), is_wide = trail_is_wide(guard, &trail);
+    bool is_star = trail_is_star(guard, &trail), is_concerned = outbreak_concerns(guard, &trail);
     bool waits = trail_is_full(guard, &trail) ||
-                 (is_wide && (is_star || outbreak_is_sure(guard))) ||
+                 (is_concerned && (is_star || outbreak_is_sure(guard))) ||
                  campaign_is_late(guard, campaign, member) ||
                  loudness >= (guard->config.hold_nats + guard->config.convict_nats) / 2;
-    if (waits || is_star || is_wide || loudness >= guard->config.ask_nats) {
+    if (waits || is_star || is_concerned || loudness >= guard->config.ask_nats) {
         enum verdict verdict = questions_of_sender(guard, campaign, member, sending, &reason, word);
         if (waits && verdict != VERDICT_DELIVER) {
             say(word, verdict, reason, campaign->id);

@@ -49,14 +49,16 @@ struct guard_config {
     double relay_share; // share of the people shown one within whose time another explains a relay
     double fresh_most;  // people whom never-seen lures of one may reach, before he is asked…
     double fresh_rare; // …within a time in which so few of these copies follow so many honest ones
-    double outbreak_rare; // …and, while a worm is about, before his next waits: such a time of
+    double outbreak_rare; // …while a worm is about within a time in which so few are sent to
                           // fresh_spread people
-    double fresh_spread;  // people whom one who was shown such a lure sends others, to pass for its
-                          // relay as late as few honest people do…
-    double spread_rare;   // …in this share of the copies
-    uint32_t without;     // kinds of evidence that count nothing, a bit for each (1 << enum
-                          // evidence_kind): what each of them is worth, in a laboratory
-    bool star_convicts;   // whether a star at machine pace may; otherwise it is only held
+    double surge_nats; // evidence, of how many people are as fast as that, that a worm is about; 0:
+                       // only people's word is
+    double fresh_spread; // people whom one who was shown such a lure sends others, to pass for its
+                         // relay as late as few honest people do…
+    double spread_rare;  // …in this share of the copies
+    uint32_t without;    // kinds of evidence that count nothing, a bit for each (1 << enum
+                         // evidence_kind): what each of them is worth, in a laboratory
+    bool star_convicts;  // whether a star at machine pace may; otherwise it is only held
     bool defangs; // the caller obeys guard_word.defang; if not, warnings that quote a convicted
                   // lure are rejected, since words of warning cost a worm nothing
 

@@ -48,6 +48,7 @@ enum {
     SPAN_BINS = 24, // of pauses: below a second, then doubling, the last: longer, or none before
     SHOWN_KEPT = 4, // never-seen lures that reached one person last
     TRAIL_KEPT = 8, // people whom one person sent never-seen lures last
+    PRIOR_COPIES = 200, // never-seen copies that what is rare is shipped with
 };
 
 /* What only few honest people do with never-seen lures, each within some time of the first. */
@@ -57,6 +58,14 @@ enum rarity {
     RARE_BURST,  // send them to config.fresh_spread people
     RARE_SPREAD, // the same, counted from when they had been shown one
     RARITIES
+};
+
+/* Whether a worm is about. */
+struct outbreak {
+    double surge;    // what speaks for it: how many people send never-seen lures to several
+    int64_t seen_us; // when that, or somebody's word, last said so
+    int64_t sure_us; // when a second one's word did, or a conviction as a tree
+    uint64_t by;     // user_hash of whose word was the last; 0: nobody's
 };
 
 /* What an account sent and was shown of late.  Kept packed (users.c): the members of most are
@@ -323,11 +332,9 @@ struct guard {
     struct lessons lessons;
     uint64_t n_sendings, n_delivered, n_held, n_rejected, n_exposures, n_forgotten, n_convicted;
     uint64_t n_incidents;
-    int64_t outbreak_us;      // when a campaign at human pace was last known for a worm
-    int64_t outbreak_sure_us; // …and that by more than one account's word
-    uint64_t outbreak_by;     // user_hash of who said so last; 0: several did what said it
-    size_t n_questions;       // open
-    size_t n_late;            // questions whose time is over, and that may still be answered
+    struct outbreak outbreak;
+    size_t n_questions; // open
+    size_t n_late;      // questions whose time is over, and that may still be answered
     uint64_t n_asked, n_said_yes, n_said_no, n_unanswered, n_withdrawn;
     size_t n_restricted; // users
     // for whoever watches: since the start, no part of a snapshot
@@ -520,6 +527,20 @@ bool cluster_is_tree(const struct cluster *cluster);
 bool member_must_respond(const struct guard *guard, const struct cluster *cluster,
                          const struct member *member);
 
+/* ---- outbreak.c ------------------------------------------------------------------------------ */
+
+/* One person's word that he did not send never-seen lures, at a hand's pace: a worm is about. */
+void outbreak_denied(struct guard *guard, const struct user *by);
+/* The same, by what several did. */
+void outbreak_convicted(struct guard *guard);
+/* By more than one person's word. */
+bool outbreak_is_sure(const struct guard *guard);
+/* Whether a worm is about, and the account has sent never-seen lures to so many that its owner is
+ * asked whether he meant it. */
+bool outbreak_concerns(const struct guard *guard, const struct trail *trail);
+/* The account has sent one to somebody else: is that what many do of late? */
+void outbreak_counts(struct guard *guard, const struct trail *trail);
+
 /* ---- campaigns.c
  * ----------------------------------------------------------------------------------- */
 
@@ -534,15 +555,10 @@ bool campaign_is_known(const struct guard *guard, const struct cluster *campaign
 /* A never-seen lure reached him. */
 void campaign_shown(struct guard *guard, struct cluster *cluster, struct user *sender,
                     struct user *receiver);
-/* A campaign at human pace is a worm's, by his word, or by what several did (NULL). */
-void outbreak_seen(struct guard *guard, const struct user *by);
-bool outbreak_is_sure(const struct guard *guard);
 /* Whether the account has sent never-seen lures to so many of late that it is to be asked; and that
- * the next must wait, since it had been shown one itself; and so many that it is asked, or waits,
- * while a worm is about. */
+ * the next must wait, since it had been shown one itself. */
 bool trail_is_star(const struct guard *guard, const struct trail *trail);
 bool trail_is_full(const struct guard *guard, const struct trail *trail);
-bool trail_is_wide(const struct guard *guard, const struct trail *trail);
 /* He has said that he meant it: the count begins anew. */
 void trail_clear(struct guard *guard, struct user *user);
 /* One was sent to him whom the hash stands for, or to so many in a room.  False: he is one of those
@@ -557,6 +573,8 @@ void trail_notes(struct trail *trail, enum rarity rarity, int64_t took_us);
 void trail_settles(struct guard *guard, const struct user *user, struct trail *trail);
 /* What it weighs that somebody did it within the time of this bin; 0: it is too common. */
 double rare_nats(const struct guard *guard, enum rarity rarity, size_t bin);
+/* The time within which this share of the copies was sent by honest people who did it. */
+int64_t rare_window_us(const struct lessons *lessons, enum rarity rarity, double share);
 /* Pauses are counted in bins that double. */
 size_t span_bin(int64_t span_us);
 /* Whether the site has taught what pauses are ordinary here: priors fit no site in particular. */

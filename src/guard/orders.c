@@ -338,7 +338,7 @@ void convict(struct guard *guard, struct cluster *cluster, struct guard_word *wo
     if (width < 0 && cluster->n_lures == 0)
         return; // nothing that may be convicted
     if (!cluster->on_trial && cluster->is_campaign && may_convict_tree(guard, cluster, true))
-        outbreak_seen(guard, NULL);
+        outbreak_convicted(guard);
     convict_lures(guard, cluster, word);
     if (!cluster->on_trial)
         questions_overtaken(guard, cluster, word);

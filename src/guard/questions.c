@@ -525,7 +525,7 @@ static void he_denies(struct guard *guard, struct cluster *cluster, struct membe
     cluster->n_denied++;
     // who sends like a program is stopped as a star: there is no more of that to fear
     if ((cluster->is_campaign || cluster->fresh) && member->n_machine < MACHINE_GAPS) {
-        outbreak_seen(guard, member->user);
+        outbreak_denied(guard, member->user);
         if (!cluster->is_campaign && cluster->zero == member->user)
             campaign_denied(guard, cluster);
     }

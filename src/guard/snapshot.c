@@ -16,6 +16,7 @@
 // 6: openings; words that a rule found
 // 7: whom somebody sent never-seen lures to, and what of it is rare
 // 8: questions that may be answered late; copies that were returned
+// 9: how sure it is that a worm is about
 enum { SNAPSHOT_VERSION = 9 };
 
 static const char magic[] = "firedoor guard\n";
@@ -728,9 +729,10 @@ void guard_save(const struct guard *saved, struct buf *out)
     put_u64(out, guard->seed);
     put_i64(out, guard->now_us);
     put_i64(out, guard->next_expiry_us);
-    put_i64(out, guard->outbreak_us);
-    put_i64(out, guard->outbreak_sure_us);
-    put_u64(out, guard->outbreak_by);
+    put_i64(out, guard->outbreak.seen_us);
+    put_i64(out, guard->outbreak.sure_us);
+    put_u64(out, guard->outbreak.by);
+    put_real(out, guard->outbreak.surge);
     put_u64(out, guard->n_incidents);
     uint64_t *counts[GUARD_COUNTS];
     guard_counts(guard, counts);
@@ -868,9 +870,12 @@ enum err guard_load(const struct guard_config *config, struct str bytes, struct 
     struct guard *guard = guard_new(config, get_u64(&in));
     guard->now_us = get_i64(&in);
     guard->next_expiry_us = get_i64(&in);
-    guard->outbreak_us = version >= 7 ? get_i64(&in) : 0;
-    guard->outbreak_sure_us = version >= 9 ? get_i64(&in) : 0;
-    guard->outbreak_by = version >= 9 ? get_u64(&in) : 0;
+    guard->outbreak.seen_us = version >= 7 ? get_i64(&in) : 0;
+    if (version >= 9) {
+        guard->outbreak.sure_us = get_i64(&in);
+        guard->outbreak.by = get_u64(&in);
+        guard->outbreak.surge = get_real(&in);
+    }
     guard->n_incidents = get_u64(&in);
     uint64_t *counts[GUARD_COUNTS];
     guard_counts(guard, counts);

@@ -57,8 +57,7 @@ int64_t trail_nth_us(const struct trail *trail, size_t n)
 
 /* ---- What is rare ---------------------------------------------------------------------------- */
 
-/* Within that time this share of the copies was sent by honest people who did it. */
-static int64_t rare_window_us(const struct lessons *lessons, enum rarity rarity, double share)
+int64_t rare_window_us(const struct lessons *lessons, enum rarity rarity, double share)
 {
     const double *bins = lessons->rare[rarity];
     double left = share * lessons->copies, window = 1e6;
@@ -107,53 +106,21 @@ void trail_notes(struct trail *trail, enum rarity rarity, int64_t took_us)
         trail->least[rarity] = (uint8_t)bin;
 }
 
-/* So many times faster than this share of the copies. */
-static bool is_rare(const struct guard *guard, enum rarity rarity, double share, int64_t times,
-                    int64_t since_us)
+/* Much faster than in this share of the copies. */
+static bool is_rare(const struct guard *guard, enum rarity rarity, int64_t since_us)
 {
     return since_us != 0 && campaign_is_taught(guard) &&
-           guard->now_us - since_us <= rare_window_us(&guard->lessons, rarity, share) / times;
+           guard->now_us - since_us <=
+               rare_window_us(&guard->lessons, rarity, guard->config.fresh_rare) / margin;
 }
 
 bool trail_is_star(const struct guard *guard, const struct trail *trail)
 {
     size_t n = (size_t)guard->config.fresh_most + 1;
-    return is_rare(guard, RARE_STAR, guard->config.fresh_rare, margin, trail_nth_us(trail, n));
+    return is_rare(guard, RARE_STAR, trail_nth_us(trail, n));
 }
 
 bool trail_is_full(const struct guard *guard, const struct trail *trail)
 {
-    return is_rare(guard, RARE_FULL, guard->config.fresh_rare, margin, trail->full_us);
-}
-
-/* ---- While a worm is about ------------------------------------------------------------------- */
-
-static bool is_about(const struct guard *guard, int64_t seen_us)
-{
-    return seen_us != 0 && guard->now_us - seen_us < guard->config.restriction_us;
-}
-
-void outbreak_seen(struct guard *guard, const struct user *by)
-{
-    // one liar shall not have everybody asked
-    uint64_t hash = by != NULL ? user_hash(by) : 0;
-    if (by == NULL || (is_about(guard, guard->outbreak_us) && hash != guard->outbreak_by))
-        guard->outbreak_sure_us = guard->now_us;
-    guard->outbreak_us = guard->now_us;
-    guard->outbreak_by = hash;
-}
-
-bool outbreak_is_sure(const struct guard *guard)
-{
-    return is_about(guard, guard->outbreak_sure_us);
-}
-
-bool trail_is_wide(const struct guard *guard, const struct trail *trail)
-{
-    // where hardly anybody does so in any time, only what was sent of late counts
-    int64_t since_us = trail_nth_us(trail, (size_t)guard->config.fresh_spread);
-    return is_about(guard, guard->outbreak_us) &&
-           (trail_is_star(guard, trail) ||
-            (is_about(guard, since_us) &&
-             is_rare(guard, RARE_BURST, guard->config.outbreak_rare, 1, since_us)));
+    return is_rare(guard, RARE_FULL, trail->full_us);
 }

@@ -79,6 +79,7 @@ TEST(the_guard_has_the_same_defaults_by_itself)
     SAME(fresh_most);
     SAME(fresh_rare);
     SAME(outbreak_rare);
+    SAME(surge_nats);
     SAME(fresh_spread);
     SAME(spread_rare);
     SAME(window_first);

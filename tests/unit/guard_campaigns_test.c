@@ -488,6 +488,40 @@ TEST(a_known_worm_s_hosts_are_its_own_whoever_brought_them)
     guard_free(&guard);
 }
 
+TEST(a_surge_of_people_who_send_to_several_is_asked_about_before_anybody_has_said_so)
+{
+    enum { PEOPLE = 140, ZEROS = 8 };
+    for (size_t looks = 0; looks < 2; looks++) {
+        struct guard_config config;
+        taught_config(&config);
+        config.surge_nats = looks > 0 ? config.surge_nats : 0;
+        struct guard *guard = guard_new(&config, 42);
+        struct guard_state state;
+        int64_t now = t0;
+        // what is ordinary here: new links, to one person each
+        for (unsigned round = 0; round < 2; round++, now += 2 * day) {
+            for (unsigned i = 0; i < PEOPLE; i++) {
+                char from[32], link[64];
+                snprintf(from, sizeof from, "p%u@a.example", i);
+                snprintf(link, sizeof link, "http://own%u-%u.example/", round, i);
+                send_own(guard, &now, from, link, round, 1);
+            }
+        }
+        guard_state(guard, &state);
+        check(state.n_asked == 0);
+        for (unsigned i = 0; i < ZEROS; i++) {
+            char from[32], link[64];
+            snprintf(from, sizeof from, "zero%u@a.example", i);
+            snprintf(link, sizeof link, "http://zero%u.example/", i);
+            check(send_own(guard, &now, from, link, 0, 5) == 5); // nobody waits for a mere surge
+        }
+        guard_state(guard, &state);
+        check(looks > 0 ? state.n_asked > 0 : state.n_asked == 0);
+        check(state.n_held == 0);
+        guard_free(&guard);
+    }
+}
+
 static void look_at_device(void *context, const struct guard_question *question)
 {
     unsigned *n = context;
