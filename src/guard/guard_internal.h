@@ -713,8 +713,10 @@ enum verdict questions_of_sender(struct guard *guard, struct cluster *cluster,
 /* Asks him; false: he is not asked, or was before. */
 bool question_put(struct guard *guard, struct cluster *cluster, struct member *member,
                   struct guard_word *word);
-/* Whether a question to him about it waits for his answer; whether he meant to send it. */
+/* Whether a question to him about it waits for his answer, or waited in vain; whether he meant to
+ * send it. */
 bool question_is_open(const struct cluster *cluster, const struct user *user);
+bool question_is_silent(const struct cluster *cluster, const struct user *user);
 bool question_confirmed(const struct cluster *cluster, const struct user *user);
 bool question_denied(const struct cluster *cluster, const struct user *user);
 /* Until when a message of his waits for an answer: his own, or once he has given it, the others';
