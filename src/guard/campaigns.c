@@ -130,7 +130,8 @@ void campaign_shown(struct guard *guard, struct cluster *cluster, struct user *s
     campaign->n_exposed++;
 }
 
-bool campaign_is_known(const struct guard *guard, const struct cluster *campaign)
+/* Whether it is known for a worm's: its people have denied it, or done what convicts a tree. */
+static bool campaign_is_known(const struct guard *guard, const struct cluster *campaign)
 {
     return !campaign->cleared &&
            (campaign->n_denied > 0 ||
@@ -470,7 +471,7 @@ static struct cluster *spreads(struct guard *guard, struct cluster *cluster, str
 {
     struct cluster *shown = NULL;
     trail_settles(guard, sender, trail);
-    if (trail->n_copies < guard->config.lessons_per_day && trail->n_copies < UINT8_MAX)
+    if (trail->n_copies < UINT8_MAX)
         trail->n_copies++;
     int64_t full_us = trail_nth_us(trail, (size_t)guard->config.fresh_most + 1);
     int64_t burst_us = trail_nth_us(trail, (size_t)guard->config.fresh_spread);

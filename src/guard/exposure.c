@@ -3,14 +3,6 @@
  */
 #include "guard/guard_internal.h"
 
-/* A worm also travels by people who mean to pass its lures on: what they show counts once there is
- * reason to ask. */
-static bool is_of_incident(const struct guard *guard, const struct cluster *cluster)
-{
-    const struct cluster *campaign = cluster_by_id(guard, cluster->campaign);
-    return campaign != NULL && campaign->is_incident && !campaign->cleared;
-}
-
 void take_exposure(struct guard *guard, const struct exposure *exposure)
 {
     guard->n_exposures++;

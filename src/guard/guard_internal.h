@@ -573,8 +573,13 @@ void outbreak_counts(struct guard *guard, const struct trail *trail);
 struct cluster *campaign_takes(struct guard *guard, struct cluster *cluster, struct user *sender,
                                struct user *receiver, const struct sending *sending, bool is_born,
                                bool *machine);
-/* Whether it is known for a worm's: its people have denied it, or done what convicts a tree. */
-bool campaign_is_known(const struct guard *guard, const struct cluster *campaign);
+/* Whether the lure is of a campaign that people are asked about: a worm also travels by people who
+ * mean to pass its lures on, so what they show and send counts then. */
+static inline bool is_of_incident(const struct guard *guard, const struct cluster *cluster)
+{
+    const struct cluster *campaign = cluster_by_id(guard, cluster->campaign);
+    return campaign != NULL && campaign->is_incident && !campaign->cleared;
+}
 /* A never-seen lure reached him. */
 void campaign_shown(struct guard *guard, struct cluster *cluster, struct user *sender,
                     struct user *receiver);
@@ -708,8 +713,10 @@ enum verdict questions_of_sender(struct guard *guard, struct cluster *cluster,
 /* Asks him; false: he is not asked, or was before. */
 bool question_put(struct guard *guard, struct cluster *cluster, struct member *member,
                   struct guard_word *word);
-/* Whether a question to him about it waits for his answer; whether he meant to send it. */
+/* Whether a question to him about it waits for his answer, or waited in vain; whether he meant to
+ * send it. */
 bool question_is_open(const struct cluster *cluster, const struct user *user);
+bool question_is_silent(const struct cluster *cluster, const struct user *user);
 bool question_confirmed(const struct cluster *cluster, const struct user *user);
 bool question_denied(const struct cluster *cluster, const struct user *user);
 /* Until when a message of his waits for an answer: his own, or once he has given it, the others';

@@ -132,10 +132,12 @@ static void judge_campaign(struct guard *guard, struct cluster *cluster, struct 
     const struct trail trail = trail_of(guard, sender);
     double loudness = campaign_loudness(guard, campaign, member);
     bool is_star = trail_is_star(guard, &trail), is_concerned = outbreak_concerns(guard, &trail);
-    bool waits = trail_is_full(guard, &trail) ||
-                 (is_concerned && (is_star || outbreak_is_sure(guard))) ||
-                 campaign_is_late(guard, campaign, member) ||
-                 loudness >= (guard->config.hold_nats + guard->config.convict_nats) / 2;
+    bool waits =
+        trail_is_full(guard, &trail) ||
+        (trail.n_copies > guard->config.silent_most && question_is_silent(campaign, sender)) ||
+        (is_concerned && (is_star || outbreak_is_sure(guard))) ||
+        campaign_is_late(guard, campaign, member) ||
+        loudness >= (guard->config.hold_nats + guard->config.convict_nats) / 2;
     if (waits || is_star || is_concerned || loudness >= guard->config.ask_nats) {
         enum verdict verdict = questions_of_sender(guard, campaign, member, sending, &reason, word);
         if (waits && verdict != VERDICT_DELIVER) {
@@ -169,6 +171,24 @@ static void judge_campaign(struct guard *guard, struct cluster *cluster, struct 
         say(word, VERDICT_HOLD, REASON_WINDOW, campaign->id);
     else if (may_hold(guard, campaign))
         say(word, VERDICT_HOLD, REASON_SUSPECTED, campaign->id);
+}
+
+/* Whether his copies of a never-seen lure say something of him: he brought it; or it is of a
+ * campaign that people are asked about, or he was shown one of such: then whoever brought it first
+ * is chance. */
+static bool tells_of_sender(const struct guard *guard, const struct cluster *cluster,
+                            const struct user *sender)
+{
+    if (cluster->zero == sender || is_of_incident(guard, cluster))
+        return true;
+    const struct trail trail = trail_of(guard, sender);
+    for (size_t i = 0; i < SHOWN_KEPT && trail.shown[i] != 0; i++) {
+        const struct cluster *shown = cluster_by_id(guard, trail.shown[i]);
+        if (shown != NULL && shown->zero != sender && is_of_incident(guard, shown) &&
+            guard->now_us - trail.shown_us[i] <= guard->config.restriction_us)
+            return true;
+    }
+    return false;
 }
 
 static void judge_lure(struct guard *guard, struct user *sender, struct user *receiver,
@@ -260,11 +280,8 @@ static void judge_lure(struct guard *guard, struct user *sender, struct user *re
             say(word, VERDICT_REJECT, REASON_DENIED, cluster->id);
         return;
     }
-    // once it is known for a worm's, whoever goes on with it is judged, whoever brought it
-    const struct cluster *campaign = cluster_by_id(guard, cluster->campaign);
-    bool is_his =
-        cluster->zero == sender || (campaign != NULL && campaign_is_known(guard, campaign));
-    if (cluster->fresh && is_his && (is_born || member->n_receivers > n_receivers))
+    if (cluster->fresh && (is_born || member->n_receivers > n_receivers) &&
+        tells_of_sender(guard, cluster, sender))
         judge_campaign(guard, cluster, sender, receiver, sending, lure, is_born, word);
     enum reason reason = REASON_NONE;
     enum verdict verdict = questions_of_tree(guard, cluster, member, sending, &reason, word);

@@ -99,7 +99,9 @@ void trail_settles(struct guard *guard, const struct user *user, struct trail *t
     if (trail->least_s != 0 && now_s - trail->least_s <= guard->config.settle_us / 1000000)
         return;
     if (trail->least_s != 0 && restricted_until_us(guard, user) == 0) {
-        lessons->copies += trail->n_copies;
+        lessons->copies += trail->n_copies < guard->config.lessons_per_day
+                               ? trail->n_copies
+                               : guard->config.lessons_per_day;
         for (size_t i = 0; i < RARITIES; i++)
             if (trail->least[i] != 0 && trail->least[i] <= NEVER)
                 lessons->rare[i][trail->least[i] - 1]++;
