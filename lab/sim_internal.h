@@ -136,6 +136,8 @@ void sim_carry_out(struct sim *sim, const struct guard_word *word);
 void sim_happen(struct sim *sim, struct guard_event *event);
 void sim_name_decoys(struct sim *sim);
 struct tally *sim_tally_of(struct sim *sim, const struct copy *copy);
+/* Counts that a message has waited until now. */
+void sim_note_wait(const struct sim *sim, const struct copy *copy, struct tally *tally);
 void sim_note_conviction(struct sim *sim); // of the worm, by whatever defence
 /* A message waits: held, until the guard's order; else until that time, when `then` happens. */
 void sim_let_wait(struct sim *sim, uint32_t at, struct str text, bool held, int64_t until_us,
