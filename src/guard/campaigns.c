@@ -130,7 +130,8 @@ void campaign_shown(struct guard *guard, struct cluster *cluster, struct user *s
     campaign->n_exposed++;
 }
 
-bool campaign_is_known(const struct guard *guard, const struct cluster *campaign)
+/* Whether it is known for a worm's: its people have denied it, or done what convicts a tree. */
+static bool campaign_is_known(const struct guard *guard, const struct cluster *campaign)
 {
     return !campaign->cleared &&
            (campaign->n_denied > 0 ||

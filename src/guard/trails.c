@@ -42,6 +42,16 @@ bool trail_adds(struct guard *guard, struct trail *trail, uint32_t receiver, uin
     return true;
 }
 
+void note_recent(struct guard *guard, struct user *sender, const struct cluster *cluster)
+{
+    struct trail trail = trail_of(guard, sender);
+    if (trail.recent[0] == cluster->id)
+        return;
+    memmove(trail.recent + 1, trail.recent, sizeof trail.recent - sizeof *trail.recent);
+    trail.recent[0] = cluster->id;
+    trail_put(guard, sender, &trail);
+}
+
 void trail_clear(struct guard *guard, struct user *user)
 {
     struct trail trail = trail_of(guard, user);
