@@ -543,9 +543,9 @@ bool trail_adds(struct guard *guard, struct trail *trail, uint32_t receiver, uin
 int64_t trail_nth_us(const struct trail *trail, size_t n);
 /* He did that within this time. */
 void trail_notes(struct trail *trail, enum rarity rarity, int64_t took_us);
-/* What he did of late teaches what is ordinary, once it is old enough for others to have said
- * something. */
-void trail_settles(struct guard *guard, const struct user *user, struct trail *trail);
+/* What trail_adds has added is counted: how fast he has reached several, and many.  What he did of
+ * late teaches what is ordinary, once it is old enough for others to have said something. */
+void trail_counts(struct guard *guard, const struct user *user, struct trail *trail);
 /* What it weighs that somebody did it within the time of this bin; 0: it is too common. */
 double rare_nats(const struct guard *guard, enum rarity rarity, size_t bin);
 /* The time within which this share of the copies was sent by honest people who did it. */

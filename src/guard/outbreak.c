@@ -68,7 +68,8 @@ void outbreak_counts(struct guard *guard, const struct trail *trail)
         return;
     int64_t since_us = trail_nth_us(trail, (size_t)guard->config.fresh_spread);
     size_t widest = span_bin(wide_us(guard)), fastest = trail->least[RARE_BURST];
-    bool was_wide = fastest != 0 && fastest - 1U <= widest; // counted already, of late
+    if (fastest != 0 && fastest - 1U <= widest)
+        return; // he is wide, and was counted
     bool is_wide = since_us != 0 && span_bin(guard->now_us - since_us) <= widest;
     double honest = 0.5;
     for (size_t bin = 0; bin <= widest && bin < NEVER; bin++)
@@ -77,7 +78,7 @@ void outbreak_counts(struct guard *guard, const struct trail *trail)
     double worm = clamp(0, worms_times * honest, worms_most);
     if (worm <= honest)
         return; // to be wide is nothing here
-    double nats = is_wide && !was_wide ? log(worm / honest) : log((1 - worm) / (1 - honest));
+    double nats = is_wide ? log(worm / honest) : log((1 - worm) / (1 - honest));
     outbreak->surge = clamp(0, outbreak->surge + nats, guard->config.surge_nats);
     if (outbreak->surge < guard->config.surge_nats)
         return;
