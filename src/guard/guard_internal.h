@@ -557,8 +557,7 @@ int64_t rare_window_us(const struct lessons *lessons, enum rarity rarity, double
 void outbreak_denied(struct guard *guard, const struct user *by);
 /* The same, by what several did. */
 void outbreak_convicted(struct guard *guard);
-/* By more than one person's word. */
-bool outbreak_is_sure(const struct guard *guard);
+enum outbreak_level outbreak_level(const struct guard *guard);
 /* Whether a worm is about, and the account has sent never-seen lures to so many that its owner is
  * asked whether he meant it. */
 bool outbreak_concerns(const struct guard *guard, const struct trail *trail);

@@ -122,7 +122,7 @@ static bool trail_waits(const struct guard *guard, const struct trail *trail)
 {
     return trail_is_full(guard, trail) ||
            (outbreak_concerns(guard, trail) &&
-            (outbreak_is_sure(guard) || trail_is_star(guard, trail)));
+            (outbreak_level(guard) == OUTBREAK_SURE || trail_is_star(guard, trail)));
 }
 
 /* A never-seen lure, by what its sender and others do with such. */

@@ -39,9 +39,17 @@ void outbreak_convicted(struct guard *guard)
     guard->outbreak.seen_us = guard->outbreak.sure_us = guard->now_us;
 }
 
-bool outbreak_is_sure(const struct guard *guard)
+const char *outbreak_level_name(enum outbreak_level level)
 {
-    return is_about(guard, guard->outbreak.sure_us);
+    static const char *const names[] = {"none", "suspected", "sure"};
+    return names[level];
+}
+
+enum outbreak_level outbreak_level(const struct guard *guard)
+{
+    return is_about(guard, guard->outbreak.sure_us)   ? OUTBREAK_SURE
+           : is_about(guard, guard->outbreak.seen_us) ? OUTBREAK_SUSPECTED
+                                                      : OUTBREAK_NONE;
 }
 
 /* He has sent them to several within this time. */
@@ -56,7 +64,7 @@ bool outbreak_concerns(const struct guard *guard, const struct trail *trail)
     // where hardly anybody does so in any time, only what was sent of late counts
     bool is_wide = campaign_is_taught(guard) && is_about(guard, since_us) &&
                    guard->now_us - since_us <= wide_us(guard);
-    return is_about(guard, guard->outbreak.seen_us) && (is_wide || trail_is_star(guard, trail));
+    return outbreak_level(guard) != OUTBREAK_NONE && (is_wide || trail_is_star(guard, trail));
 }
 
 void outbreak_counts(struct guard *guard, const struct trail *trail)

@@ -126,6 +126,7 @@ def test_while_a_worm_is_about_a_new_link_reaches_three_before_its_sender_is_ask
     # before anybody has denied anything, five people are reached without a question
     spread(early, crowd[:5], new_host())
     assert server.ctl_json("guard", "questions")["questions"] == []
+    assert server.ctl_json("guard", "state")["outbreak"] == "none"
     # a worm: zero's victim goes on like him; both say that it was not they
     spread(zero, [second, *crowd[5:8]], new_host())
     spread(second, crowd[8:12], new_host())
@@ -133,6 +134,7 @@ def test_while_a_worm_is_about_a_new_link_reaches_three_before_its_sender_is_ask
         question(phone)
         reply(phone, "no")
         assert phone.wait_for(lambda e: "is being taken back" in said(e))
+    assert server.ctl_json("guard", "state")["outbreak"] == "sure"
     # nobody has shown him anything, and still
     link = new_host()
     spread(late, crowd[12:17], link)
