@@ -38,7 +38,7 @@ static void look_at_state(struct gate_errand *gate, const struct guard *guard)
     guard_state(guard, &s);
     errand->result = json_pack(
         "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
-        "s:I}",
+        "s:I, s:s}",
         "events", (json_int_t)s.n_events, "sendings", (json_int_t)s.n_sendings, "delivered",
         (json_int_t)s.n_delivered, "held", (json_int_t)s.n_held, "rejected",
         (json_int_t)s.n_rejected, "exposures", (json_int_t)s.n_exposures, "users",
@@ -46,7 +46,8 @@ static void look_at_state(struct gate_errand *gate, const struct guard *guard)
         "incidents", (json_int_t)s.n_incidents, "convicted", (json_int_t)s.n_convicted, "asked",
         (json_int_t)s.n_asked, "answered_yes", (json_int_t)s.n_said_yes, "answered_no",
         (json_int_t)s.n_said_no, "unanswered", (json_int_t)s.n_unanswered, "asking",
-        (json_int_t)s.n_asking, "bytes", (json_int_t)s.bytes, "memory", (json_int_t)s.memory);
+        (json_int_t)s.n_asking, "bytes", (json_int_t)s.bytes, "memory", (json_int_t)s.memory,
+        "outbreak", outbreak_level_name(s.outbreak));
 }
 
 static void run_guard_state(struct command_call *call)

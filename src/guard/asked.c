@@ -17,6 +17,7 @@ void guard_state(const struct guard *guard, struct guard_state *out)
         .bytes_users = users_memory(guard),
         .bytes_clusters = guard->bytes_clusters,
         .memory = guard->config.memory,
+        .outbreak = outbreak_level(guard),
         .n_events = guard->number,
         .n_sendings = guard->n_sendings,
         .n_delivered = guard->n_delivered,

@@ -26,7 +26,7 @@ void guard_config_default(struct guard_config *config)
         .fresh_rare = 0.002,
         .outbreak_rare = 0.02,
         .surge_nats = 7,
-        .silent_most = 50,
+        .silent_most = 100,
         .fresh_spread = 4,
         .spread_rare = 0.005,
         .defangs = false,

@@ -572,7 +572,13 @@ struct guard_sealed {
     uint64_t n_stops;                   // messages taken back by their keys
 };
 
+/* Whether a worm is about: nobody says so; somebody's word, or a surge of people who send
+ * never-seen lures to several; more than one's word, or a tree that was convicted. */
+enum outbreak_level { OUTBREAK_NONE, OUTBREAK_SUSPECTED, OUTBREAK_SURE };
+const char *outbreak_level_name(enum outbreak_level level); // "none", "suspected", "sure"
+
 struct guard_state {
+    enum outbreak_level outbreak;
     size_t bytes, memory;               // in use; configured
     size_t bytes_users, bytes_clusters; // of bytes
     uint64_t n_events, n_sendings, n_delivered, n_held, n_rejected, n_exposures;

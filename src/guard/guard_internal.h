@@ -543,9 +543,9 @@ bool trail_adds(struct guard *guard, struct trail *trail, uint32_t receiver, uin
 int64_t trail_nth_us(const struct trail *trail, size_t n);
 /* He did that within this time. */
 void trail_notes(struct trail *trail, enum rarity rarity, int64_t took_us);
-/* What he did of late teaches what is ordinary, once it is old enough for others to have said
- * something. */
-void trail_settles(struct guard *guard, const struct user *user, struct trail *trail);
+/* What trail_adds has added is counted: how fast he has reached several, and many.  What he did of
+ * late teaches what is ordinary, once it is old enough for others to have said something. */
+void trail_counts(struct guard *guard, const struct user *user, struct trail *trail);
 /* What it weighs that somebody did it within the time of this bin; 0: it is too common. */
 double rare_nats(const struct guard *guard, enum rarity rarity, size_t bin);
 /* The time within which this share of the copies was sent by honest people who did it. */
@@ -557,8 +557,7 @@ int64_t rare_window_us(const struct lessons *lessons, enum rarity rarity, double
 void outbreak_denied(struct guard *guard, const struct user *by);
 /* The same, by what several did. */
 void outbreak_convicted(struct guard *guard);
-/* By more than one person's word. */
-bool outbreak_is_sure(const struct guard *guard);
+enum outbreak_level outbreak_level(const struct guard *guard);
 /* Whether a worm is about, and the account has sent never-seen lures to so many that its owner is
  * asked whether he meant it. */
 bool outbreak_concerns(const struct guard *guard, const struct trail *trail);

@@ -117,6 +117,14 @@ static bool is_convicted_now(struct guard *guard, struct cluster *cluster, struc
     return true;
 }
 
+/* So many never-seen lures have gone out that the next needs its sender's word. */
+static bool trail_waits(const struct guard *guard, const struct trail *trail)
+{
+    return trail_is_full(guard, trail) ||
+           (outbreak_concerns(guard, trail) &&
+            (outbreak_level(guard) == OUTBREAK_SURE || trail_is_star(guard, trail)));
+}
+
 /* A never-seen lure, by what its sender and others do with such. */
 static void judge_campaign(struct guard *guard, struct cluster *cluster, struct user *sender,
                            struct user *receiver, const struct sending *sending,
@@ -131,14 +139,13 @@ static void judge_campaign(struct guard *guard, struct cluster *cluster, struct 
     enum reason reason = REASON_NONE;
     const struct trail trail = trail_of(guard, sender);
     double loudness = campaign_loudness(guard, campaign, member);
-    bool is_star = trail_is_star(guard, &trail), is_concerned = outbreak_concerns(guard, &trail);
     bool waits =
-        trail_is_full(guard, &trail) ||
+        trail_waits(guard, &trail) ||
         (trail.n_copies > guard->config.silent_most && question_is_silent(campaign, sender)) ||
-        (is_concerned && (is_star || outbreak_is_sure(guard))) ||
         campaign_is_late(guard, campaign, member) ||
         loudness >= (guard->config.hold_nats + guard->config.convict_nats) / 2;
-    if (waits || is_star || is_concerned || loudness >= guard->config.ask_nats) {
+    if (waits || trail_is_star(guard, &trail) || outbreak_concerns(guard, &trail) ||
+        loudness >= guard->config.ask_nats) {
         enum verdict verdict = questions_of_sender(guard, campaign, member, sending, &reason, word);
         if (waits && verdict != VERDICT_DELIVER) {
             say(word, verdict, reason, campaign->id);
@@ -171,6 +178,28 @@ static void judge_campaign(struct guard *guard, struct cluster *cluster, struct 
         say(word, VERDICT_HOLD, REASON_WINDOW, campaign->id);
     else if (may_hold(guard, campaign))
         say(word, VERDICT_HOLD, REASON_SUSPECTED, campaign->id);
+}
+
+/* A never-seen lure that somebody else brought ties its sender to no campaign: others may have it
+ * from elsewhere.  But a worm that takes a few hosts in turn reaches as many people as with its
+ * own. */
+static void judge_others_lure(struct guard *guard, struct cluster *cluster, struct member *member,
+                              const struct user *receiver, const struct sending *sending,
+                              struct guard_word *word)
+{
+    if (!guard->config.campaigns || member->exposed_us != 0)
+        return;
+    struct trail trail = trail_of(guard, member->user);
+    if (trail_adds(guard, &trail, receiver->hash_high, sending->audience)) {
+        trail_counts(guard, member->user, &trail);
+        trail_put(guard, member->user, &trail);
+    }
+    if (!trail_is_star(guard, &trail) && !outbreak_concerns(guard, &trail))
+        return;
+    enum reason reason;
+    enum verdict verdict = questions_of_sender(guard, cluster, member, sending, &reason, word);
+    if (verdict != VERDICT_DELIVER && trail_waits(guard, &trail))
+        say(word, verdict, reason, cluster->id);
 }
 
 /* Whether his copies of a never-seen lure say something of him: he brought it; or it is of a
@@ -280,9 +309,12 @@ static void judge_lure(struct guard *guard, struct user *sender, struct user *re
             say(word, VERDICT_REJECT, REASON_DENIED, cluster->id);
         return;
     }
-    if (cluster->fresh && (is_born || member->n_receivers > n_receivers) &&
-        tells_of_sender(guard, cluster, sender))
-        judge_campaign(guard, cluster, sender, receiver, sending, lure, is_born, word);
+    if (cluster->fresh && (is_born || member->n_receivers > n_receivers)) {
+        if (tells_of_sender(guard, cluster, sender))
+            judge_campaign(guard, cluster, sender, receiver, sending, lure, is_born, word);
+        else
+            judge_others_lure(guard, cluster, member, receiver, sending, word);
+    }
     enum reason reason = REASON_NONE;
     enum verdict verdict = questions_of_tree(guard, cluster, member, sending, &reason, word);
     if (verdict != VERDICT_DELIVER && !careful) {

@@ -92,7 +92,7 @@ double rare_nats(const struct guard *guard, enum rarity rarity, size_t bin)
     return clamp(0, log(worm / honest), rare_most);
 }
 
-void trail_settles(struct guard *guard, const struct user *user, struct trail *trail)
+static void settle(struct guard *guard, const struct user *user, struct trail *trail)
 {
     struct lessons *lessons = &guard->lessons;
     uint32_t now_s = (uint32_t)(guard->now_us / 1000000);
@@ -124,6 +124,20 @@ static bool is_rare(const struct guard *guard, enum rarity rarity, int64_t since
     return since_us != 0 && campaign_is_taught(guard) &&
            guard->now_us - since_us <=
                rare_window_us(&guard->lessons, rarity, guard->config.fresh_rare) / margin;
+}
+
+void trail_counts(struct guard *guard, const struct user *user, struct trail *trail)
+{
+    settle(guard, user, trail);
+    if (trail->n_copies < UINT8_MAX)
+        trail->n_copies++;
+    int64_t full_us = trail_nth_us(trail, (size_t)guard->config.fresh_most + 1);
+    int64_t burst_us = trail_nth_us(trail, (size_t)guard->config.fresh_spread);
+    outbreak_counts(guard, trail);
+    if (full_us != 0)
+        trail_notes(trail, RARE_STAR, guard->now_us - full_us);
+    if (burst_us != 0)
+        trail_notes(trail, RARE_BURST, guard->now_us - burst_us);
 }
 
 bool trail_is_star(const struct guard *guard, const struct trail *trail)

@@ -360,11 +360,11 @@ TEST(who_was_asked_and_says_nothing_does_not_reach_everybody)
     struct guard *guard = taught_guard();
     int64_t now = t0;
     unsigned held = 0;
-    for (unsigned i = 0; i < 60; i++, now += 4 * second) {
+    for (unsigned i = 0; i < 110; i++, now += 4 * second) {
         char to[32];
         snprintf(to, sizeof to, "p%u@a.example", i);
         held += send(guard, now, "silent@a.example", to, "http://me.example/") == VERDICT_HOLD;
-        check(held == (i < 50 ? 0 : i - 49));
+        check(held == (i < 100 ? 0 : i - 99));
     }
     say(guard, now, "silent@a.example", word.incident, true);
     check(count_orders(ORDER_DELIVER_HELD, false) == held);
@@ -483,6 +483,15 @@ TEST(while_a_worm_is_about_whose_links_have_gone_to_several_waits)
     say(guard, now, "late@a.example", word.incident, true);
     check(count_orders(ORDER_DELIVER_HELD, false) == 2);
     check(send_own(guard, &now, "late@a.example", "http://late.example/", 5, 3) == 3);
+    // hosts that others brought are no way around it
+    for (unsigned i = 0; i < 4; i++) {
+        char from[32], link[48];
+        snprintf(from, sizeof from, "other%u@a.example", i);
+        snprintf(link, sizeof link, "http://pool%u.example/", i);
+        check(send_own(guard, &now, from, link, 0, 1) == 1);
+        check(send_own(guard, &now, "taker@a.example", link, i, 1) == (i < 3));
+    }
+    check(word.verdict == VERDICT_HOLD && word.reason == REASON_ASKED);
     // a day later it is over
     now += 25 * hour;
     check(send_own(guard, &now, "after@a.example", "http://after.example/", 0, 5) == 5);
