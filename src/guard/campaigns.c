@@ -106,6 +106,16 @@ int64_t fresh_window_us(const struct guard *guard)
     return window_us;
 }
 
+/* Hosts that hardly anybody has brought count like never-seen ones: else a few accounts of a worm's
+ * could make all its hosts known before it begins. */
+bool campaign_brings(const struct guard *guard, const struct cluster *cluster,
+                     const struct member *member)
+{
+    return cluster->fresh &&
+           (member->user == cluster->zero || (member->n_receivers > 0 && member->exposed_us == 0 &&
+                                              cluster->n_independent <= guard->config.fresh_by));
+}
+
 /* ---- What people were shown --------------------------------------------------------------------
  */
 

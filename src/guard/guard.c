@@ -25,6 +25,7 @@ void guard_config_default(struct guard_config *config)
         .relay_share = 0.05,
         .fresh_most = 7,
         .fresh_rare = 0.002,
+        .fresh_by = 2,
         .outbreak_rare = 0.02,
         .surge_nats = 7,
         .fresh_spread = 4,
@@ -270,10 +271,10 @@ static void judge_campaign(struct guard *guard, struct cluster *cluster, struct 
     const struct trail trail = trail_of(guard, sender);
     double loudness = campaign_loudness(guard, campaign, member);
     bool is_star = trail_is_star(guard, &trail), is_concerned = outbreak_concerns(guard, &trail);
-    bool waits = trail_is_full(guard, &trail) ||
-                 (is_concerned && (is_star || outbreak_is_sure(guard))) ||
-                 campaign_is_late(guard, campaign, member) ||
-                 loudness >= (guard->config.hold_nats + guard->config.convict_nats) / 2;
+    bool waits =
+        trail_is_full(guard, &trail) || (is_concerned && (is_star || outbreak_is_sure(guard))) ||
+        campaign_is_late(guard, campaign, member) ||
+        (cluster->novel && loudness >= (guard->config.hold_nats + guard->config.convict_nats) / 2);
     if (waits || is_star || is_concerned || loudness >= guard->config.ask_nats) {
         enum verdict verdict = questions_of_sender(guard, campaign, member, sending, &reason, word);
         if (waits && verdict != VERDICT_DELIVER) {
@@ -292,7 +293,11 @@ static void judge_campaign(struct guard *guard, struct cluster *cluster, struct 
         restrict_members(guard, campaign, word);
         return;
     }
-    if (question_confirmed(campaign, sender) ||
+    // a few at once of hosts that somebody has brought before are no star yet
+    bool is_few = !cluster->novel && member->n_machine > 0 &&
+                  member->n_receivers <= guard->config.fresh_most &&
+                  !may_convict_tree(guard, campaign, true);
+    if (question_confirmed(campaign, sender) || is_few ||
         is_convicted_now(guard, campaign, member, sending, lure, false, word))
         return;
     enum verdict verdict = questions_of_tree(guard, campaign, member, sending, &reason, word);
@@ -379,10 +384,8 @@ static void judge_lure(struct guard *guard, struct user *sender, struct user *re
         word->decoy_lure = arena_str(word->arena, lure->shown);
     }
     note_recent(guard, sender, cluster);
-    if (lure->kind == LURE_LINK)
-        sight_count(guard, lure_home_key(lure), sender, member->exposed_us == 0 && !machine);
-    else
-        sight_count(guard, lure_home_key(lure), sender, member->exposed_us == 0);
+    bool by_himself = member->exposed_us == 0 && !(machine && lure->kind == LURE_LINK);
+    sight_count(guard, lure_home_key(lure), sender, by_himself && user_teaches(guard, sender));
     cluster_touch(guard, cluster);
     clusters_trim(guard, cluster);
 
@@ -407,8 +410,8 @@ static void judge_lure(struct guard *guard, struct user *sender, struct user *re
     }
     // once it is known for a worm's, whoever goes on with it is judged, whoever brought it
     const struct cluster *campaign = cluster_by_id(guard, cluster->campaign);
-    bool is_his =
-        cluster->zero == sender || (campaign != NULL && campaign_is_known(guard, campaign));
+    bool is_his = campaign_brings(guard, cluster, member) ||
+                  (campaign != NULL && campaign_is_known(guard, campaign));
     if (cluster->fresh && is_his && (is_born || member->n_receivers > n_receivers))
         judge_campaign(guard, cluster, sender, receiver, sending, lure, is_born, word);
     enum reason reason = REASON_NONE;
@@ -556,7 +559,7 @@ static bool is_of_incident(const struct guard *guard, const struct cluster *clus
 static void take_exposure(struct guard *guard, const struct exposure *exposure)
 {
     guard->n_exposures++;
-    struct cluster *seen[8];
+    struct cluster *seen[LURES_MOST]; // all of them: a worm could put its own last
     size_t n_seen = 0;
     for (size_t i = 0; i < exposure->n_keys && n_seen < COUNT_OF(seen); i++) {
         struct cluster *cluster = cluster_find_key(guard, &exposure->keys[i]);
@@ -578,7 +581,9 @@ static void take_exposure(struct guard *guard, const struct exposure *exposure)
         sender->n_refs++;
         cluster->n_exposed++;
         cluster_share(guard, cluster);
-        if (cluster->fresh && (cluster->zero == sender || is_of_incident(guard, cluster)))
+        const struct member *his = member_find(guard, cluster, sender);
+        if (cluster->fresh && ((his != NULL && campaign_brings(guard, cluster, his)) ||
+                               is_of_incident(guard, cluster)))
             campaign_shown(guard, cluster, sender, receiver);
     }
     users_trim(guard);

@@ -387,6 +387,8 @@ struct user *user_get(struct guard *guard, struct str jid);
 struct user *user_find(const struct guard *guard, struct str jid); // NULL
 /* Whether the user may teach one more observation today; counts it. */
 bool user_may_teach(struct guard *guard, struct user *user);
+/* Whether the one that was counted last was still a lesson. */
+bool user_teaches(const struct guard *guard, const struct user *user);
 void user_was_seen_fanning(struct user *user);
 /* A number below users_indexes that no other user has. */
 size_t user_index(const struct guard *guard, const struct user *user);
@@ -552,6 +554,9 @@ struct cluster *campaign_takes(struct guard *guard, struct cluster *cluster, str
                                bool *machine);
 /* Whether it is known for a worm's: its people have denied it, or done what convicts a tree. */
 bool campaign_is_known(const struct guard *guard, const struct cluster *campaign);
+/* He brings the lure, and hardly anybody else does. */
+bool campaign_brings(const struct guard *guard, const struct cluster *cluster,
+                     const struct member *member);
 /* A never-seen lure reached him. */
 void campaign_shown(struct guard *guard, struct cluster *cluster, struct user *sender,
                     struct user *receiver);
