@@ -144,8 +144,8 @@ void evidence_of_birth(struct guard *guard, struct cluster *cluster, const struc
 {
     const struct sight *sight = sight_find(guard, lure_home_key(lure));
     cluster->novel = !cluster->established && sight == NULL;
-    // another link of a shortener says as little about where it leads as a new host does; and one
-    // account of a worm's could have shown us all its hosts beforehand
+    // another link of a shortener says as little about where it leads as a new host does, and a
+    // few accounts of a worm's could have shown us all its hosts beforehand
     cluster->fresh = cluster->novel || (lure->flags & LURE_SHORTENER) != 0 ||
                      (!cluster->established && sight->introducers <= guard->config.fresh_by);
     if (cluster->novel)
