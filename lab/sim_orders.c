@@ -267,10 +267,12 @@ void sim_carry_out(struct sim *sim, const struct guard_word *word)
             restrict_account(sim, order);
             break;
         case ORDER_DELIVER_HELD:
-            sim_go_on(sim, (uint32_t)order->message);
+            if (sim->copies.at[order->message].held)
+                sim_go_on(sim, (uint32_t)order->message);
             break;
         case ORDER_REJECT_HELD:
-            refuse_held(sim, (uint32_t)order->message, order->reason);
+            if (sim->copies.at[order->message].held)
+                refuse_held(sim, (uint32_t)order->message, order->reason);
             break;
         case ORDER_ASK:
             ask(sim, order);

@@ -386,6 +386,8 @@ struct user *user_get(struct guard *guard, struct str jid);
 struct user *user_find(const struct guard *guard, struct str jid); // NULL
 /* Whether the user may teach one more observation today; counts it. */
 bool user_may_teach(struct guard *guard, struct user *user);
+/* Whether the one that was counted last was still a lesson. */
+bool user_teaches(const struct guard *guard, const struct user *user);
 void user_was_seen_fanning(struct user *user);
 /* A number below users_indexes that no other user has. */
 size_t user_index(const struct guard *guard, const struct user *user);

@@ -143,7 +143,7 @@ static void judge_campaign(struct guard *guard, struct cluster *cluster, struct 
         trail_waits(guard, &trail) ||
         (trail.n_copies > guard->config.silent_most && question_is_silent(campaign, sender)) ||
         campaign_is_late(guard, campaign, member) ||
-        loudness >= (guard->config.hold_nats + guard->config.convict_nats) / 2;
+        (cluster->novel && loudness >= (guard->config.hold_nats + guard->config.convict_nats) / 2);
     if (waits || trail_is_star(guard, &trail) || outbreak_concerns(guard, &trail) ||
         loudness >= guard->config.ask_nats) {
         enum verdict verdict = questions_of_sender(guard, campaign, member, sending, &reason, word);
@@ -163,7 +163,11 @@ static void judge_campaign(struct guard *guard, struct cluster *cluster, struct 
         restrict_members(guard, campaign, word);
         return;
     }
-    if (question_confirmed(campaign, sender) ||
+    // a few at once of hosts that somebody has brought before are no star yet
+    bool is_few = !cluster->novel && member->n_machine > 0 &&
+                  member->n_receivers <= guard->config.fresh_most &&
+                  !may_convict_tree(guard, campaign, true);
+    if (question_confirmed(campaign, sender) || is_few ||
         is_convicted_now(guard, campaign, member, sending, lure, false, word))
         return;
     enum verdict verdict = questions_of_tree(guard, campaign, member, sending, &reason, word);
@@ -283,10 +287,8 @@ static void judge_lure(struct guard *guard, struct user *sender, struct user *re
         word->decoy_lure = arena_str(word->arena, lure->shown);
     }
     note_recent(guard, sender, cluster);
-    if (lure->kind == LURE_LINK)
-        sight_count(guard, lure_home_key(lure), sender, member->exposed_us == 0 && !machine);
-    else
-        sight_count(guard, lure_home_key(lure), sender, member->exposed_us == 0);
+    bool by_himself = member->exposed_us == 0 && !(machine && lure->kind == LURE_LINK);
+    sight_count(guard, lure_home_key(lure), sender, by_himself && user_teaches(guard, sender));
     cluster_touch(guard, cluster);
     clusters_trim(guard, cluster);
 

@@ -584,6 +584,79 @@ TEST(a_surge_of_people_who_send_to_several_is_asked_about_before_anybody_has_sai
     }
 }
 
+/* So many accounts show us this link beforehand, each in a message to a friend of theirs. */
+static void show_before(struct guard *guard, int64_t now, const char *link, unsigned accounts)
+{
+    for (unsigned i = 0; i < accounts; i++) {
+        char from[32];
+        snprintf(from, sizeof from, "helper-%u@a.example", i);
+        check(send(guard, now, from, "friend@b.example", link) == VERDICT_DELIVER);
+        expose(guard, now, from, "friend@b.example", link);
+    }
+}
+
+/* Two people of a worm, a host for each; how many are asked. */
+static uint64_t spread(struct guard *guard, int64_t now, const char *first, const char *second_one)
+{
+    struct guard_state before, after;
+    guard_state(guard, &before);
+    send_own(guard, &now, "zero@a.example", first, 0, 4);
+    send_own(guard, &now, "to0-zero@a.example", second_one, 0, 12);
+    guard_state(guard, &after);
+    return after.n_asked - before.n_asked;
+}
+
+TEST(hosts_that_a_few_accounts_have_shown_before_are_still_as_good_as_never_seen)
+{
+    for (unsigned accounts = 1; accounts <= 4; accounts += accounts) {
+        struct guard *guard = taught_guard();
+        int64_t later = t0 + 3 * day; // when nobody remembers those copies
+        show_before(guard, t0, "http://zero.example/", accounts);
+        show_before(guard, t0, "http://second.example/", accounts);
+        guard_tick(guard, later, fresh_word());
+        uint64_t asked = spread(guard, later, "http://zero.example/", "http://second.example/");
+        check((asked > 0) == (accounts <= 2));
+        guard_free(&guard);
+    }
+}
+
+TEST(one_account_makes_only_so_many_hosts_known_a_day)
+{
+    enum { HOSTS = 40 };
+    for (unsigned late = 0; late < 2; late++) {
+        struct guard *guard = taught_guard();
+        char link[2][64];
+        for (unsigned i = 0; i < HOSTS; i++) {
+            snprintf(link[i % 2], sizeof link[0], "http://host%u.example/", i);
+            show_before(guard, t0 + i * second, link[i % 2], 4);
+            if (!late && i == 1)
+                break;
+        }
+        guard_tick(guard, t0 + 3 * day, fresh_word());
+        check((spread(guard, t0 + 3 * day, link[0], link[1]) > 0) == late);
+        guard_free(&guard);
+    }
+}
+
+TEST(what_stands_last_in_a_message_is_shown_as_well)
+{
+    struct guard *guard = taught_guard();
+    struct guard_state state;
+    int64_t now = t0;
+    struct buf text;
+    buf_init(&text, 4096);
+    for (unsigned i = 0; i < 12; i++)
+        buf_printf(&text, "https://docs.google.com/document/d/%u ", i);
+    buf_add(&text, STR("http://zero.example/"));
+    buf_add_char(&text, 0);
+    send_own(guard, &now, "zero@a.example", buf_str(&text).at, 0, 4);
+    send_own(guard, &now, "to0-zero@a.example", "http://second.example/", 0, 4);
+    guard_state(guard, &state);
+    check(state.n_asked == 2);
+    buf_done(&text);
+    guard_free(&guard);
+}
+
 static void look_at_device(void *context, const struct guard_question *question)
 {
     unsigned *n = context;
