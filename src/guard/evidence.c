@@ -142,12 +142,13 @@ void evidence_of_content(struct guard *guard, struct cluster *cluster, const str
 void evidence_of_birth(struct guard *guard, struct cluster *cluster, const struct lure *lure,
                        struct user *sender)
 {
-    const struct sight *sight = sight_find(guard, lure_home_key(lure));
-    cluster->novel = !cluster->established && sight == NULL;
-    // another link of a shortener says as little about where it leads as a new host does, and a
-    // few accounts of a worm's could have shown us all its hosts beforehand
-    cluster->fresh = cluster->novel || (lure->flags & LURE_SHORTENER) != 0 ||
-                     (!cluster->established && sight->introducers <= guard->config.fresh_by);
+    cluster->novel = !cluster->established && sight_find(guard, lure_home_key(lure)) == NULL;
+    // another link of a shortener says as little about where it leads as a new host does
+    cluster->fresh = cluster->novel || (lure->flags & LURE_SHORTENER) != 0;
+    // a few accounts of a worm's could have shown us all its hosts beforehand
+    const struct sight *sight =
+        cluster->fresh || cluster->established ? NULL : sight_find(guard, lure_home_key(lure));
+    cluster->scarce = sight != NULL && sight->introducers <= guard->config.scarce_by;
     if (cluster->novel)
         evidence_of_novelty(guard, cluster);
     if (!cluster->established)

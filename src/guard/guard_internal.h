@@ -205,6 +205,7 @@ struct cluster {
     bool established; // on an established host: only its exact links are in it
     bool is_incident, operators, composed, cleared;
     bool is_campaign;
+    bool scarce;       // hardly anybody had brought its host
     bool fresh;        // nobody had seen its lure, which he who began it sent: it may be of a…
     uint64_t campaign; // …or 0
     struct link in_campaign; // in the campaign's lures

@@ -143,7 +143,7 @@ static void judge_campaign(struct guard *guard, struct cluster *cluster, struct 
         trail_waits(guard, &trail) ||
         (trail.n_copies > guard->config.silent_most && question_is_silent(campaign, sender)) ||
         campaign_is_late(guard, campaign, member) ||
-        (cluster->novel && loudness >= (guard->config.hold_nats + guard->config.convict_nats) / 2);
+        loudness >= (guard->config.hold_nats + guard->config.convict_nats) / 2;
     if (waits || trail_is_star(guard, &trail) || outbreak_concerns(guard, &trail) ||
         loudness >= guard->config.ask_nats) {
         enum verdict verdict = questions_of_sender(guard, campaign, member, sending, &reason, word);
@@ -163,11 +163,7 @@ static void judge_campaign(struct guard *guard, struct cluster *cluster, struct 
         restrict_members(guard, campaign, word);
         return;
     }
-    // a few at once of hosts that somebody has brought before are no star yet
-    bool is_few = !cluster->novel && member->n_machine > 0 &&
-                  member->n_receivers <= guard->config.fresh_most &&
-                  !may_convict_tree(guard, campaign, true);
-    if (question_confirmed(campaign, sender) || is_few ||
+    if (question_confirmed(campaign, sender) ||
         is_convicted_now(guard, campaign, member, sending, lure, false, word))
         return;
     enum verdict verdict = questions_of_tree(guard, campaign, member, sending, &reason, word);
@@ -184,9 +180,9 @@ static void judge_campaign(struct guard *guard, struct cluster *cluster, struct 
         say(word, VERDICT_HOLD, REASON_SUSPECTED, campaign->id);
 }
 
-/* A never-seen lure that somebody else brought ties its sender to no campaign: others may have it
- * from elsewhere.  But a worm that takes a few hosts in turn reaches as many people as with its
- * own. */
+/* A never-seen lure that somebody else brought, and one of a host that hardly anybody has brought,
+ * tie their sender to no campaign: others may have it from elsewhere.  But a worm that takes a few
+ * hosts in turn, or has shown them to us before, reaches as many people as with its own. */
 static void judge_others_lure(struct guard *guard, struct cluster *cluster, struct member *member,
                               const struct user *receiver, const struct sending *sending,
                               struct guard_word *word)
@@ -202,7 +198,8 @@ static void judge_others_lure(struct guard *guard, struct cluster *cluster, stru
         return;
     enum reason reason;
     enum verdict verdict = questions_of_sender(guard, cluster, member, sending, &reason, word);
-    if (verdict != VERDICT_DELIVER && trail_waits(guard, &trail))
+    bool is_program = member->n_machine >= MACHINE_GAPS && trail_is_star(guard, &trail);
+    if (verdict != VERDICT_DELIVER && (is_program || trail_waits(guard, &trail)))
         say(word, verdict, reason, cluster->id);
 }
 
@@ -311,12 +308,11 @@ static void judge_lure(struct guard *guard, struct user *sender, struct user *re
             say(word, VERDICT_REJECT, REASON_DENIED, cluster->id);
         return;
     }
-    if (cluster->fresh && (is_born || member->n_receivers > n_receivers)) {
-        if (tells_of_sender(guard, cluster, sender))
-            judge_campaign(guard, cluster, sender, receiver, sending, lure, is_born, word);
-        else
-            judge_others_lure(guard, cluster, member, receiver, sending, word);
-    }
+    bool is_new_copy = is_born || member->n_receivers > n_receivers;
+    if (is_new_copy && cluster->fresh && tells_of_sender(guard, cluster, sender))
+        judge_campaign(guard, cluster, sender, receiver, sending, lure, is_born, word);
+    else if (is_new_copy && (cluster->fresh || cluster->scarce))
+        judge_others_lure(guard, cluster, member, receiver, sending, word);
     enum reason reason = REASON_NONE;
     enum verdict verdict = questions_of_tree(guard, cluster, member, sending, &reason, word);
     if (verdict != VERDICT_DELIVER && !careful) {

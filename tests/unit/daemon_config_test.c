@@ -78,7 +78,7 @@ TEST(the_guard_has_the_same_defaults_by_itself)
     SAME(relay_share);
     SAME(fresh_most);
     SAME(fresh_rare);
-    SAME(fresh_by);
+    SAME(scarce_by);
     SAME(outbreak_rare);
     SAME(surge_nats);
     SAME(silent_most);
