@@ -35,10 +35,14 @@ void arena_done(struct arena *arena);
 void arena_reset(struct arena *arena);
 
 /* Whether size more bytes may still be allocated. */
-bool arena_fits(const struct arena *arena, size_t size);
+static inline bool arena_fits(const struct arena *arena, size_t size)
+{
+    return size <= arena->ceiling - arena->used;
+}
 
 /* size bytes, aligned for any type, not cleared.  Never NULL. */
-void *arena_alloc(struct arena *arena, size_t size) __attribute__((malloc, returns_nonnull));
+static inline void *arena_alloc(struct arena *arena, size_t size)
+    __attribute__((malloc, returns_nonnull));
 /* The same, zeroed. */
 void *arena_zalloc(struct arena *arena, size_t size) __attribute__((malloc, returns_nonnull));
 #define arena_make(arena, type) ((type *)arena_zalloc((arena), sizeof(type)))
@@ -52,5 +56,22 @@ struct str arena_vprintf(struct arena *arena, const char *format, va_list args);
 
 /* n * size; aborts on overflow (our bug: n was checked before). */
 size_t array_size(size_t n, size_t size);
+
+enum { ARENA_ALIGN = 16 };
+
+/* arena_alloc where the newest block has no room left, or the ceiling is reached. */
+void *arena_alloc_slowly(struct arena *arena, size_t size) __attribute__((malloc, returns_nonnull));
+
+static inline void *arena_alloc(struct arena *arena, size_t size)
+{
+    size_t padded = (size + ARENA_ALIGN - 1) & ~(size_t)(ARENA_ALIGN - 1);
+    // of an arena without a block not even nothing can be given out: never NULL
+    if (!arena_fits(arena, size) || arena->at == NULL || padded > (size_t)(arena->end - arena->at))
+        return arena_alloc_slowly(arena, size);
+    void *p = arena->at;
+    arena->at += padded;
+    arena->used += size;
+    return p;
+}
 
 #endif
