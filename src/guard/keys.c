@@ -13,7 +13,6 @@
 #include "base/must.h"
 
 #include <sodium.h>
-#include <stdatomic.h>
 
 enum {
     SCRATCH_MOST = 4 * 1024 * 1024,
@@ -68,10 +67,22 @@ static void add_dress(struct dresses *dresses, struct str name)
     dresses->names[dresses->n++] = name;
 }
 
+// What a token is made of; and of these, what a part of a name is.
+enum { CHAR_TOKEN = 1, CHAR_LETTER = 2 };
+static const unsigned char char_class[256] = {['0' ... '9'] = CHAR_TOKEN,
+                                              ['A' ... 'Z'] = CHAR_TOKEN | CHAR_LETTER,
+                                              ['a' ... 'z'] = CHAR_TOKEN | CHAR_LETTER,
+                                              [0x80 ... 0xFF] = CHAR_TOKEN | CHAR_LETTER};
+
+static bool is_of(char c, unsigned class)
+{
+    return (char_class[(unsigned char)c] & class) != 0;
+}
+
 static bool is_one_token(struct str segment)
 {
     for (size_t i = 0; i < segment.len; i++)
-        if (!ascii_is_alnum(segment.at[i]) && (unsigned char)segment.at[i] < 0x80)
+        if (!is_of(segment.at[i], CHAR_TOKEN))
             return false;
     return true;
 }
@@ -81,7 +92,7 @@ static struct str letters_and_digits(struct arena *scratch, struct str text)
     char *out = arena_alloc(scratch, text.len + 1);
     size_t len = 0;
     for (size_t i = 0; i < text.len; i++)
-        if (ascii_is_alnum(text.at[i]) || (unsigned char)text.at[i] >= 0x80)
+        if (is_of(text.at[i], CHAR_TOKEN))
             out[len++] = ascii_lower(text.at[i]);
     return str_make(out, len);
 }
@@ -125,12 +136,12 @@ static void add_coded(struct arena *scratch, struct dresses *dresses, struct str
         sodium_bin2hex(hex, 2 * name.len + 1, (const unsigned char *)name.at, name.len);
         add_dress(dresses, str_make(hex, 2 * name.len));
     }
-    size_t room = sodium_base64_encoded_len(name.len, sodium_base64_VARIANT_URLSAFE_NO_PADDING);
-    if (room - 1 <= dresses->longest && may_be_base64(dresses, name)) {
-        char *base64 = arena_alloc(scratch, room);
-        sodium_bin2base64(base64, room, (const unsigned char *)name.at, name.len,
+    size_t n_base64 = (4 * name.len + 2) / 3; // without padding
+    if (n_base64 <= dresses->longest && may_be_base64(dresses, name)) {
+        char *base64 = arena_alloc(scratch, n_base64 + 1);
+        sodium_bin2base64(base64, n_base64 + 1, (const unsigned char *)name.at, name.len,
                           sodium_base64_VARIANT_URLSAFE_NO_PADDING);
-        add_dress(dresses, letters_and_digits(scratch, str_make(base64, room - 1)));
+        add_dress(dresses, letters_and_digits(scratch, str_make(base64, n_base64)));
     }
     if (name.len > dresses->longest || !is_available(dresses, name))
         return;
@@ -142,7 +153,8 @@ static void add_coded(struct arena *scratch, struct dresses *dresses, struct str
 
 static void dress(struct arena *scratch, const struct lure_people *people, struct dresses *dresses)
 {
-    for (size_t i = 0; people != NULL && i < people->n; i++) {
+    // most links have no room for a name
+    for (size_t i = 0; people != NULL && i < people->n && dresses->longest >= NAME_LEAST; i++) {
         struct str jid = lure_lower(scratch, people->names[i]);
         struct str local = str_first(jid, str_find_char(jid, '@'));
         if (is_one_token(local))
@@ -155,8 +167,7 @@ static void dress(struct arena *scratch, const struct lure_people *people, struc
         struct str rest = local; // "john.smith" is also John and Smith
         size_t start = 0;
         for (size_t k = 0; k <= rest.len; k++)
-            if (k == rest.len ||
-                !(ascii_is_alpha(rest.at[k]) || (unsigned char)rest.at[k] >= 0x80)) {
+            if (k == rest.len || !is_of(rest.at[k], CHAR_LETTER)) {
                 if (k - start >= NAME_LEAST && k - start < rest.len)
                     add_dress(dresses, str_make(rest.at + start, k - start));
                 start = k + 1;
@@ -172,11 +183,18 @@ struct draft {
     unsigned flags;
 };
 
-static void put(struct draft *draft, struct str text)
+static inline void put(struct draft *draft, struct str text)
 {
-    size_t n = text.len < draft->room - draft->len ? text.len : draft->room - draft->len;
-    memcpy(draft->at + draft->len, text.at, n);
-    draft->len += n;
+    if (text.len > draft->room - draft->len)
+        text.len = draft->room - draft->len;
+    memcpy(draft->at + draft->len, text.at, text.len);
+    draft->len += text.len;
+}
+
+static inline void put_char(struct draft *draft, char c)
+{
+    if (draft->len < draft->room)
+        draft->at[draft->len++] = c;
 }
 
 static bool is_name(const struct dresses *dresses, struct str token)
@@ -316,10 +334,8 @@ static void put_token(struct draft *draft, struct str token)
                 i++;
             draft->flags |= LURE_NUMBERED;
             put(draft, STR("{n}"));
-        } else if (draft->len < draft->room) {
-            draft->at[draft->len++] = ascii_lower(token.at[i++]);
         } else {
-            break;
+            put_char(draft, ascii_lower(token.at[i++]));
         }
     }
 }
@@ -330,7 +346,7 @@ static void put_tokens(struct draft *draft, struct str text)
     size_t i = 0;
     while (i < text.len) {
         size_t from = i;
-        while (i < text.len && (ascii_is_alnum(text.at[i]) || (unsigned char)text.at[i] >= 0x80))
+        while (i < text.len && is_of(text.at[i], CHAR_TOKEN))
             i++;
         if (i > from) {
             put_token(draft, str_make(text.at + from, i - from));
@@ -338,7 +354,7 @@ static void put_tokens(struct draft *draft, struct str text)
             put(draft, str_make(text.at + i, 3));
             i += 3;
         } else {
-            put(draft, str_make(text.at + i, 1));
+            put_char(draft, text.at[i]);
             i++;
         }
     }
@@ -364,10 +380,26 @@ static void put_host(struct draft *draft, struct arena *scratch, struct str host
     while (below.len > 0) {
         size_t dot = str_find_char(below, '.');
         put_segment(draft, scratch, str_first(below, dot));
-        put(draft, STR("."));
+        put_char(draft, '.');
         below = str_skip(below, dot < below.len ? dot + 1 : dot);
     }
     put(draft, domain);
+}
+
+static void put_path(struct draft *draft, struct arena *scratch, struct str path)
+{
+    if (path.len > 0)
+        put_char(draft, '/');
+    if (path.len > 0 && path.at[0] == '/')
+        path = str_skip(path, 1);
+    while (path.len > 0) {
+        // where no name may be, segments are of no account
+        size_t slash = draft->dresses->n > 0 ? str_find_char(path, '/') : path.len;
+        put_segment(draft, scratch, str_first(path, slash));
+        if (slash < path.len)
+            put_char(draft, '/');
+        path = str_skip(path, slash < path.len ? slash + 1 : slash);
+    }
 }
 
 static void put_query(struct draft *draft, struct arena *scratch, struct str query)
@@ -377,12 +409,12 @@ static void put_query(struct draft *draft, struct arena *scratch, struct str que
     while (rest.at != NULL) {
         struct str pair = str_cut(&rest, '&');
         size_t equals = str_find_char(pair, '=');
-        put(draft, str_make(&mark, 1));
+        put_char(draft, mark);
         mark = '&';
         put_segment(draft, scratch, str_first(pair, equals));
         if (equals == pair.len)
             continue;
-        put(draft, STR("="));
+        put_char(draft, '=');
         struct str value = str_skip(pair, equals + 1);
         if (value.len == 0)
             continue;
@@ -398,7 +430,7 @@ static void put_query(struct draft *draft, struct arena *scratch, struct str que
     }
 }
 
-static struct lure_key hash(char domain, struct str a, struct str b)
+struct lure_key lure_hash(char domain, struct str a, struct str b)
 {
     struct lure_key key;
     unsigned char whole[512], separator = 0;
@@ -417,31 +449,6 @@ static struct lure_key hash(char domain, struct str a, struct str b)
     crypto_generichash_update(&state, &separator, 1);
     crypto_generichash_update(&state, (const unsigned char *)b.at, b.len);
     crypto_generichash_final(&state, key.bytes, sizeof key.bytes);
-    return key;
-}
-
-/* Of a host ('H') or a domain ('D'), of which most are seen again and again. */
-static struct lure_key host_key(struct host_cache *cache, char domain, struct str name,
-                                uint64_t hash_of_name)
-{
-    uint64_t halves[2];
-    if (domain == 'D')
-        hash_of_name = ~hash_of_name;
-    size_t slot = hash_of_name % COUNT_OF(cache->keys);
-    uint64_t check = atomic_load_explicit(&cache->keys[slot].check, memory_order_relaxed);
-    halves[0] = atomic_load_explicit(&cache->keys[slot].low, memory_order_relaxed);
-    halves[1] = atomic_load_explicit(&cache->keys[slot].high, memory_order_relaxed);
-    struct lure_key key;
-    if (check == (hash_of_name ^ halves[0] ^ halves[1]) && (halves[0] | halves[1]) != 0) {
-        memcpy(key.bytes, halves, sizeof key.bytes);
-        return key;
-    }
-    key = hash(domain, name, STR_EMPTY);
-    memcpy(halves, key.bytes, sizeof halves);
-    check = hash_of_name ^ halves[0] ^ halves[1];
-    atomic_store_explicit(&cache->keys[slot].check, check, memory_order_relaxed);
-    atomic_store_explicit(&cache->keys[slot].low, halves[0], memory_order_relaxed);
-    atomic_store_explicit(&cache->keys[slot].high, halves[1], memory_order_relaxed);
     return key;
 }
 
@@ -487,47 +494,25 @@ static void link_keys(struct lure_list *list, struct arena *scratch, struct lure
     bool web = str_eq(url.scheme, STR("http")) || str_eq(url.scheme, STR("https"));
     if (!web) {
         put(draft, url.scheme);
-        put(draft, STR(":"));
+        put_char(draft, ':');
     }
     put_host(draft, scratch, lure->host, lure->domain);
     if (url.port.len > 0) {
-        put(draft, STR(":"));
+        put_char(draft, ':');
         put(draft, url.port);
     }
-    struct str rest = url.path;
-    if (rest.len > 0 && rest.at[0] == '/')
-        rest = str_skip(rest, 1);
-    if (url.path.len > 0)
-        put(draft, STR("/"));
-    while (rest.len > 0) {
-        size_t slash = str_find_char(rest, '/');
-        put_segment(draft, scratch, str_first(rest, slash));
-        if (slash < rest.len)
-            put(draft, STR("/"));
-        rest = str_skip(rest, slash < rest.len ? slash + 1 : slash);
-    }
+    put_path(draft, scratch, url.path);
     size_t shown = draft->len; // neither query nor fragment are shown
     if (url.query.len > 0)
         put_query(draft, scratch, url.query);
     if (url.fragment.len > 0) {
-        put(draft, STR("#"));
+        put_char(draft, '#');
         put_tokens(draft, url.fragment);
     }
     lure->flags |= draft->flags;
     lure->shown = keep_shown(list, draft, shown);
-    lure->keys[LURE_EXACT] = hash('U', lure->url, STR_EMPTY);
-    lure->keys[LURE_TEMPLATE] = hash('T', str_make(draft->at, draft->len), STR_EMPTY);
-    if (lure->host.len > 0) {
-        struct str host = lure->host;
-        if (str_starts(host, STR("www.")))
-            host = str_skip(host, 4);
-        struct host_cache *hosts = list->rules->hosts;
-        uint64_t hash_of_host = hash_keyed(&hosts->key, host), hash_of_domain = hash_of_host;
-        if (lure->domain.len != host.len) // both are the host's end
-            hash_of_domain = hash_keyed(&hosts->key, lure->domain);
-        lure->keys[LURE_HOST] = host_key(hosts, 'H', host, hash_of_host);
-        lure->keys[LURE_DOMAIN] = host_key(hosts, 'D', lure->domain, hash_of_domain);
-    }
+    lure->keys[LURE_EXACT] = lure_hash('U', lure->url, STR_EMPTY);
+    lure->keys[LURE_TEMPLATE] = lure_hash('T', str_make(draft->at, draft->len), STR_EMPTY);
 }
 
 static void file_keys(struct lure_list *list, struct arena *scratch, struct lure *lure,
@@ -541,18 +526,18 @@ static void file_keys(struct lure_list *list, struct arena *scratch, struct lure
     }
     lure->flags |= draft->flags;
     lure->shown = keep_shown(list, draft, shown);
-    lure->keys[LURE_TEMPLATE] = hash('S', str_make(draft->at, draft->len), STR_EMPTY);
+    lure->keys[LURE_TEMPLATE] = lure_hash('S', str_make(draft->at, draft->len), STR_EMPTY);
     if (lure->digest.len > 0) {
-        lure->keys[LURE_EXACT] = hash('F', lure->digest_name, lure->digest);
+        lure->keys[LURE_EXACT] = lure_hash('F', lure->digest_name, lure->digest);
     } else {
         struct str size = arena_printf(scratch, "%llu", (unsigned long long)lure->size);
-        lure->keys[LURE_EXACT] = hash('N', lure->url, size);
+        lure->keys[LURE_EXACT] = lure_hash('N', lure->url, size);
     }
 }
 
 static void words_keys(const struct lure_list *list, struct lure *lure)
 {
-    lure->keys[LURE_EXACT] = hash('W', lure->url, STR_EMPTY);
+    lure->keys[LURE_EXACT] = lure_hash('W', lure->url, STR_EMPTY);
     lure->shown = arena_fits(list->arena, lure->url.len + 8)
                       ? arena_printf(list->arena, "rule:%.*s", STR_ARGS(lure->url))
                       : lure->url;
@@ -562,25 +547,39 @@ static void words_keys(const struct lure_list *list, struct lure *lure)
 static const bool parts[256] = {
     ['/'] = true, ['?'] = true, ['&'] = true, ['='] = true, ['#'] = true};
 
-/* No part of the lure that is compared with a name is longer. */
-static size_t longest_part(const struct lure *lure)
+/* A part of the lure that is compared with a name. */
+static void allow_part(struct dresses *dresses, size_t len)
 {
-    if (lure->kind != LURE_LINK || lure->host.len == 0)
-        return lure->url.len;
-    size_t from = (size_t)(lure->host.at - lure->url.at) + lure->host.len;
-    size_t longest = lure->host.len - lure->domain.len;
-    for (size_t i = from; i < lure->url.len; i++) {
-        if (!parts[(unsigned char)lure->url.at[i]])
-            continue;
-        longest = i - from > longest ? i - from : longest;
-        from = i + 1;
+    len = len < DRESS_MOST ? len : DRESS_MOST;
+    dresses->longest = len > dresses->longest ? len : dresses->longest;
+}
+
+/* What of a name the lure has room for, and the characters. */
+static void allow(struct dresses *dresses, const struct lure *lure)
+{
+    if (lure->kind != LURE_LINK || lure->host.len == 0) {
+        dresses->available |= chars_of(lure->url);
+        allow_part(dresses, lure->url.len);
+        return;
     }
-    return lure->url.len - from > longest ? lure->url.len - from : longest;
+    struct str below = str_first(lure->host, lure->host.len - lure->domain.len);
+    dresses->available |= chars_of(below);
+    allow_part(dresses, below.len);
+    const char *from = lure->host.at + lure->host.len, *end = lure->url.at + lure->url.len;
+    for (const char *at = from; at < end; at++) {
+        if (parts[(unsigned char)*at]) {
+            allow_part(dresses, (size_t)(at - from));
+            from = at + 1;
+        } else {
+            dresses->available |= char_bit(*at);
+        }
+    }
+    allow_part(dresses, (size_t)(end - from));
 }
 
 struct lure_key lure_sealed_key(struct str sender, struct str encrypted)
 {
-    return hash('s', sender, encrypted);
+    return lure_hash('s', sender, encrypted);
 }
 
 void lure_list_keys(struct lure_list *list, const struct lure_people *people)
@@ -590,12 +589,8 @@ void lure_list_keys(struct lure_list *list, const struct lure_people *people)
     struct dresses dresses;
     dresses.n = dresses.shortest = dresses.longest = 0;
     dresses.available = 0;
-    for (size_t i = 0; i < list->n; i++) {
-        size_t part = longest_part(&list->lures[i]);
-        dresses.longest = part > dresses.longest ? part : dresses.longest;
-        dresses.available |= chars_of(list->lures[i].url);
-    }
-    dresses.longest = dresses.longest < DRESS_MOST ? dresses.longest : DRESS_MOST;
+    for (size_t i = 0; i < list->n; i++)
+        allow(&dresses, &list->lures[i]);
     dress(&scratch, people, &dresses);
     struct arena work;
     arena_init(&work, SCRATCH_MOST);

@@ -210,9 +210,13 @@ void lure_put_url(struct lure_list *list, struct arena *scratch, const struct ur
         // parts of the canonical form need no copies of their own
         if (url->host.len > 0 && lure->url.len > 0)
             lure->host = str_make(lure->url.at + url->scheme.len + strlen("://"), url->host.len);
-        unsigned known = 0;
-        struct str domain = url_domain_flags(list->rules, lure->host, &known);
-        lure->domain = lure->host.len > 0 ? domain : STR_EMPTY;
+        if (lure->host.len > 0) {
+            struct host_facts facts = host_facts(list->rules, lure->host);
+            lure->domain = str_skip(lure->host, lure->host.len - facts.n_domain);
+            lure->keys[LURE_HOST] = facts.host;
+            lure->keys[LURE_DOMAIN] = facts.domain;
+            flags |= facts.flags;
+        }
         struct str scheme = url->scheme;
         if (!str_eq(scheme, STR("http")) && !str_eq(scheme, STR("https")) &&
             !str_eq(scheme, STR("ftp")))
@@ -220,7 +224,6 @@ void lure_put_url(struct lure_list *list, struct arena *scratch, const struct ur
         flags |= url->ip ? LURE_IP_HOST : 0;
         flags |= url->idn ? LURE_IDN : 0;
         flags |= url->userinfo ? LURE_USERINFO : 0;
-        flags |= known;
         flags |= lure_name_flags(url->path);
         lure->flags = flags;
         list->n += list->overflowed ? 0 : 1;

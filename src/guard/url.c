@@ -14,7 +14,6 @@
 #include "base/must.h"
 
 #include <arpa/inet.h>
-#include <stdatomic.h>
 
 enum { HOST_MOST = 253 };
 
@@ -593,95 +592,4 @@ struct str url_format(struct arena *arena, const struct url *url)
     len = append(out, len, url->query.len > 0 ? "?" : "", url->query);
     len = append(out, len, url->fragment.len > 0 ? "#" : "", url->fragment);
     return str_make(out, len);
-}
-
-static struct str last_label(struct str host)
-{
-    size_t at = host.len;
-    while (at > 0 && host.at[at - 1] != '.')
-        at--;
-    return str_skip(host, at);
-}
-
-enum { ANSWER_BITS = 10 };
-
-/* What was answered before; 0: nothing is known. */
-static size_t recall(const struct host_cache *cache, uint64_t hash)
-{
-    uint64_t word = atomic_load_explicit(
-        &cache->answers[hash >> 20 & (COUNT_OF(cache->answers) - 1)], memory_order_relaxed);
-    return (word ^ hash) >> ANSWER_BITS == 0 ? word & ((1U << ANSWER_BITS) - 1) : 0;
-}
-
-static void learn(struct host_cache *cache, uint64_t hash, size_t answer)
-{
-    uint64_t word = hash >> ANSWER_BITS << ANSWER_BITS | answer;
-    atomic_store_explicit(&cache->answers[hash >> 20 & (COUNT_OF(cache->answers) - 1)], word,
-                          memory_order_relaxed);
-}
-
-struct str url_domain_flags(const struct lure_rules *rules, struct str host, unsigned *flags)
-{
-    // the length of the domain, at most 253, and above it one of these
-    static const unsigned kinds[] = {0, LURE_WELL_KNOWN, LURE_WELL_KNOWN | LURE_SHORTENER};
-    char z[HOST_MOST + 1];
-    if (host.len == 0 || host.len > HOST_MOST || host.at[0] == '[' ||
-        ascii_is_digit(host.at[host.len - 1])) {
-        *flags = rules_host_flags(host, host);
-        return host;
-    }
-    uint64_t hash = hash_keyed(&rules->hosts->key, host);
-    size_t answer = recall(rules->hosts, hash);
-    if (answer == 0) {
-        if (str_to_z(host, z, sizeof z) != OK) {
-            *flags = rules_host_flags(host, host);
-            return host;
-        }
-        const char *domain = psl_registrable_domain(rules->psl, z);
-        answer = domain == NULL ? host.len : host.len - (size_t)(domain - z);
-        unsigned found = rules_host_flags(host, str_skip(host, host.len - answer));
-        for (size_t kind = 1; kind < COUNT_OF(kinds); kind++)
-            answer |= found == kinds[kind] ? kind << 8 : 0;
-        learn(rules->hosts, hash, answer);
-    }
-    *flags = kinds[answer >> 8];
-    return str_skip(host, host.len - (answer & 0xFF));
-}
-
-struct str url_domain(const struct lure_rules *rules, struct str host)
-{
-    unsigned flags;
-    return url_domain_flags(rules, host, &flags);
-}
-
-bool url_has_suffix(const struct lure_rules *rules, struct str host)
-{
-    static const struct str private_use[] = {
-        {"example",   7},
-        {"test",      4},
-        {"local",     5},
-        {"internal",  8},
-        {"lan",       3},
-        {"home",      4},
-        {"corp",      4},
-        {"onion",     5},
-        {"localhost", 9},
-    };
-    struct str label = last_label(host);
-    char z[64];
-    if (label.len < 2 || label.len >= sizeof z)
-        return false;
-    enum { NO = 1, YES };
-    uint64_t hash = ~hash_keyed(&rules->hosts->key, label); // not what its domain is
-    size_t answer = recall(rules->hosts, hash);
-    if (answer == 0) {
-        if (str_to_z(label, z, sizeof z) != OK)
-            return false;
-        int type = PSL_TYPE_ICANN | PSL_TYPE_NO_STAR_RULE;
-        answer = psl_is_public_suffix2(rules->psl, z, type) == 1 ? YES : NO;
-        for (size_t i = 0; i < COUNT_OF(private_use); i++)
-            answer = str_eq(label, private_use[i]) ? YES : answer;
-        learn(rules->hosts, hash, answer);
-    }
-    return answer == YES;
 }
