@@ -62,11 +62,6 @@ static void give_block(struct arena_block *b)
     free(b);
 }
 
-void arena_init(struct arena *arena, size_t ceiling)
-{
-    *arena = (struct arena){.ceiling = ceiling};
-}
-
 void arena_done(struct arena *arena)
 {
     for (struct arena_block *b = arena->blocks, *older; b != NULL; b = older) {

@@ -25,7 +25,10 @@ struct arena {
 };
 
 /* ceiling: most bytes that may be handed out.  The first block is taken at the first use. */
-void arena_init(struct arena *arena, size_t ceiling);
+static inline void arena_init(struct arena *arena, size_t ceiling)
+{
+    *arena = (struct arena){.ceiling = ceiling};
+}
 /* Takes the first block already now: where another thread will fill the arena and this one frees
  * it, so that blocks stay with their thread.  Nothing has been allocated from it yet. */
 void arena_begin(struct arena *arena);

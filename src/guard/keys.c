@@ -34,9 +34,10 @@ struct dresses {
     uint64_t available; // nor what has another character than all of them together
 };
 
+/* Of letters whatever their case. */
 static uint64_t char_bit(char c)
 {
-    return UINT64_C(1) << (ascii_lower(c) & 63);
+    return UINT64_C(1) << ((c & 0x1F) | (c & 0x40) >> 1);
 }
 
 static uint64_t chars_of(struct str text)
@@ -55,11 +56,10 @@ static bool is_available(const struct dresses *dresses, struct str name)
     return true;
 }
 
-static void add_dress(struct dresses *dresses, struct str name)
+static inline void add_dress(struct dresses *dresses, struct str name)
 {
-    if (name.len < NAME_LEAST || name.len > dresses->longest || dresses->n == NAMES_MOST)
-        return;
-    if (!is_available(dresses, name))
+    if (name.len < NAME_LEAST || name.len > dresses->longest || dresses->n == NAMES_MOST ||
+        !is_available(dresses, name))
         return;
     if (name.len >= INSIDE_LEAST && (dresses->shortest == 0 || name.len < dresses->shortest))
         dresses->shortest = name.len;
@@ -127,6 +127,7 @@ static bool may_be_base64(const struct dresses *dresses, struct str name)
     return true;
 }
 
+/* Its hexadecimal and base64 form, and itself reversed: none is shorter than it is. */
 static void add_coded(struct arena *scratch, struct dresses *dresses, struct str name)
 {
     if (name.len < NAME_LEAST || name.len > 96)
@@ -151,27 +152,37 @@ static void add_coded(struct arena *scratch, struct dresses *dresses, struct str
     add_dress(dresses, str_make(back, name.len));
 }
 
+/* "john.smith" is also John and Smith. */
+static void add_parts(struct dresses *dresses, struct str name)
+{
+    for (size_t i = 0; i < name.len; i++) {
+        size_t start = i;
+        while (i < name.len && is_of(name.at[i], CHAR_LETTER))
+            i++;
+        if (i - start >= NAME_LEAST)
+            add_dress(dresses, str_make(name.at + start, i - start));
+    }
+}
+
 static void dress(struct arena *scratch, const struct lure_people *people, struct dresses *dresses)
 {
-    // most links have no room for a name
+    // most links have no room for some dresses, or for any
     for (size_t i = 0; people != NULL && i < people->n && dresses->longest >= NAME_LEAST; i++) {
-        struct str jid = lure_lower(scratch, people->names[i]);
-        struct str local = str_first(jid, str_find_char(jid, '@'));
-        if (is_one_token(local))
+        struct str jid = people->names[i];
+        struct str local = lure_lower(scratch, str_first(jid, str_find_char(jid, '@')));
+        unsigned all = CHAR_TOKEN | CHAR_LETTER; // what every character is
+        for (size_t k = 0; k < local.len; k++)
+            all &= char_class[(unsigned char)local.at[k]];
+        if ((all & CHAR_TOKEN) != 0)
             add_dress(dresses, local);
         else
             add_dress(dresses, letters_and_digits(scratch, local));
-        add_coded(scratch, dresses, local);
-        if (local.len < jid.len)
-            add_coded(scratch, dresses, jid);
-        struct str rest = local; // "john.smith" is also John and Smith
-        size_t start = 0;
-        for (size_t k = 0; k <= rest.len; k++)
-            if (k == rest.len || !is_of(rest.at[k], CHAR_LETTER)) {
-                if (k - start >= NAME_LEAST && k - start < rest.len)
-                    add_dress(dresses, str_make(rest.at + start, k - start));
-                start = k + 1;
-            }
+        if (local.len <= dresses->longest)
+            add_coded(scratch, dresses, local);
+        if (local.len < jid.len && jid.len <= dresses->longest)
+            add_coded(scratch, dresses, lure_lower(scratch, jid));
+        if ((all & CHAR_LETTER) == 0)
+            add_parts(dresses, local);
     }
 }
 
@@ -206,11 +217,10 @@ static bool is_name(const struct dresses *dresses, struct str token)
 }
 
 /* Where the first of the names that stands inside the token does; NULL: none of them. */
-static const struct str *name_inside(const struct dresses *dresses, struct str token, size_t *at)
+static const struct str *__attribute__((noinline))
+name_inside(const struct dresses *dresses, struct str token, size_t *at)
 {
     char lower[TOKEN_MOST];
-    if (dresses->shortest == 0 || token.len <= dresses->shortest)
-        return NULL;
     for (size_t i = 0; i < token.len; i++)
         lower[i] = ascii_lower(token.at[i]);
     uint64_t chars = chars_of(str_make(lower, token.len));
@@ -308,7 +318,9 @@ static void put_token(struct draft *draft, struct str token)
     }
     // a name inside: "photosofjuliet", "juliet2024"
     size_t k = 0;
-    const struct str *name = name_inside(draft->dresses, token, &k);
+    const struct str *name = NULL;
+    if (draft->dresses->shortest > 0 && token.len > draft->dresses->shortest)
+        name = name_inside(draft->dresses, token, &k);
     if (name != NULL) {
         draft->flags |= LURE_NAMED;
         if (k > 0)
@@ -486,28 +498,66 @@ static struct str keep_shown(struct lure_list *list, struct draft *draft, size_t
     return str_make(out, n);
 }
 
+/* Of a canonical form, which is cut again. */
+struct parts {
+    struct str scheme, port, path, query, fragment;
+};
+
+static struct str cut_from(struct str *text, char mark)
+{
+    size_t at = str_find_char(*text, mark);
+    struct str rest = at < text->len ? str_skip(*text, at + 1) : STR_EMPTY;
+    *text = str_first(*text, at);
+    return rest;
+}
+
+static struct parts parts_of(const struct lure *lure)
+{
+    struct parts parts = {.port = STR_EMPTY};
+    struct str rest = lure->url;
+    parts.fragment = cut_from(&rest, '#');
+    parts.query = cut_from(&rest, '?');
+    if (lure->host.len > 0) { // scheme://host:port/path
+        size_t n_scheme = (size_t)(lure->host.at - rest.at) - strlen("://");
+        parts.scheme = str_first(rest, n_scheme);
+        rest = str_skip(rest, n_scheme + strlen("://") + lure->host.len);
+        if (rest.len > 0 && rest.at[0] == ':') {
+            size_t slash = str_find_char(rest, '/');
+            parts.port = str_make(rest.at + 1, slash - 1);
+            rest = str_skip(rest, slash);
+        }
+    } else { // scheme:path, or scheme:///path
+        size_t colon = str_find_char(rest, ':');
+        must(colon < rest.len);
+        parts.scheme = str_first(rest, colon);
+        rest = str_skip(rest, colon + 1);
+        if (str_starts(rest, STR("//")))
+            rest = str_skip(rest, 2);
+    }
+    parts.path = rest;
+    return parts;
+}
+
 static void link_keys(struct lure_list *list, struct arena *scratch, struct lure *lure,
                       struct draft *draft)
 {
-    struct url url;
-    url_split(lure->url, &url);
-    bool web = str_eq(url.scheme, STR("http")) || str_eq(url.scheme, STR("https"));
-    if (!web) {
-        put(draft, url.scheme);
+    struct parts parts = parts_of(lure);
+    if (!str_eq(parts.scheme, STR("http")) && !str_eq(parts.scheme, STR("https"))) {
+        put(draft, parts.scheme);
         put_char(draft, ':');
     }
     put_host(draft, scratch, lure->host, lure->domain);
-    if (url.port.len > 0) {
+    if (parts.port.len > 0) {
         put_char(draft, ':');
-        put(draft, url.port);
+        put(draft, parts.port);
     }
-    put_path(draft, scratch, url.path);
+    put_path(draft, scratch, parts.path);
     size_t shown = draft->len; // neither query nor fragment are shown
-    if (url.query.len > 0)
-        put_query(draft, scratch, url.query);
-    if (url.fragment.len > 0) {
+    if (parts.query.len > 0)
+        put_query(draft, scratch, parts.query);
+    if (parts.fragment.len > 0) {
         put_char(draft, '#');
-        put_tokens(draft, url.fragment);
+        put_tokens(draft, parts.fragment);
     }
     lure->flags |= draft->flags;
     lure->shown = keep_shown(list, draft, shown);
@@ -543,8 +593,8 @@ static void words_keys(const struct lure_list *list, struct lure *lure)
                       : lure->url;
 }
 
-/* What parts a link into those that are compared with a name. */
-static const bool parts[256] = {
+/* What cuts a link into parts that are compared with a name. */
+static const bool cuts[256] = {
     ['/'] = true, ['?'] = true, ['&'] = true, ['='] = true, ['#'] = true};
 
 /* A part of the lure that is compared with a name. */
@@ -567,7 +617,7 @@ static void allow(struct dresses *dresses, const struct lure *lure)
     allow_part(dresses, below.len);
     const char *from = lure->host.at + lure->host.len, *end = lure->url.at + lure->url.len;
     for (const char *at = from; at < end; at++) {
-        if (parts[(unsigned char)*at]) {
+        if (cuts[(unsigned char)*at]) {
             allow_part(dresses, (size_t)(at - from));
             from = at + 1;
         } else {

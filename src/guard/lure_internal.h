@@ -93,8 +93,16 @@ static inline int ascii_hex(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
+struct str lure_lower_slowly(struct arena *arena, struct str text);
+
 /* Lower case of ASCII, in arena (or text itself when nothing changes). */
-struct str lure_lower(struct arena *arena, struct str text);
+static inline struct str lure_lower(struct arena *arena, struct str text)
+{
+    size_t i = 0;
+    while (i < text.len && i < 16 && !(text.at[i] >= 'A' && text.at[i] <= 'Z'))
+        i++;
+    return i == text.len ? text : lure_lower_slowly(arena, text);
+}
 
 /* Reads one code point of well-formed or broken UTF-8; a broken byte gives U+FFFD and length 1. */
 uint32_t lure_utf8(struct str text, size_t *len);

@@ -344,6 +344,8 @@ static struct str percent_decode(struct arena *arena, struct str text)
     return str_make(out, len);
 }
 
+static const bool is_usual[256] = {['0' ... '9'] = true, ['a' ... 'z'] = true};
+
 /* Most hosts are in their canonical form already.  False: that must be looked into. */
 static bool is_usual_host(struct str host)
 {
@@ -352,7 +354,7 @@ static bool is_usual_host(struct str host)
         return false;
     for (size_t i = 0; i < host.len; i++) {
         char c = host.at[i];
-        if ((c >= 'a' && c <= 'z') || ascii_is_digit(c))
+        if (is_usual[(unsigned char)c])
             continue;
         if (c == '.' && i > label)
             label = i + 1;
@@ -537,39 +539,6 @@ enum err url_parse(const struct lure_rules *rules, struct arena *arena, struct s
         url.path = normalize(arena, text, &path_encode, &path_guarded);
     *out = url;
     return OK;
-}
-
-void url_split(struct str text, struct url *out)
-{
-    size_t colon = str_find_char(text, ':');
-    must(colon < text.len);
-    *out = (struct url){.scheme = str_first(text, colon),
-                        .host = STR_EMPTY,
-                        .port = STR_EMPTY,
-                        .query = STR_EMPTY,
-                        .fragment = STR_EMPTY};
-    text = str_skip(text, colon + 1);
-    size_t hash = str_find_char(text, '#');
-    if (hash < text.len)
-        out->fragment = str_skip(text, hash + 1);
-    text = str_first(text, hash);
-    size_t mark = str_find_char(text, '?');
-    if (mark < text.len)
-        out->query = str_skip(text, mark + 1);
-    text = str_first(text, mark);
-    out->hierarchic = str_starts(text, STR("//"));
-    if (out->hierarchic) {
-        text = str_skip(text, 2);
-        size_t end = str_find_char(text, '/');
-        struct str authority = str_first(text, end);
-        text = str_skip(text, end);
-        size_t bracket = str_find_char(authority, ']');
-        size_t port = bracket < authority.len ? bracket + 1 : str_find_char(authority, ':');
-        out->host = str_first(authority, port);
-        if (port < authority.len)
-            out->port = str_skip(authority, port + 1);
-    }
-    out->path = text;
 }
 
 static size_t append(char *out, size_t len, const char *before, struct str text)
