@@ -79,6 +79,7 @@ struct guard *guard_new(const struct guard_config *config, uint64_t seed)
     guard->next_expiry_us = INT64_MAX;
     slab_init(&guard->users, _Alignof(struct user));
     slab_init(&guard->texts, 8);
+    slab_init_keeping(&guard->pieces, 16);
     list_init(&guard->young);
     list_init(&guard->known);
     for (size_t i = 0; i < COUNT_OF(guard->clusters); i++)
@@ -115,6 +116,7 @@ void guard_free(struct guard **at)
     LIST_EACH(&guard->known, struct sight, link, sight)
     sight_free(guard, sight);
     users_free(guard);
+    slab_done(&guard->pieces);
     LIST_EACH(&guard->tallies, struct tally, link, tally)
     tally_free(guard, tally);
     map_done(&guard->standings);
@@ -488,8 +490,8 @@ static void take_sending(struct guard *guard, const struct sending *sending,
         links |= sending->lures[i].kind == LURE_LINK;
         files |= sending->lures[i].kind == LURE_FILE;
     }
-    struct user *sender = user_get(guard, sending->sender);
-    struct user *receiver = user_get(guard, sending->receiver);
+    struct user *sender, *receiver;
+    user_get_both(guard, sending->sender, sending->receiver, &sender, &receiver);
     sender->n_refs++; // both stay while the event is looked at
     receiver->n_refs++;
     if (links)
@@ -566,8 +568,8 @@ static void take_exposure(struct guard *guard, const struct exposure *exposure)
         if (cluster == NULL || cluster->kind == LURE_SEALED) // shown when it was let go
             continue;
         seen[n_seen++] = cluster;
-        struct user *sender = user_get(guard, exposure->sender);
-        struct user *receiver = user_get(guard, exposure->receiver);
+        struct user *sender, *receiver;
+        user_get_both(guard, exposure->sender, exposure->receiver, &sender, &receiver);
         if (sender == receiver || receiver->is_decoy)
             continue;
         struct member *member = member_get(guard, cluster, receiver);
