@@ -40,6 +40,7 @@ enum err guard_config_set(struct guard_config *config, struct str key, struct st
         {"fresh_spread",            .number = &config->fresh_spread          },
         {"outbreak_rare",           .number = &config->outbreak_rare         },
         {"surge_nats",              .number = &config->surge_nats            },
+        {"silent_most",             .number = &config->silent_most           },
         {"spread_rare",             .number = &config->spread_rare           },
         {"defangs",                 .flag = &config->defangs                 },
         {"sealed_pause",            .time_us = &config->sealed_pause_us      },

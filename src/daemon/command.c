@@ -1,5 +1,6 @@
 #include "daemon/command.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/must.h"
 #include "xmpp/jid.h"
@@ -74,6 +75,17 @@ json_t *json_of(struct str text)
 {
     json_t *value = json_stringn(text.at != NULL ? text.at : "", text.len);
     return value != NULL ? value : json_string("");
+}
+
+json_t *json_of_time(int64_t us)
+{
+    if (us == 0)
+        return json_null();
+    struct arena arena;
+    arena_init(&arena, 256);
+    json_t *text = json_of(clock_format(&arena, us));
+    arena_done(&arena);
+    return text;
 }
 
 static struct str text_of(const json_t *value)

@@ -168,5 +168,7 @@ void command_fail_with(struct command_call *call, enum err e, json_t *result, st
 
 /* A JSON string of any text: what is not UTF-8 or holds NUL becomes an empty one. */
 json_t *json_of(struct str text);
+/* A time of the wall clock as people read it; null for 0. */
+json_t *json_of_time(int64_t us);
 
 #endif

@@ -399,17 +399,6 @@ enum err daemon_load_administrators(struct daemon *daemon, struct why *why)
 
 /* ---- lists ---- */
 
-static json_t *json_time(int64_t wall_us)
-{
-    if (wall_us == 0)
-        return json_null();
-    struct arena arena;
-    arena_init(&arena, 256);
-    json_t *text = json_of(clock_format(&arena, wall_us));
-    arena_done(&arena);
-    return text;
-}
-
 static json_t *json_account(const struct daemon *daemon, const struct store_account *account)
 {
     struct arena arena;
@@ -420,8 +409,8 @@ static json_t *json_account(const struct daemon *daemon, const struct store_acco
     json_object_set_new(row, "jid", json_of(bare));
     json_object_set_new(row, "state", json_string(account->disabled ? "disabled" : "enabled"));
     json_object_set_new(row, "administrator", json_boolean(daemon_is_administrator(daemon, bare)));
-    json_object_set_new(row, "created", json_time(account->created_us));
-    json_object_set_new(row, "last_login", json_time(account->login_us));
+    json_object_set_new(row, "created", json_of_time(account->created_us));
+    json_object_set_new(row, "last_login", json_of_time(account->login_us));
     if (account->disabled)
         json_object_set_new(row, "reason", json_of(account->disabled_why));
     arena_done(&arena);

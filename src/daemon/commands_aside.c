@@ -32,14 +32,9 @@ static json_t *row_of(const struct store_record *record)
     uint64_t deaths = 0;
     if (str_to_u64(number, 0, UINT32_MAX, &deaths) != OK)
         deaths = 0;
-    struct arena arena;
-    arena_init(&arena, 256);
-    json_t *row = json_pack("{s:o, s:I, s:b, s:o, s:o}", "key", json_of(record->key), "deaths",
-                            (json_int_t)deaths, "aside", deaths >= IN_HAND_DEATHS, "last",
-                            json_of(clock_format(&arena, record->created_us)), "what",
-                            json_of(str_trim(note)));
-    arena_done(&arena);
-    return row;
+    return json_pack("{s:o, s:I, s:b, s:o, s:o}", "key", json_of(record->key), "deaths",
+                     (json_int_t)deaths, "aside", deaths >= IN_HAND_DEATHS, "last",
+                     json_of_time(record->created_us), "what", json_of(str_trim(note)));
 }
 
 static void listed(struct store_request *request)

@@ -9,7 +9,6 @@
 #include "daemon/daemon.h"
 
 #include "base/must.h"
-#include "daemon/incident_story.h"
 #include "daemon/server.h"
 #include "daemon/server_settings.h"
 #include "im/desk.h"

@@ -15,17 +15,6 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-static json_t *json_time(int64_t wall_us)
-{
-    if (wall_us == 0)
-        return json_null();
-    struct arena arena;
-    arena_init(&arena, 256);
-    json_t *text = json_of(clock_format(&arena, wall_us));
-    arena_done(&arena);
-    return text;
-}
-
 /* ---- status ---- */
 
 static const char *health_name(enum store_health health)
@@ -76,7 +65,7 @@ static void run_status(struct command_call *call)
     json_t *status = json_object();
     json_object_set_new(status, "version", json_string(FIREDOOR_VERSION));
     json_object_set_new(status, "pid", json_integer(getpid()));
-    json_object_set_new(status, "started", json_time(daemon->started_us));
+    json_object_set_new(status, "started", json_of_time(daemon->started_us));
     json_object_set_new(status, "uptime_s",
                         json_integer((clock_wall_us() - daemon->started_us) / SECOND_US));
     json_object_set_new(status, "domains", domains);
@@ -231,8 +220,8 @@ static void audit_listed(struct store_request *request)
         json_array_append_new(
             entries,
             json_pack("{s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "number", (json_int_t)entry->number,
-                      "time", json_time(entry->wall_us), "actor", json_of(entry->actor), "action",
-                      json_of(entry->action), "scope", json_of(entry->scope), "reason",
+                      "time", json_of_time(entry->wall_us), "actor", json_of(entry->actor),
+                      "action", json_of(entry->action), "scope", json_of(entry->scope), "reason",
                       json_of(entry->reason), "details", json_of(entry->details)));
     }
     json_t *result = json_pack("{s:o, s:b}", "entries", entries, "more", auditing->op.more);

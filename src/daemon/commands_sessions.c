@@ -3,7 +3,6 @@
  */
 #include "daemon/daemon.h"
 
-#include "base/clock.h"
 #include "daemon/server.h"
 #include "im/sessions.h"
 #include "xmpp/jid.h"
@@ -19,16 +18,11 @@ struct walking {
 
 static json_t *row_of(const struct session_row *row)
 {
-    struct arena arena;
-    arena_init(&arena, 256);
-    struct str since = clock_format(&arena, row->started_us);
-    json_t *json =
-        json_pack("{s:o, s:o, s:o, s:b, s:i, s:b, s:b, s:I}", "session", json_of(row->jid),
-                  "address", json_of(row->address), "since", json_of(since), "available",
-                  row->available, "priority", (int)row->priority, "connected", row->connected,
-                  "resumable", row->resumable, "waiting", (json_int_t)row->outbox);
-    arena_done(&arena);
-    return json;
+    return json_pack("{s:o, s:o, s:o, s:b, s:i, s:b, s:b, s:I}", "session", json_of(row->jid),
+                     "address", json_of(row->address), "since", json_of_time(row->started_us),
+                     "available", row->available, "priority", (int)row->priority, "connected",
+                     row->connected, "resumable", row->resumable, "waiting",
+                     (json_int_t)row->outbox);
 }
 
 static void walked(struct sessions_walk *walk)

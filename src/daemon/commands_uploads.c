@@ -3,8 +3,6 @@
  */
 #include "daemon/daemon.h"
 
-#include "base/clock.h"
-#include "daemon/incident_story.h"
 #include "daemon/server.h"
 #include "files/uploads.h"
 #include "im/desk.h"

@@ -10,6 +10,7 @@
 #include "base/must.h"
 #include "base/random.h"
 #include "base/table.h"
+#include "daemon/duty.h"
 #include "im/decoys.h"
 #include "im/gate_errand.h"
 #include "route/own.h"
@@ -33,12 +34,10 @@ struct keeper_domain {
 };
 
 struct decoy_keeper {
-    struct loop *loop;
+    struct duty duty;
     struct service *service;
     const struct config *(*config)(void *context);
     void *context;
-    struct timer timer;
-    bool busy, ends;
     bool told; // the homes know of decoys
 
     struct gate_errand gate;
@@ -61,8 +60,6 @@ struct decoy_keeper {
     struct known_portrait *usable; // borrowed from seen
 };
 
-static void begin_round(struct timer *timer);
-
 static int64_t every_us(const struct decoy_keeper *keeper)
 {
     return keeper->config(keeper->context)->decoys.look_us;
@@ -70,10 +67,8 @@ static int64_t every_us(const struct decoy_keeper *keeper)
 
 static void round_over(struct decoy_keeper *keeper)
 {
-    keeper->busy = false;
     arena_reset(&keeper->arena);
-    if (!keeper->ends)
-        loop_timer_set(keeper->loop, &keeper->timer, every_us(keeper), begin_round);
+    duty_rest(&keeper->duty, every_us(keeper));
 }
 
 /* ---- 4. What the homes said ---- */
@@ -125,7 +120,7 @@ static void learn(struct decoy_keeper *keeper, const struct portrait_made *made)
 {
     struct seen_portrait *seen = portrait_like(keeper, made->portrait);
     struct known_portrait *known = &seen->known;
-    seen->seen_us = loop_now_us(keeper->loop);
+    seen->seen_us = loop_now_us(keeper->duty.loop);
     if (table_get(&seen->people, made->account) == NULL && seen->people.n < 10000) {
         char *name = malloc(made->account.len + 1);
         must(name != NULL);
@@ -200,7 +195,7 @@ static void tell_homes(struct decoy_keeper *keeper)
         struct decoys_round *round = &keeper->rounds[i];
         *round = (struct decoys_round){
             .home = homes->at[i],
-            .back = keeper->loop,
+            .back = keeper->duty.loop,
             .done = home_is_back,
             .context = keeper,
             .names = keeper->names,
@@ -237,15 +232,15 @@ static void counted(struct store_request *request)
 
 static void count_next(struct decoy_keeper *keeper)
 {
-    if (keeper->counting == keeper->n_domains || keeper->ends) {
-        keeper->counted_us = loop_now_us(keeper->loop);
+    if (keeper->counting == keeper->n_domains || keeper->duty.ends) {
+        keeper->counted_us = loop_now_us(keeper->duty.loop);
         tell_homes(keeper);
         return;
     }
     memset(&keeper->count, 0, sizeof keeper->count);
     keeper->count.domain = keeper->domains[keeper->counting].name;
     keeper->count.active_since_us = clock_wall_us() - active_us;
-    keeper->count.request.home = loop_mailbox(keeper->loop);
+    keeper->count.request.home = loop_mailbox(keeper->duty.loop);
     keeper->count.request.done = counted;
     store_account_count(keeper->service->store, &keeper->count);
 }
@@ -302,8 +297,8 @@ static void decoys_known(struct gate_errand *gate)
 {
     struct decoy_keeper *keeper = CONTAINER_OF(gate, struct decoy_keeper, gate);
     const struct config *config = keeper->config(keeper->context);
-    int64_t now_us = loop_now_us(keeper->loop);
-    if (keeper->ends || (keeper->n_names == 0 && !keeper->told)) {
+    int64_t now_us = loop_now_us(keeper->duty.loop);
+    if (keeper->duty.ends || (keeper->n_names == 0 && !keeper->told)) {
         round_over(keeper);
         return;
     }
@@ -319,14 +314,13 @@ static void decoys_known(struct gate_errand *gate)
     count_next(keeper);
 }
 
-static void begin_round(struct timer *timer)
+static void begin_round(struct duty *duty)
 {
-    struct decoy_keeper *keeper = CONTAINER_OF(timer, struct decoy_keeper, timer);
-    keeper->busy = true;
+    struct decoy_keeper *keeper = CONTAINER_OF(duty, struct decoy_keeper, duty);
     keeper->n_names = 0;
     keeper->gate.look = look_for_decoys;
     keeper->gate.done = decoys_known;
-    gate_errand_send(keeper->service->gate, &keeper->gate, keeper->loop);
+    gate_errand_send(keeper->service->gate, &keeper->gate, keeper->duty.loop);
 }
 
 /* ---- Its life ---- */
@@ -336,7 +330,6 @@ struct decoy_keeper *decoy_keeper_new(struct loop *loop, struct service *service
 {
     struct decoy_keeper *keeper = calloc(1, sizeof *keeper);
     must(keeper != NULL);
-    keeper->loop = loop;
     keeper->service = service;
     keeper->config = config;
     keeper->context = context;
@@ -346,7 +339,7 @@ struct decoy_keeper *decoy_keeper_new(struct loop *loop, struct service *service
     must(keeper->rounds != NULL && keeper->seen != NULL && keeper->usable != NULL);
     arena_init(&keeper->arena, NAMES_MOST_BYTES);
     int64_t look_us = every_us(keeper);
-    loop_timer_set(loop, &keeper->timer, look_us < first_us ? look_us : first_us, begin_round);
+    duty_init(&keeper->duty, loop, look_us < first_us ? look_us : first_us, begin_round);
     return keeper;
 }
 
@@ -355,10 +348,7 @@ void decoy_keeper_free(struct decoy_keeper **keeper)
     struct decoy_keeper *k = TAKE(*keeper);
     if (k == NULL)
         return;
-    k->ends = true;
-    while (k->busy)
-        loop_turn(k->loop, SECOND_US / 20);
-    loop_timer_cancel(&k->timer);
+    duty_done(&k->duty);
     while (k->n_seen > 0)
         forget_portrait(k, k->n_seen - 1);
     arena_done(&k->arena);

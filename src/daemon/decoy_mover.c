@@ -10,6 +10,7 @@
 #include "base/must.h"
 #include "base/random.h"
 #include "daemon/decoy_places.h"
+#include "daemon/duty.h"
 #include "im/gate_errand.h"
 #include "im/sessions.h"
 
@@ -18,12 +19,10 @@
 enum { MOVE_MOST = 64 << 10 }; // bytes of one move's names
 
 struct decoy_mover {
-    struct loop *loop;
+    struct duty duty;
     struct service *service;
     const struct config *(*config)(void *context);
     void *context;
-    struct timer timer;
-    bool busy, ends;
 
     struct arena arena; // of the move
     unsigned group;     // of those looked into
@@ -43,22 +42,21 @@ struct decoy_mover {
     } op;
 };
 
-static void look(struct timer *timer);
+// Between half of what is configured and one and a half: no clock stands behind these changes.
+static int64_t some_pause_us(const struct decoy_mover *mover)
+{
+    int64_t pause_us = mover->config(mover->context)->decoys.pause_us;
+    return pause_us / 2 + (int64_t)(random_u64() % (uint64_t)(pause_us + 1));
+}
 
 static void rest(struct decoy_mover *mover)
 {
-    int64_t pause_us = mover->config(mover->context)->decoys.pause_us;
-    mover->busy = false;
-    if (mover->ends)
-        return;
-    // between half of it and one and a half: no clock stands behind these changes
-    int64_t luck_us = (int64_t)(random_u64() % (uint64_t)(pause_us + 1));
-    loop_timer_set(mover->loop, &mover->timer, pause_us / 2 + luck_us, look);
+    duty_rest(&mover->duty, some_pause_us(mover));
 }
 
 static void begin(struct decoy_mover *mover, void (*then)(struct store_request *request))
 {
-    mover->op.request.home = loop_mailbox(mover->loop);
+    mover->op.request.home = loop_mailbox(mover->duty.loop);
     mover->op.request.done = then;
 }
 
@@ -303,8 +301,8 @@ static void listed(struct store_request *request)
         mover->is_decoy = false;
         mover->gate.look = look_for_it;
         mover->gate.done = is_known;
-        gate_errand_send(mover->service->gate, &mover->gate, mover->loop);
-    } else if (++mover->group < 3 && !mover->ends) {
+        gate_errand_send(mover->service->gate, &mover->gate, mover->duty.loop);
+    } else if (++mover->group < 3 && !mover->duty.ends) {
         look_into_next(mover);
     } else {
         rest(mover);
@@ -321,10 +319,9 @@ static void look_into_next(struct decoy_mover *mover)
     store_record_list(mover->service->store, &mover->op.list);
 }
 
-static void look(struct timer *timer)
+static void look(struct duty *duty)
 {
-    struct decoy_mover *mover = CONTAINER_OF(timer, struct decoy_mover, timer);
-    mover->busy = true;
+    struct decoy_mover *mover = CONTAINER_OF(duty, struct decoy_mover, duty);
     mover->group = 0;
     mover->leaves_first = random_u64() % 2 == 0;
     mover->decoy = mover->holder = mover->name = STR_EMPTY;
@@ -339,12 +336,11 @@ struct decoy_mover *decoy_mover_new(struct loop *loop, struct service *service,
 {
     struct decoy_mover *mover = calloc(1, sizeof *mover);
     must(mover != NULL);
-    mover->loop = loop;
     mover->service = service;
     mover->config = config;
     mover->context = context;
     arena_init(&mover->arena, MOVE_MOST);
-    rest(mover);
+    duty_init(&mover->duty, loop, some_pause_us(mover), look);
     return mover;
 }
 
@@ -353,10 +349,7 @@ void decoy_mover_free(struct decoy_mover **mover)
     struct decoy_mover *m = TAKE(*mover);
     if (m == NULL)
         return;
-    m->ends = true;
-    while (m->busy)
-        loop_turn(m->loop, SECOND_US / 20);
-    loop_timer_cancel(&m->timer);
+    duty_done(&m->duty);
     arena_done(&m->arena);
     free(m);
 }

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/must.h"
+#include "daemon/duty.h"
 
 #include <stdlib.h>
 
@@ -15,8 +16,7 @@ static const int64_t look_most_us = 3600 * SECOND_US;
 
 struct decoy_refresh {
     struct daemon *daemon;
-    struct timer timer;
-    bool busy, ends;
+    struct duty duty;
     struct command_call *call; // under way
     size_t at;                 // domain
     struct arena arena;
@@ -27,22 +27,22 @@ struct decoy_refresh {
     } op;
 };
 
-static void look(struct timer *timer);
 static void look_at_domain(struct decoy_refresh *refresh);
+
+static int64_t look_us(const struct decoy_refresh *refresh)
+{
+    int64_t every_us = refresh->daemon->config->decoys.refresh_us;
+    return 1 + (every_us > 0 && every_us / 4 < look_most_us ? every_us / 4 : look_most_us);
+}
 
 static void rest(struct decoy_refresh *refresh)
 {
-    int64_t every_us = refresh->daemon->config->decoys.refresh_us;
-    refresh->busy = false;
-    if (refresh->ends)
-        return;
-    int64_t look_us = every_us > 0 && every_us / 4 < look_most_us ? every_us / 4 : look_most_us;
-    loop_timer_set(refresh->daemon->loop, &refresh->timer, look_us + 1, look);
+    duty_rest(&refresh->duty, look_us(refresh));
 }
 
 static void next_domain(struct decoy_refresh *refresh)
 {
-    if (refresh->ends || ++refresh->at >= refresh->daemon->config->n_domains)
+    if (refresh->duty.ends || ++refresh->at >= refresh->daemon->config->n_domains)
         rest(refresh);
     else
         look_at_domain(refresh);
@@ -98,7 +98,7 @@ static void is_found(struct store_request *request)
     uint64_t last_us = 0;
     bool known = e == OK && str_to_u64(refresh->op.get.record.value, 0, INT64_MAX, &last_us) == OK;
     store_release(request);
-    if (refresh->ends || refresh->at >= config->n_domains || (e != OK && e != ERR_MISSING)) {
+    if (refresh->duty.ends || refresh->at >= config->n_domains || (e != OK && e != ERR_MISSING)) {
         rest(refresh);
     } else if (!known) { // the first is due a whole time from now
         begin(refresh, is_noted);
@@ -125,14 +125,13 @@ static void look_at_domain(struct decoy_refresh *refresh)
     store_record_get(refresh->daemon->store, &refresh->op.get);
 }
 
-static void look(struct timer *timer)
+static void look(struct duty *duty)
 {
-    struct decoy_refresh *refresh = CONTAINER_OF(timer, struct decoy_refresh, timer);
+    struct decoy_refresh *refresh = CONTAINER_OF(duty, struct decoy_refresh, duty);
     if (refresh->daemon->config->decoys.refresh_us == 0 || refresh->daemon->store == NULL) {
         rest(refresh);
         return;
     }
-    refresh->busy = true;
     refresh->at = 0;
     look_at_domain(refresh);
 }
@@ -143,7 +142,7 @@ struct decoy_refresh *decoy_refresh_new(struct daemon *daemon)
     must(refresh != NULL);
     refresh->daemon = daemon;
     arena_init(&refresh->arena, 1 << 16);
-    rest(refresh);
+    duty_init(&refresh->duty, daemon->loop, look_us(refresh), look);
     return refresh;
 }
 
@@ -152,14 +151,11 @@ void decoy_refresh_free(struct decoy_refresh **refresh)
     struct decoy_refresh *r = TAKE(*refresh);
     if (r == NULL)
         return;
-    r->ends = true;
     if (r->call != NULL) { // it ends by itself, where all commands are awaited
         command_cancel(r->call);
-        r->busy = false;
+        duty_rest(&r->duty, look_us(r));
     }
-    while (r->busy)
-        loop_turn(r->daemon->loop, SECOND_US / 20);
-    loop_timer_cancel(&r->timer);
+    duty_done(&r->duty);
     arena_done(&r->arena);
     free(r);
 }

@@ -13,7 +13,6 @@
 
 #include "base/must.h"
 #include "daemon/command.h"
-#include "daemon/incident_story.h"
 
 #include <stdlib.h>
 

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/must.h"
+#include "daemon/duty.h"
 
 #include <stdlib.h>
 
@@ -18,13 +19,11 @@ static const int64_t first_us = 60 * SECOND_US, round_us = 3600 * SECOND_US,
 enum step { STEP_ARCHIVE, STEP_DELIVERIES, STEP_RESUMPTIONS, STEP_IN_HAND, STEPS };
 
 struct housekeeping {
-    struct loop *loop;
+    struct duty duty;
     struct store *store;
     const struct config *(*config)(void *context);
     void *context;
-    struct timer timer;
     enum step step;
-    bool busy;
     int64_t after_id; // of the archive's walk
     union {
         struct store_archive_purge archive;
@@ -33,11 +32,8 @@ struct housekeeping {
     } op;
 };
 
-static void next(struct timer *timer);
-
 static void step_over(struct housekeeping *keeping, struct store_request *request, bool more)
 {
-    keeping->busy = false;
     if (request->result != OK) {
         log_event(LOG_WARNING, "housekeeping-failed", "step=%d error=%s", (int)keeping->step,
                   err_name(request->result));
@@ -51,7 +47,7 @@ static void step_over(struct housekeeping *keeping, struct store_request *reques
     bool round_over = keeping->step == STEPS;
     if (round_over)
         keeping->step = STEP_ARCHIVE;
-    loop_timer_set(keeping->loop, &keeping->timer, round_over ? round_us : pause_us, next);
+    duty_rest(&keeping->duty, round_over ? round_us : pause_us);
 }
 
 static void archive_purged(struct store_request *request)
@@ -77,14 +73,13 @@ static void records_expired(struct store_request *request)
 static void begin(struct housekeeping *keeping, struct store_request *request,
                   void (*done)(struct store_request *))
 {
-    request->home = loop_mailbox(keeping->loop);
+    request->home = loop_mailbox(keeping->duty.loop);
     request->done = done;
-    keeping->busy = true;
 }
 
-static void next(struct timer *timer)
+static void next(struct duty *duty)
 {
-    struct housekeeping *keeping = CONTAINER_OF(timer, struct housekeeping, timer);
+    struct housekeeping *keeping = CONTAINER_OF(duty, struct housekeeping, duty);
     const struct config *config = keeping->config(keeping->context);
     int64_t now_us = clock_wall_us();
     memset(&keeping->op, 0, sizeof keeping->op);
@@ -121,11 +116,10 @@ struct housekeeping *housekeeping_new(struct loop *loop, struct store *store,
 {
     struct housekeeping *keeping = calloc(1, sizeof *keeping);
     must(keeping != NULL);
-    keeping->loop = loop;
     keeping->store = store;
     keeping->config = config;
     keeping->context = context;
-    loop_timer_set(loop, &keeping->timer, first_us, next);
+    duty_init(&keeping->duty, loop, first_us, next);
     return keeping;
 }
 
@@ -134,8 +128,6 @@ void housekeeping_free(struct housekeeping **housekeeping)
     struct housekeeping *keeping = TAKE(*housekeeping);
     if (keeping == NULL)
         return;
-    while (keeping->busy)
-        loop_turn(keeping->loop, SECOND_US / 20);
-    loop_timer_cancel(&keeping->timer);
+    duty_done(&keeping->duty);
     free(keeping);
 }

@@ -1,6 +1,5 @@
 #include "daemon/incident_story.h"
 
-#include "base/clock.h"
 #include "base/must.h"
 #include "base/table.h"
 #include "daemon/command.h"
@@ -8,17 +7,6 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
-
-json_t *json_of_time(int64_t us)
-{
-    if (us == 0)
-        return json_null();
-    struct arena arena;
-    arena_init(&arena, 256);
-    json_t *text = json_of(clock_format(&arena, us));
-    arena_done(&arena);
-    return text;
-}
 
 /* ---- whom the reader may see ---- */
 

@@ -12,9 +12,6 @@
 
 #include <jansson.h>
 
-/* A time; null for 0. */
-json_t *json_of_time(int64_t us);
-
 /* Whether somebody of this domain has to do with it; an empty domain stands for all. */
 bool incident_concerns(const struct incident *incident, struct str domain);
 

@@ -397,13 +397,15 @@ static enum err open_service(struct daemon *daemon, struct why *why)
     commands_add_server(daemon);
     commands_add_accounts(daemon);
     commands_add_portable(daemon);
+    commands_add_incidents(daemon);
+    commands_add_rules(daemon);
     commands_add_guard(daemon);
     commands_add_replay(daemon);
     commands_add_sessions(daemon);
     commands_add_aside(daemon);
     commands_add_uploads(daemon);
     commands_add_texts(daemon);
-    commands_add_decoys(daemon);
+    commands_add_decoy_place(daemon);
     commands_add_decoy_make(daemon);
     commands_add_decoy_refresh(daemon);
     daemon->decoy_refresh = decoy_refresh_new(daemon);

@@ -181,6 +181,9 @@ static void say_guard(struct buf *out, struct gate *gate)
     say(out, "guard_decoys", "gauge", "Decoys.", state.n_decoys);
     say(out, "guard_decoy_hits", "counter", "People who sent a lure to a decoy, for each incident.",
         state.n_decoy_hits);
+    say(out, "guard_outbreak", "gauge",
+        "Whether a worm is about: 0 not, 1 suspected, 2 by more than one person's word.",
+        (uint64_t)state.outbreak);
     say(out, "guard_campaigns", "counter", "Campaigns of lures that share nothing but people.",
         state.n_campaigns);
     say(out, "guard_taken_back", "counter", "Receivers' copies taken back.", state.n_taken_back);

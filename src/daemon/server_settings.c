@@ -260,6 +260,7 @@ void server_guard_config(const struct config *config, struct guard_config *out)
         .fresh_rare = config->guard.fresh_rare,
         .outbreak_rare = config->guard.outbreak_rare,
         .surge_nats = config->guard.surge_nats,
+        .silent_most = config->guard.silent_most,
         .fresh_spread = config->guard.fresh_spread,
         .spread_rare = config->guard.spread_rare,
         .sealed_pause_us = config->guard.sealed_pause_us,

@@ -130,7 +130,8 @@ void campaign_shown(struct guard *guard, struct cluster *cluster, struct user *s
     campaign->n_exposed++;
 }
 
-bool campaign_is_known(const struct guard *guard, const struct cluster *campaign)
+/* Whether it is known for a worm's: its people have denied it, or done what convicts a tree. */
+static bool campaign_is_known(const struct guard *guard, const struct cluster *campaign)
 {
     return !campaign->cleared &&
            (campaign->n_denied > 0 ||
@@ -469,20 +470,13 @@ static struct cluster *spreads(struct guard *guard, struct cluster *cluster, str
                                struct cluster *campaign)
 {
     struct cluster *shown = NULL;
-    trail_settles(guard, sender, trail);
-    if (trail->n_copies < guard->config.lessons_per_day && trail->n_copies < UINT8_MAX)
-        trail->n_copies++;
+    trail_counts(guard, sender, trail);
     int64_t full_us = trail_nth_us(trail, (size_t)guard->config.fresh_most + 1);
     int64_t burst_us = trail_nth_us(trail, (size_t)guard->config.fresh_spread);
     size_t before = find_arrow(guard, trail, sender, receiver, full_us, false, &shown);
     trail->full_us = before < SHOWN_KEPT ? trail->shown_us[before] : 0;
-    if (full_us != 0)
-        trail_notes(trail, RARE_STAR, guard->now_us - full_us);
     if (trail->full_us != 0)
         trail_notes(trail, RARE_FULL, guard->now_us - trail->full_us);
-    outbreak_counts(guard, trail);
-    if (burst_us != 0)
-        trail_notes(trail, RARE_BURST, guard->now_us - burst_us);
     double nats = 0;
     size_t arrow = find_arrow(guard, trail, sender, receiver, burst_us, false, &shown);
     if (arrow < SHOWN_KEPT) {

@@ -53,6 +53,8 @@ struct guard_config {
                           // fresh_spread people
     double surge_nats; // evidence, of how many people are as fast as that, that a worm is about; 0:
                        // only people's word is
+    double silent_most;  // people whom those of one reach in a day before his next waits, if he was
+                         // asked and has not answered
     double fresh_spread; // people whom one who was shown such a lure sends others, to pass for its
                          // relay as late as few honest people do…
     double spread_rare;  // …in this share of the copies
@@ -570,7 +572,13 @@ struct guard_sealed {
     uint64_t n_stops;                   // messages taken back by their keys
 };
 
+/* Whether a worm is about: nobody says so; somebody's word, or a surge of people who send
+ * never-seen lures to several; more than one's word, or a tree that was convicted. */
+enum outbreak_level { OUTBREAK_NONE, OUTBREAK_SUSPECTED, OUTBREAK_SURE };
+const char *outbreak_level_name(enum outbreak_level level); // "none", "suspected", "sure"
+
 struct guard_state {
+    enum outbreak_level outbreak;
     size_t bytes, memory;               // in use; configured
     size_t bytes_users, bytes_clusters; // of bytes
     uint64_t n_events, n_sendings, n_delivered, n_held, n_rejected, n_exposures;

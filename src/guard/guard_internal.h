@@ -354,8 +354,7 @@ struct guard {
     int64_t next_expiry_us; // no stop, restriction, suspension or entitlement ends before
 };
 
-/* ---- users.c, sights.c ------------------------------------------------------------------------
- */
+/* ---- users.c ---- */
 
 uint64_t guard_hash(const struct guard *guard, struct str text);
 /* Of a key, which is a hash already: what is left is that nobody outside may foretell its place. */
@@ -444,8 +443,7 @@ bool sight_is_established(const struct guard *guard, const struct sight *sight);
 const struct lure_key *lure_home_key(const struct lure *lure);
 bool lure_is_established(const struct guard *guard, const struct lure *lure);
 
-/* ---- clusters.c ---------------------------------------------------------------------------------
- */
+/* ---- clusters.c ---- */
 
 /* The cluster that shares a linking key with the lure; NULL when there is none. */
 struct cluster *cluster_find(const struct guard *guard, const struct lure *lure, bool established,
@@ -499,8 +497,7 @@ static inline uint32_t *receivers_of(struct member *member, size_t n)
     return n <= RECEIVERS_FEW ? member->receivers.few : member->receivers.many;
 }
 
-/* ---- evidence.c
- * ----------------------------------------------------------------------------------- */
+/* ---- evidence.c ---- */
 
 void lessons_default(struct lessons *lessons);
 /* False: its weight stays out of every sum, and what only it can tell is not seen. */
@@ -542,40 +539,18 @@ bool cluster_is_tree(const struct cluster *cluster);
 bool member_must_respond(const struct guard *guard, const struct cluster *cluster,
                          const struct member *member);
 
-/* ---- outbreak.c ------------------------------------------------------------------------------ */
+/* ---- trails.c ---- */
 
-/* One person's word that he did not send never-seen lures, at a hand's pace: a worm is about. */
-void outbreak_denied(struct guard *guard, const struct user *by);
-/* The same, by what several did. */
-void outbreak_convicted(struct guard *guard);
-/* By more than one person's word. */
-bool outbreak_is_sure(const struct guard *guard);
-/* Whether a worm is about, and the account has sent never-seen lures to so many that its owner is
- * asked whether he meant it. */
-bool outbreak_concerns(const struct guard *guard, const struct trail *trail);
-/* The account has sent one to somebody else: is that what many do of late? */
-void outbreak_counts(struct guard *guard, const struct trail *trail);
-
-/* ---- campaigns.c
- * ----------------------------------------------------------------------------------- */
-
-/* A never-seen lure was sent by him who brought it, the first copy (is_born) or another: what he
- * and whoever showed him such a lure have done of late is weighed, whatever the hosts.  The
- * campaign that it is of, or NULL. */
-struct cluster *campaign_takes(struct guard *guard, struct cluster *cluster, struct user *sender,
-                               struct user *receiver, const struct sending *sending, bool is_born,
-                               bool *machine);
-/* Whether it is known for a worm's: its people have denied it, or done what convicts a tree. */
-bool campaign_is_known(const struct guard *guard, const struct cluster *campaign);
-/* A never-seen lure reached him. */
-void campaign_shown(struct guard *guard, struct cluster *cluster, struct user *sender,
-                    struct user *receiver);
+/* How many never-seen lures he sent of late. */
+double trail_level(const struct guard *guard, const struct trail *trail);
 /* Whether the account has sent never-seen lures to so many of late that it is to be asked; and that
  * the next must wait, since it had been shown one itself. */
 bool trail_is_star(const struct guard *guard, const struct trail *trail);
 bool trail_is_full(const struct guard *guard, const struct trail *trail);
 /* He has said that he meant it: the count begins anew. */
 void trail_clear(struct guard *guard, struct user *user);
+/* He has sent of it last. */
+void note_recent(struct guard *guard, struct user *sender, const struct cluster *cluster);
 /* One was sent to him whom the hash stands for, or to so many in a room.  False: he is one of those
  * who had the last. */
 bool trail_adds(struct guard *guard, struct trail *trail, uint32_t receiver, uint32_t audience);
@@ -583,13 +558,45 @@ bool trail_adds(struct guard *guard, struct trail *trail, uint32_t receiver, uin
 int64_t trail_nth_us(const struct trail *trail, size_t n);
 /* He did that within this time. */
 void trail_notes(struct trail *trail, enum rarity rarity, int64_t took_us);
-/* What he did of late teaches what is ordinary, once it is old enough for others to have said
- * something. */
-void trail_settles(struct guard *guard, const struct user *user, struct trail *trail);
+/* What trail_adds has added is counted: how fast he has reached several, and many.  What he did of
+ * late teaches what is ordinary, once it is old enough for others to have said something. */
+void trail_counts(struct guard *guard, const struct user *user, struct trail *trail);
 /* What it weighs that somebody did it within the time of this bin; 0: it is too common. */
 double rare_nats(const struct guard *guard, enum rarity rarity, size_t bin);
 /* The time within which this share of the copies was sent by honest people who did it. */
 int64_t rare_window_us(const struct lessons *lessons, enum rarity rarity, double share);
+
+/* ---- outbreak.c ---- */
+
+/* One person's word that he did not send never-seen lures, at a hand's pace: a worm is about. */
+void outbreak_denied(struct guard *guard, const struct user *by);
+/* The same, by what several did. */
+void outbreak_convicted(struct guard *guard);
+enum outbreak_level outbreak_level(const struct guard *guard);
+/* Whether a worm is about, and the account has sent never-seen lures to so many that its owner is
+ * asked whether he meant it. */
+bool outbreak_concerns(const struct guard *guard, const struct trail *trail);
+/* The account has sent one to somebody else: is that what many do of late? */
+void outbreak_counts(struct guard *guard, const struct trail *trail);
+
+/* ---- campaigns.c ---- */
+
+/* A never-seen lure was sent by him who brought it, the first copy (is_born) or another: what he
+ * and whoever showed him such a lure have done of late is weighed, whatever the hosts.  The
+ * campaign that it is of, or NULL. */
+struct cluster *campaign_takes(struct guard *guard, struct cluster *cluster, struct user *sender,
+                               struct user *receiver, const struct sending *sending, bool is_born,
+                               bool *machine);
+/* Whether the lure is of a campaign that people are asked about: a worm also travels by people who
+ * mean to pass its lures on, so what they show and send counts then. */
+static inline bool is_of_incident(const struct guard *guard, const struct cluster *cluster)
+{
+    const struct cluster *campaign = cluster_by_id(guard, cluster->campaign);
+    return campaign != NULL && campaign->is_incident && !campaign->cleared;
+}
+/* A never-seen lure reached him. */
+void campaign_shown(struct guard *guard, struct cluster *cluster, struct user *sender,
+                    struct user *receiver);
 /* Pauses are counted in bins that double. */
 size_t span_bin(int64_t span_us);
 /* Whether the site has taught what pauses are ordinary here: priors fit no site in particular. */
@@ -615,8 +622,6 @@ double campaign_loudness(const struct guard *guard, const struct cluster *campai
  * to pass it on makes it no less a worm's. */
 bool campaign_disowns(const struct guard *guard, const struct cluster *cluster,
                       const struct member *member);
-/* How many never-seen lures he sent of late. */
-double trail_level(const struct guard *guard, const struct trail *trail);
 void campaign_add(struct cluster *campaign, struct cluster *cluster);
 void campaign_leave(struct guard *guard, struct cluster *cluster);
 /* After its conviction another device of his says that he meant it: his are given again. */
@@ -627,11 +632,7 @@ void campaign_lessons_default(struct lessons *lessons);
  * them follow sooner. */
 int64_t fresh_window_us(const struct guard *guard);
 
-/* ---- sealed.c
- * -------------------------------------------------------------------------------------- */
-
-/* guard.c: he has sent of it last. */
-void note_recent(struct guard *guard, struct user *sender, const struct cluster *cluster);
+/* ---- sealed.c ---- */
 
 /* Runs of encrypted messages, all of late: a campaign of that kind. */
 static inline bool cluster_is_forest(const struct cluster *cluster)
@@ -651,8 +652,7 @@ bool sealed_covers(const struct guard *guard, const struct cluster *forest,
 void sealed_convict(struct guard *guard, struct cluster *forest, bool observed,
                     struct guard_word *word);
 
-/* ---- orders.c
- * --------------------------------------------------------------------------------------- */
+/* ---- orders.c ---- */
 
 /* One more order of the word; the caller may still fill in key, message, expiry, question. */
 struct order *order_add(struct guard *guard, struct guard_word *word, struct cluster *cluster,
@@ -669,9 +669,9 @@ void stop_free(struct guard *guard, struct stop *stop);
 void cluster_becomes_incident(struct guard *guard, struct cluster *cluster);
 void cluster_is_convicted(struct guard *guard, struct cluster *cluster, const struct lure_key *key,
                           enum lure_width width, struct str shown, int64_t expires_us);
-/* By evidence: the narrowest keys that cover the cluster. */
 /* That it has been convicted. */
 void tell_operator(struct guard *guard, struct cluster *cluster, struct guard_word *word);
+/* By evidence: the narrowest keys that cover the cluster. */
 void convict(struct guard *guard, struct cluster *cluster, struct guard_word *word);
 /* One more key of a convicted cluster. */
 void convict_key(struct guard *guard, struct cluster *cluster, const struct lure_key *key,
@@ -704,8 +704,7 @@ void hold_free(struct guard *guard, struct hold *hold);
 void time_passes(struct guard *guard, struct guard_word *word);
 void expiry_note(struct guard *guard, int64_t expires_us);
 
-/* ---- questions.c
- * ------------------------------------------------------------------------------------- */
+/* ---- questions.c ---- */
 
 /* What is asked before a cluster is convicted by evidence. */
 enum asking {
@@ -728,8 +727,10 @@ enum verdict questions_of_sender(struct guard *guard, struct cluster *cluster,
 /* Asks him; false: he is not asked, or was before. */
 bool question_put(struct guard *guard, struct cluster *cluster, struct member *member,
                   struct guard_word *word);
-/* Whether a question to him about it waits for his answer; whether he meant to send it. */
+/* Whether a question to him about it waits for his answer, or waited in vain; whether he meant to
+ * send it. */
 bool question_is_open(const struct cluster *cluster, const struct user *user);
+bool question_is_silent(const struct cluster *cluster, const struct user *user);
 bool question_confirmed(const struct cluster *cluster, const struct user *user);
 bool question_denied(const struct cluster *cluster, const struct user *user);
 /* Until when a message of his waits for an answer: his own, or once he has given it, the others';
@@ -760,8 +761,7 @@ void question_queue_late(struct guard *guard, struct question *question);
 /* The cluster is about to be forgotten. */
 void questions_forget(struct guard *guard, struct cluster *cluster);
 
-/* ---- policy.c
- * ---------------------------------------------------------------------------------------- */
+/* ---- policy.c ---- */
 
 struct ban *ban_find(const struct guard *guard, enum feature_kind feature, struct str sender);
 struct str domain_of(struct str jid);
@@ -778,8 +778,7 @@ struct right *right_new(struct guard *guard, struct user *user);
 void right_free(struct guard *guard, struct right *right);
 void policy_expire(struct guard *guard);
 
-/* ---- tally.c -----------------------------------------------------------------------------------
- */
+/* ---- tally.c ---- */
 
 /* After the guard's word about what is only observed. */
 void tally_sending(struct guard *guard, const struct sending *sending,
@@ -814,5 +813,25 @@ void take_opening(struct guard *guard, const struct opened *opened);
 double opening_of_relay(struct guard *guard, struct cluster *cluster, struct member *member);
 /* What it weighs that somebody who was shown the lure did not pass it on. */
 double opening_of_absent(const struct guard *guard, const struct member *member);
+
+/* ---- judge.c ---- */
+
+void take_sending(struct guard *guard, const struct sending *sending, struct guard_word *word);
+
+/* ---- exposure.c ---- */
+
+void take_exposure(struct guard *guard, const struct exposure *exposure);
+
+/* ---- report.c ---- */
+
+void take_report(struct guard *guard, const struct report *report, struct guard_word *word);
+
+/* ---- operator.c ---- */
+
+void take_conviction(struct guard *guard, const struct conviction *conviction,
+                     struct guard_word *word);
+void take_conviction_of_incident(struct guard *guard, const struct conviction *conviction,
+                                 struct guard_word *word);
+void take_release(struct guard *guard, const struct release *release, struct guard_word *word);
 
 #endif

@@ -495,8 +495,7 @@ void restrict_undo(struct guard *guard, struct user *user, enum reason reason,
     order_add(guard, word, cluster, &order, user);
 }
 
-/* ---- Held messages
- * --------------------------------------------------------------------------------- */
+/* ---- Held messages ---- */
 
 // Those that wait for one answer are due together: they go in the order in which they came.
 static bool is_before(const struct hold *a, const struct hold *b)
@@ -608,8 +607,7 @@ static void holds_due(struct guard *guard, struct guard_word *word)
     }
 }
 
-/* ---- Time
- * -------------------------------------------------------------------------------------------- */
+/* ---- Time ---- */
 
 static void orders_expire(struct guard *guard, struct guard_word *word)
 {
@@ -648,8 +646,23 @@ static void orders_expire(struct guard *guard, struct guard_word *word)
     policy_expire(guard);
 }
 
+int64_t guard_next_us(const struct guard *guard)
+{
+    const struct hold *first = LIST_FIRST(&guard->holds, struct hold, link);
+    const struct question *question = LIST_FIRST(&guard->questions, struct question, link);
+    const struct question *late = LIST_FIRST(&guard->late, struct question, link);
+    int64_t next_us = guard->next_expiry_us;
+    if (question != NULL && question->due_us < next_us)
+        next_us = question->due_us;
+    if (late != NULL && late->late_us < next_us)
+        next_us = late->late_us;
+    return first != NULL && first->due_us < next_us ? first->due_us : next_us;
+}
+
 void time_passes(struct guard *guard, struct guard_word *word)
 {
+    if (guard->now_us < guard_next_us(guard))
+        return; // as nearly always
     questions_due(guard, word);
     holds_due(guard, word);
     orders_expire(guard, word);

@@ -39,9 +39,17 @@ void outbreak_convicted(struct guard *guard)
     guard->outbreak.seen_us = guard->outbreak.sure_us = guard->now_us;
 }
 
-bool outbreak_is_sure(const struct guard *guard)
+const char *outbreak_level_name(enum outbreak_level level)
 {
-    return is_about(guard, guard->outbreak.sure_us);
+    static const char *const names[] = {"none", "suspected", "sure"};
+    return names[level];
+}
+
+enum outbreak_level outbreak_level(const struct guard *guard)
+{
+    return is_about(guard, guard->outbreak.sure_us)   ? OUTBREAK_SURE
+           : is_about(guard, guard->outbreak.seen_us) ? OUTBREAK_SUSPECTED
+                                                      : OUTBREAK_NONE;
 }
 
 /* He has sent them to several within this time. */
@@ -56,7 +64,7 @@ bool outbreak_concerns(const struct guard *guard, const struct trail *trail)
     // where hardly anybody does so in any time, only what was sent of late counts
     bool is_wide = campaign_is_taught(guard) && is_about(guard, since_us) &&
                    guard->now_us - since_us <= wide_us(guard);
-    return is_about(guard, guard->outbreak.seen_us) && (is_wide || trail_is_star(guard, trail));
+    return outbreak_level(guard) != OUTBREAK_NONE && (is_wide || trail_is_star(guard, trail));
 }
 
 void outbreak_counts(struct guard *guard, const struct trail *trail)
@@ -68,7 +76,8 @@ void outbreak_counts(struct guard *guard, const struct trail *trail)
         return;
     int64_t since_us = trail_nth_us(trail, (size_t)guard->config.fresh_spread);
     size_t widest = span_bin(wide_us(guard)), fastest = trail->least[RARE_BURST];
-    bool was_wide = fastest != 0 && fastest - 1U <= widest; // counted already, of late
+    if (fastest != 0 && fastest - 1U <= widest)
+        return; // he is wide, and was counted
     bool is_wide = since_us != 0 && span_bin(guard->now_us - since_us) <= widest;
     double honest = 0.5;
     for (size_t bin = 0; bin <= widest && bin < NEVER; bin++)
@@ -77,7 +86,7 @@ void outbreak_counts(struct guard *guard, const struct trail *trail)
     double worm = clamp(0, worms_times * honest, worms_most);
     if (worm <= honest)
         return; // to be wide is nothing here
-    double nats = is_wide && !was_wide ? log(worm / honest) : log((1 - worm) / (1 - honest));
+    double nats = is_wide ? log(worm / honest) : log((1 - worm) / (1 - honest));
     outbreak->surge = clamp(0, outbreak->surge + nats, guard->config.surge_nats);
     if (outbreak->surge < guard->config.surge_nats)
         return;

@@ -140,6 +140,13 @@ bool question_confirmed(const struct cluster *cluster, const struct user *user)
     return question != NULL && question->state == QUESTION_YES;
 }
 
+bool question_is_silent(const struct cluster *cluster, const struct user *user)
+{
+    const struct question *question = question_to(cluster, user);
+    return question != NULL &&
+           (question->state == QUESTION_OPEN || question->state == QUESTION_EXPIRED);
+}
+
 bool question_denied(const struct cluster *cluster, const struct user *user)
 {
     const struct question *question = cluster->n_denied > 0 ? question_to(cluster, user) : NULL;

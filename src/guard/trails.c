@@ -42,6 +42,16 @@ bool trail_adds(struct guard *guard, struct trail *trail, uint32_t receiver, uin
     return true;
 }
 
+void note_recent(struct guard *guard, struct user *sender, const struct cluster *cluster)
+{
+    struct trail trail = trail_of(guard, sender);
+    if (trail.recent[0] == cluster->id)
+        return;
+    memmove(trail.recent + 1, trail.recent, sizeof trail.recent - sizeof *trail.recent);
+    trail.recent[0] = cluster->id;
+    trail_put(guard, sender, &trail);
+}
+
 void trail_clear(struct guard *guard, struct user *user)
 {
     struct trail trail = trail_of(guard, user);
@@ -82,14 +92,16 @@ double rare_nats(const struct guard *guard, enum rarity rarity, size_t bin)
     return clamp(0, log(worm / honest), rare_most);
 }
 
-void trail_settles(struct guard *guard, const struct user *user, struct trail *trail)
+static void settle(struct guard *guard, const struct user *user, struct trail *trail)
 {
     struct lessons *lessons = &guard->lessons;
     uint32_t now_s = (uint32_t)(guard->now_us / 1000000);
     if (trail->least_s != 0 && now_s - trail->least_s <= guard->config.settle_us / 1000000)
         return;
     if (trail->least_s != 0 && restricted_until_us(guard, user) == 0) {
-        lessons->copies += trail->n_copies;
+        lessons->copies += trail->n_copies < guard->config.lessons_per_day
+                               ? trail->n_copies
+                               : guard->config.lessons_per_day;
         for (size_t i = 0; i < RARITIES; i++)
             if (trail->least[i] != 0 && trail->least[i] <= NEVER)
                 lessons->rare[i][trail->least[i] - 1]++;
@@ -112,6 +124,20 @@ static bool is_rare(const struct guard *guard, enum rarity rarity, int64_t since
     return since_us != 0 && campaign_is_taught(guard) &&
            guard->now_us - since_us <=
                rare_window_us(&guard->lessons, rarity, guard->config.fresh_rare) / margin;
+}
+
+void trail_counts(struct guard *guard, const struct user *user, struct trail *trail)
+{
+    settle(guard, user, trail);
+    if (trail->n_copies < UINT8_MAX)
+        trail->n_copies++;
+    int64_t full_us = trail_nth_us(trail, (size_t)guard->config.fresh_most + 1);
+    int64_t burst_us = trail_nth_us(trail, (size_t)guard->config.fresh_spread);
+    outbreak_counts(guard, trail);
+    if (full_us != 0)
+        trail_notes(trail, RARE_STAR, guard->now_us - full_us);
+    if (burst_us != 0)
+        trail_notes(trail, RARE_BURST, guard->now_us - burst_us);
 }
 
 bool trail_is_star(const struct guard *guard, const struct trail *trail)

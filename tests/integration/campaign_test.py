@@ -1,6 +1,7 @@
 """A worm whose copies share nothing: another host and other words each, or a shortener's link."""
 
 import secrets
+import time
 
 import pytest
 
@@ -102,4 +103,48 @@ def test_whoever_sent_them_is_asked_on_another_device_and_not_on_the_one_that_di
     shown = server.ctl_json("incident", "show", str(convicted[0]["id"]))
     assert [node["who"] for node in shown["tree"] if node["restricted"]] == [zero.bare]
     for client in (zero, phone, *crowd):
+        client.close()
+
+
+def spread(client, friends, link):
+    """One link of his own to each, at a hand's pace: half a minute of the guard's apart."""
+    for friend in friends:
+        say(client, friend.bare, "see", link)
+        settle(client, friend)
+        time.sleep(0.1)
+
+
+def test_while_a_worm_is_about_a_new_link_reaches_three_before_its_sender_is_asked(own_server):
+    server = own_server({"guard.mode": "on", "guard.campaign_lessons": "0", "guard.ask_nats": "4",
+                         "guard.ask": "20 h", "test.clock_rate": "300"})
+    zero, second, early, late, *crowd = online(server, 30)
+    phones = [server.connect(one.user, "phone") for one in (zero, second, late)]
+    for phone in phones:
+        phone.online()
+        settle(phone)
+        phone.drain()
+    # before anybody has denied anything, five people are reached without a question
+    spread(early, crowd[:5], new_host())
+    assert server.ctl_json("guard", "questions")["questions"] == []
+    assert server.ctl_json("guard", "state")["outbreak"] == "none"
+    # a worm: zero's victim goes on like him; both say that it was not they
+    spread(zero, [second, *crowd[5:8]], new_host())
+    spread(second, crowd[8:12], new_host())
+    for phone in phones[:2]:
+        question(phone)
+        reply(phone, "no")
+        assert phone.wait_for(lambda e: "is being taken back" in said(e))
+    assert server.ctl_json("guard", "state")["outbreak"] == "sure"
+    # nobody has shown him anything, and still
+    link = new_host()
+    spread(late, crowd[12:17], link)
+    reached = [got(friend, link) for friend in crowd[12:17]]
+    assert reached == [True, True, True, False, False]
+    question(phones[2])
+    reply(phones[2], "yes")
+    for friend in crowd[15:17]:
+        assert friend.wait_for(lambda e: link in said(e))
+    spread(late, crowd[17:19], link)
+    assert all(got(friend, link) for friend in crowd[17:19])
+    for client in (zero, second, early, late, *crowd, *phones):
         client.close()

@@ -80,6 +80,7 @@ TEST(the_guard_has_the_same_defaults_by_itself)
     SAME(fresh_rare);
     SAME(outbreak_rare);
     SAME(surge_nats);
+    SAME(silent_most);
     SAME(fresh_spread);
     SAME(spread_rare);
     SAME(window_first);

@@ -355,6 +355,24 @@ TEST(who_sends_to_many_is_asked_and_waits_only_if_he_was_shown_one)
     guard_free(&guard);
 }
 
+TEST(who_was_asked_and_says_nothing_does_not_reach_everybody)
+{
+    struct guard *guard = taught_guard();
+    int64_t now = t0;
+    unsigned held = 0;
+    for (unsigned i = 0; i < 110; i++, now += 4 * second) {
+        char to[32];
+        snprintf(to, sizeof to, "p%u@a.example", i);
+        held += send(guard, now, "silent@a.example", to, "http://me.example/") == VERDICT_HOLD;
+        check(held == (i < 100 ? 0 : i - 99));
+    }
+    say(guard, now, "silent@a.example", word.incident, true);
+    check(count_orders(ORDER_DELIVER_HELD, false) == held);
+    check(send(guard, now, "silent@a.example", "q@a.example", "http://me.example/") ==
+          VERDICT_DELIVER);
+    guard_free(&guard);
+}
+
 /* For the shipped priors, which are careful. */
 static struct guard *hasty_guard(void)
 {
@@ -465,6 +483,15 @@ TEST(while_a_worm_is_about_whose_links_have_gone_to_several_waits)
     say(guard, now, "late@a.example", word.incident, true);
     check(count_orders(ORDER_DELIVER_HELD, false) == 2);
     check(send_own(guard, &now, "late@a.example", "http://late.example/", 5, 3) == 3);
+    // hosts that others brought are no way around it
+    for (unsigned i = 0; i < 4; i++) {
+        char from[32], link[48];
+        snprintf(from, sizeof from, "other%u@a.example", i);
+        snprintf(link, sizeof link, "http://pool%u.example/", i);
+        check(send_own(guard, &now, from, link, 0, 1) == 1);
+        check(send_own(guard, &now, "taker@a.example", link, i, 1) == (i < 3));
+    }
+    check(word.verdict == VERDICT_HOLD && word.reason == REASON_ASKED);
     // a day later it is over
     now += 25 * hour;
     check(send_own(guard, &now, "after@a.example", "http://after.example/", 0, 5) == 5);
@@ -486,6 +513,41 @@ TEST(a_known_worm_s_hosts_are_its_own_whoever_brought_them)
                               i % 2 == 0 ? "http://second.example/" : "http://zero.example/", i, 1);
     check(delivered <= 1);
     guard_free(&guard);
+}
+
+TEST(what_a_suspect_shows_makes_other_people_s_hosts_count)
+{
+    unsigned asked[2];
+    for (size_t shows = 0; shows < 2; shows++) {
+        struct guard *guard = taught_guard();
+        struct guard_state state;
+        int64_t now = t0;
+        // a few hosts, brought by somebody who has long done with them
+        for (unsigned i = 0; i < 8; i++) {
+            char from[32], link[48];
+            snprintf(from, sizeof from, "first%u@a.example", i);
+            snprintf(link, sizeof link, "http://pool%u.example/", i);
+            send_own(guard, &now, from, link, 0, 1);
+        }
+        for (unsigned i = 0; i < 10; i++, now += 4 * second) {
+            char to[32];
+            snprintf(to, sizeof to, "p%u@a.example", i);
+            send(guard, now, "zero@a.example", to, "http://zero.example/");
+            if (shows > 0)
+                expose(guard, now, "zero@a.example", to, "http://zero.example/");
+        }
+        guard_state(guard, &state);
+        check(state.n_asked == 1);
+        for (unsigned i = 0; i < 8; i++) {
+            char link[48];
+            snprintf(link, sizeof link, "http://pool%u.example/", i);
+            send_own(guard, &now, "p9@a.example", link, i, 1);
+        }
+        guard_state(guard, &state);
+        asked[shows] = (unsigned)state.n_asked;
+        guard_free(&guard);
+    }
+    check(asked[0] == 1 && asked[1] > 1);
 }
 
 TEST(a_surge_of_people_who_send_to_several_is_asked_about_before_anybody_has_said_so)

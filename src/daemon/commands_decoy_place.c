@@ -272,7 +272,7 @@ static const struct command rows[] = {
             }, },
 };
 
-void commands_add_decoys(struct daemon *daemon)
+void commands_add_decoy_place(struct daemon *daemon)
 {
     commands_add(daemon->commands, rows, COUNT_OF(rows), daemon);
 }
