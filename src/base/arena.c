@@ -18,14 +18,13 @@
 enum {
     BLOCK_FIRST = 2048 - 64, // leaves room for malloc's header within one size class
     BLOCK_LARGEST = 16384 - 64,
-    ALIGN = 16,
     SPARES_MOST = 256, // of a thread: about what a worker has in hand in a busy turn
 };
 
 struct arena_block {
     struct arena_block *older;
     size_t size; // of data
-    _Alignas(ALIGN) char data[];
+    _Alignas(ARENA_ALIGN) char data[];
 };
 
 // First blocks that this thread gave back, for its next arenas.  A stanza is born on its sender's
@@ -63,11 +62,6 @@ static void give_block(struct arena_block *b)
     free(b);
 }
 
-void arena_init(struct arena *arena, size_t ceiling)
-{
-    *arena = (struct arena){.ceiling = ceiling};
-}
-
 void arena_done(struct arena *arena)
 {
     for (struct arena_block *b = arena->blocks, *older; b != NULL; b = older) {
@@ -88,11 +82,6 @@ void arena_reset(struct arena *arena)
     arena->blocks = keep;
     arena->at = keep->data;
     arena->end = keep->data + keep->size;
-}
-
-bool arena_fits(const struct arena *arena, size_t size)
-{
-    return size <= arena->ceiling - arena->used;
 }
 
 static void add_block(struct arena *arena, size_t at_least)
@@ -117,13 +106,11 @@ void arena_begin(struct arena *arena)
     add_block(arena, 0);
 }
 
-void *arena_alloc(struct arena *arena, size_t size)
+void *arena_alloc_slowly(struct arena *arena, size_t size)
 {
     must(arena_fits(arena, size));
-    size_t padded = (size + ALIGN - 1) & ~(size_t)(ALIGN - 1);
-    // of an arena without a block not even nothing can be given out: never NULL
-    if (arena->at == NULL || padded > (size_t)(arena->end - arena->at))
-        add_block(arena, padded);
+    size_t padded = (size + ARENA_ALIGN - 1) & ~(size_t)(ARENA_ALIGN - 1);
+    add_block(arena, padded);
     void *p = arena->at;
     arena->at += padded;
     arena->used += size;

@@ -25,7 +25,10 @@ struct arena {
 };
 
 /* ceiling: most bytes that may be handed out.  The first block is taken at the first use. */
-void arena_init(struct arena *arena, size_t ceiling);
+static inline void arena_init(struct arena *arena, size_t ceiling)
+{
+    *arena = (struct arena){.ceiling = ceiling};
+}
 /* Takes the first block already now: where another thread will fill the arena and this one frees
  * it, so that blocks stay with their thread.  Nothing has been allocated from it yet. */
 void arena_begin(struct arena *arena);
@@ -35,10 +38,14 @@ void arena_done(struct arena *arena);
 void arena_reset(struct arena *arena);
 
 /* Whether size more bytes may still be allocated. */
-bool arena_fits(const struct arena *arena, size_t size);
+static inline bool arena_fits(const struct arena *arena, size_t size)
+{
+    return size <= arena->ceiling - arena->used;
+}
 
 /* size bytes, aligned for any type, not cleared.  Never NULL. */
-void *arena_alloc(struct arena *arena, size_t size) __attribute__((malloc, returns_nonnull));
+static inline void *arena_alloc(struct arena *arena, size_t size)
+    __attribute__((malloc, returns_nonnull));
 /* The same, zeroed. */
 void *arena_zalloc(struct arena *arena, size_t size) __attribute__((malloc, returns_nonnull));
 #define arena_make(arena, type) ((type *)arena_zalloc((arena), sizeof(type)))
@@ -52,5 +59,22 @@ struct str arena_vprintf(struct arena *arena, const char *format, va_list args);
 
 /* n * size; aborts on overflow (our bug: n was checked before). */
 size_t array_size(size_t n, size_t size);
+
+enum { ARENA_ALIGN = 16 };
+
+/* arena_alloc where the newest block has no room left, or the ceiling is reached. */
+void *arena_alloc_slowly(struct arena *arena, size_t size) __attribute__((malloc, returns_nonnull));
+
+static inline void *arena_alloc(struct arena *arena, size_t size)
+{
+    size_t padded = (size + ARENA_ALIGN - 1) & ~(size_t)(ARENA_ALIGN - 1);
+    // of an arena without a block not even nothing can be given out: never NULL
+    if (!arena_fits(arena, size) || arena->at == NULL || padded > (size_t)(arena->end - arena->at))
+        return arena_alloc_slowly(arena, size);
+    void *p = arena->at;
+    arena->at += padded;
+    arena->used += size;
+    return p;
+}
 
 #endif

@@ -24,22 +24,6 @@ bool str_eq_nocase(struct str a, struct str b)
     return true;
 }
 
-bool str_starts(struct str text, struct str prefix)
-{
-    return text.len >= prefix.len && str_eq(str_first(text, prefix.len), prefix);
-}
-
-bool str_ends(struct str text, struct str suffix)
-{
-    return text.len >= suffix.len && str_eq(str_skip(text, text.len - suffix.len), suffix);
-}
-
-size_t str_find_char(struct str text, char c)
-{
-    const char *p = text.len > 0 ? memchr(text.at, c, text.len) : NULL;
-    return p != NULL ? (size_t)(p - text.at) : text.len;
-}
-
 size_t str_find(struct str text, struct str wanted)
 {
     if (wanted.len == 0)
@@ -62,14 +46,6 @@ struct str str_trim(struct str text)
     while (text.len > 0 && is_space(text.at[text.len - 1]))
         text.len--;
     return text;
-}
-
-struct str str_cut(struct str *rest, char c)
-{
-    size_t n = str_find_char(*rest, c);
-    struct str head = str_first(*rest, n);
-    *rest = n < rest->len ? str_skip(*rest, n + 1) : (struct str){NULL, 0};
-    return head;
 }
 
 enum err str_to_u64(struct str text, uint64_t min, uint64_t max, uint64_t *out)

@@ -42,11 +42,6 @@ static inline bool str_eq(struct str a, struct str b)
 int str_cmp(struct str a, struct str b);
 /* ASCII letters compare without case. */
 bool str_eq_nocase(struct str a, struct str b);
-bool str_starts(struct str text, struct str prefix);
-bool str_ends(struct str text, struct str suffix);
-/* Position of the first occurrence, or text.len when there is none. */
-size_t str_find_char(struct str text, char c);
-size_t str_find(struct str text, struct str wanted);
 
 /* text without its first n bytes; n at most text.len. */
 static inline struct str str_skip(struct str text, size_t n)
@@ -60,13 +55,38 @@ static inline struct str str_first(struct str text, size_t n)
     return (struct str){text.at, n};
 }
 
+static inline bool str_starts(struct str text, struct str prefix)
+{
+    return text.len >= prefix.len && str_eq(str_first(text, prefix.len), prefix);
+}
+
+static inline bool str_ends(struct str text, struct str suffix)
+{
+    return text.len >= suffix.len && str_eq(str_skip(text, text.len - suffix.len), suffix);
+}
+
+/* Position of the first occurrence, or text.len when there is none. */
+static inline size_t str_find_char(struct str text, char c)
+{
+    const char *p = text.len > 0 ? (const char *)memchr(text.at, c, text.len) : NULL;
+    return p != NULL ? (size_t)(p - text.at) : text.len;
+}
+
+size_t str_find(struct str text, struct str wanted);
+
 /* Without ASCII white space at both ends. */
 struct str str_trim(struct str text);
 
 /* Cuts *rest at the first c: returns what is before it and leaves what is after; when there is
  * no c, returns everything and leaves *rest empty with at == NULL, which ends a loop
  * `while (rest.at != NULL)`. */
-struct str str_cut(struct str *rest, char c);
+static inline struct str str_cut(struct str *rest, char c)
+{
+    size_t n = str_find_char(*rest, c);
+    struct str head = str_first(*rest, n);
+    *rest = n < rest->len ? str_skip(*rest, n + 1) : (struct str){NULL, 0};
+    return head;
+}
 
 /* Decimal digits only, no sign, no space, within [min, max]. */
 enum err str_to_u64(struct str text, uint64_t min, uint64_t max, uint64_t *out) MUST_CHECK;

@@ -63,7 +63,9 @@ struct binding *binding_make(struct guard *guard, struct cluster *cluster,
 {
     // its text lies behind it: a lure has several bindings, and they come and go together
     size_t len = shown.len < SHOWN_MOST ? shown.len : SHOWN_MOST;
-    struct binding *binding = own_zeroed(sizeof *binding + len);
+    uint32_t piece;
+    struct binding *binding = piece_make(guard, sizeof *binding + len, &piece);
+    binding->piece = piece;
     binding->cluster = cluster;
     binding->key = *key;
     binding->width = width;
@@ -84,7 +86,7 @@ static void binding_free(struct guard *guard, struct binding *binding)
     list_leave(&binding->link);
     binding->cluster->n_bindings--;
     guard->bytes_clusters -= sizeof *binding + binding->shown.len + sizeof(void *);
-    free(binding);
+    slab_give(&guard->pieces, binding->piece);
 }
 
 void cluster_bind(struct guard *guard, struct cluster *cluster, const struct lure *lure,
@@ -108,17 +110,18 @@ void cluster_bind(struct guard *guard, struct cluster *cluster, const struct lur
 
 struct cluster *cluster_new(struct guard *guard, uint64_t id, struct user *zero)
 {
-    struct cluster *cluster = own_zeroed(sizeof *cluster);
+    uint32_t piece;
+    struct cluster *cluster = piece_make(guard, sizeof *cluster, &piece);
+    cluster->piece = piece;
     cluster->id = id;
+    cluster->evidence = cluster->few;
     list_init(&cluster->bindings);
     list_init(&cluster->members);
     list_init(&cluster->lures);
     list_init(&cluster->questions);
     cluster->first_us = cluster->last_us = guard->now_us;
     cluster->window = guard->config.window_first;
-    cluster->shown = own_text(STR_EMPTY, 0);
-    cluster->actor = own_text(STR_EMPTY, 0);
-    cluster->why = own_text(STR_EMPTY, 0);
+    cluster->shown = cluster->actor = cluster->why = STR_EMPTY;
     cluster->zero = zero;
     if (zero != NULL) {
         zero->n_refs++;
@@ -186,7 +189,9 @@ struct member *member_find(const struct guard *guard, const struct cluster *clus
 
 struct member *member_make(struct guard *guard, struct cluster *cluster, struct user *user)
 {
-    struct member *member = own_zeroed(sizeof *member);
+    uint32_t piece;
+    struct member *member = piece_make(guard, sizeof *member, &piece);
+    member->piece = piece;
     member->cluster = cluster;
     member->user = user;
     member->roster_index = -1;
@@ -256,7 +261,7 @@ void member_reached(struct guard *guard, struct member *member, uint32_t n_recei
 
 static size_t evidence_size(size_t n)
 {
-    return room_for(n, EVIDENCE_LEAST) * sizeof(struct evidence);
+    return n <= EVIDENCE_FEW ? 0 : room_for(n, EVIDENCE_LEAST) * sizeof(struct evidence);
 }
 
 void cluster_make_room(struct guard *guard, struct cluster *cluster)
@@ -265,8 +270,11 @@ void cluster_make_room(struct guard *guard, struct cluster *cluster)
            wanted = evidence_size(cluster->n_evidence + 1);
     if (wanted <= size)
         return;
-    cluster->evidence = realloc(cluster->evidence, wanted);
-    must(cluster->evidence != NULL);
+    struct evidence *more = realloc(size > 0 ? cluster->evidence : NULL, wanted);
+    must(more != NULL);
+    if (size == 0)
+        memcpy(more, cluster->few, sizeof cluster->few);
+    cluster->evidence = more;
     guard->bytes_clusters += wanted - size;
 }
 
@@ -283,7 +291,7 @@ static void member_free(struct guard *guard, struct member *member)
     if (member->from != NULL)
         member->from->n_refs--;
     guard->bytes_clusters -= sizeof *member + sizeof(void *);
-    free(member);
+    slab_give(&guard->pieces, member->piece);
 }
 
 /* ---- Remembering and forgetting ----------------------------------------------------------------
@@ -335,14 +343,15 @@ void cluster_forget(struct guard *guard, struct cluster *cluster)
         cluster->root->n_refs--;
     guard->bytes_clusters -= sizeof *cluster + sizeof(void *) + evidence_size(cluster->n_evidence);
     free(cluster->orders);
-    free(cluster->evidence);
+    if (cluster->evidence != cluster->few)
+        free(cluster->evidence);
     str_free(&cluster->shown);
     str_free(&cluster->actor);
     str_free(&cluster->why);
     map_remove(&guard->by_id, &cluster->node);
     list_leave(&cluster->link);
     guard->n_clusters--;
-    free(cluster);
+    slab_give(&guard->pieces, cluster->piece);
 }
 
 void cluster_close(struct guard *guard, struct cluster *cluster)

@@ -16,8 +16,8 @@ void take_exposure(struct guard *guard, const struct exposure *exposure)
         if (cluster == NULL || cluster->kind == LURE_SEALED) // shown when it was let go
             continue;
         seen[n_seen++] = cluster;
-        struct user *sender = user_get(guard, exposure->sender);
-        struct user *receiver = user_get(guard, exposure->receiver);
+        struct user *sender, *receiver;
+        user_get_both(guard, exposure->sender, exposure->receiver, &sender, &receiver);
         if (sender == receiver || receiver->is_decoy)
             continue;
         struct member *member = member_get(guard, cluster, receiver);

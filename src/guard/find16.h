@@ -33,13 +33,17 @@ static inline __attribute__((always_inline)) size_t
 find_three16(struct str text, size_t at, bytes16 (*hits16)(bytes16 a, bytes16 b, bytes16 c))
 {
     bytes16 a, b, c;
-    char tail[16 + 2 + 16];
+    char tail[32 + 18];
     while (at < text.len) {
         const char *from = text.at + at;
-        if (text.len - at < 18) {
-            memset(tail, 0, sizeof tail);
-            memcpy(tail, from, text.len - at);
-            from = tail;
+        size_t left = text.len - at;
+        if (left < 18) { // of more than thirty-two the last are copied without a call
+            memset(tail + 32, 0, 18);
+            if (text.len >= 32)
+                memcpy(tail, text.at + text.len - 32, 32);
+            else
+                memcpy(tail + 32 - left, from, left);
+            from = tail + 32 - left;
         }
         memcpy(&a, from, 16);
         memcpy(&b, from + 1, 16);
@@ -57,12 +61,17 @@ static inline __attribute__((always_inline)) size_t find_one16(struct str text, 
                                                                bytes16 (*hits16)(bytes16 a))
 {
     bytes16 a;
-    if (text.len - at < 16) {
-        char all[16] = {0};
-        memcpy(all, text.at + at, text.len - at);
-        memcpy(&a, all, 16);
+    size_t left = text.len - at;
+    if (left < 16) {
+        char tail[16 + 16];
+        memset(tail + 16, 0, 16);
+        if (text.len >= 16)
+            memcpy(tail, text.at + text.len - 16, 16);
+        else if (left > 0)
+            memcpy(tail + 16 - left, text.at + at, left);
+        memcpy(&a, tail + 16 - left, 16);
         size_t n = first_of16(hits16(a));
-        return n < text.len - at ? at + n : text.len;
+        return n < left ? at + n : text.len;
     }
     for (; at < text.len; at += 16) {
         if (text.len - at < 16)

@@ -80,6 +80,7 @@ struct guard *guard_new(const struct guard_config *config, uint64_t seed)
     guard->next_expiry_us = INT64_MAX;
     slab_init(&guard->users, _Alignof(struct user));
     slab_init(&guard->texts, 8);
+    slab_init_keeping(&guard->pieces, 16);
     list_init(&guard->young);
     list_init(&guard->known);
     for (size_t i = 0; i < COUNT_OF(guard->clusters); i++)
@@ -116,6 +117,7 @@ void guard_free(struct guard **at)
     LIST_EACH(&guard->known, struct sight, link, sight)
     sight_free(guard, sight);
     users_free(guard);
+    slab_done(&guard->pieces);
     LIST_EACH(&guard->tallies, struct tally, link, tally)
     tally_free(guard, tally);
     map_done(&guard->standings);

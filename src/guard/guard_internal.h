@@ -37,6 +37,7 @@ enum {
     MEMBERS_MOST = 8192,   // people of one cluster
     RECEIVERS_MOST = 64,   // receivers told apart, of one member
     RECEIVERS_FEW = 2,     // that have room in the member itself: most have no more
+    EVIDENCE_FEW = 2,      // the same, in the cluster
     HOLDS_MOST = 4096,     // messages that wait in all; beyond, they pass
     SHOWN_MOST = 160,      // bytes of a printable key
     RULES_MOST = 65536,    // suspensions, entitlements, decoys, each
@@ -114,6 +115,7 @@ struct standing {
     int64_t question_day; // day of the questions counted
     int64_t restricted_until_us;
     uint64_t restricted_by; // incident
+    uint32_t piece;
 };
 
 struct sight {
@@ -125,6 +127,7 @@ struct sight {
     uint32_t introducers;    // people who brought it without having been shown it
     uint64_t who_introduced; // sketch of them
     bool is_known;           // which list
+    uint32_t piece;
 };
 
 enum cluster_state {
@@ -140,8 +143,9 @@ struct binding {
     struct link link; // in cluster.bindings, oldest first
     struct cluster *cluster;
     struct lure_key key;
-    enum lure_width width;
-    bool established; // its host was, when it was bound
+    enum lure_width width : 8;
+    bool established : 1; // its host was, when it was bound
+    uint32_t piece;
     struct str shown; // text
     char text[];
 };
@@ -167,8 +171,10 @@ struct member {
     uint64_t device; // that he sends it with; 0: unknown, UINT64_MAX: several
     double fan, pace, silence, roster, dormant, decoy, streak;
     double relay; // weight of his being a relay
-    bool is_relay, independent, composed, warned, reported, restricted, remote;
-    bool quoted; // a copy of his warned of it: that he meant it says nothing of the others
+    bool is_relay : 1, independent : 1, composed : 1, warned : 1, reported : 1, restricted : 1;
+    bool remote : 1;
+    bool quoted : 1; // a copy of his warned of it: that he meant it says nothing of the others
+    uint32_t piece;
 };
 
 struct evidence {
@@ -198,6 +204,7 @@ struct cluster {
     struct link link;     // in guard.clusters[rank], least recently used first
     struct link by_zero;  // in his standing's brought, while it is his alone
     uint64_t id;
+    uint32_t piece;
     uint8_t rank; // of memory: 0 forgotten first
     enum cluster_state state;
     enum lure_kind kind;
@@ -233,7 +240,8 @@ struct cluster {
     uint32_t ask_again;                          // relays at which people are asked once more
     bool asks_tree;                              // its people are asked
     bool on_trial; // convicted until whoever sent it like a program has answered, or can no more
-    struct evidence *evidence; // owned
+    struct evidence *evidence; // few, or owned
+    struct evidence few[EVIDENCE_FEW];
     size_t n_evidence;
     struct cluster_order *orders;
     size_t n_orders, orders_room;
@@ -323,7 +331,7 @@ struct guard {
     uint64_t next_cluster, next_order;
     struct map sights_map, bindings_map, members_map, by_id, stops_map, tallies_map, standings;
     struct list young, known, clusters[4], stops, holds, bans, rights, tallies, questions, late;
-    struct slab users, texts;
+    struct slab users, texts, pieces;
     uint32_t *user_slots; // the first of each chain
     uint32_t n_user_slots;
     uint32_t oldest_user, newest_user; // by use
@@ -360,13 +368,17 @@ static inline uint64_t guard_hash_key(const struct guard *guard, const struct lu
         (unsigned __int128)(halves[0] ^ secret[0]) * (halves[1] ^ secret[1]);
     return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
-void *own_zeroed(size_t size);                     // on the heap
+/* Zeroed, and a piece of guard.pieces: what comes and goes with every lure. */
+void *piece_make(struct guard *guard, size_t size, uint32_t *piece);
 struct str own_text(struct str text, size_t most); // a copy on the heap; str_free gives it back
 void str_free(struct str *text);
 
 static inline struct user *user_at(const struct guard *guard, uint32_t number)
 {
-    return number != 0 ? slab_at(&guard->users, number) : NULL;
+    if (number == 0)
+        return NULL;
+    struct slab_page *page = slab_page_of(&guard->users, number); // not slab_at: the size is known
+    return (struct user *)(void *)page->at + number % SLAB_SLOTS;
 }
 /* All users, least recently used first; the current one may be freed or moved in the body. */
 #define USERS_EACH(guard, it)                                                                      \
@@ -384,6 +396,9 @@ static inline struct str user_jid(const struct guard *guard, const struct user *
 }
 /* Finds or makes; counts as use. */
 struct user *user_get(struct guard *guard, struct str jid);
+/* Of a sending or an exposure, one after the other. */
+void user_get_both(struct guard *guard, struct str sender_jid, struct str receiver_jid,
+                   struct user **sender, struct user **receiver);
 struct user *user_find(const struct guard *guard, struct str jid); // NULL
 /* Whether the user may teach one more observation today; counts it. */
 bool user_may_teach(struct guard *guard, struct user *user);

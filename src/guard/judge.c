@@ -386,8 +386,8 @@ void take_sending(struct guard *guard, const struct sending *sending, struct gua
         links |= sending->lures[i].kind == LURE_LINK;
         files |= sending->lures[i].kind == LURE_FILE;
     }
-    struct user *sender = user_get(guard, sending->sender);
-    struct user *receiver = user_get(guard, sending->receiver);
+    struct user *sender, *receiver;
+    user_get_both(guard, sending->sender, sending->receiver, &sender, &receiver);
     sender->n_refs++; // both stay while the event is looked at
     receiver->n_refs++;
     if (links)

@@ -13,7 +13,6 @@
 #include "base/must.h"
 
 #include <sodium.h>
-#include <stdatomic.h>
 
 enum {
     SCRATCH_MOST = 4 * 1024 * 1024,
@@ -35,9 +34,10 @@ struct dresses {
     uint64_t available; // nor what has another character than all of them together
 };
 
+/* Of letters whatever their case. */
 static uint64_t char_bit(char c)
 {
-    return UINT64_C(1) << (ascii_lower(c) & 63);
+    return UINT64_C(1) << ((c & 0x1F) | (c & 0x40) >> 1);
 }
 
 static uint64_t chars_of(struct str text)
@@ -56,11 +56,10 @@ static bool is_available(const struct dresses *dresses, struct str name)
     return true;
 }
 
-static void add_dress(struct dresses *dresses, struct str name)
+static inline void add_dress(struct dresses *dresses, struct str name)
 {
-    if (name.len < NAME_LEAST || name.len > dresses->longest || dresses->n == NAMES_MOST)
-        return;
-    if (!is_available(dresses, name))
+    if (name.len < NAME_LEAST || name.len > dresses->longest || dresses->n == NAMES_MOST ||
+        !is_available(dresses, name))
         return;
     if (name.len >= INSIDE_LEAST && (dresses->shortest == 0 || name.len < dresses->shortest))
         dresses->shortest = name.len;
@@ -68,10 +67,22 @@ static void add_dress(struct dresses *dresses, struct str name)
     dresses->names[dresses->n++] = name;
 }
 
+// What a token is made of; and of these, what a part of a name is.
+enum { CHAR_TOKEN = 1, CHAR_LETTER = 2 };
+static const unsigned char char_class[256] = {['0' ... '9'] = CHAR_TOKEN,
+                                              ['A' ... 'Z'] = CHAR_TOKEN | CHAR_LETTER,
+                                              ['a' ... 'z'] = CHAR_TOKEN | CHAR_LETTER,
+                                              [0x80 ... 0xFF] = CHAR_TOKEN | CHAR_LETTER};
+
+static bool is_of(char c, unsigned class)
+{
+    return (char_class[(unsigned char)c] & class) != 0;
+}
+
 static bool is_one_token(struct str segment)
 {
     for (size_t i = 0; i < segment.len; i++)
-        if (!ascii_is_alnum(segment.at[i]) && (unsigned char)segment.at[i] < 0x80)
+        if (!is_of(segment.at[i], CHAR_TOKEN))
             return false;
     return true;
 }
@@ -81,7 +92,7 @@ static struct str letters_and_digits(struct arena *scratch, struct str text)
     char *out = arena_alloc(scratch, text.len + 1);
     size_t len = 0;
     for (size_t i = 0; i < text.len; i++)
-        if (ascii_is_alnum(text.at[i]) || (unsigned char)text.at[i] >= 0x80)
+        if (is_of(text.at[i], CHAR_TOKEN))
             out[len++] = ascii_lower(text.at[i]);
     return str_make(out, len);
 }
@@ -116,6 +127,7 @@ static bool may_be_base64(const struct dresses *dresses, struct str name)
     return true;
 }
 
+/* Its hexadecimal and base64 form, and itself reversed: none is shorter than it is. */
 static void add_coded(struct arena *scratch, struct dresses *dresses, struct str name)
 {
     if (name.len < NAME_LEAST || name.len > 96)
@@ -125,12 +137,12 @@ static void add_coded(struct arena *scratch, struct dresses *dresses, struct str
         sodium_bin2hex(hex, 2 * name.len + 1, (const unsigned char *)name.at, name.len);
         add_dress(dresses, str_make(hex, 2 * name.len));
     }
-    size_t room = sodium_base64_encoded_len(name.len, sodium_base64_VARIANT_URLSAFE_NO_PADDING);
-    if (room - 1 <= dresses->longest && may_be_base64(dresses, name)) {
-        char *base64 = arena_alloc(scratch, room);
-        sodium_bin2base64(base64, room, (const unsigned char *)name.at, name.len,
+    size_t n_base64 = (4 * name.len + 2) / 3; // without padding
+    if (n_base64 <= dresses->longest && may_be_base64(dresses, name)) {
+        char *base64 = arena_alloc(scratch, n_base64 + 1);
+        sodium_bin2base64(base64, n_base64 + 1, (const unsigned char *)name.at, name.len,
                           sodium_base64_VARIANT_URLSAFE_NO_PADDING);
-        add_dress(dresses, letters_and_digits(scratch, str_make(base64, room - 1)));
+        add_dress(dresses, letters_and_digits(scratch, str_make(base64, n_base64)));
     }
     if (name.len > dresses->longest || !is_available(dresses, name))
         return;
@@ -140,27 +152,37 @@ static void add_coded(struct arena *scratch, struct dresses *dresses, struct str
     add_dress(dresses, str_make(back, name.len));
 }
 
+/* "john.smith" is also John and Smith. */
+static void add_parts(struct dresses *dresses, struct str name)
+{
+    for (size_t i = 0; i < name.len; i++) {
+        size_t start = i;
+        while (i < name.len && is_of(name.at[i], CHAR_LETTER))
+            i++;
+        if (i - start >= NAME_LEAST)
+            add_dress(dresses, str_make(name.at + start, i - start));
+    }
+}
+
 static void dress(struct arena *scratch, const struct lure_people *people, struct dresses *dresses)
 {
-    for (size_t i = 0; people != NULL && i < people->n; i++) {
-        struct str jid = lure_lower(scratch, people->names[i]);
-        struct str local = str_first(jid, str_find_char(jid, '@'));
-        if (is_one_token(local))
+    // most links have no room for some dresses, or for any
+    for (size_t i = 0; people != NULL && i < people->n && dresses->longest >= NAME_LEAST; i++) {
+        struct str jid = people->names[i];
+        struct str local = lure_lower(scratch, str_first(jid, str_find_char(jid, '@')));
+        unsigned all = CHAR_TOKEN | CHAR_LETTER; // what every character is
+        for (size_t k = 0; k < local.len; k++)
+            all &= char_class[(unsigned char)local.at[k]];
+        if ((all & CHAR_TOKEN) != 0)
             add_dress(dresses, local);
         else
             add_dress(dresses, letters_and_digits(scratch, local));
-        add_coded(scratch, dresses, local);
-        if (local.len < jid.len)
-            add_coded(scratch, dresses, jid);
-        struct str rest = local; // "john.smith" is also John and Smith
-        size_t start = 0;
-        for (size_t k = 0; k <= rest.len; k++)
-            if (k == rest.len ||
-                !(ascii_is_alpha(rest.at[k]) || (unsigned char)rest.at[k] >= 0x80)) {
-                if (k - start >= NAME_LEAST && k - start < rest.len)
-                    add_dress(dresses, str_make(rest.at + start, k - start));
-                start = k + 1;
-            }
+        if (local.len <= dresses->longest)
+            add_coded(scratch, dresses, local);
+        if (local.len < jid.len && jid.len <= dresses->longest)
+            add_coded(scratch, dresses, lure_lower(scratch, jid));
+        if ((all & CHAR_LETTER) == 0)
+            add_parts(dresses, local);
     }
 }
 
@@ -172,11 +194,18 @@ struct draft {
     unsigned flags;
 };
 
-static void put(struct draft *draft, struct str text)
+static inline void put(struct draft *draft, struct str text)
 {
-    size_t n = text.len < draft->room - draft->len ? text.len : draft->room - draft->len;
-    memcpy(draft->at + draft->len, text.at, n);
-    draft->len += n;
+    if (text.len > draft->room - draft->len)
+        text.len = draft->room - draft->len;
+    memcpy(draft->at + draft->len, text.at, text.len);
+    draft->len += text.len;
+}
+
+static inline void put_char(struct draft *draft, char c)
+{
+    if (draft->len < draft->room)
+        draft->at[draft->len++] = c;
 }
 
 static bool is_name(const struct dresses *dresses, struct str token)
@@ -188,11 +217,10 @@ static bool is_name(const struct dresses *dresses, struct str token)
 }
 
 /* Where the first of the names that stands inside the token does; NULL: none of them. */
-static const struct str *name_inside(const struct dresses *dresses, struct str token, size_t *at)
+static const struct str *__attribute__((noinline))
+name_inside(const struct dresses *dresses, struct str token, size_t *at)
 {
     char lower[TOKEN_MOST];
-    if (dresses->shortest == 0 || token.len <= dresses->shortest)
-        return NULL;
     for (size_t i = 0; i < token.len; i++)
         lower[i] = ascii_lower(token.at[i]);
     uint64_t chars = chars_of(str_make(lower, token.len));
@@ -290,7 +318,9 @@ static void put_token(struct draft *draft, struct str token)
     }
     // a name inside: "photosofjuliet", "juliet2024"
     size_t k = 0;
-    const struct str *name = name_inside(draft->dresses, token, &k);
+    const struct str *name = NULL;
+    if (draft->dresses->shortest > 0 && token.len > draft->dresses->shortest)
+        name = name_inside(draft->dresses, token, &k);
     if (name != NULL) {
         draft->flags |= LURE_NAMED;
         if (k > 0)
@@ -316,10 +346,8 @@ static void put_token(struct draft *draft, struct str token)
                 i++;
             draft->flags |= LURE_NUMBERED;
             put(draft, STR("{n}"));
-        } else if (draft->len < draft->room) {
-            draft->at[draft->len++] = ascii_lower(token.at[i++]);
         } else {
-            break;
+            put_char(draft, ascii_lower(token.at[i++]));
         }
     }
 }
@@ -330,7 +358,7 @@ static void put_tokens(struct draft *draft, struct str text)
     size_t i = 0;
     while (i < text.len) {
         size_t from = i;
-        while (i < text.len && (ascii_is_alnum(text.at[i]) || (unsigned char)text.at[i] >= 0x80))
+        while (i < text.len && is_of(text.at[i], CHAR_TOKEN))
             i++;
         if (i > from) {
             put_token(draft, str_make(text.at + from, i - from));
@@ -338,7 +366,7 @@ static void put_tokens(struct draft *draft, struct str text)
             put(draft, str_make(text.at + i, 3));
             i += 3;
         } else {
-            put(draft, str_make(text.at + i, 1));
+            put_char(draft, text.at[i]);
             i++;
         }
     }
@@ -364,10 +392,26 @@ static void put_host(struct draft *draft, struct arena *scratch, struct str host
     while (below.len > 0) {
         size_t dot = str_find_char(below, '.');
         put_segment(draft, scratch, str_first(below, dot));
-        put(draft, STR("."));
+        put_char(draft, '.');
         below = str_skip(below, dot < below.len ? dot + 1 : dot);
     }
     put(draft, domain);
+}
+
+static void put_path(struct draft *draft, struct arena *scratch, struct str path)
+{
+    if (path.len > 0)
+        put_char(draft, '/');
+    if (path.len > 0 && path.at[0] == '/')
+        path = str_skip(path, 1);
+    while (path.len > 0) {
+        // where no name may be, segments are of no account
+        size_t slash = draft->dresses->n > 0 ? str_find_char(path, '/') : path.len;
+        put_segment(draft, scratch, str_first(path, slash));
+        if (slash < path.len)
+            put_char(draft, '/');
+        path = str_skip(path, slash < path.len ? slash + 1 : slash);
+    }
 }
 
 static void put_query(struct draft *draft, struct arena *scratch, struct str query)
@@ -377,12 +421,12 @@ static void put_query(struct draft *draft, struct arena *scratch, struct str que
     while (rest.at != NULL) {
         struct str pair = str_cut(&rest, '&');
         size_t equals = str_find_char(pair, '=');
-        put(draft, str_make(&mark, 1));
+        put_char(draft, mark);
         mark = '&';
         put_segment(draft, scratch, str_first(pair, equals));
         if (equals == pair.len)
             continue;
-        put(draft, STR("="));
+        put_char(draft, '=');
         struct str value = str_skip(pair, equals + 1);
         if (value.len == 0)
             continue;
@@ -398,7 +442,7 @@ static void put_query(struct draft *draft, struct arena *scratch, struct str que
     }
 }
 
-static struct lure_key hash(char domain, struct str a, struct str b)
+struct lure_key lure_hash(char domain, struct str a, struct str b)
 {
     struct lure_key key;
     unsigned char whole[512], separator = 0;
@@ -417,31 +461,6 @@ static struct lure_key hash(char domain, struct str a, struct str b)
     crypto_generichash_update(&state, &separator, 1);
     crypto_generichash_update(&state, (const unsigned char *)b.at, b.len);
     crypto_generichash_final(&state, key.bytes, sizeof key.bytes);
-    return key;
-}
-
-/* Of a host ('H') or a domain ('D'), of which most are seen again and again. */
-static struct lure_key host_key(struct host_cache *cache, char domain, struct str name,
-                                uint64_t hash_of_name)
-{
-    uint64_t halves[2];
-    if (domain == 'D')
-        hash_of_name = ~hash_of_name;
-    size_t slot = hash_of_name % COUNT_OF(cache->keys);
-    uint64_t check = atomic_load_explicit(&cache->keys[slot].check, memory_order_relaxed);
-    halves[0] = atomic_load_explicit(&cache->keys[slot].low, memory_order_relaxed);
-    halves[1] = atomic_load_explicit(&cache->keys[slot].high, memory_order_relaxed);
-    struct lure_key key;
-    if (check == (hash_of_name ^ halves[0] ^ halves[1]) && (halves[0] | halves[1]) != 0) {
-        memcpy(key.bytes, halves, sizeof key.bytes);
-        return key;
-    }
-    key = hash(domain, name, STR_EMPTY);
-    memcpy(halves, key.bytes, sizeof halves);
-    check = hash_of_name ^ halves[0] ^ halves[1];
-    atomic_store_explicit(&cache->keys[slot].check, check, memory_order_relaxed);
-    atomic_store_explicit(&cache->keys[slot].low, halves[0], memory_order_relaxed);
-    atomic_store_explicit(&cache->keys[slot].high, halves[1], memory_order_relaxed);
     return key;
 }
 
@@ -479,55 +498,71 @@ static struct str keep_shown(struct lure_list *list, struct draft *draft, size_t
     return str_make(out, n);
 }
 
+/* Of a canonical form, which is cut again. */
+struct parts {
+    struct str scheme, port, path, query, fragment;
+};
+
+static struct str cut_from(struct str *text, char mark)
+{
+    size_t at = str_find_char(*text, mark);
+    struct str rest = at < text->len ? str_skip(*text, at + 1) : STR_EMPTY;
+    *text = str_first(*text, at);
+    return rest;
+}
+
+static struct parts parts_of(const struct lure *lure)
+{
+    struct parts parts = {.port = STR_EMPTY};
+    struct str rest = lure->url;
+    parts.fragment = cut_from(&rest, '#');
+    parts.query = cut_from(&rest, '?');
+    if (lure->host.len > 0) { // scheme://host:port/path
+        size_t n_scheme = (size_t)(lure->host.at - rest.at) - strlen("://");
+        parts.scheme = str_first(rest, n_scheme);
+        rest = str_skip(rest, n_scheme + strlen("://") + lure->host.len);
+        if (rest.len > 0 && rest.at[0] == ':') {
+            size_t slash = str_find_char(rest, '/');
+            parts.port = str_make(rest.at + 1, slash - 1);
+            rest = str_skip(rest, slash);
+        }
+    } else { // scheme:path, or scheme:///path
+        size_t colon = str_find_char(rest, ':');
+        must(colon < rest.len);
+        parts.scheme = str_first(rest, colon);
+        rest = str_skip(rest, colon + 1);
+        if (str_starts(rest, STR("//")))
+            rest = str_skip(rest, 2);
+    }
+    parts.path = rest;
+    return parts;
+}
+
 static void link_keys(struct lure_list *list, struct arena *scratch, struct lure *lure,
                       struct draft *draft)
 {
-    struct url url;
-    url_split(lure->url, &url);
-    bool web = str_eq(url.scheme, STR("http")) || str_eq(url.scheme, STR("https"));
-    if (!web) {
-        put(draft, url.scheme);
-        put(draft, STR(":"));
+    struct parts parts = parts_of(lure);
+    if (!str_eq(parts.scheme, STR("http")) && !str_eq(parts.scheme, STR("https"))) {
+        put(draft, parts.scheme);
+        put_char(draft, ':');
     }
     put_host(draft, scratch, lure->host, lure->domain);
-    if (url.port.len > 0) {
-        put(draft, STR(":"));
-        put(draft, url.port);
+    if (parts.port.len > 0) {
+        put_char(draft, ':');
+        put(draft, parts.port);
     }
-    struct str rest = url.path;
-    if (rest.len > 0 && rest.at[0] == '/')
-        rest = str_skip(rest, 1);
-    if (url.path.len > 0)
-        put(draft, STR("/"));
-    while (rest.len > 0) {
-        size_t slash = str_find_char(rest, '/');
-        put_segment(draft, scratch, str_first(rest, slash));
-        if (slash < rest.len)
-            put(draft, STR("/"));
-        rest = str_skip(rest, slash < rest.len ? slash + 1 : slash);
-    }
+    put_path(draft, scratch, parts.path);
     size_t shown = draft->len; // neither query nor fragment are shown
-    if (url.query.len > 0)
-        put_query(draft, scratch, url.query);
-    if (url.fragment.len > 0) {
-        put(draft, STR("#"));
-        put_tokens(draft, url.fragment);
+    if (parts.query.len > 0)
+        put_query(draft, scratch, parts.query);
+    if (parts.fragment.len > 0) {
+        put_char(draft, '#');
+        put_tokens(draft, parts.fragment);
     }
     lure->flags |= draft->flags;
     lure->shown = keep_shown(list, draft, shown);
-    lure->keys[LURE_EXACT] = hash('U', lure->url, STR_EMPTY);
-    lure->keys[LURE_TEMPLATE] = hash('T', str_make(draft->at, draft->len), STR_EMPTY);
-    if (lure->host.len > 0) {
-        struct str host = lure->host;
-        if (str_starts(host, STR("www.")))
-            host = str_skip(host, 4);
-        struct host_cache *hosts = list->rules->hosts;
-        uint64_t hash_of_host = hash_keyed(&hosts->key, host), hash_of_domain = hash_of_host;
-        if (lure->domain.len != host.len) // both are the host's end
-            hash_of_domain = hash_keyed(&hosts->key, lure->domain);
-        lure->keys[LURE_HOST] = host_key(hosts, 'H', host, hash_of_host);
-        lure->keys[LURE_DOMAIN] = host_key(hosts, 'D', lure->domain, hash_of_domain);
-    }
+    lure->keys[LURE_EXACT] = lure_hash('U', lure->url, STR_EMPTY);
+    lure->keys[LURE_TEMPLATE] = lure_hash('T', str_make(draft->at, draft->len), STR_EMPTY);
 }
 
 static void file_keys(struct lure_list *list, struct arena *scratch, struct lure *lure,
@@ -541,46 +576,60 @@ static void file_keys(struct lure_list *list, struct arena *scratch, struct lure
     }
     lure->flags |= draft->flags;
     lure->shown = keep_shown(list, draft, shown);
-    lure->keys[LURE_TEMPLATE] = hash('S', str_make(draft->at, draft->len), STR_EMPTY);
+    lure->keys[LURE_TEMPLATE] = lure_hash('S', str_make(draft->at, draft->len), STR_EMPTY);
     if (lure->digest.len > 0) {
-        lure->keys[LURE_EXACT] = hash('F', lure->digest_name, lure->digest);
+        lure->keys[LURE_EXACT] = lure_hash('F', lure->digest_name, lure->digest);
     } else {
         struct str size = arena_printf(scratch, "%llu", (unsigned long long)lure->size);
-        lure->keys[LURE_EXACT] = hash('N', lure->url, size);
+        lure->keys[LURE_EXACT] = lure_hash('N', lure->url, size);
     }
 }
 
 static void words_keys(const struct lure_list *list, struct lure *lure)
 {
-    lure->keys[LURE_EXACT] = hash('W', lure->url, STR_EMPTY);
+    lure->keys[LURE_EXACT] = lure_hash('W', lure->url, STR_EMPTY);
     lure->shown = arena_fits(list->arena, lure->url.len + 8)
                       ? arena_printf(list->arena, "rule:%.*s", STR_ARGS(lure->url))
                       : lure->url;
 }
 
-/* What parts a link into those that are compared with a name. */
-static const bool parts[256] = {
+/* What cuts a link into parts that are compared with a name. */
+static const bool cuts[256] = {
     ['/'] = true, ['?'] = true, ['&'] = true, ['='] = true, ['#'] = true};
 
-/* No part of the lure that is compared with a name is longer. */
-static size_t longest_part(const struct lure *lure)
+/* A part of the lure that is compared with a name. */
+static void allow_part(struct dresses *dresses, size_t len)
 {
-    if (lure->kind != LURE_LINK || lure->host.len == 0)
-        return lure->url.len;
-    size_t from = (size_t)(lure->host.at - lure->url.at) + lure->host.len;
-    size_t longest = lure->host.len - lure->domain.len;
-    for (size_t i = from; i < lure->url.len; i++) {
-        if (!parts[(unsigned char)lure->url.at[i]])
-            continue;
-        longest = i - from > longest ? i - from : longest;
-        from = i + 1;
+    len = len < DRESS_MOST ? len : DRESS_MOST;
+    dresses->longest = len > dresses->longest ? len : dresses->longest;
+}
+
+/* What of a name the lure has room for, and the characters. */
+static void allow(struct dresses *dresses, const struct lure *lure)
+{
+    if (lure->kind != LURE_LINK || lure->host.len == 0) {
+        dresses->available |= chars_of(lure->url);
+        allow_part(dresses, lure->url.len);
+        return;
     }
-    return lure->url.len - from > longest ? lure->url.len - from : longest;
+    struct str below = str_first(lure->host, lure->host.len - lure->domain.len);
+    dresses->available |= chars_of(below);
+    allow_part(dresses, below.len);
+    const char *from = lure->host.at + lure->host.len, *end = lure->url.at + lure->url.len;
+    for (const char *at = from; at < end; at++) {
+        if (cuts[(unsigned char)*at]) {
+            allow_part(dresses, (size_t)(at - from));
+            from = at + 1;
+        } else {
+            dresses->available |= char_bit(*at);
+        }
+    }
+    allow_part(dresses, (size_t)(end - from));
 }
 
 struct lure_key lure_sealed_key(struct str sender, struct str encrypted)
 {
-    return hash('s', sender, encrypted);
+    return lure_hash('s', sender, encrypted);
 }
 
 void lure_list_keys(struct lure_list *list, const struct lure_people *people)
@@ -590,12 +639,8 @@ void lure_list_keys(struct lure_list *list, const struct lure_people *people)
     struct dresses dresses;
     dresses.n = dresses.shortest = dresses.longest = 0;
     dresses.available = 0;
-    for (size_t i = 0; i < list->n; i++) {
-        size_t part = longest_part(&list->lures[i]);
-        dresses.longest = part > dresses.longest ? part : dresses.longest;
-        dresses.available |= chars_of(list->lures[i].url);
-    }
-    dresses.longest = dresses.longest < DRESS_MOST ? dresses.longest : DRESS_MOST;
+    for (size_t i = 0; i < list->n; i++)
+        allow(&dresses, &list->lures[i]);
     dress(&scratch, people, &dresses);
     struct arena work;
     arena_init(&work, SCRATCH_MOST);

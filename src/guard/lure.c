@@ -37,7 +37,7 @@ static bytes16 capitals16(bytes16 a)
     return (bytes16)(a >= 'A') & (bytes16)(a <= 'Z');
 }
 
-struct str lure_lower(struct arena *arena, struct str text)
+struct str lure_lower_slowly(struct arena *arena, struct str text)
 {
     if (find_one16(text, 0, capitals16) == text.len)
         return text;
@@ -86,7 +86,7 @@ struct lure *lure_list_room(struct lure_list *list)
             list->overflowed = true;
             return NULL;
         }
-        struct lure *lures = arena_make_array(list->arena, struct lure, room);
+        struct lure *lures = arena_alloc(list->arena, room * sizeof *lures);
         if (list->n > 0)
             memcpy(lures, list->lures, list->n * sizeof *lures);
         list->lures = lures;
@@ -210,9 +210,13 @@ void lure_put_url(struct lure_list *list, struct arena *scratch, const struct ur
         // parts of the canonical form need no copies of their own
         if (url->host.len > 0 && lure->url.len > 0)
             lure->host = str_make(lure->url.at + url->scheme.len + strlen("://"), url->host.len);
-        unsigned known = 0;
-        struct str domain = url_domain_flags(list->rules, lure->host, &known);
-        lure->domain = lure->host.len > 0 ? domain : STR_EMPTY;
+        if (lure->host.len > 0) {
+            struct host_facts facts = host_facts(list->rules, lure->host);
+            lure->domain = str_skip(lure->host, lure->host.len - facts.n_domain);
+            lure->keys[LURE_HOST] = facts.host;
+            lure->keys[LURE_DOMAIN] = facts.domain;
+            flags |= facts.flags;
+        }
         struct str scheme = url->scheme;
         if (!str_eq(scheme, STR("http")) && !str_eq(scheme, STR("https")) &&
             !str_eq(scheme, STR("ftp")))
@@ -220,7 +224,6 @@ void lure_put_url(struct lure_list *list, struct arena *scratch, const struct ur
         flags |= url->ip ? LURE_IP_HOST : 0;
         flags |= url->idn ? LURE_IDN : 0;
         flags |= url->userinfo ? LURE_USERINFO : 0;
-        flags |= known;
         flags |= lure_name_flags(url->path);
         lure->flags = flags;
         list->n += list->overflowed ? 0 : 1;
@@ -371,14 +374,16 @@ size_t lure_list_collect(const struct lure_list *list, struct lure_key *keys, si
 {
     static const enum lure_width order[] = {LURE_HOST, LURE_DOMAIN, LURE_TEMPLATE, LURE_EXACT};
     size_t n = 0;
-    for (size_t w = 0; w < COUNT_OF(order); w++)
+    for (size_t w = 0; w < COUNT_OF(order); w++) {
+        size_t first = n; // no key of one width is one of another
         for (size_t i = 0; i < list->n && n < room; i++) {
             const struct lure_key *key = &list->lures[i].keys[order[w]];
             bool seen = lure_key_is_none(key);
-            for (size_t k = 0; k < n && !seen; k++)
+            for (size_t k = first; k < n && !seen; k++)
                 seen = lure_key_eq(key, &keys[k]);
             if (!seen)
                 keys[n++] = *key;
         }
+    }
     return n;
 }

@@ -16,19 +16,25 @@
 
 /* Which phrases of words.c may hold some bytes. */
 struct warning_index {
-    uint8_t first[1024], next[160];
+    uint8_t first[1024], next[256];
 };
 
-/* What was found out of a host before, since that takes long.  Any thread may read and write it: an
- * answer is one word, a hash of the host above ten bits of answer, and a key counts only while its
- * three words fit together.  Whoever does not know the hashes' key
- * cannot make one host answer for another; and what is forgotten is found out again. */
+/* What is known of a host. */
+struct host_facts {
+    uint32_t n_domain; // bytes of its registrable domain, at its end; the host itself for
+                       // addresses and names without one
+    uint32_t flags;    // LURE_WELL_KNOWN and LURE_SHORTENER
+    struct lure_key host, domain; // keys; the host's without "www."
+};
+
+/* Of which hosts that was found out before.  Any thread may read and write it: an entry counts only
+ * while its words fit together. */
 struct host_cache {
     struct hash_key key;
-    _Atomic uint64_t answers[4096];
+    _Atomic uint64_t suffixes[1024];
     struct {
-        _Atomic uint64_t check, low, high; // check: hash ^ low ^ high
-    } keys[4096];
+        _Atomic uint64_t words[6]; // of all that follow and the host's hash; struct host_facts
+    } hosts[4096];
 };
 
 struct lure_rules {
@@ -46,8 +52,11 @@ void warnings_index(struct warning_index *index);
 /* LURE_WELL_KNOWN and LURE_SHORTENER for a canonical host and its registrable domain. */
 unsigned rules_host_flags(struct str host, struct str domain);
 
-/* The registrable domain of a host, and these flags: remembered together. */
-struct str url_domain_flags(const struct lure_rules *rules, struct str host, unsigned *flags);
+/* Of a canonical host that is not empty. */
+struct host_facts host_facts(const struct lure_rules *rules, struct str host);
+
+/* The key of two texts; domain: what they are, so that no key of one kind is another's. */
+struct lure_key lure_hash(char domain, struct str a, struct str b);
 
 /* Bytes that may not be part of a link in running text. */
 static inline bool is_blank(unsigned char c)
@@ -84,8 +93,16 @@ static inline int ascii_hex(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
+struct str lure_lower_slowly(struct arena *arena, struct str text);
+
 /* Lower case of ASCII, in arena (or text itself when nothing changes). */
-struct str lure_lower(struct arena *arena, struct str text);
+static inline struct str lure_lower(struct arena *arena, struct str text)
+{
+    size_t i = 0;
+    while (i < text.len && i < 16 && !(text.at[i] >= 'A' && text.at[i] <= 'Z'))
+        i++;
+    return i == text.len ? text : lure_lower_slowly(arena, text);
+}
 
 /* Reads one code point of well-formed or broken UTF-8; a broken byte gives U+FFFD and length 1. */
 uint32_t lure_utf8(struct str text, size_t *len);

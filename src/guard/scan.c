@@ -429,6 +429,10 @@ static size_t link_end(struct str chunk, size_t start)
 /* The scheme a run ends in, as browsers would be given it; hxxp and its kin are http. */
 static struct str scheme_of(struct arena *scratch, struct str run, size_t *start, bool *defanged)
 {
+    if (str_eq(run, STR("http")) || str_eq(run, STR("https"))) { // most are
+        *start = 0;
+        return run;
+    }
     size_t at = run.len;
     while (at > 0 && (ascii_is_alnum(run.at[at - 1]) || run.at[at - 1] == '+' ||
                       run.at[at - 1] == '-' || run.at[at - 1] == '*'))
@@ -510,8 +514,10 @@ static size_t try_scheme(struct scan *scan, struct str chunk, struct str run, si
 {
     size_t start = 0;
     bool defanged = false;
+    if (colon + 1 >= chunk.len)
+        return 0;
     struct str scheme = scheme_of(scan->scratch, run, &start, &defanged);
-    if (scheme.len == 0 || colon + 1 >= chunk.len)
+    if (scheme.len == 0)
         return 0;
     char prefix[40];
     if (scheme.len > sizeof prefix - 2)
@@ -616,10 +622,17 @@ static bool is_dot(char c)
     return c == '.' || is_dead_dot(c);
 }
 
+static bytes16 dots16(bytes16 a)
+{
+    return (bytes16)(a == '.') | (bytes16)(a == DEAD_DOT) | (bytes16)(a == SAID_DOT);
+}
+
 /* "*evil.example*", "look..evil.example": hosts without a scheme in a run; the last one's end. */
 static size_t try_pieces(struct scan *scan, struct str chunk, size_t from, size_t to)
 {
     size_t end = 0;
+    if (find_one16(str_first(chunk, to), from, dots16) == to) // "somebody:"
+        return 0;
     while (from < to) {
         size_t at = from;
         while (at < to && chunk.at[at] != '*' && chunk.at[at] != '+' &&
@@ -642,7 +655,8 @@ static void scan_chunk(struct scan *scan, struct str chunk)
             continue;
         }
         size_t to = run_end(chunk, i, false);
-        if (i >= looked && (part == PART_PICTURE || to < chunk.len)) { // with pictures, once
+        if (i >= looked && to < chunk.len && (unsigned char)chunk.at[to] >= 0x80) {
+            // once more with pictures, if one of them ended it
             looked = run_end(chunk, i, true);
             if (looked > to)
                 try_bare(scan, chunk, i, looked);

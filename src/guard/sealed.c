@@ -243,8 +243,8 @@ static struct member *take_copy(struct guard *guard, struct cluster *forest, str
 
 void take_sealed(struct guard *guard, const struct exposure *exposure)
 {
-    struct user *sender = user_get(guard, exposure->sender);
-    struct user *receiver = user_get(guard, exposure->receiver);
+    struct user *sender, *receiver;
+    user_get_both(guard, exposure->sender, exposure->receiver, &sender, &receiver);
     if (sender == receiver || exposure->n_keys == 0)
         return;
     sender->n_refs++;

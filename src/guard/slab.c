@@ -12,6 +12,12 @@ void slab_init(struct slab *slab, size_t step)
     *slab = (struct slab){.step = step, .n_pages = 1};
 }
 
+void slab_init_keeping(struct slab *slab, size_t step)
+{
+    slab_init(slab, step);
+    slab->keeps = true;
+}
+
 static struct slab_page *page_at(const struct slab *slab, uint32_t number)
 {
     uintptr_t entry = slab->pages[number].next_free;
@@ -124,7 +130,7 @@ void slab_give(struct slab *slab, uint32_t piece)
     page->first_free = (uint8_t)slot;
     if (page->is_full && list != NULL)
         list_in(slab, list, number);
-    if (--page->n_used > 0)
+    if (--page->n_used > 0 || (slab->keeps && list != NULL && page->next == 0 && page->prev == 0))
         return;
     if (list != NULL)
         list_out(slab, list, number);

@@ -38,11 +38,14 @@ struct slab {
     union slab_entry *pages;
     uint32_t n_pages, room; // the first is none: so no piece is named 0
     uint32_t first_free;    // number without a page; 0: none
+    bool keeps;             // the last page of a size, though it is empty
     uint32_t with_room[SLAB_CLASSES];
     size_t bytes; // of pages
 };
 
 void slab_init(struct slab *slab, size_t step);
+/* For pieces that come and go one at a time: of each size the last page stays. */
+void slab_init_keeping(struct slab *slab, size_t step);
 /* Every piece is gone, freed or not. */
 void slab_done(struct slab *slab);
 /* A piece of at least so many bytes, which are anything; never 0. */

@@ -14,7 +14,6 @@
 #include "base/must.h"
 
 #include <arpa/inet.h>
-#include <stdatomic.h>
 
 enum { HOST_MOST = 253 };
 
@@ -345,6 +344,8 @@ static struct str percent_decode(struct arena *arena, struct str text)
     return str_make(out, len);
 }
 
+static const bool is_usual[256] = {['0' ... '9'] = true, ['a' ... 'z'] = true};
+
 /* Most hosts are in their canonical form already.  False: that must be looked into. */
 static bool is_usual_host(struct str host)
 {
@@ -353,7 +354,7 @@ static bool is_usual_host(struct str host)
         return false;
     for (size_t i = 0; i < host.len; i++) {
         char c = host.at[i];
-        if ((c >= 'a' && c <= 'z') || ascii_is_digit(c))
+        if (is_usual[(unsigned char)c])
             continue;
         if (c == '.' && i > label)
             label = i + 1;
@@ -540,39 +541,6 @@ enum err url_parse(const struct lure_rules *rules, struct arena *arena, struct s
     return OK;
 }
 
-void url_split(struct str text, struct url *out)
-{
-    size_t colon = str_find_char(text, ':');
-    must(colon < text.len);
-    *out = (struct url){.scheme = str_first(text, colon),
-                        .host = STR_EMPTY,
-                        .port = STR_EMPTY,
-                        .query = STR_EMPTY,
-                        .fragment = STR_EMPTY};
-    text = str_skip(text, colon + 1);
-    size_t hash = str_find_char(text, '#');
-    if (hash < text.len)
-        out->fragment = str_skip(text, hash + 1);
-    text = str_first(text, hash);
-    size_t mark = str_find_char(text, '?');
-    if (mark < text.len)
-        out->query = str_skip(text, mark + 1);
-    text = str_first(text, mark);
-    out->hierarchic = str_starts(text, STR("//"));
-    if (out->hierarchic) {
-        text = str_skip(text, 2);
-        size_t end = str_find_char(text, '/');
-        struct str authority = str_first(text, end);
-        text = str_skip(text, end);
-        size_t bracket = str_find_char(authority, ']');
-        size_t port = bracket < authority.len ? bracket + 1 : str_find_char(authority, ':');
-        out->host = str_first(authority, port);
-        if (port < authority.len)
-            out->port = str_skip(authority, port + 1);
-    }
-    out->path = text;
-}
-
 static size_t append(char *out, size_t len, const char *before, struct str text)
 {
     size_t n = strlen(before);
@@ -593,95 +561,4 @@ struct str url_format(struct arena *arena, const struct url *url)
     len = append(out, len, url->query.len > 0 ? "?" : "", url->query);
     len = append(out, len, url->fragment.len > 0 ? "#" : "", url->fragment);
     return str_make(out, len);
-}
-
-static struct str last_label(struct str host)
-{
-    size_t at = host.len;
-    while (at > 0 && host.at[at - 1] != '.')
-        at--;
-    return str_skip(host, at);
-}
-
-enum { ANSWER_BITS = 10 };
-
-/* What was answered before; 0: nothing is known. */
-static size_t recall(const struct host_cache *cache, uint64_t hash)
-{
-    uint64_t word = atomic_load_explicit(
-        &cache->answers[hash >> 20 & (COUNT_OF(cache->answers) - 1)], memory_order_relaxed);
-    return (word ^ hash) >> ANSWER_BITS == 0 ? word & ((1U << ANSWER_BITS) - 1) : 0;
-}
-
-static void learn(struct host_cache *cache, uint64_t hash, size_t answer)
-{
-    uint64_t word = hash >> ANSWER_BITS << ANSWER_BITS | answer;
-    atomic_store_explicit(&cache->answers[hash >> 20 & (COUNT_OF(cache->answers) - 1)], word,
-                          memory_order_relaxed);
-}
-
-struct str url_domain_flags(const struct lure_rules *rules, struct str host, unsigned *flags)
-{
-    // the length of the domain, at most 253, and above it one of these
-    static const unsigned kinds[] = {0, LURE_WELL_KNOWN, LURE_WELL_KNOWN | LURE_SHORTENER};
-    char z[HOST_MOST + 1];
-    if (host.len == 0 || host.len > HOST_MOST || host.at[0] == '[' ||
-        ascii_is_digit(host.at[host.len - 1])) {
-        *flags = rules_host_flags(host, host);
-        return host;
-    }
-    uint64_t hash = hash_keyed(&rules->hosts->key, host);
-    size_t answer = recall(rules->hosts, hash);
-    if (answer == 0) {
-        if (str_to_z(host, z, sizeof z) != OK) {
-            *flags = rules_host_flags(host, host);
-            return host;
-        }
-        const char *domain = psl_registrable_domain(rules->psl, z);
-        answer = domain == NULL ? host.len : host.len - (size_t)(domain - z);
-        unsigned found = rules_host_flags(host, str_skip(host, host.len - answer));
-        for (size_t kind = 1; kind < COUNT_OF(kinds); kind++)
-            answer |= found == kinds[kind] ? kind << 8 : 0;
-        learn(rules->hosts, hash, answer);
-    }
-    *flags = kinds[answer >> 8];
-    return str_skip(host, host.len - (answer & 0xFF));
-}
-
-struct str url_domain(const struct lure_rules *rules, struct str host)
-{
-    unsigned flags;
-    return url_domain_flags(rules, host, &flags);
-}
-
-bool url_has_suffix(const struct lure_rules *rules, struct str host)
-{
-    static const struct str private_use[] = {
-        {"example",   7},
-        {"test",      4},
-        {"local",     5},
-        {"internal",  8},
-        {"lan",       3},
-        {"home",      4},
-        {"corp",      4},
-        {"onion",     5},
-        {"localhost", 9},
-    };
-    struct str label = last_label(host);
-    char z[64];
-    if (label.len < 2 || label.len >= sizeof z)
-        return false;
-    enum { NO = 1, YES };
-    uint64_t hash = ~hash_keyed(&rules->hosts->key, label); // not what its domain is
-    size_t answer = recall(rules->hosts, hash);
-    if (answer == 0) {
-        if (str_to_z(label, z, sizeof z) != OK)
-            return false;
-        int type = PSL_TYPE_ICANN | PSL_TYPE_NO_STAR_RULE;
-        answer = psl_is_public_suffix2(rules->psl, z, type) == 1 ? YES : NO;
-        for (size_t i = 0; i < COUNT_OF(private_use); i++)
-            answer = str_eq(label, private_use[i]) ? YES : answer;
-        learn(rules->hosts, hash, answer);
-    }
-    return answer == YES;
 }

@@ -31,9 +31,6 @@ struct url {
 enum err url_parse(const struct lure_rules *rules, struct arena *arena, struct str text,
                    struct url *out) MUST_CHECK;
 
-/* Reads the canonical form again, by cutting it.  userinfo, ip and idn are not known any more. */
-void url_split(struct str canonical, struct url *out);
-
 /* The canonical form, without userinfo. */
 struct str url_format(struct arena *arena, const struct url *url);
 

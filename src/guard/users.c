@@ -33,11 +33,10 @@ struct str own_text(struct str text, size_t most)
     return str_make(copy, len);
 }
 
-void *own_zeroed(size_t size)
+void *piece_make(struct guard *guard, size_t size, uint32_t *piece)
 {
-    void *own = calloc(1, size);
-    must(own != NULL);
-    return own;
+    *piece = slab_take(&guard->pieces, size);
+    return memset(slab_at(&guard->pieces, *piece), 0, size);
 }
 
 void str_free(struct str *text)
@@ -98,9 +97,10 @@ static uint32_t number_in_use(const struct guard *guard, const struct user *user
     return user->older != 0 ? user_at(guard, user->older)->newer : guard->oldest_user;
 }
 
-static void leave_order(struct guard *guard, struct user *user)
+static void leave_order(struct guard *guard, uint32_t number)
 {
-    if (guard->next_tidied != 0 && guard->next_tidied == number_in_use(guard, user))
+    const struct user *user = user_at(guard, number);
+    if (guard->next_tidied == number)
         guard->next_tidied = user->older;
     *(user->older != 0 ? &user_at(guard, user->older)->newer : &guard->oldest_user) = user->newer;
     *(user->newer != 0 ? &user_at(guard, user->newer)->older : &guard->newest_user) = user->older;
@@ -180,9 +180,27 @@ struct user *user_get(struct guard *guard, struct str jid)
     else if (number == guard->newest_user)
         return user_at(guard, number);
     else
-        leave_order(guard, user_at(guard, number));
+        leave_order(guard, number);
     become_newest(guard, number);
     return user_at(guard, number);
+}
+
+void user_get_both(struct guard *guard, struct str sender_jid, struct str receiver_jid,
+                   struct user **sender, struct user **receiver)
+{
+    // whom a message was shown to is whom it was judged for, mostly: then their order stays
+    struct user *newest = user_at(guard, guard->newest_user);
+    struct user *second = newest != NULL ? user_at(guard, newest->older) : NULL;
+    if (second == NULL || !str_eq(user_jid(guard, newest), receiver_jid) ||
+        !str_eq(user_jid(guard, second), sender_jid)) {
+        *sender = user_get(guard, sender_jid);
+        *receiver = user_get(guard, receiver_jid);
+        return;
+    }
+    if (guard->next_tidied == guard->newest_user || guard->next_tidied == newest->older)
+        guard->next_tidied = second->older;
+    *sender = second;
+    *receiver = newest;
 }
 
 /* ---- Standings --------------------------------------------------------------------------------
@@ -209,7 +227,9 @@ struct standing *standing_get(struct guard *guard, struct user *user)
 {
     if (user->has_standing)
         return standing_of(guard, user);
-    struct standing *standing = own_zeroed(sizeof *standing);
+    uint32_t piece;
+    struct standing *standing = piece_make(guard, sizeof *standing, &piece);
+    standing->piece = piece;
     standing->user = user;
     list_init(&standing->brought);
     map_put(&guard->standings, &standing->node, standing_hash(user));
@@ -227,7 +247,7 @@ void standing_tidy(struct guard *guard, struct user *user)
     map_remove(&guard->standings, &standing->node);
     user->has_standing = false;
     guard->bytes_users -= standing_bytes;
-    free(standing);
+    slab_give(&guard->pieces, standing->piece);
 }
 
 /* ---- Trails -----------------------------------------------------------------------------------
@@ -452,7 +472,7 @@ static void user_free(struct guard *guard, struct user *user)
     while (*at != number)
         at = &user_at(guard, *at)->same;
     *at = user->same;
-    leave_order(guard, user);
+    leave_order(guard, number);
     guard->n_users--;
     guard->bytes_users -= user_bytes(guard, user);
     slab_give(&guard->texts, user->text);
@@ -498,7 +518,7 @@ void users_trim(struct guard *guard)
             user_free(guard, user);
         } else {
             uint32_t number = number_in_use(guard, user);
-            leave_order(guard, user);
+            leave_order(guard, number);
             become_newest(guard, number);
         }
     }
@@ -524,7 +544,7 @@ size_t users_memory(const struct guard *guard)
     return slab_memory(&guard->users) + slab_memory(&guard->texts) +
            heap_size(guard->n_user_slots * sizeof *guard->user_slots) +
            heap_size(guard->standings.n_slots * sizeof(struct map_node *)) +
-           guard->standings.n * heap_size(sizeof(struct standing));
+           guard->standings.n * slab_size(&guard->pieces, sizeof(struct standing));
 }
 
 /* ---- Lessons ----------------------------------------------------------------------------------
@@ -579,12 +599,14 @@ void sight_free(struct guard *guard, struct sight *sight)
         guard->n_young--;
     guard->bytes_sights -= sight_bytes;
     guard->n_forgotten++;
-    free(sight);
+    slab_give(&guard->pieces, sight->piece);
 }
 
 struct sight *sight_make(struct guard *guard, const struct lure_key *key)
 {
-    struct sight *sight = own_zeroed(sizeof *sight);
+    uint32_t piece;
+    struct sight *sight = piece_make(guard, sizeof *sight, &piece);
+    sight->piece = piece;
     sight->key = *key;
     sight->first_us = guard->now_us;
     map_put(&guard->sights_map, &sight->node, guard_hash_key(guard, key));

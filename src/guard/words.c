@@ -1,6 +1,7 @@
 /*
  * The words around a lure: are they the same from copy to copy, and do they warn?
  */
+#include "guard/find16.h"
 #include "guard/lure_internal.h"
 
 #include "base/must.h"
@@ -33,18 +34,42 @@ struct letters {
     size_t n, n_wide; // words that had letters of other scripts
     // of the words: all; with digits or signs before a letter; of nothing but such digits
     size_t n_words, n_leet, n_digits;
-    size_t n_drawn; // letters that stand three times or more
-    bool is_leet;   // digits and signs are letters wherever they stand
-    bool is_drawn;  // however often a letter is repeated, it is one
+    size_t n_drawn;    // letters that stand three times or more
+    bool counts_drawn; // else there are none
+    bool is_leet;      // digits and signs are letters wherever they stand
+    bool is_drawn;     // however often a letter is repeated, it is one
 };
 
-// What there is in a word.
-enum { CHAR_BLANK = 1, CHAR_DOT = 2, CHAR_COLON = 4, CHAR_WIDE = 8, CHAR_LEET = 16 };
+// What there is in a word; CHAR_SIGN: ASCII, and neither letter nor digit.
+enum {
+    CHAR_BLANK = 1,
+    CHAR_DOT = 2,
+    CHAR_COLON = 4,
+    CHAR_WIDE = 8,
+    CHAR_LEET = 16,
+    CHAR_SIGN = 32
+};
 static const unsigned char char_class[256] = {
-    [0 ... ' '] = CHAR_BLANK, [0x7F] = CHAR_BLANK,        ['.'] = CHAR_DOT,
-    [':'] = CHAR_COLON,       ['!'] = CHAR_LEET,          ['$'] = CHAR_LEET,
-    ['+'] = CHAR_LEET,        ['0' ... '9'] = CHAR_LEET,  ['@'] = CHAR_LEET,
-    ['|'] = CHAR_LEET,        [0x80 ... 0xFF] = CHAR_WIDE};
+    [0 ... ' '] = CHAR_BLANK | CHAR_SIGN,
+    ['!'] = CHAR_LEET | CHAR_SIGN,
+    ['"' ... '#'] = CHAR_SIGN,
+    ['$'] = CHAR_LEET | CHAR_SIGN,
+    ['%' ... '*'] = CHAR_SIGN,
+    ['+'] = CHAR_LEET | CHAR_SIGN,
+    [',' ... '-'] = CHAR_SIGN,
+    ['.'] = CHAR_DOT | CHAR_SIGN,
+    ['/'] = CHAR_SIGN,
+    ['0' ... '9'] = CHAR_LEET,
+    [':'] = CHAR_COLON | CHAR_SIGN,
+    [';' ... '?'] = CHAR_SIGN,
+    ['@'] = CHAR_LEET | CHAR_SIGN,
+    ['[' ... '`'] = CHAR_SIGN,
+    ['{'] = CHAR_SIGN,
+    ['|'] = CHAR_LEET | CHAR_SIGN,
+    ['}' ... '~'] = CHAR_SIGN,
+    [0x7F] = CHAR_BLANK | CHAR_SIGN,
+    [0x80 ... 0xFF] = CHAR_WIDE,
+};
 
 /* A word that names a link or a person says nothing about who wrote the rest. */
 static bool is_neutral(struct str word, unsigned classes, const struct str *names, size_t n_names)
@@ -79,7 +104,7 @@ static const char folded[128] = {
 
 static bool is_trimmed(const struct letters *letters, char c)
 {
-    return !ascii_is_alnum(c) && (unsigned char)c < 0x80 &&
+    return (char_class[(unsigned char)c] & CHAR_SIGN) != 0 &&
            !(letters->is_leet && c != '!' && folded[(unsigned char)c] != 0);
 }
 
@@ -88,23 +113,26 @@ static bool is_trimmed(const struct letters *letters, char c)
 static bool next_word(const struct letters *letters, struct str *rest, struct str *word,
                       unsigned *classes)
 {
-    while (rest->len > 0) {
-        size_t n = 0;
-        unsigned class = 0;
-        *classes = 0;
-        while (n < rest->len &&
-               ((class = char_class[(unsigned char)rest->at[n]]) & CHAR_BLANK) == 0) {
-            *classes |= class;
-            n++;
+    const char *at = rest->at, *end = rest->at + rest->len;
+    while (at < end) {
+        const char *from = at;
+        unsigned class = 0, all = 0;
+        while (at < end && ((class = char_class[(unsigned char)*at]) & CHAR_BLANK) == 0) {
+            all |= class;
+            at++;
         }
-        *word = str_first(*rest, n);
-        *rest = str_skip(*rest, n < rest->len ? n + 1 : n);
-        while (word->len > 0 && is_trimmed(letters, word->at[0]))
-            *word = str_skip(*word, 1);
-        while (word->len > 0 && is_trimmed(letters, word->at[word->len - 1]))
-            word->len--;
-        if (word->len > 0)
-            return true;
+        const char *to = at;
+        at += at < end;
+        while (from < to && is_trimmed(letters, *from))
+            from++;
+        while (from < to && is_trimmed(letters, to[-1]))
+            to--;
+        if (from == to)
+            continue;
+        *word = str_make(from, (size_t)(to - from));
+        *rest = str_make(at, (size_t)(end - at));
+        *classes = all;
+        return true;
     }
     return false;
 }
@@ -139,28 +167,29 @@ static void weigh_leet(struct letters *letters, struct str word)
 
 /* As many add_letter while there is room for all, of a text that draws nothing out: most are, and
  * then no letter need be a branch. */
-static void add_letters(struct letters *letters, struct str word)
+static inline void add_letters(struct letters *letters, struct str word)
 {
     size_t n = letters->n;
     uint32_t last = n > 0 ? letters->at[n - 1] : 0;
-    int before = -1, before_that = -1;
     for (size_t i = 0; i < word.len; i++) {
-        int c = (unsigned char)word.at[i];
-        uint32_t letter = (unsigned char)folded[c & 0x7F];
+        uint32_t letter = (unsigned char)folded[(unsigned char)word.at[i] & 0x7F];
         bool is_m = (letter == 'n') & (last == 'r');
         letter = is_m ? 'm' : letter;
         n -= is_m;
         letters->at[n] = letter;
         n += letter != 0;
         last = letter != 0 ? letter : last;
-        letters->n_drawn += (c == before) & (c == before_that);
-        before_that = before;
-        before = c;
     }
     letters->n = n;
 }
 
-static void add_ascii_word(struct letters *letters, struct str word)
+static void count_drawn(struct letters *letters, struct str word)
+{
+    for (size_t i = 2; i < word.len; i++)
+        letters->n_drawn += word.at[i] == word.at[i - 1] && word.at[i] == word.at[i - 2];
+}
+
+static inline void add_ascii_word(struct letters *letters, struct str word)
 {
     // digits at the end of a longer word count something, others may stand for letters
     size_t last = word.len;
@@ -168,13 +197,14 @@ static void add_ascii_word(struct letters *letters, struct str word)
         last--;
     if (last > 0 && word.len <= SHORT)
         last = word.len;
+    if (letters->counts_drawn)
+        count_drawn(letters, str_first(word, last));
     if (!letters->is_drawn && last <= LETTERS_MOST - letters->n) {
         add_letters(letters, str_first(word, last));
         return;
     }
     for (size_t i = 0; i < last; i++) {
         char c = folded[(unsigned char)word.at[i] & 0x7F];
-        letters->n_drawn += i >= 2 && word.at[i] == word.at[i - 1] && word.at[i] == word.at[i - 2];
         if (c != 0)
             add_letter(letters, (unsigned char)c);
     }
@@ -196,6 +226,7 @@ static void add_wide_word(const struct lure_rules *rules, struct letters *letter
         uspoof_getSkeleton(rules->lookalikes, 0, lower, len, skeleton, COUNT_OF(skeleton), &code);
     if (U_FAILURE(code))
         return;
+    letters->counts_drawn = true; // "w" of other scripts are six times "v"
     char ascii[WORD_MOST];
     size_t n_ascii = 0;
     for (int32_t i = 0; i < end;) {
@@ -216,8 +247,7 @@ static void add_wide_word(const struct lure_rules *rules, struct letters *letter
 static void fold_words(const struct lure_rules *rules, struct str text,
                        const struct lure_people *people, struct letters *letters)
 {
-    struct str rest = str_first(text, text.len < TEXT_MOST ? text.len : TEXT_MOST), word;
-    struct str names[COUNT_OF(people->names)];
+    struct str rest = text, word, names[COUNT_OF(people->names)];
     size_t n_names = people != NULL ? people->n : 0;
     for (size_t i = 0; i < n_names; i++)
         names[i] = str_first(people->names[i], str_find_char(people->names[i], '@'));
@@ -235,6 +265,21 @@ static void fold_words(const struct lure_rules *rules, struct str text,
     }
 }
 
+static bytes16 repeated16(bytes16 a, bytes16 b, bytes16 c)
+{
+    return (bytes16)(a == b) & (bytes16)(b == c) & (bytes16)(a > ' ');
+}
+
+/* Whether any character stands three times, but for those of "www." in a link. */
+static bool has_drawn(struct str text)
+{
+    size_t at = 0;
+    while ((at = find_three16(text, at, repeated16)) + 4 < text.len &&
+           str_starts(str_skip(text, at), STR("www.")) && ascii_is_alnum(text.at[at + 4]))
+        at += strlen("www.");
+    return at < text.len;
+}
+
 // A few of its words say that the others are to be read in the same way.
 static bool looks_leet(const struct letters *letters)
 {
@@ -248,6 +293,8 @@ static void fold_dressed(const struct lure_rules *rules, struct str text,
                          const struct lure_people *people, struct letters *letters)
 {
     letters->is_leet = letters->is_drawn = false;
+    text = str_first(text, text.len < TEXT_MOST ? text.len : TEXT_MOST);
+    letters->counts_drawn = has_drawn(text);
     for (int look = 0; look < 2; look++) {
         letters->n = letters->n_wide = 0;
         letters->n_words = letters->n_leet = letters->n_digits = letters->n_drawn = 0;
@@ -268,7 +315,8 @@ uint64_t lure_text_shape(const struct lure_list *list, struct str text,
         return 0;
     static const uint64_t ways[4] = {UINT64_C(0x9E3779B97F4A7C15), UINT64_C(0xD6E8FEB86659FD93),
                                      UINT64_C(0xA0761D6478BD642F), UINT64_C(0xE7037ED1A0B428DB)};
-    uint32_t least[4] = {UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX};
+    // the least product has the least upper half, which is the hash
+    uint64_t least[4] = {UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX};
     // code points: three are 63 bits
     uint64_t three = (uint64_t)letters.at[0] << 21 | (uint64_t)letters.at[1] << 42;
     for (size_t i = SHINGLE - 1; i < letters.n; i++) {
@@ -277,13 +325,13 @@ uint64_t lure_text_shape(const struct lure_list *list, struct str text,
         run ^= run >> 32;
 #pragma GCC unroll 4
         for (int way = 0; way < 4; way++) {
-            uint32_t hash = (uint32_t)(run * ways[way] >> 32);
-            least[way] = hash < least[way] ? hash : least[way];
+            uint64_t product = run * ways[way];
+            least[way] = product < least[way] ? product : least[way];
         }
     }
     uint64_t shape = 0;
     for (int lane = 0; lane < 4; lane++)
-        shape = shape << 16 | (least[lane] * 0x9E3779B1U >> 16);
+        shape = shape << 16 | ((uint32_t)(least[lane] >> 32) * 0x9E3779B1U >> 16);
     return shape != 0 ? shape : 1;
 }
 
@@ -388,9 +436,9 @@ static const char *const warnings[] = {
     "\xD0\xB2\xD0\xB8\xD1\x80\xD1\x83\xD1\x81",
 };
 
-/* A text is looked at in every third place only, for four bytes of a phrase: its first, or those
- * from the second or third on.  One of the three falls on such a place. */
-enum { STEP = 3, LOOKED_AT = 4 };
+/* A text is looked at in every fourth place only, for four bytes of a phrase: its first, or those
+ * from the second, third or fourth on.  One of the four falls on such a place. */
+enum { STEP = 4, LOOKED_AT = 4 };
 
 // Whatever their case: most places of most texts are in no phrase.
 static size_t warning_slot(const char *at)
@@ -414,18 +462,28 @@ void warnings_index(struct warning_index *index)
     }
 }
 
+/* Whether one of the phrases of this chain stands around the place. */
+static bool has_phrase(const struct warning_index *index, size_t i, struct str text, size_t at)
+{
+    for (; i != 0; i = index->next[i]) {
+        size_t before = (i - 1) % STEP;
+        if (before > at)
+            continue;
+        struct str phrase = str_of(warnings[(i - 1) / STEP]);
+        struct str rest = str_skip(text, at - before);
+        if (phrase.len <= rest.len && str_eq_nocase(str_first(rest, phrase.len), phrase))
+            return true;
+    }
+    return false;
+}
+
 static bool has_words_of_warning(const struct warning_index *index, struct str text)
 {
-    for (size_t at = 0; at + LOOKED_AT <= text.len; at += STEP)
-        for (size_t i = index->first[warning_slot(text.at + at)]; i != 0; i = index->next[i]) {
-            size_t before = (i - 1) % STEP;
-            if (before > at)
-                continue;
-            struct str phrase = str_of(warnings[(i - 1) / STEP]);
-            struct str rest = str_skip(text, at - before);
-            if (phrase.len <= rest.len && str_eq_nocase(str_first(rest, phrase.len), phrase))
-                return true;
-        }
+    for (size_t at = 0; at + LOOKED_AT <= text.len; at += STEP) {
+        size_t first = index->first[warning_slot(text.at + at)];
+        if (first != 0 && has_phrase(index, first, text, at))
+            return true;
+    }
     return false;
 }
 
