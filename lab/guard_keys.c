@@ -38,6 +38,7 @@ enum err guard_config_set(struct guard_config *config, struct str key, struct st
         {"fresh_most",              .number = &config->fresh_most            },
         {"fresh_rare",              .number = &config->fresh_rare            },
         {"fresh_spread",            .number = &config->fresh_spread          },
+        {"scarce_by",               .count = &config->scarce_by              },
         {"outbreak_rare",           .number = &config->outbreak_rare         },
         {"surge_nats",              .number = &config->surge_nats            },
         {"silent_most",             .number = &config->silent_most           },

@@ -240,11 +240,7 @@ void sim_outcome(const struct sim *sim, struct outcome *out)
         int64_t waited_us = sim->now_us - copy->sent_us;
         if (said_by_worm(copy->said))
             continue;
-        bool was_asked = sim->people[copy->from].n_asked > 0;
-        tally->held_over_2s += waited_us > 2 * SECOND_US;
-        tally->for_answer += was_asked && waited_us > 2 * SECOND_US;
-        if (!was_asked && waited_us > tally->longest_hold_us)
-            tally->longest_hold_us = waited_us;
+        sim_note_wait(sim, copy, tally);
         int64_t most_us = sim->config.guard_config.hold_us + sim->config.guard_config.ask_us;
         tally->lost += sim->guard != NULL && waited_us > most_us + lost_us;
     }

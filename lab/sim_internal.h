@@ -24,7 +24,8 @@ enum {
     PURPOSE_CHAFF = 34,
 
     DESK = 1, // the device that everybody sends with; he has another, if the guard asks there
-    ROOM = 1u << 30, // such a receiver is a room, not a person
+    ROOM = 1u << 30,   // such a receiver is a room, not a person
+    STATUS = 1u << 29, // …all contacts of a person, who see his presence
     ROOM_SEATS = 16,
     PEOPLE_A_ROOM = 8,   // one room for so many people
     PEOPLE_A_DECOY = 20, // so many have the same one
@@ -109,7 +110,9 @@ void sim_make_rosters(struct sim *sim); // after the people
 uint32_t sim_n_people(const struct sim *sim);
 bool sim_is_ours(const struct sim *sim, uint32_t person);
 bool sim_is_decoy(const struct sim *sim, uint32_t person);
-struct str sim_jid_of(const struct sim *sim, uint32_t who);   // a person, or a room
+struct str sim_jid_of(const struct sim *sim, uint32_t who); // a person, or a room
+/* Who is behind a receiver that is several; 0: it is one person. */
+uint32_t sim_audience(const struct sim *sim, uint32_t to, const uint32_t **who);
 int64_t sim_person_of(const struct sim *sim, struct str jid); // -1: nobody of ours
 /* Which of one's contacts the other is; -1: none.  Where that one stands in his roster. */
 int32_t sim_contact_index(const struct sim *sim, uint32_t person, uint32_t other);
@@ -136,6 +139,8 @@ void sim_carry_out(struct sim *sim, const struct guard_word *word);
 void sim_happen(struct sim *sim, struct guard_event *event);
 void sim_name_decoys(struct sim *sim);
 struct tally *sim_tally_of(struct sim *sim, const struct copy *copy);
+/* Counts that a message has waited until now. */
+void sim_note_wait(const struct sim *sim, const struct copy *copy, struct tally *tally);
 void sim_note_conviction(struct sim *sim); // of the worm, by whatever defence
 /* A message waits: held, until the guard's order; else until that time, when `then` happens. */
 void sim_let_wait(struct sim *sim, uint32_t at, struct str text, bool held, int64_t until_us,

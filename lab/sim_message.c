@@ -110,14 +110,13 @@ void sim_arrive(struct sim *sim, const struct copy *what, uint32_t at, struct st
             return;
         sim->copies.at[at].arrived = true;
     }
-    if ((copy.to & ROOM) == 0) {
+    const uint32_t *who;
+    uint32_t n = sim_audience(sim, copy.to, &who);
+    if (n == 0)
         arrive_at(sim, &copy, at, copy.to, text);
-        return;
-    }
-    const struct room *room = &sim->rooms[copy.to & ~ROOM];
-    for (uint32_t i = 0; i < room->n; i++)
-        if (room->seats[i] != copy.from)
-            arrive_at(sim, &copy, at, room->seats[i], text);
+    for (uint32_t i = 0; i < n; i++)
+        if (who[i] != copy.from)
+            arrive_at(sim, &copy, at, who[i], text);
 }
 
 /* ---- A message is sent ---- */
@@ -126,6 +125,8 @@ void sim_arrive(struct sim *sim, const struct copy *what, uint32_t at, struct st
 static struct pace pace_of(struct sim *sim, uint32_t from, uint32_t to, struct manner manner)
 {
     struct person *sender = &sim->people[from];
+    if ((to & STATUS) != 0) // what goes to all at once has no pace
+        return (struct pace){.gap_us = -1, .roster_index = -1, .account_age_us = -1};
     if ((to & ROOM) != 0) {
         struct pace pace = {.gap_us = sender->sent_us != 0 ? sim->now_us - sender->sent_us : -1,
                             .roster_index = -1,
@@ -168,13 +169,14 @@ static bool judge(struct sim *sim, const struct outgoing *out, const struct lure
                   const struct lure_people *people, const struct pace *pace, uint32_t at)
 {
     const struct message *message = &out->message;
-    bool is_room = (message->to & ROOM) != 0;
+    const uint32_t *who;
+    uint32_t audience = sim_audience(sim, message->to, &who);
     struct guard_event event = {
         .kind = EVENT_SENDING,
         .sending = {.message = at,
                     .sender = sim_jid_of(sim, message->from),
                     .receiver = sim_jid_of(sim, message->to),
-                    .audience = is_room ? sim->rooms[message->to & ~ROOM].n : 1,
+                    .audience = audience > 0 ? audience : 1,
                     .remote = sim->people[message->from].remote,
                     .device = DESK,
                     .warns = lure_text_warns(list, message->text),
@@ -193,6 +195,8 @@ static bool judge(struct sim *sim, const struct outgoing *out, const struct lure
     enum reason reason = word.reason;
     bool is_dead = word.defang;
     sim->copies.at[at].calm = word.calm;
+    if (verdict == VERDICT_HOLD && (message->to & STATUS) != 0)
+        verdict = VERDICT_REJECT; // presence does not wait: it goes on with its links made dead
     if (verdict == VERDICT_HOLD)
         sim_let_wait(sim, at, message->text, true, 0, LET_GO);
     sim_carry_out(sim, &word);
@@ -297,7 +301,7 @@ void sim_send_out(struct sim *sim, const struct outgoing *out)
                          ? letter->encrypted
                          : message->manner.encrypted || sim->people[message->from].encrypts;
     bool sealed = encrypted && sim->guard != NULL && sim->config.guard_config.sealed_pause_us > 0 &&
-                  (message->to & ROOM) == 0;
+                  (message->to & (ROOM | STATUS)) == 0;
     if (!encrypted)
         lure_scan_text(&list, message->text);
     struct lure_key seal = {0};

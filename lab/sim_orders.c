@@ -147,17 +147,20 @@ static void no_longer_wait(struct sim *sim, uint32_t number)
     }
 }
 
-static void note_wait(struct sim *sim, const struct copy *copy)
+void sim_note_wait(const struct sim *sim, const struct copy *copy, struct tally *tally)
 {
-    if (said_by_worm(copy->said))
-        return;
-    struct tally *tally = sim_tally_of(sim, copy);
     int64_t waited_us = sim->now_us - copy->sent_us;
     bool was_asked = sim->people[copy->from].n_asked > 0;
     tally->held_over_2s += waited_us > 2 * SECOND_US;
     tally->for_answer += was_asked && waited_us > 2 * SECOND_US;
     if (!was_asked && waited_us > tally->longest_hold_us)
         tally->longest_hold_us = waited_us;
+}
+
+static void note_wait(struct sim *sim, const struct copy *copy)
+{
+    if (!said_by_worm(copy->said))
+        sim_note_wait(sim, copy, sim_tally_of(sim, copy));
 }
 
 /* A message that waited goes on, and what waited behind it alone. */
@@ -264,10 +267,12 @@ void sim_carry_out(struct sim *sim, const struct guard_word *word)
             restrict_account(sim, order);
             break;
         case ORDER_DELIVER_HELD:
-            sim_go_on(sim, (uint32_t)order->message);
+            if (sim->copies.at[order->message].held)
+                sim_go_on(sim, (uint32_t)order->message);
             break;
         case ORDER_REJECT_HELD:
-            refuse_held(sim, (uint32_t)order->message, order->reason);
+            if (sim->copies.at[order->message].held)
+                refuse_held(sim, (uint32_t)order->message, order->reason);
             break;
         case ORDER_ASK:
             ask(sim, order);

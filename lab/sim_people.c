@@ -24,7 +24,7 @@ bool sim_is_ours(const struct sim *sim, uint32_t person)
 
 bool sim_is_decoy(const struct sim *sim, uint32_t person)
 {
-    return person >= sim->n_ours + sim->n_remote && person < ROOM;
+    return person >= sim->n_ours + sim->n_remote && person < STATUS;
 }
 
 static void give_decoy(struct sim *sim, uint32_t who, struct prng *luck)
@@ -66,7 +66,7 @@ void sim_make_people(struct sim *sim)
     sim->n_remote = config->worm != NULL ? config->worm->profile->habits.remote_zeros : 0;
     sim->n_decoys = decoys > 0 ? (uint32_t)(decoys * sim->n_ours) / PEOPLE_A_DECOY + 1 : 0;
     sim->people = calloc(sim_n_people(sim), sizeof *sim->people);
-    must(sim->people != NULL && sim_n_people(sim) < ROOM);
+    must(sim->people != NULL && sim_n_people(sim) < STATUS);
     for (uint32_t i = 0; i < sim_n_people(sim); i++) {
         struct person *person = &sim->people[i];
         person->remote = !sim_is_ours(sim, i) && !sim_is_decoy(sim, i);
@@ -104,7 +104,20 @@ void sim_make_rooms(struct sim *sim)
 
 struct str sim_jid_of(const struct sim *sim, uint32_t who)
 {
-    return str_of((who & ROOM) != 0 ? sim->rooms[who & ~ROOM].jid : sim->people[who].jid);
+    return str_of((who & ROOM) != 0 ? sim->rooms[who & ~ROOM].jid : sim->people[who & ~STATUS].jid);
+}
+
+uint32_t sim_audience(const struct sim *sim, uint32_t to, const uint32_t **who)
+{
+    if ((to & ROOM) != 0) {
+        *who = sim->rooms[to & ~ROOM].seats;
+        return sim->rooms[to & ~ROOM].n;
+    }
+    if ((to & STATUS) != 0) {
+        *who = graph_contacts(sim->config.graph, to & ~STATUS);
+        return graph_degree(sim->config.graph, to & ~STATUS);
+    }
+    return 0;
 }
 
 struct str sim_jid(const struct sim *sim, uint32_t person)
@@ -185,6 +198,11 @@ uint32_t sim_list_victims(struct sim *sim, uint32_t who, uint32_t **out)
         for (uint32_t k = 0; k < sim->rooms[i].n; k++)
             if (sim->rooms[i].seats[k] == who)
                 victims[n++] = ROOM | i;
+    if (aim == AIM_STATUS && sim_is_ours(sim, who)) {
+        victims[0] = STATUS | who;
+        *out = victims;
+        return 1;
+    }
     struct prng prng = prng_of(sim->config.seed, who, PURPOSE_PARTNER);
     for (uint32_t i = 0; i < degree; i++) {
         uint32_t other = sim_is_ours(sim, who) ? sim->roster[graph->first[who] + i]

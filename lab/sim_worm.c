@@ -10,6 +10,8 @@
 
 // for so long its accounts behave before it begins
 static const double poison_s = 86400;
+// what one does is a lesson a day later: so it takes a little more than that from round to round
+static const double ring_s = 1.02 * 86400, ring_rounds = 2;
 
 void sim_tempt(struct sim *sim, uint32_t who, uint32_t copy, uint64_t identity)
 {
@@ -47,6 +49,41 @@ void sim_tempt(struct sim *sim, uint32_t who, uint32_t copy, uint64_t identity)
 
 /* ---- The worm ---- */
 
+/* A day after they were seen first they are no longer anybody's news. */
+static double lead_s(const struct worm_habits *habits)
+{
+    return habits->lead_s > 0 ? habits->lead_s : 1.25 * poison_s;
+}
+
+/* It says something else than its lure. */
+static void say_chaff(struct sim *sim, double in_seconds, uint32_t from, uint32_t to,
+                      struct str text)
+{
+    struct manner manner = {.composing = sim->config.worm->profile->habits.composes, .live = -1};
+    char *own = sim_own_text(text);
+    sim_say_later(sim, in_seconds, from, to, own, manner, SAID_CHAFF);
+    free(own);
+}
+
+/* A new link that means nothing. */
+static void say_new_link(struct sim *sim, double in_seconds, uint32_t from, uint32_t to,
+                         struct prng *prng)
+{
+    struct arena arena;
+    arena_init(&arena, 65536);
+    say_chaff(sim, in_seconds, from, to, worm_harmless_link(prng, &arena));
+    arena_done(&arena);
+}
+
+/* New links to whom he has sent his copy: they push it out of memory. */
+static void follow(struct sim *sim, uint32_t from, uint32_t to)
+{
+    const struct worm_habits *habits = &sim->config.worm->profile->habits;
+    struct prng prng = sim_dice(sim, (uint64_t)to << 32 | from, from, PURPOSE_CHAFF);
+    for (uint32_t i = 0; i < habits->follows; i++)
+        say_new_link(sim, habits->pause_s * (i + 1), from, to, &prng);
+}
+
 void sim_send_copy(struct sim *sim, uint32_t from, uint32_t to)
 {
     const struct worm *worm = sim->config.worm;
@@ -70,6 +107,7 @@ void sim_send_copy(struct sim *sim, uint32_t from, uint32_t to)
     };
     sim_send_out(sim, &out);
     arena_done(&arena);
+    follow(sim, from, to);
 }
 
 /* Says something harmless first, and sends the copy when he would have read it. */
@@ -130,39 +168,79 @@ void sim_infect_one(struct sim *sim, uint32_t who, uint32_t generation)
     int64_t waits_us = infection_wait_us(sim->config.worm);
     if (generation == 0 && habits->poisoners > 0)
         waits_us += (int64_t)poison_s * SECOND_US;
+    if (generation == 0 && habits->aged > 0)
+        waits_us += (int64_t)(lead_s(habits) * 1e6);
+    if (generation == 0 && habits->ring > 0)
+        waits_us += (int64_t)(ring_rounds * ring_s) * SECOND_US;
     queue_plan(&sim->queue,
                (struct happening){.at_us = sim->now_us + waits_us, .what = WORM_STEP, .from = who});
 }
 
 static uint32_t count_victims(void *of, uint32_t who)
 {
+    struct sim *sim = of;
+    if (sim->config.worm->profile->habits.aim == AIM_STATUS)
+        return graph_degree(sim->config.graph, who);
     uint32_t *victims = NULL, n = sim_list_victims(of, who, &victims);
     free(victims);
     return n;
+}
+
+/* Accounts of its own, as many as wanted where there are so many; the caller frees them. */
+static uint32_t own_accounts(struct sim *sim, uint32_t wanted, uint32_t **out)
+{
+    *out = calloc(wanted + 1, sizeof **out);
+    must(*out != NULL);
+    return graph_patients_zero(sim->config.graph, ~sim->config.seed, wanted, count_victims, sim,
+                               *out);
 }
 
 /* Accounts of the worm's own teach the guard its pace: harmless new links, for a day before. */
 static void poison(struct sim *sim)
 {
     const struct worm_habits *habits = &sim->config.worm->profile->habits;
-    uint32_t *who = calloc(habits->poisoners + 1, sizeof *who);
-    must(who != NULL);
-    uint32_t n = graph_patients_zero(sim->config.graph, ~sim->config.seed, habits->poisoners,
-                                     count_victims, sim, who);
+    uint32_t *who, n = own_accounts(sim, habits->poisoners, &who);
     for (uint32_t i = 0; i < n; i++) {
         uint32_t *victims = NULL, n_victims = sim_list_victims(sim, who[i], &victims);
         struct prng prng = sim_dice(sim, i, who[i], PURPOSE_CHAFF);
         double at_s = 1;
-        for (uint32_t k = 0; k < n_victims && at_s < poison_s; k++, at_s += habits->pause_s) {
-            struct arena arena;
-            arena_init(&arena, 65536);
-            char *text = sim_own_text(worm_harmless_link(&prng, &arena));
-            struct manner manner = {.composing = habits->composes, .live = -1};
-            sim_say_later(sim, at_s, who[i], victims[k], text, manner, SAID_CHAFF);
-            free(text);
-            arena_done(&arena);
-        }
+        for (uint32_t k = 0; k < n_victims && at_s < poison_s; k++, at_s += habits->pause_s)
+            say_new_link(sim, at_s, who[i], victims[k], &prng);
         free(victims);
+    }
+    free(who);
+}
+
+/* Accounts of the worm's own show the guard its hosts, each in a link to the last of them, in the
+ * first part of that time. */
+static void age_hosts(struct sim *sim)
+{
+    const struct worm_habits *habits = &sim->config.worm->profile->habits;
+    uint32_t *who, n_hosts = worm_n_hosts(sim->config.worm, sim->n_ours + sim->n_remote);
+    uint32_t n = own_accounts(sim, habits->aged + 1, &who);
+    double pause_s = lead_s(habits) / 5 / ((double)n_hosts * n + 1), at_s = 0;
+    for (uint32_t host = 0; n > 1 && habits->aged > 0 && host < n_hosts; host++) {
+        struct arena arena;
+        arena_init(&arena, 65536);
+        struct str text = worm_first_sight(sim->config.worm, host, &arena);
+        for (uint32_t i = 0; i + 1 < n; i++) // nobody who has been shown it brings it himself
+            say_chaff(sim, at_s += pause_s, who[i], who[n - 1], text);
+        arena_done(&arena);
+    }
+    free(who);
+}
+
+/* Accounts of the worm's own write to each other as it will, so that it is ordinary. */
+static void ring(struct sim *sim)
+{
+    const struct worm_habits *habits = &sim->config.worm->profile->habits;
+    uint32_t *who, n = own_accounts(sim, habits->ring, &who);
+    for (uint32_t i = 0; i < n; i++) {
+        struct prng prng = sim_dice(sim, i, who[i], PURPOSE_CHAFF);
+        for (double round = 0; round <= ring_rounds; round++)
+            for (uint32_t k = 1; k < n; k++)
+                say_new_link(sim, 1 + round * ring_s + k * habits->pause_s, who[i],
+                             who[(i + k) % n], &prng);
     }
     free(who);
 }
@@ -172,6 +250,8 @@ void sim_infect(struct sim *sim)
     must(sim->config.worm != NULL);
     const struct worm_habits *habits = &sim->config.worm->profile->habits;
     poison(sim);
+    age_hosts(sim);
+    ring(sim);
     for (uint32_t i = 0; i < sim->n_remote; i++)
         sim_infect_one(sim, sim->n_ours + i, 0);
     uint32_t *zeros = calloc(habits->zeros + 1, sizeof *zeros);

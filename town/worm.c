@@ -10,7 +10,14 @@
 
 #include <stdlib.h>
 
-enum { PURPOSE_WORM = 3, PURPOSE_CAMPAIGN = 4, PURPOSE_STRAIN = 12, PURPOSE_POOL = 33, POOL = 30 };
+enum {
+    PURPOSE_WORM = 3,
+    PURPOSE_CAMPAIGN = 4,
+    PURPOSE_STRAIN = 12,
+    PURPOSE_POOL = 33,
+    PURPOSE_FIRST = 35,
+    POOL = 30
+};
 
 #define PICK(prng, array) ((array)[prng_below((prng), COUNT_OF(array))])
 
@@ -98,19 +105,19 @@ const struct worm_profile *worm_find(struct str name)
 bool worm_is_one_to_one(const struct worm_profile *profile)
 {
     const struct worm_habits *habits = &profile->habits;
-    return habits->aim != AIM_ROOMS && habits->remote_zeros == 0;
+    return habits->aim != AIM_ROOMS && habits->aim != AIM_STATUS && habits->remote_zeros == 0;
 }
 
 /* ---- Habits by name ---- */
 
 const char worm_settings_help[] =
-    "aim=roster|random|replies|recent|rooms "
+    "aim=roster|random|replies|recent|rooms|status "
     "bait=link|file|shortener|established|words|encrypted|talk host=never|person|copy|pool "
     "words=never|person|copy|pool names=0|1 composes=0|1 pause=SECONDS "
     "jitter=SHARE wait=SECONDS most=N zeros=N remote=N avoids=0|1 chats=0|1 entitled=0|1 "
-    "poison=N";
+    "poison=N hosts=N aged=N lead=SECONDS beside=N follows=N ring=N";
 
-static const char *const aims[] = {"roster", "random", "replies", "recent", "rooms"};
+static const char *const aims[] = {"roster", "random", "replies", "recent", "rooms", "status"};
 static const char *const baits[] = {"link",  "file",      "shortener", "established",
                                     "words", "encrypted", "talk"};
 static const char *const changes[] = {"never", "person", "copy", "pool"};
@@ -195,6 +202,18 @@ enum err worm_set(struct worm_habits *habits, struct str key, struct str value, 
         habits->entitled = number != 0;
     else if (str_eq(key, STR("poison")))
         habits->poisoners = (uint32_t)number;
+    else if (str_eq(key, STR("hosts")))
+        habits->hosts = (uint32_t)number;
+    else if (str_eq(key, STR("aged")))
+        habits->aged = (uint32_t)number;
+    else if (str_eq(key, STR("lead")))
+        habits->lead_s = number;
+    else if (str_eq(key, STR("beside")))
+        habits->beside = (uint32_t)number;
+    else if (str_eq(key, STR("follows")))
+        habits->follows = (uint32_t)number;
+    else if (str_eq(key, STR("ring")))
+        habits->ring = (uint32_t)number;
     else
         return why_say(why, ERR_MALFORMED, "%.*s: a worm has no such habit", STR_ARGS(key));
     return OK;
@@ -246,6 +265,13 @@ static void add_letters(struct buf *out, struct prng *prng, int n)
         buf_add_char(out, "abcdefghijkmnpqrstuvwxyz23456789"[prng_below(prng, 32)]);
 }
 
+static void add_document(struct buf *out, struct prng *prng)
+{
+    buf_add(out, STR("https://docs.google.com/document/d/"));
+    add_letters(out, prng, 30);
+    buf_add(out, STR("/edit"));
+}
+
 /* A host of the campaign: always the same from the same generator. */
 static void add_host(struct buf *url, struct prng *prng)
 {
@@ -254,6 +280,11 @@ static void add_host(struct buf *url, struct prng *prng)
     buf_printf(url, "%s-%s-", first, second);
     add_letters(url, prng, 6);
     buf_add(url, STR(".example"));
+}
+
+static uint32_t pool_of(const struct worm_habits *habits)
+{
+    return habits->hosts > 0 ? habits->hosts : POOL;
 }
 
 /* The generators of what changes never, with the person, with the copy, or within a pool. */
@@ -286,9 +317,7 @@ static void write_bait(const struct worm_habits *habits, struct sources *sources
         add_letters(out, prng, 7);
         return;
     case BAIT_ESTABLISHED:
-        buf_add(out, STR("https://docs.google.com/document/d/"));
-        add_letters(out, prng, 30);
-        buf_add(out, STR("/edit"));
+        add_document(out, prng);
         return;
     case BAIT_WORDS: // only a name under a public suffix can be spelled out
         buf_add(out, STR("go to "));
@@ -351,7 +380,8 @@ void infection_write(struct infection *infection, const struct worm *worm, struc
         .copy = &infection->prng,
     };
     if (habits->host == CHANGE_POOL || habits->words == CHANGE_POOL)
-        sources.pool = prng_of(worm->seed, (uint32_t)prng_below(sources.copy, POOL), PURPOSE_POOL);
+        sources.pool =
+            prng_of(worm->seed, (uint32_t)prng_below(sources.copy, pool_of(habits)), PURPOSE_POOL);
     *out = (struct letter){.encrypted = habits->bait == BAIT_ENCRYPTED};
     const char *name = NULL;
     if (habits->bait == BAIT_FILE) {
@@ -367,7 +397,11 @@ void infection_write(struct infection *infection, const struct worm *worm, struc
     }
     struct buf bait, text;
     buf_init(&bait, 2048);
-    buf_init(&text, 4096);
+    buf_init(&text, 16384);
+    for (uint32_t i = 0; i < habits->beside; i++) {
+        add_document(&text, sources.copy);
+        buf_add_char(&text, ' ');
+    }
     write_bait(habits, &sources, victim, name, &bait);
     if (habits->bait == BAIT_FILE)
         buf_add(&text, buf_str(&bait));
@@ -396,6 +430,39 @@ struct str worm_harmless_link(struct prng *prng, struct arena *arena)
     struct str copy = arena_str(arena, buf_str(&text));
     buf_done(&text);
     return copy;
+}
+
+uint32_t worm_n_hosts(const struct worm *worm, uint32_t n_people)
+{
+    switch (worm->profile->habits.host) {
+    case CHANGE_NEVER:
+        return 1;
+    case CHANGE_PERSON:
+        return n_people;
+    case CHANGE_POOL:
+        return pool_of(&worm->profile->habits);
+    case CHANGE_COPY:
+        break;
+    }
+    return 0;
+}
+
+struct str worm_first_sight(const struct worm *worm, uint32_t host, struct arena *arena)
+{
+    const struct worm_habits *habits = &worm->profile->habits;
+    struct prng copy = prng_of(worm->seed, host, PURPOSE_FIRST);
+    struct sources sources = {
+        .campaign = prng_of(worm->seed, 0, PURPOSE_CAMPAIGN),
+        .strain = prng_of(worm->seed, host, PURPOSE_STRAIN),
+        .pool = prng_of(worm->seed, host, PURPOSE_POOL),
+        .copy = &copy,
+    };
+    struct buf bait;
+    buf_init(&bait, 2048);
+    write_bait(habits, &sources, STR("me"), "list.txt", &bait);
+    struct str text = arena_str(arena, buf_str(&bait));
+    buf_done(&bait);
+    return text;
 }
 
 /* ---- To whom ---- */

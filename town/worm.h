@@ -23,6 +23,7 @@ enum worm_aim {
     AIM_REPLIES, // only as an answer to somebody who has just written
     AIM_RECENT,  // contacts with whom there was talk both ways of late; so no decoys
     AIM_ROOMS,   // the rooms he is in, then all contacts
+    AIM_STATUS,  // all contacts at once, in the status of his presence
 };
 
 /* What it invites to open. */
@@ -60,6 +61,13 @@ struct worm_habits {
     bool chats;            // says something harmless to each before his copy
     bool entitled;         // an operator lets those who begin send any link to many
     uint32_t poisoners;    // accounts of its own that send new links for a day before, at its pace
+    uint32_t hosts;        // of a pool; 0: thirty
+    uint32_t aged;         // accounts of its own that have sent a link of each of its hosts to one
+                           // more before (not of hosts that change with the copy)…
+    double lead_s;         // …so long before it begins; 0: thirty hours
+    uint32_t beside;       // links to large honest hosts that stand before its own in each copy
+    uint32_t follows;      // new links that mean nothing, to the same person after his copy
+    uint32_t ring; // accounts of its own that send new links to each other for two days before
 };
 
 struct worm_profile {
@@ -78,7 +86,8 @@ const struct worm_profile *worm_find(struct str name);
 bool worm_is_one_to_one(const struct worm_profile *profile);
 
 /* Changes one habit by its name: aim, bait, host, words, names, composes, pause, jitter, wait,
- * most, zeros, remote, avoids, chats, entitled, poison.  ERR_MALFORMED. */
+ * most, zeros, remote, avoids, chats, entitled, poison, hosts, aged, lead, beside, follows, ring.
+ * ERR_MALFORMED. */
 enum err worm_set(struct worm_habits *habits, struct str key, struct str value,
                   struct why *why) MUST_CHECK;
 /* The names that worm_set knows, for help texts: one line. */
@@ -122,6 +131,10 @@ bool infection_answers(struct infection *infection, const struct worm *worm, uin
 /* What a program says to look like a person, and the text of a harmless new link (arena). */
 struct str worm_chat(struct prng *prng);
 struct str worm_harmless_link(struct prng *prng, struct arena *arena);
+/* How many hosts it has among so many people: 0 where each copy has its own. */
+uint32_t worm_n_hosts(const struct worm *worm, uint32_t n_people);
+/* The bait of one of them alone, sent before the worm begins (arena). */
+struct str worm_first_sight(const struct worm *worm, uint32_t host, struct arena *arena);
 /* From the infection to the first copy: half a second at least. */
 int64_t infection_wait_us(const struct worm *worm);
 /* Until the next copy, or before an answer. */

@@ -167,22 +167,6 @@ static bool is_derived(struct act *act)
     return false;
 }
 
-static void put_keys(struct act *act, struct store_keys out[STORE_N_HASHES])
-{
-    static const enum store_hash of[] = {
-        [SCRAM_SHA_1] = STORE_SHA1, [SCRAM_SHA_256] = STORE_SHA256};
-    for (enum scram_hash hash = 0; hash < SCRAM_N_HASHES; hash++) {
-        const struct scram_keys *keys = &act->credentials.keys[hash];
-        size_t size = scram_key_size(hash);
-        out[of[hash]] = (struct store_keys){
-            .iterations = keys->iterations,
-            .salt = str_make((const char *)keys->salt, keys->salt_size),
-            .stored_key = str_make((const char *)keys->stored_key, size),
-            .server_key = str_make((const char *)keys->server_key, size),
-        };
-    }
-}
-
 static void derive_then(struct act *act, void (*done)(struct job *job))
 {
     act->job.run = derive;
@@ -207,7 +191,7 @@ static void create(struct job *job)
     act->op.create.local = act->jid.local;
     act->op.create.domain = act->jid.domain;
     act->op.create.wall_us = clock_wall_us();
-    put_keys(act, act->op.create.keys);
+    account_keys(&act->credentials, act->op.create.keys);
     store_account_create(act->daemon->store, &act->op.create);
 }
 
@@ -236,7 +220,7 @@ static void set_keys(struct job *job)
         return;
     act->change = ACCOUNT_PASSWORD;
     act->op.set_keys.account = act->find.account.number;
-    put_keys(act, act->op.set_keys.keys);
+    account_keys(&act->credentials, act->op.set_keys.keys);
     store_account_set_keys(act->daemon->store, &act->op.set_keys);
 }
 

@@ -751,11 +751,8 @@ void portable_write_keys(struct buf *out, const struct store_keys keys[STORE_N_H
 
 static void write_attribute(struct buf *out, const char *name, struct str value)
 {
-    if (value.len == 0)
-        return;
-    buf_printf(out, " %s='", name);
-    xml_write_value(out, value);
-    buf_add(out, STR("'"));
+    if (value.len > 0)
+        xml_write_attribute(out, name, value);
 }
 
 void portable_write_roster(struct buf *out, const struct store_roster_item *items, size_t n)

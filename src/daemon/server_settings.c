@@ -258,6 +258,7 @@ void server_guard_config(const struct config *config, struct guard_config *out)
         .relay_share = config->guard.relay_share,
         .fresh_most = config->guard.fresh_most,
         .fresh_rare = config->guard.fresh_rare,
+        .scarce_by = (uint32_t)config->guard.scarce_by,
         .outbreak_rare = config->guard.outbreak_rare,
         .surge_nats = config->guard.surge_nats,
         .silent_most = config->guard.silent_most,

@@ -145,6 +145,10 @@ void evidence_of_birth(struct guard *guard, struct cluster *cluster, const struc
     cluster->novel = !cluster->established && sight_find(guard, lure_home_key(lure)) == NULL;
     // another link of a shortener says as little about where it leads as a new host does
     cluster->fresh = cluster->novel || (lure->flags & LURE_SHORTENER) != 0;
+    // a few accounts of a worm's could have shown us all its hosts beforehand
+    const struct sight *sight =
+        cluster->fresh || cluster->established ? NULL : sight_find(guard, lure_home_key(lure));
+    cluster->scarce = sight != NULL && sight->introducers <= guard->config.scarce_by;
     if (cluster->novel)
         evidence_of_novelty(guard, cluster);
     if (!cluster->established)

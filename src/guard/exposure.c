@@ -6,7 +6,7 @@
 void take_exposure(struct guard *guard, const struct exposure *exposure)
 {
     guard->n_exposures++;
-    struct cluster *seen[8];
+    struct cluster *seen[LURES_MOST]; // all of them: a worm could put its own last
     size_t n_seen = 0;
     for (size_t i = 0; i < exposure->n_keys && n_seen < COUNT_OF(seen); i++) {
         struct cluster *cluster = cluster_find_key(guard, &exposure->keys[i]);

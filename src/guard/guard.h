@@ -49,6 +49,7 @@ struct guard_config {
     double relay_share; // share of the people shown one within whose time another explains a relay
     double fresh_most;  // people whom never-seen lures of one may reach, before he is asked…
     double fresh_rare; // …within a time in which so few of these copies follow so many honest ones
+    uint32_t scarce_by;   // people who have brought a host of which one may yet reach as few
     double outbreak_rare; // …while a worm is about within a time in which so few are sent to
                           // fresh_spread people
     double surge_nats; // evidence, of how many people are as fast as that, that a worm is about; 0:

@@ -212,6 +212,7 @@ struct cluster {
     bool established; // on an established host: only its exact links are in it
     bool is_incident, operators, composed, cleared;
     bool is_campaign;
+    bool scarce;       // hardly anybody had brought its host
     bool fresh;        // nobody had seen its lure, which he who began it sent: it may be of a…
     uint64_t campaign; // …or 0
     struct link in_campaign; // in the campaign's lures
@@ -401,6 +402,8 @@ void user_get_both(struct guard *guard, struct str sender_jid, struct str receiv
 struct user *user_find(const struct guard *guard, struct str jid); // NULL
 /* Whether the user may teach one more observation today; counts it. */
 bool user_may_teach(struct guard *guard, struct user *user);
+/* Whether the one that was counted last was still a lesson. */
+bool user_teaches(const struct guard *guard, const struct user *user);
 void user_was_seen_fanning(struct user *user);
 /* A number below users_indexes that no other user has. */
 size_t user_index(const struct guard *guard, const struct user *user);

@@ -180,9 +180,9 @@ static void judge_campaign(struct guard *guard, struct cluster *cluster, struct 
         say(word, VERDICT_HOLD, REASON_SUSPECTED, campaign->id);
 }
 
-/* A never-seen lure that somebody else brought ties its sender to no campaign: others may have it
- * from elsewhere.  But a worm that takes a few hosts in turn reaches as many people as with its
- * own. */
+/* A never-seen lure that somebody else brought, and one of a host that hardly anybody has brought,
+ * tie their sender to no campaign: others may have it from elsewhere.  But a worm that takes a few
+ * hosts in turn, or has shown them to us before, reaches as many people as with its own. */
 static void judge_others_lure(struct guard *guard, struct cluster *cluster, struct member *member,
                               const struct user *receiver, const struct sending *sending,
                               struct guard_word *word)
@@ -198,7 +198,8 @@ static void judge_others_lure(struct guard *guard, struct cluster *cluster, stru
         return;
     enum reason reason;
     enum verdict verdict = questions_of_sender(guard, cluster, member, sending, &reason, word);
-    if (verdict != VERDICT_DELIVER && trail_waits(guard, &trail))
+    bool is_program = member->n_machine >= MACHINE_GAPS && trail_is_star(guard, &trail);
+    if (verdict != VERDICT_DELIVER && (is_program || trail_waits(guard, &trail)))
         say(word, verdict, reason, cluster->id);
 }
 
@@ -283,10 +284,8 @@ static void judge_lure(struct guard *guard, struct user *sender, struct user *re
         word->decoy_lure = arena_str(word->arena, lure->shown);
     }
     note_recent(guard, sender, cluster);
-    if (lure->kind == LURE_LINK)
-        sight_count(guard, lure_home_key(lure), sender, member->exposed_us == 0 && !machine);
-    else
-        sight_count(guard, lure_home_key(lure), sender, member->exposed_us == 0);
+    bool by_himself = member->exposed_us == 0 && !(machine && lure->kind == LURE_LINK);
+    sight_count(guard, lure_home_key(lure), sender, by_himself && user_teaches(guard, sender));
     cluster_touch(guard, cluster);
     clusters_trim(guard, cluster);
 
@@ -309,12 +308,11 @@ static void judge_lure(struct guard *guard, struct user *sender, struct user *re
             say(word, VERDICT_REJECT, REASON_DENIED, cluster->id);
         return;
     }
-    if (cluster->fresh && (is_born || member->n_receivers > n_receivers)) {
-        if (tells_of_sender(guard, cluster, sender))
-            judge_campaign(guard, cluster, sender, receiver, sending, lure, is_born, word);
-        else
-            judge_others_lure(guard, cluster, member, receiver, sending, word);
-    }
+    bool is_new_copy = is_born || member->n_receivers > n_receivers;
+    if (is_new_copy && cluster->fresh && tells_of_sender(guard, cluster, sender))
+        judge_campaign(guard, cluster, sender, receiver, sending, lure, is_born, word);
+    else if (is_new_copy && (cluster->fresh || cluster->scarce))
+        judge_others_lure(guard, cluster, member, receiver, sending, word);
     enum reason reason = REASON_NONE;
     enum verdict verdict = questions_of_tree(guard, cluster, member, sending, &reason, word);
     if (verdict != VERDICT_DELIVER && !careful) {

@@ -531,9 +531,10 @@ static void he_denies(struct guard *guard, struct cluster *cluster, struct membe
              confirmed_most, denials_most, member->user);
     cluster->n_denied++;
     // who sends like a program is stopped as a star: there is no more of that to fear
-    if ((cluster->is_campaign || cluster->fresh) && member->n_machine < MACHINE_GAPS) {
+    if ((cluster->is_campaign || cluster->fresh || cluster->scarce) &&
+        member->n_machine < MACHINE_GAPS) {
         outbreak_denied(guard, member->user);
-        if (!cluster->is_campaign && cluster->zero == member->user)
+        if (cluster->fresh && !cluster->is_campaign && cluster->zero == member->user)
             campaign_denied(guard, cluster);
     }
     take_back_his(guard, cluster, member->user, word);

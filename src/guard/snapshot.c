@@ -253,7 +253,8 @@ static void save_cluster(const struct saving *saving, struct cluster *cluster)
                      (unsigned)cluster->is_incident << 2 | (unsigned)cluster->operators << 3 |
                      (unsigned)cluster->composed << 4 | (unsigned)cluster->cleared << 5 |
                      (unsigned)list_is_member(&cluster->by_zero) << 6 |
-                     (unsigned)cluster->is_campaign << 7 | (unsigned)cluster->fresh << 8);
+                     (unsigned)cluster->is_campaign << 7 | (unsigned)cluster->fresh << 8 |
+                     (unsigned)cluster->scarce << 9);
     put_u64(out, cluster->n_grown);
     put_u64(out, id_of(saving, cluster->zero));
     put_u64(out, id_of(saving, cluster->root));
@@ -393,7 +394,10 @@ static void load_cluster(struct reader *in, uint64_t version, struct guard *guar
 {
     uint64_t id = get_u64(in);
     uint32_t rank = get_u32(in, 3), state = get_u32(in, CLUSTER_EXPIRED),
-             kind = get_u32(in, LURE_SEALED), bits = get_u32(in, version >= 3 ? 511 : 127),
+             kind = get_u32(in, LURE_SEALED),
+             bits = get_u32(in, version >= 9   ? 1023
+                                : version >= 3 ? 511
+                                               : 127),
              n_grown = version >= 3 ? get_u32(in, UINT32_MAX) : 0, zero = get_u32(in, n_users);
     uint32_t root = get_u32(in, n_users);
     if (in->bad || cluster_by_id(guard, id) != NULL) {
@@ -420,6 +424,7 @@ static void load_cluster(struct reader *in, uint64_t version, struct guard *guar
     cluster->cleared = bits & 32;
     cluster->is_campaign = bits & 128;
     cluster->fresh = bits & 256;
+    cluster->scarce = bits & 512;
     cluster->n_grown = n_grown;
     cluster->first_us = get_i64(in);
     cluster->last_us = get_i64(in);

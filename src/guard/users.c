@@ -608,6 +608,11 @@ bool user_may_teach(struct guard *guard, struct user *user)
     return may;
 }
 
+bool user_teaches(const struct guard *guard, const struct user *user)
+{
+    return user->n_lessons <= guard->config.lessons_per_day;
+}
+
 void user_was_seen_fanning(struct user *user)
 {
     if (user->n_fans < 20)

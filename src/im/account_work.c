@@ -80,19 +80,12 @@ static void go_back_closing(struct account_work *work, enum err e, bool closes)
     arena_done(&arena);
 }
 
-struct str account_admin_key(struct arena *arena, struct str bare)
-{
-    return arena_printf(arena, "administrator %.*s", STR_ARGS(bare));
-}
-
-/* ---- On the account's home ---- */
-
-static void put_keys(const struct account_work *work, struct store_keys out[STORE_N_HASHES])
+void account_keys(const struct credentials *credentials, struct store_keys out[STORE_N_HASHES])
 {
     static const enum store_hash of[] = {
         [SCRAM_SHA_1] = STORE_SHA1, [SCRAM_SHA_256] = STORE_SHA256};
     for (enum scram_hash hash = 0; hash < SCRAM_N_HASHES; hash++) {
-        const struct scram_keys *keys = &work->credentials.keys[hash];
+        const struct scram_keys *keys = &credentials->keys[hash];
         size_t size = scram_key_size(hash);
         out[of[hash]] = (struct store_keys){
             .iterations = keys->iterations,
@@ -102,6 +95,13 @@ static void put_keys(const struct account_work *work, struct store_keys out[STOR
         };
     }
 }
+
+struct str account_admin_key(struct arena *arena, struct str bare)
+{
+    return arena_printf(arena, "administrator %.*s", STR_ARGS(bare));
+}
+
+/* ---- On the account's home ---- */
 
 static void begin(struct account_work *work, struct store_request *request,
                   void (*done)(struct store_request *request))
@@ -145,7 +145,7 @@ static void is_found(struct store_request *request)
     } else if (work->act == ACT_PASSWORD) {
         begin(work, &work->op.set_keys.request, keys_are_set);
         work->op.set_keys.account = number;
-        put_keys(work, work->op.set_keys.keys);
+        account_keys(&work->credentials, work->op.set_keys.keys);
         store_account_set_keys(work->service->store, &work->op.set_keys);
     } else {
         begin(work, &work->op.disable.request, is_disabled);
@@ -212,7 +212,7 @@ static void at_home(struct mail *mail)
         work->op.create.local = work->jid.local;
         work->op.create.domain = work->jid.domain;
         work->op.create.wall_us = clock_wall_us();
-        put_keys(work, work->op.create.keys);
+        account_keys(&work->credentials, work->op.create.keys);
         store_account_create(work->service->store, &work->op.create);
     } else {
         begin(work, &work->find.request, is_found);

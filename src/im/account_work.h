@@ -66,6 +66,9 @@ void account_work_start(struct account_work *work,
                         void (*done)(struct account_work *work, enum err e), void *context);
 void account_work_free(struct account_work **work);
 
+/* The keys as the store has them; borrowed from the credentials. */
+void account_keys(const struct credentials *credentials, struct store_keys out[STORE_N_HASHES]);
+
 /* The record (STORE_SETTING) that makes an account an administrator. */
 struct str account_admin_key(struct arena *arena, struct str bare);
 

@@ -288,11 +288,8 @@ static void write_row(struct buf *out, struct arena *arena, const struct account
 {
     struct str when = clock_format(arena, row->wall_us);
     buf_printf(out, "<result xmlns='urn:xmpp:mam:2' id='%" PRId64 "'", row->id);
-    if (querying->query_id.at != NULL) {
-        buf_add(out, STR(" queryid='"));
-        xml_write_value(out, querying->query_id);
-        buf_add_char(out, '\'');
-    }
+    if (querying->query_id.at != NULL)
+        xml_write_attribute(out, "queryid", querying->query_id);
     buf_printf(out,
                "><forwarded xmlns='urn:xmpp:forward:0'><delay xmlns='urn:xmpp:delay' "
                "stamp='%.*s'/>",

@@ -5,64 +5,27 @@
  * a bind, a delay), its n_asked keeps the struct alive even when the
  * connection ends; the answer then finds conn == NULL and only lets go.
  */
-#include "im/client.h"
+#include "im/client_internal.h"
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/must.h"
 #include "base/random.h"
-#include "im/activity.h"
 #include "im/intake.h"
 #include "im/limits.h"
 #include "im/registration.h"
 #include "im/send.h"
 #include "im/session_life.h"
-#include "im/slowdown.h"
 #include "im/stream_management.h"
-#include "net/conn.h"
 #include "net/tls.h"
-#include "route/own.h"
 #include "store/store.h"
 #include "xml/element.h"
 #include "xmpp/stream_header.h"
 
-#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    MAGIC_CLIENT = 0x436C6E74,
-    PASSWORD_TEXT_MOST = 4096, // bytes, as it comes
-};
-
-// What only a login needs: gone when the session is there.
-struct entering {
-    struct client *client;
-    struct timer slow_timer;      // a failed login's delay
-    struct account_waiter waiter; // for the bind
-    struct str wished;            // resource; own memory
-};
-
-struct client {
-    uint32_t magic;
-    struct desk *desk;
-    struct link in_desk;
-    struct conn *conn; // NULL once it is closed
-    struct stream *stream;
-    struct session *session; // NULL until bound, and after it was let go
-    struct timer timer;      // login in time; afterwards silence
-    struct timer rate_timer; // stanzas a second
-    struct chore turn, flushed;
-    struct entering *entering; // NULL until it is needed, and after login
-    unsigned n_asked;
-    bool rate_paused;
-    bool moving;
-    bool asked_alive; // silence: a ping was sent,
-    bool polite;      // the stream was closed by its rules: nothing to resume
-    int64_t asked_us; // at this loop time, and nothing was heard since
-    int64_t tokens_at_us;
-    uint32_t tokens; // stanzas that may still come
-};
+enum { MAGIC_CLIENT = 0x436C6E74 };
 
 static void watch_silence(struct timer *timer);
 
@@ -70,34 +33,14 @@ static const struct stream_host host_calls;
 static const struct conn_events conn_calls;
 static const struct session_client session_calls;
 
-static void asked(struct client *client)
-{
-    client->n_asked++;
-}
-
-static struct entering *entering_of(struct client *client)
-{
-    if (client->entering == NULL) {
-        client->entering = calloc(1, sizeof *client->entering);
-        must(client->entering != NULL);
-        client->entering->client = client;
-    }
-    return client->entering;
-}
-
-static void entered(struct client *client)
-{
-    struct entering *entering = TAKE(client->entering);
-    if (entering == NULL)
-        return;
-    loop_timer_cancel(&entering->slow_timer);
-    own_str_free(&entering->wished);
-    free(entering);
-}
-
-static struct str address_of(const struct client *client, char text[ADDR_TEXT_SIZE])
+struct str client_address(const struct client *client, char text[ADDR_TEXT_SIZE])
 {
     return addr_text(conn_peer(client->conn), text);
+}
+
+void client_awaits(struct client *client)
+{
+    client->n_asked++;
 }
 
 static void client_free(struct client *client)
@@ -110,12 +53,11 @@ static void client_free(struct client *client)
     loop_chore_cancel(&client->turn);
     loop_chore_cancel(&client->flushed);
     stream_free(&client->stream);
-    entered(client);
+    client_entered(client);
     free(client);
 }
 
-// The answer came: whether the connection is still there to hear it.
-static bool answered(struct client *client)
+bool client_hears(struct client *client)
 {
     must(client->n_asked > 0);
     client->n_asked--;
@@ -126,8 +68,7 @@ static bool answered(struct client *client)
     return false;
 }
 
-// After an answer or an unpause the stream may want the bytes that the connection kept.
-static void feed_again(struct client *client)
+void client_feed_again(struct client *client)
 {
     if (client->conn != NULL && !conn_is_closing(client->conn) && stream_wants(client->stream))
         conn_resume(client->conn);
@@ -192,7 +133,7 @@ static void resume_reading(void *context)
 {
     struct client *client = context;
     stream_unpause(client->stream);
-    feed_again(client);
+    client_feed_again(client);
 }
 
 static void kick(void *context, struct str condition, struct str text)
@@ -220,7 +161,7 @@ void client_attach(struct client *client, struct session *session)
     client->session = session;
     session->client_calls = &session_calls;
     session->client = client;
-    address_of(client, session->address);
+    client_address(client, session->address);
     if (session->pauses > 0) // the session counts; its stream is paused once
         stream_pause(client->stream);
 }
@@ -268,29 +209,28 @@ void client_send(struct client *client, struct str bytes)
 
 void client_resumed(struct client *client)
 {
-    if (answered(client)) {
+    if (client_hears(client)) {
         if (client->session != NULL) {
-            entered(client);
-            loop_timer_set(client->desk->home->loop, &client->timer, SECOND_US, watch_silence);
+            client_begins(client);
         }
-        feed_again(client);
+        client_feed_again(client);
         wants_flush(client);
     }
 }
 
 void client_wait(struct client *client)
 {
-    asked(client);
+    client_awaits(client);
     stream_pause(client->stream);
 }
 
 bool client_answer(struct client *client, struct str bytes)
 {
-    if (!answered(client))
+    if (!client_hears(client))
         return false;
     client_send(client, bytes);
     stream_unpause(client->stream);
-    feed_again(client);
+    client_feed_again(client);
     return true;
 }
 
@@ -378,166 +318,6 @@ static const struct stream_domain *host_domain(void *host, struct str name)
     return domain != NULL ? &domain->stream : NULL;
 }
 
-struct finding {
-    struct client *client;
-    struct store_account_find op;
-    struct str text; // of local and domain
-};
-
-static bool copy_keys(const struct store_keys *from, enum scram_hash hash, struct scram_keys *to)
-{
-    if (from->iterations == 0 || from->salt.len > sizeof to->salt ||
-        from->stored_key.len != scram_key_size(hash) ||
-        from->server_key.len != scram_key_size(hash))
-        return false;
-    to->iterations = from->iterations;
-    to->salt_size = (uint8_t)from->salt.len;
-    memcpy(to->salt, from->salt.at, from->salt.len);
-    memcpy(to->stored_key, from->stored_key.at, from->stored_key.len);
-    memcpy(to->server_key, from->server_key.at, from->server_key.len);
-    return true;
-}
-
-static void found(struct store_request *request)
-{
-    struct finding *finding = CONTAINER_OF(request, struct finding, op.request);
-    struct client *client = finding->client;
-    struct credentials credentials = {.disabled = finding->op.account.disabled};
-    enum lookup lookup = LOOKUP_FAILED;
-    if (request->result == ERR_MISSING)
-        lookup = LOOKUP_UNKNOWN;
-    if (request->result == OK) {
-        bool sha1 =
-            copy_keys(&finding->op.keys[STORE_SHA1], SCRAM_SHA_1, &credentials.keys[SCRAM_SHA_1]);
-        bool sha256 = copy_keys(&finding->op.keys[STORE_SHA256], SCRAM_SHA_256,
-                                &credentials.keys[SCRAM_SHA_256]);
-        lookup = sha1 || sha256 ? LOOKUP_FOUND : LOOKUP_UNKNOWN;
-    }
-    store_release(request);
-    free((char *)finding->text.at);
-    free(finding);
-    if (answered(client)) {
-        stream_credentials(client->stream, lookup, lookup == LOOKUP_FOUND ? &credentials : NULL);
-        feed_again(client);
-    }
-    sodium_memzero(&credentials, sizeof credentials);
-}
-
-static void host_find_credentials(void *host, struct str local, struct str domain)
-{
-    struct client *client = host;
-    struct finding *finding = calloc(1, sizeof *finding);
-    char *text = malloc(local.len + domain.len + 1);
-    must(finding != NULL && text != NULL);
-    memcpy(text, local.at, local.len);
-    memcpy(text + local.len, domain.at, domain.len);
-    finding->client = client;
-    finding->text = str_make(text, local.len + domain.len);
-    finding->op.local = str_make(text, local.len);
-    finding->op.domain = str_make(text + local.len, domain.len);
-    finding->op.request.home = loop_mailbox(client->desk->home->loop);
-    finding->op.request.done = found;
-    asked(client);
-    store_account_find(client->desk->service->store, &finding->op);
-}
-
-// A password on its way through the kitchen; wiped afterwards.
-struct checking {
-    struct job job;
-    struct client *client;
-    const struct scram_crypto *crypto;
-    struct credentials credentials;
-    bool fits;
-    size_t len;
-    char password[PASSWORD_TEXT_MOST];
-};
-
-static void check_in_kitchen(struct job *job)
-{
-    struct checking *checking = CONTAINER_OF(job, struct checking, job);
-    checking->fits = scram_password_fits(checking->crypto, &checking->credentials,
-                                         str_make(checking->password, checking->len));
-}
-
-static void checked(struct job *job)
-{
-    struct checking *checking = CONTAINER_OF(job, struct checking, job);
-    struct client *client = checking->client;
-    bool fits = checking->fits;
-    sodium_memzero(checking, sizeof *checking);
-    free(checking);
-    if (answered(client)) {
-        stream_password_checked(client->stream, fits ? OK : ERR_DENIED);
-        feed_again(client);
-    }
-}
-
-static void host_check_password(void *host, const struct credentials *credentials,
-                                struct str password)
-{
-    struct client *client = host;
-    struct checking *checking = calloc(1, sizeof *checking);
-    must(checking != NULL);
-    if (password.len > sizeof checking->password) {
-        free(checking);
-        stream_password_checked(client->stream, ERR_DENIED);
-        return;
-    }
-    checking->client = client;
-    checking->crypto = client->desk->service->crypto;
-    checking->credentials = *credentials;
-    checking->len = password.len;
-    memcpy(checking->password, password.at, password.len);
-    checking->job.run = check_in_kitchen;
-    checking->job.done = checked;
-    if (kitchen_order(client->desk->service->kitchen, &checking->job, client->desk->home->loop) !=
-        OK) {
-        sodium_memzero(checking, sizeof *checking);
-        free(checking);
-        stream_password_checked(client->stream, ERR_BUSY);
-        return;
-    }
-    asked(client);
-}
-
-static void refuse_now(struct timer *timer)
-{
-    struct client *client = CONTAINER_OF(timer, struct entering, slow_timer)->client;
-    if (answered(client)) {
-        stream_refuse(client->stream);
-        feed_again(client);
-    }
-}
-
-static void host_login_failed(void *host, struct str local, struct str domain,
-                              enum sasl_failure failure, const char *detail)
-{
-    struct client *client = host;
-    struct desk *desk = client->desk;
-    struct arena arena;
-    char address[ADDR_TEXT_SIZE];
-    arena_init(&arena, 16384);
-    desk->counters.failed_logins++;
-    struct str account = STR_EMPTY;
-    if (local.len > 0)
-        account = arena_printf(&arena, "%.*s@%.*s", STR_ARGS(local), STR_ARGS(domain));
-    log_event(LOG_NOTICE, "login-failed",
-              "conn=%llu account=%.*s address=%s reason=%s detail=\"%s\"",
-              (unsigned long long)conn_id(client->conn), STR_ARGS(log_quote(&arena, account)),
-              address_of(client, address).at, sasl_failure_name(failure), detail);
-    int64_t delay_us = 0;
-    if (failure == SASL_NOT_AUTHORIZED)
-        delay_us = slowdown_failed(desk->service->slowdown, desk->settings, conn_peer(client->conn),
-                                   account, clock_now_us());
-    arena_done(&arena);
-    if (delay_us == 0) {
-        stream_refuse(client->stream);
-        return;
-    }
-    asked(client);
-    loop_timer_set(desk->home->loop, &entering_of(client)->slow_timer, delay_us, refuse_now);
-}
-
 static void not_in_time(struct timer *timer)
 {
     struct client *client = CONTAINER_OF(timer, struct client, timer);
@@ -573,7 +353,7 @@ static void watch_silence(struct timer *timer)
         char address[ADDR_TEXT_SIZE];
         log_event(LOG_INFO, "client-silent", "conn=%llu account=%.*s address=%s",
                   (unsigned long long)conn_id(client->conn), STR_ARGS(jid_bare(&who)),
-                  address_of(client, address).at);
+                  client_address(client, address).at);
         const struct session *session = client->session;
         // RFC 6120 4.9.3.4; but what ends with an error cannot be resumed, what is cut can
         if (session != NULL && session->sm != NULL && session->sm->resumable)
@@ -585,28 +365,21 @@ static void watch_silence(struct timer *timer)
     loop_timer_set(desk->home->loop, &client->timer, next_us, watch_silence);
 }
 
-static void go_on(struct client *client)
+void client_begins(struct client *client)
 {
-    stream_continue(client->stream, &client->desk->policy, &host_calls, client);
-    feed_again(client);
+    client_entered(client);
+    loop_timer_set(client->desk->home->loop, &client->timer, SECOND_US, watch_silence);
 }
 
-static void host_authenticated(void *host, const struct jid *bare, enum sasl_mechanism mechanism)
+void client_go_on(struct client *client)
 {
-    struct client *client = host;
-    struct desk *desk = client->desk;
-    char address[ADDR_TEXT_SIZE];
-    desk->counters.logins++;
-    slowdown_succeeded(desk->service->slowdown, conn_peer(client->conn), bare->full);
-    log_event(LOG_INFO, "login", "conn=%llu account=%.*s address=%s mechanism=%s tls=%s",
-              (unsigned long long)conn_id(client->conn), STR_ARGS(bare->full),
-              address_of(client, address).at, sasl_mechanism_name(mechanism),
-              conn_tls(client->conn) != NULL ? tls_version(conn_tls(client->conn)) : "none");
-    struct home *home = home_of(&desk->service->homes, bare->full);
-    if (home == desk->home) {
-        go_on(client);
-        return;
-    }
+    stream_continue(client->stream, &client->desk->policy, &host_calls, client);
+    client_feed_again(client);
+}
+
+// Its account lives on another worker.
+void client_move(struct client *client, struct home *home)
+{
     client->moving = true;
     loop_timer_cancel(&client->timer);
     loop_timer_cancel(&client->rate_timer);
@@ -624,71 +397,13 @@ static void moved(struct conn *conn)
     list_add_last(&client->desk->clients, &client->in_desk);
     loop_timer_set(client->desk->home->loop, &client->timer,
                    client->desk->settings->unauthenticated_us, not_in_time);
-    go_on(client);
-}
-
-static void bind_now(struct account_waiter *waiter, struct account *account)
-{
-    struct client *client = CONTAINER_OF(waiter, struct entering, waiter)->client;
-    if (!answered(client))
-        return;
-    struct stanza_error error = {.condition = STANZA_INTERNAL_SERVER_ERROR, .type = STANZA_WAIT};
-    const char *words = "The account could not be read; try again later.";
-    if (account->state == ACCOUNT_ABSENT) {
-        error = (struct stanza_error){.condition = STANZA_NOT_ALLOWED};
-        words = NULL;
-    }
-    struct session *session = NULL;
-    if (account->state == ACCOUNT_READY) {
-        char random[RANDOM_ID_SIZE + 1];
-        random_id_z(random);
-        struct str wished = client->entering->wished;
-        struct str resource = wished.len > 0 ? wished : str_of(random);
-        session = session_begin(account, resource, stream_lang(client->stream));
-        error = (struct stanza_error){.condition = STANZA_RESOURCE_CONSTRAINT, .type = STANZA_WAIT};
-        words = "This account has too many sessions.";
-    }
-    if (session == NULL) {
-        struct arena arena;
-        arena_init(&arena, 65536);
-        send_words(account->home, &arena, stream_lang(client->stream), account->jid.domain, words,
-                   NULL, &error);
-        stream_not_bound(client->stream, &error);
-        arena_done(&arena);
-        feed_again(client);
-        return;
-    }
-    client_attach(client, session);
-    struct arena arena;
-    arena_init(&arena, (size_t)8 * JID_MOST);
-    log_event(LOG_INFO, "session-began", "conn=%llu session=%.*s",
-              (unsigned long long)conn_id(client->conn),
-              STR_ARGS(log_quote(&arena, session->jid.full)));
-    arena_done(&arena);
-    activity_login(account);
-    entered(client);
-    loop_timer_set(client->desk->home->loop, &client->timer, SECOND_US, watch_silence);
-    stream_bound(client->stream, session->jid.resource);
-    feed_again(client);
-}
-
-static void host_bind(void *host, struct str wished)
-{
-    struct client *client = host;
-    struct jid bare;
-    must(stream_jid(client->stream, &bare));
-    struct entering *entering = entering_of(client);
-    own_str_free(&entering->wished);
-    entering->wished = own_str(wished);
-    entering->waiter.run = bind_now;
-    asked(client);
-    account_want(client->desk->home, &bare, &entering->waiter);
+    client_go_on(client);
 }
 
 static void host_resume(void *host, const struct element *resume)
 {
     struct client *client = host;
-    asked(client);
+    client_awaits(client);
     sm_resume(client, resume); // ends in client_resumed
 }
 
@@ -706,7 +421,7 @@ static void rate_again(struct timer *timer)
     }
     client->rate_paused = false;
     stream_unpause(client->stream);
-    feed_again(client);
+    client_feed_again(client);
 }
 
 // A bucket of stanzas: whoever empties it waits until a tenth of a second's worth is back.  So does
@@ -821,7 +536,7 @@ static void log_stream_error(const struct client *client, const struct stream_er
     arena_init(&arena, 16384);
     log_event(LOG_INFO, "stream-error", "conn=%llu account=%.*s address=%s condition=%s why=%.*s",
               (unsigned long long)client_conn(client), STR_ARGS(log_quote(&arena, jid_bare(&who))),
-              address_of(client, address).at, stream_condition_name(error->condition),
+              client_address(client, address).at, stream_condition_name(error->condition),
               STR_ARGS(log_quote(&arena, error->text.at != NULL ? error->text : STR_EMPTY)));
     arena_done(&arena);
 }
@@ -847,11 +562,11 @@ static const struct stream_host host_calls = {
     .start_tls = host_start_tls,
     .binding = host_binding,
     .domain = host_domain,
-    .find_credentials = host_find_credentials,
-    .check_password = host_check_password,
-    .login_failed = host_login_failed,
-    .authenticated = host_authenticated,
-    .bind = host_bind,
+    .find_credentials = client_find_credentials,
+    .check_password = client_check_password,
+    .login_failed = client_login_failed,
+    .authenticated = client_authenticated,
+    .bind = client_bind,
     .resume = host_resume,
     .registration = host_registration,
     .element = host_element,
@@ -919,7 +634,7 @@ static void on_closed(struct conn *conn, enum conn_end end)
     if (log_wants(LOG_DEBUG)) {
         char address[ADDR_TEXT_SIZE];
         log_event(LOG_DEBUG, "conn-closed", "conn=%llu address=%s why=%s detail=\"%s\"",
-                  (unsigned long long)conn_id(conn), address_of(client, address).at,
+                  (unsigned long long)conn_id(conn), client_address(client, address).at,
                   conn_end_name(end), conn_end_detail(conn));
     }
     if (client->session != NULL)
@@ -929,10 +644,8 @@ static void on_closed(struct conn *conn, enum conn_end end)
     loop_timer_cancel(&client->timer);
     loop_timer_cancel(&client->rate_timer);
     list_leave(&client->in_desk);
-    if (client->entering != NULL && timer_is_set(&client->entering->slow_timer)) {
-        loop_timer_cancel(&client->entering->slow_timer); // nobody waits for that answer any more
+    if (client_forgets_refusal(client)) // nobody waits for that answer any more
         client->n_asked--;
-    }
     if (client->n_asked == 0)
         client_free(client);
 }

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/must.h"
+#include "net/byte_queue_internal.h"
 #include "net/listener.h"
 #include "net/worker_internal.h"
 
@@ -37,12 +38,6 @@ enum stage {
     SECURE,
     LINGERING, // everything said, waiting for the peer's FIN
     ENDED,
-};
-
-/* A byte queue: drops from the front without moving what remains each time. */
-struct queue {
-    struct buf buf;
-    size_t start;
 };
 
 struct conn {
@@ -104,7 +99,7 @@ const struct conn_limits conn_limits_default = {
     .close_us = 5000000,
 };
 
-enum { BURST_LEAST = 16 << 10, UNREAD_SLACK = 2 * PLAIN_MOST, COMPACT_AT = 4096 };
+enum { BURST_LEAST = 16 << 10, UNREAD_SLACK = 2 * PLAIN_MOST };
 
 static void run_chore(struct chore *chore);
 static void on_poll(uv_poll_t *poll, int status, int events);
@@ -129,70 +124,7 @@ const char *conn_end_name(enum conn_end end)
     return names[end];
 }
 
-// --- queues
-
-static struct str queue_str(const struct queue *q)
-{
-    if (q == NULL || q->buf.at == NULL)
-        return STR_EMPTY;
-    return str_make(q->buf.at + q->start, q->buf.len - q->start);
-}
-
-static size_t queue_len(const struct queue *q)
-{
-    return q == NULL ? 0 : q->buf.len - q->start;
-}
-
-static void queue_add(struct queue *q, struct str bytes)
-{
-    if (q->start >= COMPACT_AT && q->start >= q->buf.len / 2) {
-        buf_drop(&q->buf, q->start);
-        q->start = 0;
-    }
-    buf_add(&q->buf, bytes);
-}
-
-static void queue_drop(struct queue *q, size_t n)
-{
-    must(n <= queue_len(q));
-    q->start += n;
-    if (q->start == q->buf.len) {
-        buf_done(&q->buf);
-        q->start = 0;
-    }
-}
-
-/* The rare ones are there only while something is in them: most connections never have them.
- * False: more than ceiling, nothing was added. */
-static bool rare_add(struct queue **q, struct str bytes, size_t ceiling)
-{
-    if (*q == NULL) {
-        *q = calloc(1, sizeof **q);
-        must(*q != NULL);
-    }
-    struct buf *buf = &(*q)->buf;
-    buf->ceiling = ceiling > buf->len ? ceiling : buf->len; // limits may have been lowered
-    queue_add(*q, bytes);
-    return !(*q)->buf.overflowed;
-}
-
-static void rare_empty(struct queue **q)
-{
-    if (*q == NULL)
-        return;
-    buf_done(&(*q)->buf);
-    free(*q);
-    *q = NULL;
-}
-
-static void rare_drop(struct queue **q, size_t n)
-{
-    if (*q == NULL)
-        return;
-    queue_drop(*q, n);
-    if (queue_len(*q) == 0)
-        rare_empty(q);
-}
+// --- the outbox
 
 /* The outbox's memory goes round among the connections of a worker. */
 static void out_drop(struct conn *c, size_t n)

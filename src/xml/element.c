@@ -1,4 +1,4 @@
-#include "xml/element.h"
+#include "xml/element_internal.h"
 
 #include "base/must.h"
 
@@ -191,20 +191,11 @@ void element_set(struct arena *arena, struct element *element, struct str name, 
     element_set_ns(arena, element, NS_NONE, name, value);
 }
 
-static void append(struct element *parent, struct node *node)
-{
-    if (parent->last == NULL)
-        parent->first = node;
-    else
-        parent->last->next = node;
-    parent->last = node;
-}
-
 void element_add(struct element *parent, struct element *child)
 {
     must(child->parent == NULL && child->node.next == NULL);
     child->parent = parent;
-    append(parent, &child->node);
+    node_append(parent, &child->node);
 }
 
 static struct str joined(struct arena *arena, struct str a, struct str b)
@@ -230,7 +221,7 @@ void element_add_text(struct arena *arena, struct element *element, struct str t
     struct text *node = arena_make(arena, struct text);
     node->node.is_text = true;
     node->text = text;
-    append(element, &node->node);
+    node_append(element, &node->node);
 }
 
 size_t element_remove_if(struct element *parent,
@@ -342,7 +333,7 @@ static bool copy_text(struct copier *copier, const struct text *text, struct ele
     bool is_all = text->text.len == parent->text.len;
     *new = (struct text){.node = {.is_text = true},
                          .text = is_all ? parent->text : copy_str(copier, text->text)};
-    append(parent, &new->node);
+    node_append(parent, &new->node);
     return !copier->is_full;
 }
 

@@ -9,6 +9,7 @@
 
 #include "base/must.h"
 #include "xml/chars_internal.h"
+#include "xml/element_internal.h"
 
 #include <stdlib.h>
 
@@ -331,15 +332,6 @@ static bool count_node(struct tokenizer *t)
     return true;
 }
 
-static void append(struct element *parent, struct node *node)
-{
-    if (parent->last == NULL)
-        parent->first = node;
-    else
-        parent->last->next = node;
-    parent->last = node;
-}
-
 /* A piece of text that follows another one directly (CDATA does that): they become one.  Grows by
  * doubling, so many small pieces cost linear time. */
 static enum parsed extend_text(struct tokenizer *t, struct arena *arena, struct text *last,
@@ -386,7 +378,7 @@ static enum parsed add_text(struct tokenizer *t, struct arena *arena, const char
         .node = {.is_text = true},
           .text = { copy,            len}
     };
-    append(parent, &text->node);
+    node_append(parent, &text->node);
     t->text_room = 0;
     return PARSED;
 }
@@ -918,7 +910,7 @@ static enum parsed read_start_tag(struct tokenizer *t, struct arena *arena, cons
     }
     if (t->innermost != NULL) {
         e->parent = t->innermost->element;
-        append(e->parent, &e->node);
+        node_append(e->parent, &e->node);
     }
     if (!tag.is_empty) {
         t->state = INSIDE;

@@ -83,6 +83,13 @@ void xml_write_value(struct buf *buf, struct str value)
     write_escaped(buf, value, true);
 }
 
+void xml_write_attribute(struct buf *buf, const char *name, struct str value)
+{
+    buf_printf(buf, " %s='", name);
+    xml_write_value(buf, value);
+    buf_add_char(buf, '\'');
+}
+
 static void write_attribute(struct buf *buf, struct str name, struct str value)
 {
     // one reservation for what nearly always needs no escaping

@@ -44,6 +44,8 @@ void xml_write_end(struct buf *buf, const struct element *element);
  * U+FFFD. */
 void xml_write_text(struct buf *buf, struct str text);
 void xml_write_value(struct buf *buf, struct str value);
+/* A space, the name, and the value in its quotes. */
+void xml_write_attribute(struct buf *buf, const char *name, struct str value);
 
 /* The whole element as a slice in arena, for logs, tests and the store.  ERR_LIMIT beyond the
  * arena's ceiling. */

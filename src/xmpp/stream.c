@@ -1,82 +1,18 @@
-#include "xmpp/stream.h"
+#include "xmpp/stream_internal.h"
 
 #include "base/must.h"
-#include "base/random.h"
 #include "xml/writer.h"
 #include "xmpp/stream_header.h"
 
-#include <openssl/crypto.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum {
-    OUT_MOST = 64 * 1024,   // of one answer of ours
     WORDS_MOST = 64 * 1024, // of an error's words, in any language
     LANG_MOST = 64,         // a longer xml:lang is nobody's language
 };
 
-// What can happen.  GOT_: from the peer; STEP_: what an exchange wants next; the rest: the host.
-enum event {
-    GOT_HEADER,
-    GOT_STARTTLS,
-    GOT_AUTH,
-    GOT_RESPONSE,
-    GOT_ABORT,
-    GOT_REGISTRATION, // iq of jabber:iq:register, looked for before login only
-    GOT_BIND,         // iq of resource binding, looked for before binding only
-    GOT_RESUME,
-    GOT_SM,
-    GOT_CSI,
-    GOT_STANZA,
-    GOT_ERROR,
-    GOT_OTHER, // an element that we do not know
-    GOT_END,   // </stream:stream>
-
-    IS_STRANGER, // a good header, and who sent it
-    IS_KNOWN,
-
-    STEP_CHALLENGE,
-    STEP_LOOKUP,
-    STEP_CHECK,
-    STEP_SUCCESS,
-    STEP_FAILURE,
-
-    TLS_DONE,
-    LOOKED_UP,
-    CHECKED,
-    REFUSED,
-    CONTINUED,
-    RESUMED,
-    NOT_RESUMED,
-    RESOURCE_BOUND,
-    RESOURCE_REFUSED,
-    CLOSED_BY_US,
-};
-
-struct stream {
-    const struct stream_policy *policy;
-    const struct stream_host *calls;
-    void *host;
-    struct tokenizer tokenizer;
-    struct arena arena;            // of the element that is being read or handled
-    struct sasl *sasl;             // while an exchange goes on
-    const struct element *request; // the bind request that waits for its answer; in arena
-    size_t element_bytes;          // on the wire, of the element that is being read
-    // in own memory; empty: none
-    struct str domain, from, lang, jid;
-    uint8_t state; // enum stream_state
-    uint8_t bindings, offered;
-    uint8_t attempts;
-    uint16_t pauses;
-    bool secured : 1;
-    bool header_sent : 1; // for the current header of the client
-    bool reading : 1;     // inside stream_read
-    bool rest_later : 1;  // the arena holds an element that is not needed any more
-    char id[RANDOM_ID_SIZE + 1];
-};
-
-// Replaces what is kept by a copy of text, in own memory.
-static void keep(struct str *kept, struct str text)
+void stream_keep(struct str *kept, struct str text)
 {
     if (str_eq(*kept, text))
         return;
@@ -128,35 +64,28 @@ void stream_free(struct stream **stream)
     sasl_free(&s->sasl);
     tokenizer_done(&s->tokenizer);
     arena_done(&s->arena);
-    keep(&s->domain, STR_EMPTY);
-    keep(&s->from, STR_EMPTY);
-    keep(&s->lang, STR_EMPTY);
-    keep(&s->jid, STR_EMPTY);
+    stream_keep(&s->domain, STR_EMPTY);
+    stream_keep(&s->from, STR_EMPTY);
+    stream_keep(&s->lang, STR_EMPTY);
+    stream_keep(&s->jid, STR_EMPTY);
     free(s);
 }
 
 // Writing.
 
-static void send_and_drop(struct stream *stream, struct buf *out)
+void stream_send(struct stream *stream, struct buf *out)
 {
     must(!out->overflowed);
     stream->calls->send(stream->host, buf_str(out));
     buf_done(out);
 }
 
-static void add_attribute(struct buf *out, const char *name, struct str value)
-{
-    buf_printf(out, " %s='", name);
-    xml_write_value(out, value);
-    buf_add_char(out, '\'');
-}
-
-static void add_open(struct buf *out, const char *name, struct str ns)
+void add_open(struct buf *out, const char *name, struct str ns)
 {
     buf_printf(out, "<%s xmlns='%.*s'>", name, STR_ARGS(ns));
 }
 
-static void add_empty(struct buf *out, const char *name, struct str ns)
+void add_empty(struct buf *out, const char *name, struct str ns)
 {
     buf_printf(out, "<%s xmlns='%.*s'/>", name, STR_ARGS(ns));
 }
@@ -200,7 +129,7 @@ static void end_with(struct stream *stream, const struct stream_error *error,
             add_header(stream, &out);
         stream_error_write(&out, said);
         buf_add(&out, STR("</stream:stream>"));
-        send_and_drop(stream, &out);
+        stream_send(stream, &out);
     }
     }
     finish(stream, STREAM_ENDED_BY_ERROR, error);
@@ -258,7 +187,7 @@ static void unexpected(struct stream *stream, enum event event)
     }
 }
 
-static void move(struct stream *stream, enum event event, struct element *element)
+void stream_move(struct stream *stream, enum event event, struct element *element)
 {
     const struct move *m = find_move(stream, event);
     if (m == NULL) {
@@ -269,8 +198,7 @@ static void move(struct stream *stream, enum event event, struct element *elemen
     m->act(stream, element);
 }
 
-// Whether an answer of the host still has a question: not when the stream ended meanwhile.
-static bool is_due(const struct stream *stream, enum event event)
+bool stream_is_due(const struct stream *stream, enum event event)
 {
     if (stream->state == STREAM_CLOSED || stream->state == STREAM_CLOSING)
         return false;
@@ -286,7 +214,7 @@ static void no_act(struct stream *stream, struct element *element)
 
 // Headers.
 
-static void restart(struct stream *stream)
+void stream_restart(struct stream *stream)
 {
     tokenizer_reset(&stream->tokenizer);
     stream->header_sent = false;
@@ -296,7 +224,7 @@ static void is_secured(struct stream *stream, struct element *element)
 {
     (void)element;
     stream->secured = true;
-    restart(stream);
+    stream_restart(stream);
 }
 
 // The domain of the header: the first one is remembered, later ones must not differ (a stream that
@@ -320,7 +248,7 @@ static bool domain_fits(struct stream *stream, struct str to)
         stream_fail(stream, STREAM_HOST_UNKNOWN, NULL);
         return false;
     }
-    keep(&stream->domain, prepared);
+    stream_keep(&stream->domain, prepared);
     return true;
 }
 
@@ -340,7 +268,7 @@ static bool from_fits(struct stream *stream, struct str from)
         stream_fail(stream, STREAM_INVALID_FROM, NULL);
         return false;
     }
-    keep(&stream->from, bare);
+    stream_keep(&stream->from, bare);
     return true;
 }
 
@@ -364,13 +292,13 @@ static void read_header(struct stream *stream, struct element *element)
         return;
     }
     if (is_language(header.lang))
-        keep(&stream->lang, header.lang); // what is wrong with the rest is said in it
+        stream_keep(&stream->lang, header.lang); // what is wrong with the rest is said in it
     if (!domain_fits(stream, header.to) || !from_fits(stream, header.from))
         return;
-    move(stream, stream->jid.len > 0 ? IS_KNOWN : IS_STRANGER, NULL);
+    stream_move(stream, stream->jid.len > 0 ? IS_KNOWN : IS_STRANGER, NULL);
 }
 
-static const struct stream_domain *domain_of(struct stream *stream)
+const struct stream_domain *stream_served_domain(struct stream *stream)
 {
     const struct stream_domain *domain = stream->calls->domain(stream->host, stream->domain);
     if (domain == NULL) // a reload took it away
@@ -383,33 +311,12 @@ static bool offers_registration(const struct stream *stream, const struct stream
     return stream->secured && domain->registration && stream->calls->registration != NULL;
 }
 
-static void add_mechanisms(const struct stream *stream, struct buf *out)
-{
-    if (stream->offered == 0)
-        return;
-    add_open(out, "mechanisms", NS_SASL);
-    for (int i = 0; i < SASL_N_MECHANISMS; i++)
-        if ((stream->offered & SASL_BIT(i)) != 0)
-            buf_printf(out, "<mechanism>%s</mechanism>",
-                       sasl_mechanism_name((enum sasl_mechanism)i));
-    buf_add(out, STR("</mechanisms>"));
-    if (stream->bindings == 0)
-        return;
-    add_open(out, "sasl-channel-binding", NS_SASL_CB); // XEP-0440
-    for (int i = 0; i < N_ADVERTISED_BINDINGS; i++)
-        if ((stream->bindings & 1U << i) != 0)
-            buf_printf(out, "<channel-binding type='%s'/>",
-                       channel_binding_name((enum channel_binding)i));
-    buf_add(out, STR("</sasl-channel-binding>"));
-}
-
 static void offer_login(struct stream *stream, struct element *element)
 {
     (void)element;
-    const struct stream_domain *domain = domain_of(stream);
+    const struct stream_domain *domain = stream_served_domain(stream);
     if (domain == NULL)
         return;
-    stream->offered = (uint8_t)sasl_offer(domain->mechanisms, stream->secured, stream->bindings);
     struct buf out;
     buf_init(&out, OUT_MOST);
     add_header(stream, &out);
@@ -419,17 +326,17 @@ static void offer_login(struct stream *stream, struct element *element)
         add_open(&out, "starttls", NS_TLS);
         buf_add(&out, STR("<required/></starttls>"));
     }
-    add_mechanisms(stream, &out);
+    login_offer(stream, domain, &out);
     if (offers_registration(stream, domain))
         add_empty(&out, "register", NS_REGISTER_FEATURE);
     buf_add(&out, STR("</stream:features>"));
-    send_and_drop(stream, &out);
+    stream_send(stream, &out);
 }
 
 static void offer_binding(struct stream *stream, struct element *element)
 {
     (void)element;
-    const struct stream_domain *domain = domain_of(stream);
+    const struct stream_domain *domain = stream_served_domain(stream);
     if (domain == NULL)
         return;
     struct buf out;
@@ -450,14 +357,14 @@ static void offer_binding(struct stream *stream, struct element *element)
         add_empty(&out, "sub", NS_PRE_APPROVAL);
     if (domain->caps_ver.len > 0) {
         buf_add(&out, STR("<c"));
-        add_attribute(&out, "xmlns", NS_CAPS);
-        add_attribute(&out, "hash", domain->caps_hash);
-        add_attribute(&out, "node", domain->caps_node);
-        add_attribute(&out, "ver", domain->caps_ver);
+        xml_write_attribute(&out, "xmlns", NS_CAPS);
+        xml_write_attribute(&out, "hash", domain->caps_hash);
+        xml_write_attribute(&out, "node", domain->caps_node);
+        xml_write_attribute(&out, "ver", domain->caps_ver);
         buf_add(&out, STR("/>"));
     }
     buf_add(&out, STR("</stream:features>"));
-    send_and_drop(stream, &out);
+    stream_send(stream, &out);
 }
 
 // TLS.
@@ -471,175 +378,15 @@ static void start_tls(struct stream *stream, struct element *element)
         // RFC 6120 §5.4.2.2: failure is followed by the end of the stream
         add_empty(&out, "failure", NS_TLS);
         buf_add(&out, STR("</stream:stream>"));
-        send_and_drop(stream, &out);
+        stream_send(stream, &out);
         struct stream_error error = {.condition = STREAM_POLICY_VIOLATION,
                                      .text = STR("TLS is in use already")};
         finish(stream, STREAM_ENDED_BY_ERROR, &error);
         return;
     }
     add_empty(&out, "proceed", NS_TLS);
-    send_and_drop(stream, &out);
+    stream_send(stream, &out);
     stream->calls->start_tls(stream->host);
-}
-
-// SASL.
-
-static void take_step(struct stream *stream, enum sasl_step step)
-{
-    static const enum event events[] = {
-        [SASL_SEND_CHALLENGE] = STEP_CHALLENGE, [SASL_WANT_CREDENTIALS] = STEP_LOOKUP,
-        [SASL_WANT_PASSWORD] = STEP_CHECK,      [SASL_SUCCEEDED] = STEP_SUCCESS,
-        [SASL_FAILED] = STEP_FAILURE,
-    };
-    move(stream, events[step], NULL);
-}
-
-static size_t binding_data(void *context, enum channel_binding binding,
-                           unsigned char out[CHANNEL_BINDING_MOST])
-{
-    struct stream *stream = context;
-    return stream->calls->binding(stream->host, binding, out);
-}
-
-// The text of a login may be a password: it does not stay in the arena.
-static void wipe(struct element *element)
-{
-    if (element->text.len > 0)
-        OPENSSL_cleanse((char *)element->text.at, element->text.len);
-}
-
-static void begin_login(struct stream *stream, struct element *element)
-{
-    const struct stream_domain *domain = domain_of(stream);
-    if (domain == NULL)
-        return;
-    struct sasl_setting setting = {
-        .crypto = stream->policy->crypto,
-        .offered = stream->offered,
-        .bindings = stream->bindings,
-        .protect_offer = domain->protect_offer,
-        .domain = stream->domain,
-    };
-    struct str mechanism = element_attr(element, STR("mechanism"));
-    enum sasl_step step =
-        sasl_begin(&setting, mechanism.at != NULL ? mechanism : STR_EMPTY, element->text,
-                   element->text.len > 0, binding_data, stream, &stream->sasl);
-    wipe(element);
-    take_step(stream, step);
-}
-
-static void go_on_login(struct stream *stream, struct element *element)
-{
-    enum sasl_step step = sasl_respond(stream->sasl, element->text);
-    wipe(element);
-    take_step(stream, step);
-}
-
-static void send_challenge(struct stream *stream, struct element *element)
-{
-    (void)element;
-    struct buf out;
-    buf_init(&out, OUT_MOST);
-    struct str text = sasl_answer(stream->sasl);
-    if (text.len > 0) {
-        add_open(&out, "challenge", NS_SASL);
-        buf_add(&out, text);
-        buf_add(&out, STR("</challenge>"));
-    } else {
-        add_empty(&out, "challenge", NS_SASL);
-    }
-    send_and_drop(stream, &out);
-}
-
-static void ask_credentials(struct stream *stream, struct element *element)
-{
-    (void)element;
-    stream->calls->find_credentials(stream->host, sasl_local(stream->sasl), stream->domain);
-}
-
-static void ask_check(struct stream *stream, struct element *element)
-{
-    (void)element;
-    stream->calls->check_password(stream->host, sasl_wanted(stream->sasl),
-                                  sasl_password(stream->sasl));
-}
-
-static void welcome(struct stream *stream, struct element *element)
-{
-    (void)element;
-    struct buf out;
-    buf_init(&out, OUT_MOST);
-    struct str text = sasl_answer(stream->sasl);
-    if (text.len > 0) {
-        add_open(&out, "success", NS_SASL);
-        buf_add(&out, text);
-        buf_add(&out, STR("</success>"));
-    } else {
-        add_empty(&out, "success", NS_SASL);
-    }
-    // both parts are prepared
-    struct jid jid = jid_of_prepared(arena_printf(
-        &stream->arena, "%.*s@%.*s", STR_ARGS(sasl_local(stream->sasl)), STR_ARGS(stream->domain)));
-    // a client that announced another address than it logged in with
-    if (stream->from.len > 0 && !str_eq(stream->from, jid.full)) {
-        buf_done(&out);
-        stream_fail(stream, STREAM_INVALID_FROM, NULL);
-        return;
-    }
-    keep(&stream->jid, jid.full);
-    keep(&stream->from, STR_EMPTY); // from now on this is what it must be
-    send_and_drop(stream, &out);
-    enum sasl_mechanism mechanism = sasl_mechanism(stream->sasl);
-    sasl_free(&stream->sasl);
-    stream->offered = 0;
-    restart(stream);
-    stream->calls->authenticated(stream->host, &jid, mechanism);
-}
-
-static void report_failure(struct stream *stream, enum sasl_failure failure, const char *detail)
-{
-    struct str local = stream->sasl != NULL ? sasl_local(stream->sasl) : STR_EMPTY;
-    stream->calls->login_failed(stream->host, local, stream->domain, failure, detail);
-}
-
-static void login_failed(struct stream *stream, struct element *element)
-{
-    (void)element;
-    report_failure(stream, sasl_failure(stream->sasl), scram_error_name(sasl_detail(stream->sasl)));
-}
-
-static void send_failure(struct stream *stream, enum sasl_failure failure)
-{
-    sasl_free(&stream->sasl);
-    struct buf out;
-    buf_init(&out, OUT_MOST);
-    add_open(&out, "failure", NS_SASL);
-    buf_printf(&out, "<%s/></failure>", sasl_failure_name(failure));
-    send_and_drop(stream, &out);
-    // RFC 6120 §6.4.5: a limited number of retries, then policy-violation
-    if (stream->attempts < UINT8_MAX)
-        stream->attempts++;
-    if (stream->attempts >= stream->policy->attempts)
-        stream_fail(stream, STREAM_POLICY_VIOLATION, "too many failed logins");
-}
-
-static void refuse_login(struct stream *stream, struct element *element)
-{
-    (void)element;
-    send_failure(stream, sasl_failure(stream->sasl));
-}
-
-static void abort_login(struct stream *stream, struct element *element)
-{
-    (void)element;
-    send_failure(stream, SASL_ABORTED);
-}
-
-// A <response/> to nothing, or an <auth/> in the middle of an exchange.
-static void out_of_order(struct stream *stream, struct element *element)
-{
-    (void)element;
-    send_failure(stream, SASL_MALFORMED_REQUEST);
 }
 
 // An answer repeats the client's id, each byte of which may take six when escaped ("&apos;").
@@ -657,13 +404,13 @@ static void refuse_request(struct stream *stream, const struct element *request,
     buf_init(&out, answer_most(stream));
     const struct element *reply = stanza_error_reply(&arena, request, error);
     xml_write(&out, reply, NS_CLIENT);
-    send_and_drop(stream, &out);
+    stream_send(stream, &out);
     arena_done(&arena);
 }
 
 static void ask_registration(struct stream *stream, struct element *element)
 {
-    const struct stream_domain *domain = domain_of(stream);
+    const struct stream_domain *domain = stream_served_domain(stream);
     if (domain == NULL)
         return;
     if (offers_registration(stream, domain)) {
@@ -709,7 +456,7 @@ static void set_resource(struct stream *stream, struct str resource)
     arena_init(&arena, 2 * JID_MOST);
     struct jid bare = jid_of_prepared(stream->jid);
     struct jid full = jid_with_resource(&arena, &bare, resource);
-    keep(&stream->jid, full.full);
+    stream_keep(&stream->jid, full.full);
     arena_done(&arena);
 }
 
@@ -720,14 +467,14 @@ static void is_bound(struct stream *stream, struct element *element)
     struct buf out;
     buf_init(&out, answer_most(stream));
     buf_add(&out, STR("<iq"));
-    add_attribute(&out, "type", STR("result"));
-    add_attribute(&out, "id", element_attr(request, STR("id")));
+    xml_write_attribute(&out, "type", STR("result"));
+    xml_write_attribute(&out, "id", element_attr(request, STR("id")));
     buf_add_char(&out, '>');
     add_open(&out, "bind", NS_BIND);
     buf_add(&out, STR("<jid>"));
     xml_write_text(&out, stream->jid);
     buf_add(&out, STR("</jid></bind></iq>"));
-    send_and_drop(stream, &out);
+    stream_send(stream, &out);
 }
 
 static void ask_resumption(struct stream *stream, struct element *element)
@@ -744,7 +491,7 @@ static void refuse_sm(struct stream *stream, struct element *element)
     add_open(&out, "failed", NS_SM);
     add_empty(&out, "unexpected-request", NS_STANZA_ERRORS);
     buf_add(&out, STR("</failed>"));
-    send_and_drop(stream, &out);
+    stream_send(stream, &out);
 }
 
 // What a bound client sends.
@@ -809,78 +556,78 @@ static void close_at_once(struct stream *stream, struct element *element)
 // What happens.  A missing row ends the stream (unexpected).  The search is linear, so what happens
 // for every stanza comes first.
 static const struct move moves[] = {
-    {STREAM_BOUND,      GOT_STANZA,       got_stanza,       STREAM_BOUND     },
-    {STREAM_BOUND,      GOT_SM,           got_sm,           STREAM_BOUND     },
-    {STREAM_BOUND,      GOT_RESUME,       got_sm,           STREAM_BOUND     },
-    {STREAM_BOUND,      GOT_CSI,          got_csi,          STREAM_BOUND     },
-    {STREAM_BOUND,      GOT_ERROR,        ask_last_words,   STREAM_ENDING    },
-    {STREAM_BOUND,      GOT_END,          ask_last_words,   STREAM_ENDING    },
-    {STREAM_BOUND,      CLOSED_BY_US,     close_first,      STREAM_CLOSING   },
+    {STREAM_BOUND,      GOT_STANZA,       got_stanza,            STREAM_BOUND     },
+    {STREAM_BOUND,      GOT_SM,           got_sm,                STREAM_BOUND     },
+    {STREAM_BOUND,      GOT_RESUME,       got_sm,                STREAM_BOUND     },
+    {STREAM_BOUND,      GOT_CSI,          got_csi,               STREAM_BOUND     },
+    {STREAM_BOUND,      GOT_ERROR,        ask_last_words,        STREAM_ENDING    },
+    {STREAM_BOUND,      GOT_END,          ask_last_words,        STREAM_ENDING    },
+    {STREAM_BOUND,      CLOSED_BY_US,     close_first,           STREAM_CLOSING   },
 
-    {STREAM_OPENING,    GOT_HEADER,       read_header,      STREAM_GREETING  },
-    {STREAM_OPENING,    GOT_END,          end_too,          STREAM_CLOSED    },
-    {STREAM_OPENING,    CLOSED_BY_US,     close_at_once,    STREAM_CLOSED    },
+    {STREAM_OPENING,    GOT_HEADER,       read_header,           STREAM_GREETING  },
+    {STREAM_OPENING,    GOT_END,          end_too,               STREAM_CLOSED    },
+    {STREAM_OPENING,    CLOSED_BY_US,     close_at_once,         STREAM_CLOSED    },
 
-    {STREAM_GREETING,   IS_STRANGER,      offer_login,      STREAM_OFFERED   },
-    {STREAM_GREETING,   IS_KNOWN,         offer_binding,    STREAM_READY     },
+    {STREAM_GREETING,   IS_STRANGER,      offer_login,           STREAM_OFFERED   },
+    {STREAM_GREETING,   IS_KNOWN,         offer_binding,         STREAM_READY     },
 
-    {STREAM_OFFERED,    GOT_STARTTLS,     start_tls,        STREAM_SECURING  },
-    {STREAM_OFFERED,    GOT_AUTH,         begin_login,      STREAM_LOGIN     },
-    {STREAM_OFFERED,    GOT_RESPONSE,     out_of_order,     STREAM_OFFERED   },
-    {STREAM_OFFERED,    GOT_ABORT,        abort_login,      STREAM_OFFERED   },
-    {STREAM_OFFERED,    GOT_REGISTRATION, ask_registration, STREAM_OFFERED   },
-    {STREAM_OFFERED,    GOT_ERROR,        end_too,          STREAM_CLOSED    },
-    {STREAM_OFFERED,    GOT_END,          end_too,          STREAM_CLOSED    },
-    {STREAM_OFFERED,    CLOSED_BY_US,     close_first,      STREAM_CLOSING   },
+    {STREAM_OFFERED,    GOT_STARTTLS,     start_tls,             STREAM_SECURING  },
+    {STREAM_OFFERED,    GOT_AUTH,         login_begin,           STREAM_LOGIN     },
+    {STREAM_OFFERED,    GOT_RESPONSE,     login_out_of_order,    STREAM_OFFERED   },
+    {STREAM_OFFERED,    GOT_ABORT,        login_abort,           STREAM_OFFERED   },
+    {STREAM_OFFERED,    GOT_REGISTRATION, ask_registration,      STREAM_OFFERED   },
+    {STREAM_OFFERED,    GOT_ERROR,        end_too,               STREAM_CLOSED    },
+    {STREAM_OFFERED,    GOT_END,          end_too,               STREAM_CLOSED    },
+    {STREAM_OFFERED,    CLOSED_BY_US,     close_first,           STREAM_CLOSING   },
 
-    {STREAM_SECURING,   TLS_DONE,         is_secured,       STREAM_OPENING   },
-    {STREAM_SECURING,   CLOSED_BY_US,     close_at_once,    STREAM_CLOSED    },
+    {STREAM_SECURING,   TLS_DONE,         is_secured,            STREAM_OPENING   },
+    {STREAM_SECURING,   CLOSED_BY_US,     close_at_once,         STREAM_CLOSED    },
 
-    {STREAM_LOGIN,      STEP_CHALLENGE,   send_challenge,   STREAM_CHALLENGED},
-    {STREAM_LOGIN,      STEP_LOOKUP,      ask_credentials,  STREAM_LOOKUP    },
-    {STREAM_LOGIN,      STEP_CHECK,       ask_check,        STREAM_CHECKING  },
-    {STREAM_LOGIN,      STEP_SUCCESS,     welcome,          STREAM_MOVING    },
-    {STREAM_LOGIN,      STEP_FAILURE,     login_failed,     STREAM_REFUSING  },
+    {STREAM_LOGIN,      STEP_CHALLENGE,   login_send_challenge,  STREAM_CHALLENGED},
+    {STREAM_LOGIN,      STEP_LOOKUP,      login_ask_credentials, STREAM_LOOKUP    },
+    {STREAM_LOGIN,      STEP_CHECK,       login_ask_check,       STREAM_CHECKING  },
+    {STREAM_LOGIN,      STEP_SUCCESS,     login_welcome,         STREAM_MOVING    },
+    {STREAM_LOGIN,      STEP_FAILURE,     login_failed,          STREAM_REFUSING  },
 
-    {STREAM_LOOKUP,     LOOKED_UP,        no_act,           STREAM_LOGIN     },
-    {STREAM_LOOKUP,     CLOSED_BY_US,     close_first,      STREAM_CLOSING   },
+    {STREAM_LOOKUP,     LOOKED_UP,        no_act,                STREAM_LOGIN     },
+    {STREAM_LOOKUP,     CLOSED_BY_US,     close_first,           STREAM_CLOSING   },
 
-    {STREAM_CHALLENGED, GOT_RESPONSE,     go_on_login,      STREAM_LOGIN     },
-    {STREAM_CHALLENGED, GOT_ABORT,        abort_login,      STREAM_OFFERED   },
-    {STREAM_CHALLENGED, GOT_AUTH,         out_of_order,     STREAM_OFFERED   },
-    {STREAM_CHALLENGED, GOT_ERROR,        end_too,          STREAM_CLOSED    },
-    {STREAM_CHALLENGED, GOT_END,          end_too,          STREAM_CLOSED    },
-    {STREAM_CHALLENGED, CLOSED_BY_US,     close_first,      STREAM_CLOSING   },
+    {STREAM_CHALLENGED, GOT_RESPONSE,     login_go_on,           STREAM_LOGIN     },
+    {STREAM_CHALLENGED, GOT_ABORT,        login_abort,           STREAM_OFFERED   },
+    {STREAM_CHALLENGED, GOT_AUTH,         login_out_of_order,    STREAM_OFFERED   },
+    {STREAM_CHALLENGED, GOT_ERROR,        end_too,               STREAM_CLOSED    },
+    {STREAM_CHALLENGED, GOT_END,          end_too,               STREAM_CLOSED    },
+    {STREAM_CHALLENGED, CLOSED_BY_US,     close_first,           STREAM_CLOSING   },
 
-    {STREAM_CHECKING,   CHECKED,          no_act,           STREAM_LOGIN     },
-    {STREAM_CHECKING,   CLOSED_BY_US,     close_first,      STREAM_CLOSING   },
+    {STREAM_CHECKING,   CHECKED,          no_act,                STREAM_LOGIN     },
+    {STREAM_CHECKING,   CLOSED_BY_US,     close_first,           STREAM_CLOSING   },
 
-    {STREAM_REFUSING,   REFUSED,          refuse_login,     STREAM_OFFERED   },
-    {STREAM_REFUSING,   CLOSED_BY_US,     close_first,      STREAM_CLOSING   },
+    {STREAM_REFUSING,   REFUSED,          login_refuse,          STREAM_OFFERED   },
+    {STREAM_REFUSING,   CLOSED_BY_US,     close_first,           STREAM_CLOSING   },
 
-    {STREAM_MOVING,     CONTINUED,        no_act,           STREAM_OPENING   },
-    {STREAM_MOVING,     CLOSED_BY_US,     close_at_once,    STREAM_CLOSED    },
+    {STREAM_MOVING,     CONTINUED,        no_act,                STREAM_OPENING   },
+    {STREAM_MOVING,     CLOSED_BY_US,     close_at_once,         STREAM_CLOSED    },
 
-    {STREAM_READY,      GOT_BIND,         ask_resource,     STREAM_BINDING   },
-    {STREAM_READY,      GOT_RESUME,       ask_resumption,   STREAM_RESUMING  },
-    {STREAM_READY,      GOT_SM,           refuse_sm,        STREAM_READY     },
-    {STREAM_READY,      GOT_CSI,          got_csi,          STREAM_READY     },
-    {STREAM_READY,      GOT_ERROR,        end_too,          STREAM_CLOSED    },
-    {STREAM_READY,      GOT_END,          end_too,          STREAM_CLOSED    },
-    {STREAM_READY,      CLOSED_BY_US,     close_first,      STREAM_CLOSING   },
+    {STREAM_READY,      GOT_BIND,         ask_resource,          STREAM_BINDING   },
+    {STREAM_READY,      GOT_RESUME,       ask_resumption,        STREAM_RESUMING  },
+    {STREAM_READY,      GOT_SM,           refuse_sm,             STREAM_READY     },
+    {STREAM_READY,      GOT_CSI,          got_csi,               STREAM_READY     },
+    {STREAM_READY,      GOT_ERROR,        end_too,               STREAM_CLOSED    },
+    {STREAM_READY,      GOT_END,          end_too,               STREAM_CLOSED    },
+    {STREAM_READY,      CLOSED_BY_US,     close_first,           STREAM_CLOSING   },
 
-    {STREAM_RESUMING,   RESUMED,          no_act,           STREAM_BOUND     },
-    {STREAM_RESUMING,   NOT_RESUMED,      no_act,           STREAM_READY     },
-    {STREAM_RESUMING,   CLOSED_BY_US,     close_first,      STREAM_CLOSING   },
+    {STREAM_RESUMING,   RESUMED,          no_act,                STREAM_BOUND     },
+    {STREAM_RESUMING,   NOT_RESUMED,      no_act,                STREAM_READY     },
+    {STREAM_RESUMING,   CLOSED_BY_US,     close_first,           STREAM_CLOSING   },
 
-    {STREAM_BINDING,    RESOURCE_BOUND,   is_bound,         STREAM_BOUND     },
-    {STREAM_BINDING,    RESOURCE_REFUSED, no_act,           STREAM_READY     },
-    {STREAM_BINDING,    CLOSED_BY_US,     close_first,      STREAM_CLOSING   },
+    {STREAM_BINDING,    RESOURCE_BOUND,   is_bound,              STREAM_BOUND     },
+    {STREAM_BINDING,    RESOURCE_REFUSED, no_act,                STREAM_READY     },
+    {STREAM_BINDING,    CLOSED_BY_US,     close_first,           STREAM_CLOSING   },
 
-    {STREAM_ENDING,     CLOSED_BY_US,     end_too,          STREAM_CLOSED    },
+    {STREAM_ENDING,     CLOSED_BY_US,     end_too,               STREAM_CLOSED    },
 
-    {STREAM_CLOSING,    GOT_END,          close_at_once,    STREAM_CLOSED    },
-    {STREAM_CLOSING,    GOT_ERROR,        close_at_once,    STREAM_CLOSED    },
+    {STREAM_CLOSING,    GOT_END,          close_at_once,         STREAM_CLOSED    },
+    {STREAM_CLOSING,    GOT_ERROR,        close_at_once,         STREAM_CLOSED    },
 };
 
 static const struct move *find_move(const struct stream *stream, enum event event)
@@ -960,7 +707,7 @@ static void got_token(struct stream *stream, enum token token, struct element *e
     // after our end tag whatever comes is read only to find theirs
     if (stream->state == STREAM_CLOSING && event != GOT_END && event != GOT_ERROR)
         return;
-    move(stream, event, element);
+    stream_move(stream, event, element);
 }
 
 bool stream_wants(const struct stream *stream)
@@ -1036,37 +783,16 @@ void stream_rest(struct stream *stream)
 
 void stream_secured(struct stream *stream, unsigned bindings)
 {
-    if (!is_due(stream, TLS_DONE))
+    if (!stream_is_due(stream, TLS_DONE))
         return;
     stream->bindings = (uint8_t)bindings;
-    move(stream, TLS_DONE, NULL);
-}
-
-void stream_credentials(struct stream *stream, enum lookup lookup,
-                        const struct credentials *credentials)
-{
-    if (!is_due(stream, LOOKED_UP))
-        return;
-    move(stream, LOOKED_UP, NULL);
-    struct credentials fakes;
-    // made for everybody, so that an unknown account takes no longer
-    scram_fake(stream->policy->crypto, &stream->policy->secret, sasl_local(stream->sasl),
-               stream->domain, stream->policy->iterations, &fakes);
-    take_step(stream, sasl_credentials(stream->sasl, lookup, credentials, &fakes));
-}
-
-void stream_password_checked(struct stream *stream, enum err result)
-{
-    if (!is_due(stream, CHECKED))
-        return;
-    move(stream, CHECKED, NULL);
-    take_step(stream, sasl_password_checked(stream->sasl, result));
+    stream_move(stream, TLS_DONE, NULL);
 }
 
 void stream_refuse(struct stream *stream)
 {
-    if (is_due(stream, REFUSED))
-        move(stream, REFUSED, NULL);
+    if (stream_is_due(stream, REFUSED))
+        stream_move(stream, REFUSED, NULL);
 }
 
 void stream_continue(struct stream *stream, const struct stream_policy *policy,
@@ -1075,49 +801,49 @@ void stream_continue(struct stream *stream, const struct stream_policy *policy,
     stream->policy = policy;
     stream->calls = calls;
     stream->host = host;
-    if (!is_due(stream, CONTINUED))
+    if (!stream_is_due(stream, CONTINUED))
         return;
     set_limits(stream, &policy->known);
-    move(stream, CONTINUED, NULL);
+    stream_move(stream, CONTINUED, NULL);
 }
 
 void stream_bound(struct stream *stream, struct str resource)
 {
-    if (!is_due(stream, RESOURCE_BOUND))
+    if (!stream_is_due(stream, RESOURCE_BOUND))
         return;
     set_resource(stream, resource);
-    move(stream, RESOURCE_BOUND, NULL);
+    stream_move(stream, RESOURCE_BOUND, NULL);
 }
 
 void stream_not_bound(struct stream *stream, const struct stanza_error *error)
 {
-    if (!is_due(stream, RESOURCE_REFUSED))
+    if (!stream_is_due(stream, RESOURCE_REFUSED))
         return;
     const struct element *request = TAKE(stream->request);
-    move(stream, RESOURCE_REFUSED, NULL);
+    stream_move(stream, RESOURCE_REFUSED, NULL);
     refuse_request(stream, request, error);
 }
 
 void stream_resumed(struct stream *stream, struct str resource)
 {
-    if (!is_due(stream, RESUMED))
+    if (!stream_is_due(stream, RESUMED))
         return;
     set_resource(stream, resource);
-    move(stream, RESUMED, NULL);
+    stream_move(stream, RESUMED, NULL);
 }
 
 void stream_not_resumed(struct stream *stream)
 {
-    if (is_due(stream, NOT_RESUMED))
-        move(stream, NOT_RESUMED, NULL);
+    if (stream_is_due(stream, NOT_RESUMED))
+        stream_move(stream, NOT_RESUMED, NULL);
 }
 
 void stream_close(struct stream *stream, const struct stream_error *error)
 {
     if (error != NULL)
         end_with(stream, error, error);
-    else if (is_due(stream, CLOSED_BY_US))
-        move(stream, CLOSED_BY_US, NULL);
+    else if (stream_is_due(stream, CLOSED_BY_US))
+        stream_move(stream, CLOSED_BY_US, NULL);
 }
 
 void stream_abandon(struct stream *stream)

@@ -47,19 +47,12 @@ enum err stream_condition_of(struct str name, enum stream_condition *out)
     return ERR_MISSING;
 }
 
-static void add_attribute(struct buf *out, const char *name, struct str value)
-{
-    buf_printf(out, " %s='", name);
-    xml_write_value(out, value);
-    buf_add_char(out, '\'');
-}
-
 void stream_error_write(struct buf *out, const struct stream_error *error)
 {
     const char *name = names[error->condition];
     buf_add(out, STR("<stream:error>"));
     buf_printf(out, "<%s", name);
-    add_attribute(out, "xmlns", NS_STREAM_ERRORS);
+    xml_write_attribute(out, "xmlns", NS_STREAM_ERRORS);
     if (error->condition == STREAM_SEE_OTHER_HOST && error->other_host.len > 0) {
         buf_add_char(out, '>');
         xml_write_text(out, error->other_host);
@@ -69,9 +62,9 @@ void stream_error_write(struct buf *out, const struct stream_error *error)
     }
     if (error->text.len > 0) {
         buf_add(out, STR("<text"));
-        add_attribute(out, "xmlns", NS_STREAM_ERRORS);
+        xml_write_attribute(out, "xmlns", NS_STREAM_ERRORS);
         if (error->lang.len > 0)
-            add_attribute(out, "xml:lang", error->lang);
+            xml_write_attribute(out, "xml:lang", error->lang);
         buf_add_char(out, '>');
         xml_write_text(out, error->text);
         buf_add(out, STR("</text>"));

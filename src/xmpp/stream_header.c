@@ -5,11 +5,8 @@
 
 static void add_attribute(struct buf *out, const char *name, struct str value)
 {
-    if (value.len == 0)
-        return;
-    buf_printf(out, " %s='", name);
-    xml_write_value(out, value);
-    buf_add_char(out, '\'');
+    if (value.len > 0)
+        xml_write_attribute(out, name, value);
 }
 
 void stream_header_write(struct buf *out, const struct stream_header *header)

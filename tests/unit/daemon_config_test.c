@@ -78,6 +78,7 @@ TEST(the_guard_has_the_same_defaults_by_itself)
     SAME(relay_share);
     SAME(fresh_most);
     SAME(fresh_rare);
+    SAME(scarce_by);
     SAME(outbreak_rare);
     SAME(surge_nats);
     SAME(silent_most);

@@ -584,6 +584,78 @@ TEST(a_surge_of_people_who_send_to_several_is_asked_about_before_anybody_has_sai
     }
 }
 
+/* So many accounts show us this link beforehand, each in a message to a friend of theirs. */
+static void show_before(struct guard *guard, int64_t now, const char *link, unsigned accounts)
+{
+    for (unsigned i = 0; i < accounts; i++) {
+        char from[32];
+        snprintf(from, sizeof from, "helper-%u@a.example", i);
+        check(send(guard, now, from, "friend@b.example", link) == VERDICT_DELIVER);
+        expose(guard, now, from, "friend@b.example", link);
+    }
+}
+
+/* Somebody sends it to twelve people, fast for a hand; how many are asked. */
+static uint64_t spread(struct guard *guard, int64_t now, const char *link)
+{
+    struct guard_state before, after;
+    guard_state(guard, &before);
+    for (unsigned i = 0; i < 12; i++, now += 4 * second) {
+        char to[32];
+        snprintf(to, sizeof to, "p%u@a.example", i);
+        check(send(guard, now, "zero@a.example", to, link) == VERDICT_DELIVER);
+    }
+    guard_state(guard, &after);
+    return after.n_asked - before.n_asked;
+}
+
+TEST(whom_hosts_reach_that_a_few_accounts_have_shown_before_counts)
+{
+    for (unsigned accounts = 1; accounts <= 4; accounts += accounts) {
+        struct guard *guard = taught_guard();
+        int64_t later = t0 + 3 * day; // when nobody remembers those copies
+        show_before(guard, t0, "http://zero.example/", accounts);
+        guard_tick(guard, later, fresh_word());
+        check(spread(guard, later, "http://zero.example/") == (accounts <= 2));
+        guard_free(&guard);
+    }
+}
+
+TEST(one_account_makes_only_so_many_hosts_known_a_day)
+{
+    enum { HOSTS = 40 };
+    for (unsigned late = 0; late < 2; late++) {
+        struct guard *guard = taught_guard();
+        char link[64];
+        for (unsigned i = 0; i < (late ? HOSTS : 1); i++) {
+            snprintf(link, sizeof link, "http://host%u.example/", i);
+            show_before(guard, t0 + i * second, link, 4);
+        }
+        guard_tick(guard, t0 + 3 * day, fresh_word());
+        check(spread(guard, t0 + 3 * day, link) == late);
+        guard_free(&guard);
+    }
+}
+
+TEST(what_stands_last_in_a_message_is_shown_as_well)
+{
+    struct guard *guard = taught_guard();
+    struct guard_state state;
+    int64_t now = t0;
+    struct buf text;
+    buf_init(&text, 4096);
+    for (unsigned i = 0; i < 12; i++)
+        buf_printf(&text, "https://docs.google.com/document/d/%u ", i);
+    buf_add(&text, STR("http://zero.example/"));
+    buf_add_char(&text, 0);
+    send_own(guard, &now, "zero@a.example", buf_str(&text).at, 0, 4);
+    send_own(guard, &now, "to0-zero@a.example", "http://second.example/", 0, 4);
+    guard_state(guard, &state);
+    check(state.n_asked == 2);
+    buf_done(&text);
+    guard_free(&guard);
+}
+
 static void look_at_device(void *context, const struct guard_question *question)
 {
     unsigned *n = context;

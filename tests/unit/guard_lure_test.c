@@ -559,7 +559,7 @@ TEST(warnings_are_told_from_offers)
         {"go to evilplace dot com and sign in",                  false},
         {"do not open evilplace dot com",                        true },
         {"> go to evilplace dot com\nwas this you?",             true },
-        {"go to evilplace[.]com and sign in",                    true }, // gains nothing: guard.c
+        {"go to evilplace[.]com and sign in",                    true }, // gains nothing: judge.c
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         struct lure_list list = scan(rows[i].text);
