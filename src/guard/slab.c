@@ -7,15 +7,9 @@
 
 enum { NO_SLOT = 255 };
 
-void slab_init(struct slab *slab, size_t step)
+void slab_init(struct slab *slab, size_t step, size_t page, bool keeps)
 {
-    *slab = (struct slab){.step = step, .n_pages = 1};
-}
-
-void slab_init_keeping(struct slab *slab, size_t step)
-{
-    slab_init(slab, step);
-    slab->keeps = true;
+    *slab = (struct slab){.step = step, .page = page, .keeps = keeps, .n_pages = 1};
 }
 
 static struct slab_page *page_at(const struct slab *slab, uint32_t number)
@@ -29,19 +23,19 @@ void slab_done(struct slab *slab)
     for (uint32_t i = 1; i < slab->n_pages; i++)
         free(page_at(slab, i));
     free(slab->pages);
-    slab_init(slab, slab->step);
+    slab_init(slab, slab->step, slab->page, slab->keeps);
 }
 
 /* Its list of pages that have room; NULL: a page of its own. */
 static uint32_t *list_of(struct slab *slab, size_t size)
 {
     size_t class = size / slab->step;
-    return class < SLAB_CLASSES && 2 * size <= SLAB_PAGE ? &slab->with_room[class] : NULL;
+    return class < SLAB_CLASSES && 2 * size <= slab->page ? &slab->with_room[class] : NULL;
 }
 
-static size_t page_bytes(size_t size, uint32_t n_slots)
+static size_t page_bytes(const struct slab *slab, size_t size, uint32_t n_slots)
 {
-    size_t pieces = n_slots == 1 ? size : (size_t)SLAB_PAGE;
+    size_t pieces = n_slots == 1 ? size : slab->page;
     return sizeof(struct slab_page) + pieces;
 }
 
@@ -88,13 +82,13 @@ static uint32_t free_number(struct slab *slab)
 static uint32_t page_make(struct slab *slab, size_t size, uint32_t n_slots)
 {
     must(size <= UINT32_MAX);
-    struct slab_page *page = malloc(page_bytes(size, n_slots));
+    struct slab_page *page = malloc(page_bytes(slab, size, n_slots));
     must(page != NULL);
     *page = (struct slab_page){
         .size = (uint32_t)size, .n_slots = (uint8_t)n_slots, .first_free = 0, .is_full = true};
     for (uint32_t i = 0; i < n_slots; i++) // a free piece begins with the next one's number
         page->at[i * size] = (char)(unsigned char)(i + 1 < n_slots ? i + 1 : NO_SLOT);
-    slab->bytes += heap_size(page_bytes(size, n_slots));
+    slab->bytes += heap_size(page_bytes(slab, size, n_slots));
     uint32_t number = free_number(slab);
     slab->pages[number].page = page;
     return number;
@@ -106,7 +100,7 @@ uint32_t slab_take(struct slab *slab, size_t size)
     uint32_t *list = list_of(slab, size);
     uint32_t number = list != NULL ? *list : 0;
     if (number == 0) {
-        size_t n_slots = list != NULL ? SLAB_PAGE / size : 1;
+        size_t n_slots = list != NULL ? slab->page / size : 1;
         number = page_make(slab, size, (uint32_t)(n_slots < NO_SLOT ? n_slots : NO_SLOT));
         if (list != NULL)
             list_in(slab, list, number);
@@ -134,7 +128,7 @@ void slab_give(struct slab *slab, uint32_t piece)
         return;
     if (list != NULL)
         list_out(slab, list, number);
-    slab->bytes -= heap_size(page_bytes(page->size, page->n_slots));
+    slab->bytes -= heap_size(page_bytes(slab, page->size, page->n_slots));
     free(page);
     slab->pages[number].next_free = (uintptr_t)slab->first_free << 1 | 1;
     slab->first_free = number;

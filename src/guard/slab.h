@@ -4,8 +4,8 @@
  * A piece of the heap costs eight bytes beside what is asked for, is rounded up
  * to sixteen, and takes eight more wherever it is named.  Where there is one of
  * them for every account of a site, that is half of what an account costs.
- * Here pieces of one size share pages of 2 KiB; a page whose pieces are all
- * free goes back to the heap.  Pieces do not move.
+ * Here pieces of one size share pages; a page whose pieces are all free goes
+ * back to the heap.  Pieces do not move.
  */
 #ifndef GUARD_SLAB_H
 #define GUARD_SLAB_H
@@ -15,9 +15,12 @@
 #include <stdint.h>
 
 enum {
-    SLAB_PAGE = 2048 - 8 - 16, // for pieces, beside the heap's own word and the page's
-    SLAB_CLASSES = 64,         // of sizes; larger pieces have a page of their own
-    SLAB_SLOTS = 256,          // at most in a page: the low byte of a piece's name
+    // for pieces, beside the heap's own word and the page's: of 2 KiB; and of 512 bytes, where
+    // pieces have many sizes, and the last page of each is half empty
+    SLAB_PAGE = 2048 - 8 - 16,
+    SLAB_SMALL_PAGE = 512 - 8 - 16,
+    SLAB_CLASSES = 64, // of sizes; larger pieces have a page of their own
+    SLAB_SLOTS = 256,  // at most in a page: the low byte of a piece's name
 };
 
 struct slab_page {
@@ -35,17 +38,17 @@ union slab_entry {
 
 struct slab {
     size_t step; // sizes are multiples of it
+    size_t page; // bytes of one, for pieces
+    bool keeps;  // of each size the last page, though it is empty
     union slab_entry *pages;
     uint32_t n_pages, room; // the first is none: so no piece is named 0
     uint32_t first_free;    // number without a page; 0: none
-    bool keeps;             // the last page of a size, though it is empty
     uint32_t with_room[SLAB_CLASSES];
     size_t bytes; // of pages
 };
 
-void slab_init(struct slab *slab, size_t step);
-/* For pieces that come and go one at a time: of each size the last page stays. */
-void slab_init_keeping(struct slab *slab, size_t step);
+/* keeps: pieces come and go one at a time, and should not take their page with them. */
+void slab_init(struct slab *slab, size_t step, size_t page, bool keeps);
 /* Every piece is gone, freed or not. */
 void slab_done(struct slab *slab);
 /* A piece of at least so many bytes, which are anything; never 0. */

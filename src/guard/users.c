@@ -265,6 +265,11 @@ enum {
     TRAIL_LONGEST = 280, // bytes
 };
 
+// Clusters and times are packed as what lies between them and the one before: mostly little.
+struct before {
+    uint64_t id, us, s;
+};
+
 static double usual_level(const struct trail *trail)
 {
     return trail->sent_us != 0 ? 1 : 0;
@@ -292,6 +297,13 @@ static unsigned char *put_number(unsigned char *at, uint64_t number)
     return at;
 }
 
+static unsigned char *put_near(unsigned char *at, uint64_t number, uint64_t *before)
+{
+    uint64_t more = number - *before; // whatever it wraps around
+    *before = number;
+    return put_number(at, more << 1 ^ (more >> 63 != 0 ? UINT64_MAX : 0));
+}
+
 static const unsigned char *take_raw(const unsigned char *at, void *bytes, size_t n)
 {
     memcpy(bytes, at, n);
@@ -310,6 +322,21 @@ static const unsigned char *take_number(const unsigned char *at, uint64_t *numbe
     return at;
 }
 
+static const unsigned char *take_near(const unsigned char *at, uint64_t *before)
+{
+    uint64_t folded;
+    at = take_number(at, &folded);
+    *before += folded >> 1 ^ ((folded & 1) != 0 ? UINT64_MAX : 0);
+    return at;
+}
+
+static const unsigned char *take_time(const unsigned char *at, int64_t *time_us, uint64_t *before)
+{
+    at = take_near(at, before);
+    *time_us = (int64_t)*before;
+    return at;
+}
+
 // How many bytes; none where all of it is nothing.
 static size_t pack(const struct trail *trail, unsigned char *out)
 {
@@ -324,35 +351,40 @@ static size_t pack(const struct trail *trail, unsigned char *out)
     if (has == 0)
         return 0;
     unsigned char *at = out;
+    struct before before = {0};
     *at++ = (unsigned char)has;
     if ((has & TRAIL_SENT) != 0) {
-        at = put_raw(at, &trail->sent_us, sizeof trail->sent_us);
+        at = put_near(at, (uint64_t)trail->sent_us, &before.us);
         at = put_raw(at, &trail->receiver, sizeof trail->receiver);
     }
     if (has_level)
         at = put_raw(at, &trail->level, sizeof trail->level);
     if (trail->campaign != 0)
-        at = put_number(at, trail->campaign);
+        at = put_near(at, trail->campaign, &before.id);
     if (trail->sent != 0)
-        at = put_number(at, trail->sent);
+        at = put_near(at, trail->sent, &before.id);
     if (n_recent > 0)
         *at++ = (unsigned char)n_recent;
     for (size_t i = 0; i < n_recent; i++)
-        at = put_number(at, trail->recent[i]);
+        at = put_near(at, trail->recent[i], &before.id);
     if (n_shown > 0)
         *at++ = (unsigned char)n_shown;
     for (size_t i = 0; i < n_shown; i++) {
-        at = put_number(at, trail->shown[i]);
-        at = put_raw(at, &trail->shown_us[i], sizeof trail->shown_us[i]);
+        at = put_near(at, trail->shown[i], &before.id);
+        at = put_near(at, (uint64_t)trail->shown_us[i], &before.us);
     }
     if ((has & TRAIL_REACHED) != 0) {
+        before.s = trail->least_s; // since when he reached those
         *at++ = trail->n_to;
-        at = put_raw(at, trail->to_s, trail->n_to * sizeof *trail->to_s);
+        at = put_raw(at, &trail->least_s, sizeof trail->least_s);
+        for (size_t i = 0; i < trail->n_to; i++)
+            at = put_near(at, trail->to_s[i], &before.s);
         at = put_raw(at, trail->to, trail->n_to * sizeof *trail->to);
-        at = put_raw(at, &trail->full_us, sizeof trail->full_us);
+        *at++ = trail->full_us != 0;
+        if (trail->full_us != 0)
+            at = put_near(at, (uint64_t)trail->full_us, &before.us);
         at = put_raw(at, trail->least, sizeof trail->least);
         *at++ = trail->n_copies;
-        at = put_raw(at, &trail->least_s, sizeof trail->least_s);
     }
     return (size_t)(at - out);
 }
@@ -368,34 +400,47 @@ struct trail trail_of(const struct guard *guard, const struct user *user)
     if (!user->has_trail)
         return trail;
     const unsigned char *at = packed_trail(guard, user);
+    struct before before = {0};
     unsigned has = *at++;
     if ((has & TRAIL_SENT) != 0) {
-        at = take_raw(at, &trail.sent_us, sizeof trail.sent_us);
+        at = take_time(at, &trail.sent_us, &before.us);
         at = take_raw(at, &trail.receiver, sizeof trail.receiver);
     }
     trail.level = usual_level(&trail);
     if ((has & TRAIL_LEVEL) != 0)
         at = take_raw(at, &trail.level, sizeof trail.level);
-    if ((has & TRAIL_CAMPAIGN) != 0)
-        at = take_number(at, &trail.campaign);
-    if ((has & TRAIL_OF_SENT) != 0)
-        at = take_number(at, &trail.sent);
+    if ((has & TRAIL_CAMPAIGN) != 0) {
+        at = take_near(at, &before.id);
+        trail.campaign = before.id;
+    }
+    if ((has & TRAIL_OF_SENT) != 0) {
+        at = take_near(at, &before.id);
+        trail.sent = before.id;
+    }
     size_t n = (has & TRAIL_RECENT) != 0 ? *at++ : 0;
-    for (size_t i = 0; i < n; i++)
-        at = take_number(at, &trail.recent[i]);
+    for (size_t i = 0; i < n; i++) {
+        at = take_near(at, &before.id);
+        trail.recent[i] = before.id;
+    }
     n = (has & TRAIL_SHOWN) != 0 ? *at++ : 0;
     for (size_t i = 0; i < n; i++) {
-        at = take_number(at, &trail.shown[i]);
-        at = take_raw(at, &trail.shown_us[i], sizeof trail.shown_us[i]);
+        at = take_near(at, &before.id);
+        trail.shown[i] = before.id;
+        at = take_time(at, &trail.shown_us[i], &before.us);
     }
     if ((has & TRAIL_REACHED) != 0) {
         trail.n_to = *at++;
-        at = take_raw(at, trail.to_s, trail.n_to * sizeof *trail.to_s);
+        at = take_raw(at, &trail.least_s, sizeof trail.least_s);
+        before.s = trail.least_s;
+        for (size_t i = 0; i < trail.n_to; i++) {
+            at = take_near(at, &before.s);
+            trail.to_s[i] = (uint32_t)before.s;
+        }
         at = take_raw(at, trail.to, trail.n_to * sizeof *trail.to);
-        at = take_raw(at, &trail.full_us, sizeof trail.full_us);
+        if (*at++ != 0)
+            at = take_time(at, &trail.full_us, &before.us);
         at = take_raw(at, trail.least, sizeof trail.least);
-        trail.n_copies = *at++;
-        (void)take_raw(at, &trail.least_s, sizeof trail.least_s);
+        trail.n_copies = *at;
     }
     return trail;
 }

@@ -24,7 +24,7 @@ TEST(pieces_of_a_slab_keep_what_is_in_them)
     } all[PIECES];
     struct prng prng = {7};
     struct slab slab;
-    slab_init(&slab, 8);
+    slab_init(&slab, 8, SLAB_PAGE, false);
     size_t wanted = 0;
     for (int turn = 0; turn < 40 * PIECES; turn++) {
         size_t i = prng_below(&prng, PIECES);
