@@ -11,7 +11,8 @@
 // for so long its accounts behave before it begins
 static const double poison_s = 86400;
 // what one does is a lesson a day later: so it takes a little more than that from round to round
-static const double ring_s = 1.02 * 86400, ring_rounds = 2;
+static const double ring_s = 1.02 * 86400;
+enum { RING_ROUNDS = 2 };
 
 void sim_tempt(struct sim *sim, uint32_t who, uint32_t copy, uint64_t identity)
 {
@@ -171,7 +172,7 @@ void sim_infect_one(struct sim *sim, uint32_t who, uint32_t generation)
     if (generation == 0 && habits->aged > 0)
         waits_us += (int64_t)(lead_s(habits) * 1e6);
     if (generation == 0 && habits->ring > 0)
-        waits_us += (int64_t)(ring_rounds * ring_s) * SECOND_US;
+        waits_us += (int64_t)(RING_ROUNDS * ring_s) * SECOND_US;
     queue_plan(&sim->queue,
                (struct happening){.at_us = sim->now_us + waits_us, .what = WORM_STEP, .from = who});
 }
@@ -237,7 +238,7 @@ static void ring(struct sim *sim)
     uint32_t *who, n = own_accounts(sim, habits->ring, &who);
     for (uint32_t i = 0; i < n; i++) {
         struct prng prng = sim_dice(sim, i, who[i], PURPOSE_CHAFF);
-        for (double round = 0; round <= ring_rounds; round++)
+        for (uint32_t round = 0; round <= RING_ROUNDS; round++)
             for (uint32_t k = 1; k < n; k++)
                 say_new_link(sim, 1 + round * ring_s + k * habits->pause_s, who[i],
                              who[(i + k) % n], &prng);
