@@ -574,8 +574,7 @@ struct cluster *campaign_takes(struct guard *guard, struct cluster *cluster, str
     if (adds)
         campaign = spreads(guard, cluster, sender, &trail, receiver, campaign);
     trail_put(guard, sender, &trail);
-    if (campaign == NULL && (trail_is_full(guard, &trail) || trail_is_star(guard, &trail) ||
-                             outbreak_concerns(guard, &trail)))
+    if (campaign == NULL && (trail_is_full(guard, &trail) || trail_asks(guard, &trail)))
         campaign = campaign_make(guard, cluster);
     if (campaign == NULL)
         return NULL;

@@ -142,13 +142,14 @@ void evidence_of_content(struct guard *guard, struct cluster *cluster, const str
 void evidence_of_birth(struct guard *guard, struct cluster *cluster, const struct lure *lure,
                        struct user *sender)
 {
-    cluster->novel = !cluster->established && sight_find(guard, lure_home_key(lure)) == NULL;
+    const struct sight *sight =
+        cluster->established ? NULL : sight_find(guard, lure_home_key(lure));
+    cluster->novel = !cluster->established && sight == NULL;
     // another link of a shortener says as little about where it leads as a new host does
     cluster->fresh = cluster->novel || (lure->flags & LURE_SHORTENER) != 0;
     // a few accounts of a worm's could have shown us all its hosts beforehand
-    const struct sight *sight =
-        cluster->fresh || cluster->established ? NULL : sight_find(guard, lure_home_key(lure));
-    cluster->scarce = sight != NULL && sight->introducers <= guard->config.scarce_by;
+    cluster->scarce =
+        !cluster->fresh && sight != NULL && sight->introducers <= guard->config.scarce_by;
     if (cluster->novel)
         evidence_of_novelty(guard, cluster);
     if (!cluster->established)

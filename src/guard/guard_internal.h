@@ -576,9 +576,11 @@ void outbreak_denied(struct guard *guard, const struct user *by);
 /* The same, by what several did. */
 void outbreak_convicted(struct guard *guard);
 enum outbreak_level outbreak_level(const struct guard *guard);
-/* Whether a worm is about, and the account has sent never-seen lures to so many that its owner is
- * asked whether he meant it. */
-bool outbreak_concerns(const struct guard *guard, const struct trail *trail);
+/* Whether so many never-seen lures of an account have gone out that its owner is asked whether he
+ * meant it: as a star, or to fewer while a worm is about; and that the next one waits for his word.
+ */
+bool trail_asks(const struct guard *guard, const struct trail *trail);
+bool trail_waits(const struct guard *guard, const struct trail *trail);
 /* The account has sent one to somebody else: is that what many do of late? */
 void outbreak_counts(struct guard *guard, const struct trail *trail);
 

@@ -117,14 +117,6 @@ static bool is_convicted_now(struct guard *guard, struct cluster *cluster, struc
     return true;
 }
 
-/* So many never-seen lures have gone out that the next needs its sender's word. */
-static bool trail_waits(const struct guard *guard, const struct trail *trail)
-{
-    return trail_is_full(guard, trail) ||
-           (outbreak_concerns(guard, trail) &&
-            (outbreak_level(guard) == OUTBREAK_SURE || trail_is_star(guard, trail)));
-}
-
 /* A never-seen lure, by what its sender and others do with such. */
 static void judge_campaign(struct guard *guard, struct cluster *cluster, struct user *sender,
                            struct user *receiver, const struct sending *sending,
@@ -144,8 +136,7 @@ static void judge_campaign(struct guard *guard, struct cluster *cluster, struct 
         (trail.n_copies > guard->config.silent_most && question_is_silent(campaign, sender)) ||
         campaign_is_late(guard, campaign, member) ||
         loudness >= (guard->config.hold_nats + guard->config.convict_nats) / 2;
-    if (waits || trail_is_star(guard, &trail) || outbreak_concerns(guard, &trail) ||
-        loudness >= guard->config.ask_nats) {
+    if (waits || trail_asks(guard, &trail) || loudness >= guard->config.ask_nats) {
         enum verdict verdict = questions_of_sender(guard, campaign, member, sending, &reason, word);
         if (waits && verdict != VERDICT_DELIVER) {
             say(word, verdict, reason, campaign->id);
@@ -194,7 +185,7 @@ static void judge_others_lure(struct guard *guard, struct cluster *cluster, stru
         trail_counts(guard, member->user, &trail);
         trail_put(guard, member->user, &trail);
     }
-    if (!trail_is_star(guard, &trail) && !outbreak_concerns(guard, &trail))
+    if (!trail_asks(guard, &trail))
         return;
     enum reason reason;
     enum verdict verdict = questions_of_sender(guard, cluster, member, sending, &reason, word);

@@ -58,13 +58,25 @@ static int64_t wide_us(const struct guard *guard)
     return rare_window_us(&guard->lessons, RARE_BURST, guard->config.outbreak_rare);
 }
 
-bool outbreak_concerns(const struct guard *guard, const struct trail *trail)
+static bool is_wide(const struct guard *guard, const struct trail *trail)
 {
     int64_t since_us = trail_nth_us(trail, (size_t)guard->config.fresh_spread);
     // where hardly anybody does so in any time, only what was sent of late counts
-    bool is_wide = campaign_is_taught(guard) && is_about(guard, since_us) &&
-                   guard->now_us - since_us <= wide_us(guard);
-    return outbreak_level(guard) != OUTBREAK_NONE && (is_wide || trail_is_star(guard, trail));
+    return campaign_is_taught(guard) && is_about(guard, since_us) &&
+           guard->now_us - since_us <= wide_us(guard);
+}
+
+bool trail_asks(const struct guard *guard, const struct trail *trail)
+{
+    return trail_is_star(guard, trail) ||
+           (outbreak_level(guard) != OUTBREAK_NONE && is_wide(guard, trail));
+}
+
+bool trail_waits(const struct guard *guard, const struct trail *trail)
+{
+    enum outbreak_level level = outbreak_level(guard);
+    return trail_is_full(guard, trail) || (level != OUTBREAK_NONE && trail_is_star(guard, trail)) ||
+           (level == OUTBREAK_SURE && is_wide(guard, trail));
 }
 
 void outbreak_counts(struct guard *guard, const struct trail *trail)
@@ -78,7 +90,7 @@ void outbreak_counts(struct guard *guard, const struct trail *trail)
     size_t widest = span_bin(wide_us(guard)), fastest = trail->least[RARE_BURST];
     if (fastest != 0 && fastest - 1U <= widest)
         return; // he is wide, and was counted
-    bool is_wide = since_us != 0 && span_bin(guard->now_us - since_us) <= widest;
+    bool becomes_wide = since_us != 0 && span_bin(guard->now_us - since_us) <= widest;
     double honest = 0.5;
     for (size_t bin = 0; bin <= widest && bin < NEVER; bin++)
         honest += lessons->rare[RARE_BURST][bin];
@@ -86,7 +98,7 @@ void outbreak_counts(struct guard *guard, const struct trail *trail)
     double worm = clamp(0, worms_times * honest, worms_most);
     if (worm <= honest)
         return; // to be wide is nothing here
-    double nats = is_wide ? log(worm / honest) : log((1 - worm) / (1 - honest));
+    double nats = becomes_wide ? log(worm / honest) : log((1 - worm) / (1 - honest));
     outbreak->surge = clamp(0, outbreak->surge + nats, guard->config.surge_nats);
     if (outbreak->surge < guard->config.surge_nats)
         return;
