@@ -143,13 +143,13 @@ void evidence_of_birth(struct guard *guard, struct cluster *cluster, const struc
                        struct user *sender)
 {
     const struct sight *sight =
-        cluster->established ? NULL : sight_find(guard, lure_home_key(lure));
+        lure->flags & LURE_WELL_KNOWN ? NULL : sight_find(guard, lure_home_key(lure));
     cluster->novel = !cluster->established && sight == NULL;
     // another link of a shortener says as little about where it leads as a new host does
     cluster->fresh = cluster->novel || (lure->flags & LURE_SHORTENER) != 0;
     // a few accounts of a worm's could have shown us all its hosts beforehand
     cluster->scarce =
-        !cluster->fresh && sight != NULL && sight->introducers <= guard->config.scarce_by;
+        !cluster->fresh && sight != NULL && sight_settled(guard, sight) <= guard->config.scarce_by;
     if (cluster->novel)
         evidence_of_novelty(guard, cluster);
     if (!cluster->established)

@@ -126,6 +126,9 @@ struct sight {
     uint32_t n_sendings;
     uint32_t introducers;    // people who brought it without having been shown it
     uint64_t who_introduced; // sketch of them
+    int64_t counted_us;      // when counted was taken, a day or more after settled
+    uint8_t counted;         // introducers then
+    uint8_t settled;         // and a day or more before
     bool is_known;           // which list
     uint32_t piece;
 };
@@ -442,6 +445,9 @@ struct sight *sight_make(struct guard *guard, const struct lure_key *key);
 void sight_free(struct guard *guard, struct sight *sight);
 /* Known for long enough, brought by enough people. */
 bool sight_is_established(const struct guard *guard, const struct sight *sight);
+
+/* How many had brought it a day or two ago: a worm's own victims make its hosts no better known. */
+uint32_t sight_settled(const struct guard *guard, const struct sight *sight);
 /* The key by which a lure's novelty is judged: its domain, or a file's digest. */
 const struct lure_key *lure_home_key(const struct lure *lure);
 bool lure_is_established(const struct guard *guard, const struct lure *lure);

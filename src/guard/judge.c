@@ -235,8 +235,10 @@ static void judge_lure(struct guard *guard, struct user *sender, struct user *re
     }
     word->defang |= sending->warns && guard->config.defangs;
     if (cluster != NULL && cluster->n_waiting == 0 && cluster->n_asking == 0 &&
-        guard->now_us - cluster->first_us > guard->config.novel_us) {
-        // ordinary traffic: what is old must not add up for ever
+        (guard->now_us - cluster->first_us > guard->config.novel_us ||
+         (established && !cluster->established))) {
+        // ordinary traffic: what is old must not add up for ever, nor may those who brought a link
+        // before its host was established hide who passes it on now
         if (cluster->state == CLUSTER_QUIET) {
             lessons_of(guard, cluster);
             cluster_forget(guard, cluster);

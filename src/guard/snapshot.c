@@ -17,7 +17,7 @@
 // 7: whom somebody sent never-seen lures to, and what of it is rare
 // 8: questions that may be answered late; copies that were returned
 // 9: how sure it is that a worm is about
-enum { SNAPSHOT_VERSION = 9 };
+enum { SNAPSHOT_VERSION = 10 };
 
 static const char magic[] = "firedoor guard\n";
 
@@ -130,6 +130,9 @@ static void save_sights(const struct guard *guard, struct buf *out)
             put_u64(out, sight->n_sendings);
             put_u64(out, sight->introducers);
             put_u64(out, sight->who_introduced);
+            put_i64(out, sight->counted_us);
+            put_u64(out, sight->counted);
+            put_u64(out, sight->settled);
         }
 }
 
@@ -820,7 +823,7 @@ static void load_users(struct reader *in, uint64_t version, struct guard *guard,
         users_tidy_from(guard, users[tidied]);
 }
 
-static void load_sights(struct reader *in, struct guard *guard)
+static void load_sights(struct reader *in, uint64_t version, struct guard *guard)
 {
     uint64_t n = get_u64(in);
     for (uint64_t i = 0; i < n && !in->bad; i++) {
@@ -836,6 +839,9 @@ static void load_sights(struct reader *in, struct guard *guard)
         sight->n_sendings = get_u32(in, UINT32_MAX);
         sight->introducers = get_u32(in, UINT32_MAX);
         sight->who_introduced = get_u64(in);
+        sight->counted_us = version >= 10 ? get_i64(in) : 0;
+        sight->counted = version >= 10 ? (uint8_t)get_u32(in, UINT8_MAX) : 0;
+        sight->settled = version >= 10 ? (uint8_t)get_u32(in, UINT8_MAX) : 0;
         if (sight->is_known) {
             list_leave(&sight->link);
             list_add_last(&guard->known, &sight->link);
@@ -899,7 +905,7 @@ enum err guard_load(const struct guard_config *config, struct str bytes, struct 
     struct user **users = calloc((size_t)n_users + 1, sizeof(struct user *));
     must(users != NULL);
     load_users(&in, version, guard, users, n_users);
-    load_sights(&in, guard);
+    load_sights(&in, version, guard);
     uint64_t n_clusters = get_u64(&in);
     for (uint64_t i = 0; i < n_clusters && !in.bad; i++)
         load_cluster(&in, version, guard, users, n_users);

@@ -653,7 +653,7 @@ struct sight *sight_make(struct guard *guard, const struct lure_key *key)
     struct sight *sight = piece_make(guard, sizeof *sight, &piece);
     sight->piece = piece;
     sight->key = *key;
-    sight->first_us = guard->now_us;
+    sight->first_us = sight->counted_us = guard->now_us;
     map_put(&guard->sights_map, &sight->node, guard_hash_key(guard, key));
     list_add_last(&guard->young, &sight->link);
     guard->n_young++;
@@ -669,6 +669,11 @@ void sight_count(struct guard *guard, const struct lure_key *key, const struct u
         sight = sight_make(guard, key);
     sight->last_us = guard->now_us;
     sight->n_sendings++;
+    if (guard->now_us - sight->counted_us > guard->config.established_us) {
+        sight->settled = (uint8_t)sight_settled(guard, sight);
+        sight->counted = (uint8_t)sight->introducers; // 64 at most, the sketch's bits
+        sight->counted_us = guard->now_us;
+    }
     uint64_t bit = UINT64_C(1) << (by->hash_low & 63);
     if (independent && (sight->who_introduced & bit) == 0) {
         sight->who_introduced |= bit;
@@ -691,6 +696,14 @@ void sight_count(struct guard *guard, const struct lure_key *key, const struct u
             break;
         sight_free(guard, oldest);
     }
+}
+
+uint32_t sight_settled(const struct guard *guard, const struct sight *sight)
+{
+    int64_t since_us = guard->now_us - sight->counted_us;
+    return since_us > 2 * guard->config.established_us ? sight->introducers
+           : since_us > guard->config.established_us   ? sight->counted
+                                                       : sight->settled;
 }
 
 bool sight_is_established(const struct guard *guard, const struct sight *sight)

@@ -611,13 +611,36 @@ static uint64_t spread(struct guard *guard, int64_t now, const char *link)
 
 TEST(whom_hosts_reach_that_a_few_accounts_have_shown_before_counts)
 {
-    for (unsigned accounts = 1; accounts <= 4; accounts += accounts) {
+    static const unsigned accounts[] = {1, 4, 10, 30}; // ten make it established
+    for (size_t i = 0; i < COUNT_OF(accounts); i++) {
         struct guard *guard = taught_guard();
         int64_t later = t0 + 3 * day; // when nobody remembers those copies
-        show_before(guard, t0, "http://zero.example/", accounts);
+        show_before(guard, t0, "http://zero.example/", accounts[i]);
         guard_tick(guard, later, fresh_word());
-        check(spread(guard, later, "http://zero.example/") == (accounts <= 2));
+        check(spread(guard, later, "http://zero.example/") == (accounts[i] <= 10));
         guard_free(&guard);
+    }
+}
+
+TEST(what_many_bring_within_a_day_makes_a_host_no_better_known)
+{
+    struct guard_config config;
+    taught_config(&config);
+    for (unsigned days = 0; days <= 3; days += 3) {
+        struct guard *guard = taught_guard();
+        int64_t now = t0 + 3 * day;
+        show_before(guard, t0, "http://host.example/before", 4);
+        for (unsigned i = 0; i < 30; i++, now += second) {
+            char from[32], link[64];
+            snprintf(from, sizeof from, "victim-%u@a.example", i);
+            snprintf(link, sizeof link, "http://host.example/own-%u", i);
+            send(guard, now, from, "friend@b.example", link);
+        }
+        struct guard *again = loaded_again(guard, &config); // and it is kept
+        guard_free(&guard);
+        now += days * day;
+        check(spread(again, now, "http://host.example/zero") == (days == 0));
+        guard_free(&again);
     }
 }
 
@@ -629,7 +652,7 @@ TEST(one_account_makes_only_so_many_hosts_known_a_day)
         char link[64];
         for (unsigned i = 0; i < (late ? HOSTS : 1); i++) {
             snprintf(link, sizeof link, "http://host%u.example/", i);
-            show_before(guard, t0 + i * second, link, 4);
+            show_before(guard, t0 + i * second, link, 30);
         }
         guard_tick(guard, t0 + 3 * day, fresh_word());
         check(spread(guard, t0 + 3 * day, link) == late);
