@@ -117,6 +117,19 @@ static bool is_convicted_now(struct guard *guard, struct cluster *cluster, struc
     return true;
 }
 
+/* Somebody showed him, within a day, one of a campaign that people are asked about. */
+static bool was_shown_suspects(const struct guard *guard, const struct trail *trail,
+                               const struct user *user)
+{
+    for (size_t i = 0; i < SHOWN_KEPT && trail->shown[i] != 0; i++) {
+        const struct cluster *shown = cluster_by_id(guard, trail->shown[i]);
+        if (shown != NULL && shown->zero != user && is_of_incident(guard, shown) &&
+            guard->now_us - trail->shown_us[i] <= guard->config.restriction_us)
+            return true;
+    }
+    return false;
+}
+
 /* A never-seen lure, by what its sender and others do with such. */
 static void judge_campaign(struct guard *guard, struct cluster *cluster, struct user *sender,
                            struct user *receiver, const struct sending *sending,
@@ -133,6 +146,7 @@ static void judge_campaign(struct guard *guard, struct cluster *cluster, struct 
     double loudness = campaign_loudness(guard, campaign, member);
     bool waits =
         trail_waits(guard, &trail) ||
+        (trail_is_full(guard, &trail) && was_shown_suspects(guard, &trail, sender)) ||
         (trail.n_copies > guard->config.silent_most && question_is_silent(campaign, sender)) ||
         campaign_is_late(guard, campaign, member) ||
         loudness >= (guard->config.hold_nats + guard->config.convict_nats) / 2;
@@ -178,7 +192,7 @@ static void judge_others_lure(struct guard *guard, struct cluster *cluster, stru
                               const struct user *receiver, const struct sending *sending,
                               struct guard_word *word)
 {
-    if (!guard->config.campaigns || member->exposed_us != 0)
+    if (!guard->config.campaigns || member->is_relay)
         return;
     struct trail trail = trail_of(guard, member->user);
     if (trail_adds(guard, &trail, receiver->hash_high, sending->audience)) {
@@ -203,13 +217,7 @@ static bool tells_of_sender(const struct guard *guard, const struct cluster *clu
     if (cluster->zero == sender || is_of_incident(guard, cluster))
         return true;
     const struct trail trail = trail_of(guard, sender);
-    for (size_t i = 0; i < SHOWN_KEPT && trail.shown[i] != 0; i++) {
-        const struct cluster *shown = cluster_by_id(guard, trail.shown[i]);
-        if (shown != NULL && shown->zero != sender && is_of_incident(guard, shown) &&
-            guard->now_us - trail.shown_us[i] <= guard->config.restriction_us)
-            return true;
-    }
-    return false;
+    return was_shown_suspects(guard, &trail, sender);
 }
 
 static void judge_lure(struct guard *guard, struct user *sender, struct user *receiver,

@@ -644,6 +644,29 @@ TEST(what_many_bring_within_a_day_makes_a_host_no_better_known)
     }
 }
 
+TEST(who_passes_on_what_others_had_vouched_for_reaches_several_like_anybody)
+{
+    struct guard *guard = taught_guard();
+    struct guard_state state;
+    int64_t now = t0 + hour;
+    show_before(guard, t0, "http://zero.example/", 5); // so nobody whom he shows it is a relay
+    check(spread(guard, now, "http://zero.example/") == 1);
+    now += 60 * second;
+    for (unsigned i = 0; i < 3; i++) {
+        char from[32];
+        snprintf(from, sizeof from, "p%u@a.example", i);
+        expose(guard, now, "zero@a.example", from, "http://zero.example/");
+        for (unsigned k = 0; k < 10; k++, now += 4 * second) {
+            char to[48];
+            snprintf(to, sizeof to, "q%u-%s", k, from);
+            send(guard, now, from, to, "http://zero.example/");
+        }
+    }
+    guard_state(guard, &state);
+    check(state.n_asked == 4);
+    guard_free(&guard);
+}
+
 TEST(one_account_makes_only_so_many_hosts_known_a_day)
 {
     enum { HOSTS = 40 };
