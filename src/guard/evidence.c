@@ -227,6 +227,16 @@ static void independent_origin(struct guard *guard, struct cluster *cluster, str
     cluster->origins = sum;
 }
 
+void evidence_of_establishment(struct guard *guard, struct cluster *cluster)
+{
+    cluster->established = true;
+    LIST_EACH(&cluster->members, struct member, link, member)
+    member->independent = false;
+    cluster->n_independent = 0;
+    evidence_add(guard, cluster, EVIDENCE_ORIGIN, -cluster->origins, NULL);
+    cluster->origins = 0;
+}
+
 /* A tree has one root: of those who were not shown the lure only the most suspect counts. */
 static void sum_sender(struct cluster *cluster, struct member *member, double before)
 {

@@ -109,6 +109,8 @@ static void save_users(const struct saving *saving)
         put_i64(out, standing->question_day);
         put_u64(out, standing->n_questions);
         put_u64(out, user->is_decoy);
+        put_u64(out, user->n_taught);
+        put_u64(out, user->is_remote);
         put_u64(out, user->has_trail);
         if (user->has_trail)
             save_trail(&trail, out);
@@ -812,6 +814,8 @@ static void load_users(struct reader *in, uint64_t version, struct guard *guard,
         user->n_lessons = (uint16_t)clamp(0, get_u32(in, UINT32_MAX), UINT16_MAX);
         load_standing(in, version, guard, user);
         user->is_decoy = get_bool(in);
+        user->n_taught = version >= 10 ? get_u32(in, 7) & 7 : 0;
+        user->is_remote = version >= 10 && get_bool(in);
         guard->n_decoys += user->is_decoy;
         if (version >= 4 && get_bool(in))
             load_trail(in, version, &trail);

@@ -602,7 +602,7 @@ bool user_may_teach(struct guard *guard, struct user *user)
         user->lesson_day = day;
         user->n_lessons = 0;
     }
-    bool may = user->n_lessons < guard->config.lessons_per_day;
+    bool may = user->n_lessons < guard->config.lessons_per_day && !user->is_remote;
     if (user->n_lessons < UINT16_MAX)
         user->n_lessons++;
     return may;
@@ -661,8 +661,7 @@ struct sight *sight_make(struct guard *guard, const struct lure_key *key)
     return sight;
 }
 
-void sight_count(struct guard *guard, const struct lure_key *key, const struct user *by,
-                 bool independent)
+void sight_count(struct guard *guard, const struct lure_key *key, uint32_t by, bool independent)
 {
     struct sight *sight = sight_find(guard, key);
     if (sight == NULL)
@@ -674,7 +673,7 @@ void sight_count(struct guard *guard, const struct lure_key *key, const struct u
         sight->counted = (uint8_t)sight->introducers; // 64 at most, the sketch's bits
         sight->counted_us = guard->now_us;
     }
-    uint64_t bit = UINT64_C(1) << (by->hash_low & 63);
+    uint64_t bit = UINT64_C(1) << (by & 63);
     if (independent && (sight->who_introduced & bit) == 0) {
         sight->who_introduced |= bit;
         sight->introducers++;

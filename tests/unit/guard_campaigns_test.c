@@ -667,6 +667,52 @@ TEST(who_passes_on_what_others_had_vouched_for_reaches_several_like_anybody)
     guard_free(&guard);
 }
 
+TEST(another_server_s_accounts_together_make_a_host_no_better_known_than_one)
+{
+    struct guard *guard = taught_guard();
+    abroad = true;
+    show_before(guard, t0, "http://zero.example/", 30);
+    abroad = false;
+    guard_tick(guard, t0 + 3 * day, fresh_word());
+    check(spread(guard, t0 + 3 * day, "http://zero.example/") == 1);
+    guard_free(&guard);
+}
+
+TEST(a_program_with_a_host_that_few_have_brought_waits_for_its_sender_s_word)
+{
+    struct guard *guard = taught_guard();
+    int64_t now = t0 + 3 * day;
+    unsigned delivered = 0;
+    show_before(guard, t0, "http://zero.example/", 10);
+    guard_tick(guard, now, fresh_word());
+    for (unsigned i = 0; i < 12; i++, now += second / 10) {
+        char to[32];
+        snprintf(to, sizeof to, "p%u@a.example", i);
+        delivered +=
+            send(guard, now, "zero@a.example", to, "http://zero.example/") == VERDICT_DELIVER;
+    }
+    check(delivered <= 4 && word.verdict == VERDICT_HOLD && word.reason == REASON_ASKED);
+    guard_free(&guard);
+}
+
+TEST(a_new_link_in_a_status_needs_its_sender_s_word)
+{
+    static const char *const self = "me@a.example", *const link = "http://me.example/";
+    struct guard *guard = taught_guard();
+    int64_t now = t0;
+    audience = 4; // few people see it
+    check(send(guard, now, "few@a.example", "few@a.example", "http://few.example/") ==
+          VERDICT_DELIVER);
+    audience = 20;
+    check(send(guard, now, self, self, "https://www.youtube.com/watch?v=1") == VERDICT_DELIVER);
+    check(send(guard, now, self, self, link) == VERDICT_HOLD);
+    check(word.reason == REASON_ASKED);
+    say(guard, now + 60 * second, self, word.incident, true);
+    check(send(guard, now + 61 * second, self, self, link) == VERDICT_DELIVER);
+    audience = 1;
+    guard_free(&guard);
+}
+
 TEST(one_account_makes_only_so_many_hosts_known_a_day)
 {
     enum { HOSTS = 40 };
