@@ -327,6 +327,7 @@ void cluster_forget(struct guard *guard, struct cluster *cluster)
 {
     must(cluster->n_waiting == 0);
     questions_forget(guard, cluster);
+    decoy_hits_forget(guard, cluster);
     cluster_share(guard, cluster);
     campaign_leave(guard, cluster);
     LIST_EACH(&cluster->bindings, struct binding, link, binding)

@@ -91,6 +91,7 @@ struct guard *guard_new(const struct guard_config *config, uint64_t seed)
     list_init(&guard->rights);
     list_init(&guard->tallies);
     list_init(&guard->let_go);
+    list_init(&guard->hits);
     list_init(&guard->questions);
     list_init(&guard->late);
     lessons_default(&guard->lessons);

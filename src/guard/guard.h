@@ -617,16 +617,16 @@ void guard_rules(const struct guard *guard, guard_rule_fn *fn, void *context);
 
 /* Somebody sent a lure to a decoy; of one lure each sender counts once. */
 struct guard_decoy_hit {
-    uint64_t incident; // 0: that alone is no incident
-    bool convicted;    // the lure is, by now
-    struct str sender, shown;
-    double nats;     // what it counts for
+    uint64_t incident;               // 0: that alone is no incident
+    bool convicted;                  // the lure is, by now
+    struct str sender, decoy, shown; // decoy empty: it was not noted which
+    double nats;                     // what it counts for
     bool discounted; // for next to nothing: two others had sent the same lure to decoys before
     int64_t at_us;   // 0: forgotten
 };
 typedef void guard_decoy_hit_fn(void *context, const struct guard_decoy_hit *hit);
-/* Calls fn for each that is remembered: for as long as its lure is.  Texts are borrowed until the
- * next event. */
+/* Calls fn for each that is remembered, newest first: the last 4,096, for as long as their lures
+ * are.  Texts are borrowed until the next event. */
 void guard_decoy_hits(const struct guard *guard, guard_decoy_hit_fn *fn, void *context);
 
 #endif

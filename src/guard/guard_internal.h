@@ -39,6 +39,7 @@ enum {
     RECEIVERS_FEW = 2,     // that have room in the member itself: most have no more
     EVIDENCE_FEW = 2,      // the same, in the cluster
     HOLDS_MOST = 4096,     // messages that wait in all; beyond, they pass
+    HITS_MOST = 4096,      // of people on decoys that are remembered
     LET_GO_MOST = 4096,    // that would have waited, and may still be taken back
     OUT_MOST = 0xFFFFFF,   // copies of one person's that are counted as out
     SHOWN_MOST = 160,      // bytes of a printable key
@@ -327,6 +328,13 @@ struct let_go {
     struct str domain; // of its sender; owned
 };
 
+struct decoy_hit {    // as struct guard_decoy_hit; what else is told is his, as a member
+    struct link link; // in guard.hits, newest first
+    struct cluster *cluster;
+    struct user *sender, *decoy; // counted in n_refs; decoy NULL: it was not noted which
+    int64_t at_us;
+};
+
 /* What the site has taught; all start from shipped priors. */
 struct lessons {
     double novel, sendings;                      // sendings of never-seen lures, of all
@@ -369,8 +377,8 @@ struct guard {
     // for whoever watches: since the start, no part of a snapshot
     uint64_t n_taken_back, n_given_again, n_decoy_hits, n_campaigns;
     struct guard_sealed sealed;
-    struct list let_go;
-    size_t n_tallies, n_let_go;
+    struct list let_go, hits;
+    size_t n_tallies, n_let_go, n_hits;
     uint64_t n_tallies_forgotten, n_would_reject, n_would_hold;
     uint64_t forest; // the present one (sealed.c), found again after a start; 0: not looked for
     int64_t next_expiry_us; // no stop, restriction, suspension or entitlement ends before
@@ -536,9 +544,14 @@ bool evidence_of_sending(struct guard *guard, struct cluster *cluster, struct me
                          const struct sending *sending, enum lure_width via, struct user *receiver);
 /* How a copy was sent: pace, silence, roster, to whom.  Returns whether it came at machine pace. */
 bool evidence_of_manner(struct guard *guard, struct cluster *cluster, struct member *member,
-                        const struct sending *sending, const struct user *receiver);
+                        const struct sending *sending, struct user *receiver);
 /* Whether a hit of a decoy that says so much is one after the second of its lure. */
 bool decoy_hit_is_discounted(double nats);
+void decoy_hit_add(struct guard *guard, struct cluster *cluster, struct user *sender,
+                   struct user *decoy, int64_t at_us);
+void decoy_hit_free(struct guard *guard, struct decoy_hit *hit);
+/* The cluster is about to be forgotten. */
+void decoy_hits_forget(struct guard *guard, const struct cluster *cluster);
 /* The member's parts have changed from what they were: notes it and adds up. */
 void evidence_of_member(struct guard *guard, struct cluster *cluster, struct member *member,
                         const struct member *was);

@@ -18,7 +18,8 @@
 // 8: questions that may be answered late; copies that were returned
 // 9: how sure it is that a worm is about
 // 10: which of the copies that were only observed would have gone out
-enum { SNAPSHOT_VERSION = 10 };
+// 11: which decoys were hit
+enum { SNAPSHOT_VERSION = 11 };
 
 static const char magic[] = "firedoor guard\n";
 
@@ -700,6 +701,53 @@ static void load_tallies(struct reader *in, uint64_t version, struct guard *guar
     }
 }
 
+static void save_hits(const struct saving *saving)
+{
+    put_u64(saving->out, saving->guard->n_hits);
+    // oldest first, as they are added
+    struct list *hits = (struct list *)&saving->guard->hits;
+    for (struct link *at = hits->head.prev; at != &hits->head; at = at->prev) {
+        const struct decoy_hit *hit = CONTAINER_OF(at, struct decoy_hit, link);
+        put_u64(saving->out, hit->cluster->id);
+        put_u64(saving->out, id_of(saving, hit->sender));
+        put_u64(saving->out, id_of(saving, hit->decoy));
+        put_i64(saving->out, hit->at_us);
+    }
+}
+
+static int64_t time_of_hit(const struct cluster *cluster, const struct user *who)
+{
+    for (size_t i = 0; i < cluster->n_evidence; i++)
+        if (cluster->evidence[i].kind == EVIDENCE_DECOY && cluster->evidence[i].who == who)
+            return cluster->evidence[i].at_us;
+    return 0;
+}
+
+/* Of older snapshots: only that there was one. */
+static void find_hits(struct guard *guard)
+{
+    for (size_t rank = 0; rank < COUNT_OF(guard->clusters); rank++)
+        LIST_EACH(&guard->clusters[rank], struct cluster, link, cluster)
+    if (cluster->n_decoy_senders > 0 && !cluster->is_campaign)
+        LIST_EACH(&cluster->members, struct member, link, member)
+    if (member->decoy > 0)
+        decoy_hit_add(guard, cluster, member->user, NULL, time_of_hit(cluster, member->user));
+}
+
+static void load_hits(struct reader *in, struct guard *guard, struct user **users, uint32_t n_users)
+{
+    uint64_t n = get_u64(in);
+    for (uint64_t i = 0; i < n && !in->bad; i++) {
+        struct cluster *cluster = cluster_by_id(guard, get_u64(in));
+        uint32_t sender = get_u32(in, n_users), decoy = get_u32(in, n_users);
+        int64_t at_us = get_i64(in);
+        if (cluster == NULL || sender == 0)
+            in->bad = true;
+        else
+            decoy_hit_add(guard, cluster, users[sender], users[decoy], at_us);
+    }
+}
+
 /* The guard's own numbers, for both ways. */
 enum { GUARD_COUNTS = 10 };
 
@@ -797,6 +845,7 @@ void guard_save(const struct guard *saved, struct buf *out)
     save_campaigns(guard, out);
     save_rules(&saving);
     save_tallies(guard, out);
+    save_hits(&saving);
     uint64_t *answers[GUARD_ANSWERS];
     guard_answers(guard, answers);
     for (size_t i = 0; i < GUARD_ANSWERS; i++)
@@ -943,6 +992,10 @@ enum err guard_load(const struct guard_config *config, struct str bytes, struct 
     load_rules(&in, version, guard, users, n_users);
     if (version >= 2)
         load_tallies(&in, version, guard);
+    if (version >= 11)
+        load_hits(&in, guard, users, n_users);
+    else
+        find_hits(guard);
     uint64_t *answers[GUARD_ANSWERS];
     guard_answers(guard, answers);
     for (size_t i = 0; version >= 3 && i < GUARD_ANSWERS; i++)
