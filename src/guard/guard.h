@@ -527,6 +527,8 @@ struct incident {
     const struct guard_question *questions; // oldest first
     size_t n_questions;
     uint32_t n_confirmed, n_denied; // people who meant it, and who did not
+    const struct lure_key *files;   // of files: by what is in them
+    size_t n_files;
 };
 
 /* Walks the ids of incidents, newest first: start with *at = 0; returns 0 at the end.  A cluster
