@@ -165,16 +165,46 @@ static void run_link_show(struct command_call *call)
 
 /* ---- undoing ---- */
 
+// Why there was nothing to undo.
+static void look_at_released(struct gate_errand *gate, const struct guard *guard)
+{
+    struct command_errand *errand = command_errand_of(gate);
+    uint64_t id = gate->event.release.incident;
+    struct arena arena;
+    struct incident incident;
+    if (gate->incident != 0 || gate->event.release.account.len > 0)
+        return;
+    arena_init(&arena, (size_t)1 << 30);
+    if (guard_incident(guard, id, &arena, &incident) == OK && incident.state == INCIDENT_RELEASED)
+        errand->why = arena_printf(
+            &errand->call->arena, "incident %" PRIu64 " was released already, at %.*s, by %.*s", id,
+            STR_ARGS(clock_format(&errand->call->arena, incident.ended_us)),
+            STR_ARGS(incident.actor));
+    arena_done(&arena);
+}
+
 static void released(struct gate_errand *gate)
 {
     struct command_errand *errand = command_errand_of(gate);
-    errand->is_missing = gate->incident == 0;
-    command_errand_done(gate);
+    struct str account = gate->event.release.account;
+    if (gate->incident != 0)
+        command_errand_done(gate);
+    else if (account.len > 0)
+        command_fail(errand->call, ERR_MISSING,
+                     "%.*s is not restricted by this incident (guard rules shows who is by which)",
+                     STR_ARGS(account));
+    else if (errand->why.len > 0)
+        command_fail(errand->call, ERR_MISSING, "%.*s", STR_ARGS(errand->why));
+    else
+        command_fail(errand->call, ERR_MISSING,
+                     "there is no incident %" PRIu64 " (incident list shows those there are)",
+                     gate->event.release.incident);
 }
 
 static void run_incident_release(struct command_call *call)
 {
     struct command_errand *errand = command_errand_new(call);
+    errand->gate.look = look_at_released;
     errand->gate.done = released;
     errand->gate.event.kind = EVENT_RELEASE;
     errand->gate.event.release = (struct release){

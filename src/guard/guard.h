@@ -364,7 +364,8 @@ void guard_answered(struct guard *guard, const struct answer *answer, int64_t no
  * was named; 0: there is none with this number, or it has no key of this width. */
 void guard_convict(struct guard *guard, const struct conviction *conviction, int64_t now_us,
                    struct guard_word *word);
-/* Gives the orders that undo.  word->incident is 0 when there is no such incident in force. */
+/* Gives the orders that undo.  word->incident is 0 when there is no such incident in force, as when
+ * it was released already. */
 void guard_release(struct guard *guard, const struct release *release, int64_t now_us,
                    struct guard_word *word);
 void guard_suspend(struct guard *guard, const struct suspension *suspension, int64_t now_us,
