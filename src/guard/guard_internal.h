@@ -39,6 +39,9 @@ enum {
     RECEIVERS_FEW = 2,     // that have room in the member itself: most have no more
     EVIDENCE_FEW = 2,      // the same, in the cluster
     HOLDS_MOST = 4096,     // messages that wait in all; beyond, they pass
+    HITS_MOST = 4096,      // of people on decoys that are remembered
+    LET_GO_MOST = 4096,    // that would have waited, and may still be taken back
+    OUT_MOST = 0xFFFFFF,   // copies of one person's that are counted as out
     SHOWN_MOST = 160,      // bytes of a printable key
     RULES_MOST = 65536,    // suspensions, entitlements, decoys, each
     RECENT_CLUSTERS = 4,   // that a user sent last
@@ -150,6 +153,7 @@ struct binding {
     struct lure_key key;
     enum lure_width width : 8;
     bool established : 1; // its host was, when it was bound
+    bool stayed : 1; // of an encrypted message that was only observed: it would not have gone out
     uint32_t piece;
     struct str shown; // text
     char text[];
@@ -178,7 +182,8 @@ struct member {
     double relay; // weight of his being a relay
     bool is_relay : 1, independent : 1, composed : 1, warned : 1, reported : 1, restricted : 1;
     bool remote : 1;
-    bool quoted : 1; // a copy of his warned of it: that he meant it says nothing of the others
+    bool quoted : 1;     // a copy of his warned of it: that he meant it says nothing of the others
+    uint32_t n_out : 24; // copies that were only observed, and would stand at their receivers
     uint32_t piece;
 };
 
@@ -265,6 +270,12 @@ struct stop {
     struct str shown; // owned
 };
 
+/* A message that was only observed: by which of its lures it is found when that is convicted. */
+struct copy {
+    uint64_t lure; // a cluster's number; 0: of none
+    struct lure_key key;
+};
+
 struct hold {
     struct link link; // in guard.holds, by due_us
     struct cluster *cluster;
@@ -272,6 +283,8 @@ struct hold {
     uint64_t message;
     int64_t due_us;
     bool asked;
+    bool observed; // then:
+    struct copy copy;
 };
 
 struct question {
@@ -310,6 +323,21 @@ struct tally { // as struct guard_tally
     int64_t day;              // of what belongs to no incident
     int64_t first_us, last_us, convicted_us, by_hand_us, released_us;
     uint32_t n_sendings, n_rejects, n_holds, n_retracts, n_restricts, n_reports;
+};
+
+/* A message that would have been held, and let go: should it be taken back, it counts as that. */
+struct let_go {
+    struct link link; // in guard.let_go, oldest first
+    struct copy copy;
+    uint64_t incident; // under which it counts as held
+    struct str domain; // of its sender; owned
+};
+
+struct decoy_hit {    // as struct guard_decoy_hit; what else is told is his, as a member
+    struct link link; // in guard.hits, newest first
+    struct cluster *cluster;
+    struct user *sender, *decoy; // counted in n_refs; decoy NULL: it was not noted which
+    int64_t at_us;
 };
 
 /* What the site has taught; all start from shipped priors. */
@@ -354,7 +382,8 @@ struct guard {
     // for whoever watches: since the start, no part of a snapshot
     uint64_t n_taken_back, n_given_again, n_decoy_hits, n_campaigns;
     struct guard_sealed sealed;
-    size_t n_tallies;
+    struct list let_go, hits;
+    size_t n_tallies, n_let_go, n_hits;
     uint64_t n_tallies_forgotten, n_would_reject, n_would_hold;
     uint64_t forest; // the present one (sealed.c), found again after a start; 0: not looked for
     int64_t next_expiry_us; // no stop, restriction, suspension or entitlement ends before
@@ -458,6 +487,7 @@ bool lure_is_established(const struct guard *guard, const struct lure *lure);
 /* The cluster that shares a linking key with the lure; NULL when there is none. */
 struct cluster *cluster_find(const struct guard *guard, const struct lure *lure, bool established,
                              enum lure_width *via);
+struct binding *binding_find(const struct guard *guard, const struct lure_key *key); // NULL
 struct cluster *cluster_find_key(const struct guard *guard, const struct lure_key *key);
 struct cluster *cluster_by_id(const struct guard *guard, uint64_t id);
 /* established: only the exact link is bound. */
@@ -521,9 +551,14 @@ bool evidence_of_sending(struct guard *guard, struct cluster *cluster, struct me
                          const struct sending *sending, enum lure_width via, struct user *receiver);
 /* How a copy was sent: pace, silence, roster, to whom.  Returns whether it came at machine pace. */
 bool evidence_of_manner(struct guard *guard, struct cluster *cluster, struct member *member,
-                        const struct sending *sending, const struct user *receiver);
+                        const struct sending *sending, struct user *receiver);
 /* Whether a hit of a decoy that says so much is one after the second of its lure. */
 bool decoy_hit_is_discounted(double nats);
+void decoy_hit_add(struct guard *guard, struct cluster *cluster, struct user *sender,
+                   struct user *decoy, int64_t at_us);
+void decoy_hit_free(struct guard *guard, struct decoy_hit *hit);
+/* The cluster is about to be forgotten. */
+void decoy_hits_forget(struct guard *guard, const struct cluster *cluster);
 /* The member's parts have changed from what they were: notes it and adds up. */
 void evidence_of_member(struct guard *guard, struct cluster *cluster, struct member *member,
                         const struct member *was);
@@ -711,8 +746,8 @@ void stops_undo(struct guard *guard, struct cluster *cluster, enum reason reason
 /* Whether one more message of his may wait: each sender may take up as many places as he leaves
  * free, so that no flood of one account lets another's worm pass unheld. */
 bool hold_has_room(const struct guard *guard, const struct user *sender);
-void hold_add(struct guard *guard, struct cluster *cluster, struct user *sender, uint64_t message,
-              struct guard_word *word);
+void hold_add(struct guard *guard, struct cluster *cluster, struct user *sender,
+              const struct sending *sending, struct guard_word *word);
 void holds_end(struct guard *guard, struct cluster *cluster, struct user *sender, bool deliver,
                enum reason reason, struct guard_word *word);
 void hold_free(struct guard *guard, struct hold *hold);
@@ -799,6 +834,13 @@ void policy_expire(struct guard *guard);
 void tally_sending(struct guard *guard, const struct sending *sending,
                    const struct guard_word *word);
 void tally_report(struct guard *guard, const struct report *report, const struct guard_word *word);
+/* The copy that an observed message counts as, where a verdict is about this incident, or 0. */
+struct copy tally_copy(const struct guard *guard, const struct sending *sending, uint64_t incident);
+/* What was only observed would wait no longer. */
+void tally_hold_ends(struct guard *guard, const struct hold *hold, bool deliver,
+                     enum reason reason);
+void let_go_add(struct guard *guard, const struct copy *copy, uint64_t incident, struct str domain);
+void let_go_free(struct guard *guard, struct let_go *let_go);
 /* Somebody's word against this cluster was taken, by a report that is only observed. */
 void tally_reported(struct guard *guard, const struct cluster *cluster, struct str reporter);
 /* An operator convicted it, or released it. */

@@ -461,7 +461,7 @@ void take_sending(struct guard *guard, const struct sending *sending, struct gua
     if (word->verdict == VERDICT_HOLD) {
         struct cluster *cluster = cluster_by_id(guard, word->incident);
         if (cluster != NULL)
-            hold_add(guard, cluster, sender, sending->message, word);
+            hold_add(guard, cluster, sender, sending, word);
         else // forgotten for want of memory, while the message's other lures were judged
             word->verdict = VERDICT_DELIVER;
     }
