@@ -503,12 +503,12 @@ TEST(the_shape_of_the_words_is_what_snapshots_and_logs_hold)
         {"one word after the other and so on until there are more letters than are looked at, "
          "which "
          "is a hundred and sixty, and then some more of them that nobody looks at any more, as if "
-         "they were not there at all",                                                                                     0x5A62EB07086D5DEB                                                                            },
+         "they were not there at all",                                                0x5A62EB07086D5DEB},
         {"sch\303\266ne Gr\303\274\303\237e nach K\303\266ln, siehe evil.example/1 am 24.12. um "
-         "18:30",                                                                                    0xD1FC4FF3F84384F8                          },
-        {"0mg y0u h4v3 70 533 7h15",0xEA3B009E086D9345},
-        {"soooo look aaaat thisss piiiicture of youuu",                                                                                    0x9BF11D9E086D2F9F                                                                                                                               },
-        {"wait... what is that? \321\201m\320\276rning, WWW.EVIL.EXAMPLE",0x26F6C90A224E8FEB},
+         "18:30",                                                                     0xD1FC4FF3F84384F8},
+        {"0mg y0u h4v3 70 533 7h15",                                                           0xEA3B009E086D9345},
+        {"soooo look aaaat thisss piiiicture of youuu",                                        0x9BF11D9E086D2F9F},
+        {"wait... what is that? \321\201m\320\276rning, WWW.EVIL.EXAMPLE",                     0x26F6C90A224E8FEB},
     };
     struct lure_people people = {.names = {STR("juliet@a.example")}, .n = 1};
     struct lure_list list = scan("");
