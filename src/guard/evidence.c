@@ -143,13 +143,13 @@ void evidence_of_birth(struct guard *guard, struct cluster *cluster, const struc
                        struct user *sender)
 {
     const struct sight *sight =
-        cluster->established ? NULL : sight_find(guard, lure_home_key(lure));
+        lure->flags & LURE_WELL_KNOWN ? NULL : sight_find(guard, lure_home_key(lure));
     cluster->novel = !cluster->established && sight == NULL;
     // another link of a shortener says as little about where it leads as a new host does
     cluster->fresh = cluster->novel || (lure->flags & LURE_SHORTENER) != 0;
     // a few accounts of a worm's could have shown us all its hosts beforehand
     cluster->scarce =
-        !cluster->fresh && sight != NULL && sight->introducers <= guard->config.scarce_by;
+        !cluster->fresh && sight != NULL && sight_settled(guard, sight) <= guard->config.scarce_by;
     if (cluster->novel)
         evidence_of_novelty(guard, cluster);
     if (!cluster->established)
@@ -225,6 +225,16 @@ static void independent_origin(struct guard *guard, struct cluster *cluster, str
     double sum = clamp(origins_most, origin_nats * cluster->n_independent, 0);
     evidence_add(guard, cluster, EVIDENCE_ORIGIN, sum - cluster->origins, NULL);
     cluster->origins = sum;
+}
+
+void evidence_of_establishment(struct guard *guard, struct cluster *cluster)
+{
+    cluster->established = true;
+    LIST_EACH(&cluster->members, struct member, link, member)
+    member->independent = false;
+    cluster->n_independent = 0;
+    evidence_add(guard, cluster, EVIDENCE_ORIGIN, -cluster->origins, NULL);
+    cluster->origins = 0;
 }
 
 /* A tree has one root: of those who were not shown the lure only the most suspect counts. */

@@ -24,7 +24,7 @@ void guard_config_default(struct guard_config *config)
         .relay_share = 0.05,
         .fresh_most = 7,
         .fresh_rare = 0.002,
-        .scarce_by = 2,
+        .scarce_by = 11,
         .outbreak_rare = 0.02,
         .surge_nats = 7,
         .silent_most = 100,

@@ -106,6 +106,8 @@ struct user {
     uint16_t n_lessons;           // that he taught this day
     uint8_t n_fans;               // honest fan-outs of his that the guard has seen settle
     bool has_trail : 1, has_standing : 1, is_decoy : 1;
+    bool is_remote : 1;   // another server may have any number of accounts: they teach nothing
+    uint8_t n_taught : 3; // days on which he taught what is rare, and how fast
 };
 
 /* Only of those with whom there is something. */
@@ -129,6 +131,9 @@ struct sight {
     uint32_t n_sendings;
     uint32_t introducers;    // people who brought it without having been shown it
     uint64_t who_introduced; // sketch of them
+    int64_t counted_us;      // when counted was taken, a day or more after settled
+    uint8_t counted;         // introducers then
+    uint8_t settled;         // and a day or more before
     bool is_known;           // which list
     uint32_t piece;
 };
@@ -465,12 +470,14 @@ static inline uint64_t restricted_by(const struct guard *guard, const struct use
 
 struct sight *sight_find(const struct guard *guard, const struct lure_key *key); // NULL
 /* Counts one sending of the key; independent: by somebody who had not been shown it. */
-void sight_count(struct guard *guard, const struct lure_key *key, const struct user *by,
-                 bool independent);
+void sight_count(struct guard *guard, const struct lure_key *key, uint32_t by, bool independent);
 struct sight *sight_make(struct guard *guard, const struct lure_key *key);
 void sight_free(struct guard *guard, struct sight *sight);
 /* Known for long enough, brought by enough people. */
 bool sight_is_established(const struct guard *guard, const struct sight *sight);
+
+/* How many had brought it a day or two ago: a worm's own victims make its hosts no better known. */
+uint32_t sight_settled(const struct guard *guard, const struct sight *sight);
 /* The key by which a lure's novelty is judged: its domain, or a file's digest. */
 const struct lure_key *lure_home_key(const struct lure *lure);
 bool lure_is_established(const struct guard *guard, const struct lure *lure);
@@ -559,6 +566,9 @@ void evidence_of_member(struct guard *guard, struct cluster *cluster, struct mem
 bool member_is_new_receiver(struct guard *guard, struct member *member,
                             const struct user *receiver);
 void evidence_of_novelty(struct guard *guard, struct cluster *cluster);
+/* Its host is established now.  Who brought a link before that may have done so to make it known,
+ * and hides nobody who passes it on afterwards. */
+void evidence_of_establishment(struct guard *guard, struct cluster *cluster);
 void evidence_of_birth(struct guard *guard, struct cluster *cluster, const struct lure *lure,
                        struct user *sender);
 /* What the lure is by itself; the most that was ever said of it counts. */
@@ -598,7 +608,7 @@ int64_t trail_nth_us(const struct trail *trail, size_t n);
 void trail_notes(struct trail *trail, enum rarity rarity, int64_t took_us);
 /* What trail_adds has added is counted: how fast he has reached several, and many.  What he did of
  * late teaches what is ordinary, once it is old enough for others to have said something. */
-void trail_counts(struct guard *guard, const struct user *user, struct trail *trail);
+void trail_counts(struct guard *guard, struct user *user, struct trail *trail);
 /* What it weighs that somebody did it within the time of this bin; 0: it is too common. */
 double rare_nats(const struct guard *guard, enum rarity rarity, size_t bin);
 /* The time within which this share of the copies was sent by honest people who did it. */

@@ -44,24 +44,43 @@ static uint64_t check_of(uint64_t hash, const uint64_t *words)
     return hash;
 }
 
+static bool read_entry(const _Atomic uint64_t *at, uint64_t hash, uint64_t *words)
+{
+    for (size_t i = 0; i < WORDS; i++)
+        words[i] = atomic_load_explicit(&at[i], memory_order_relaxed);
+    return words[0] == check_of(hash, words);
+}
+
+static void write_entry(_Atomic uint64_t *at, const uint64_t *words)
+{
+    for (size_t i = 0; i < WORDS; i++)
+        atomic_store_explicit(&at[i], words[i], memory_order_relaxed);
+}
+
 struct host_facts host_facts(const struct lure_rules *rules, struct str host)
 {
     struct host_facts facts;
     _Static_assert(sizeof facts == (WORDS - 1) * sizeof(uint64_t), "all of it is remembered");
     if (host.len > HOST_MOST) // such a host has no entry; but bounded, like every link
         return find_out(rules, host);
-    uint64_t words[WORDS], hash = hash_keyed(&rules->hosts->key, host);
-    _Atomic uint64_t *at = rules->hosts->hosts[hash % COUNT_OF(rules->hosts->hosts)].words;
-    for (size_t i = 0; i < WORDS; i++)
-        words[i] = atomic_load_explicit(&at[i], memory_order_relaxed);
+    uint64_t words[WORDS], older[WORDS], hash = hash_keyed(&rules->hosts->key, host);
+    size_t place = hash % COUNT_OF(rules->hosts->hosts);
+    // two places: of two hosts that are asked for in turn neither pushes the other out
+    _Atomic uint64_t *first = rules->hosts->hosts[place].words,
+                     *second = rules->hosts->hosts[place ^ 1].words;
+    bool found = read_entry(first, hash, words);
+    if (!found) {
+        memcpy(older, words, sizeof older);
+        found = read_entry(second, hash, words);
+    }
     memcpy(&facts, words + 1, sizeof facts);
-    if (words[0] == check_of(hash, words) && !lure_key_is_none(&facts.host))
+    if (found && !lure_key_is_none(&facts.host))
         return facts;
     facts = find_out(rules, host);
     memcpy(words + 1, &facts, sizeof facts);
     words[0] = check_of(hash, words);
-    for (size_t i = 0; i < WORDS; i++)
-        atomic_store_explicit(&at[i], words[i], memory_order_relaxed);
+    write_entry(second, older);
+    write_entry(first, words);
     return facts;
 }
 

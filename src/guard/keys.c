@@ -34,36 +34,43 @@ struct dresses {
     uint64_t available; // nor what has another character than all of them together
 };
 
-/* Of letters whatever their case. */
+/* A bit of each character; of letters whatever their case. */
+#define BIT(c) UINT64_C(1) << (((c)&0x1F) | ((c)&0x40) >> 1)
+#define BITS8(c)                                                                                   \
+    BIT(c), BIT((c) + 1), BIT((c) + 2), BIT((c) + 3), BIT((c) + 4), BIT((c) + 5), BIT((c) + 6),    \
+        BIT((c) + 7)
+#define BITS64(c)                                                                                  \
+    BITS8(c), BITS8((c) + 8), BITS8((c) + 16), BITS8((c) + 24), BITS8((c) + 32), BITS8((c) + 40),  \
+        BITS8((c) + 48), BITS8((c) + 56)
+static const uint64_t char_bits[256] = {BITS64(0), BITS64(64), BITS64(128), BITS64(192)};
+
 static uint64_t char_bit(char c)
 {
-    return UINT64_C(1) << ((c & 0x1F) | (c & 0x40) >> 1);
+    return char_bits[(unsigned char)c];
 }
 
-static uint64_t chars_of(struct str text)
+static inline uint64_t chars_of(struct str text)
 {
     uint64_t chars = 0;
+#pragma GCC unroll 4
     for (size_t i = 0; i < text.len; i++)
         chars |= char_bit(text.at[i]);
     return chars;
 }
 
-static bool is_available(const struct dresses *dresses, struct str name)
+static bool is_available(const struct dresses *dresses, uint64_t chars)
 {
-    for (size_t i = 0; i < name.len; i++)
-        if ((char_bit(name.at[i]) & ~dresses->available) != 0)
-            return false;
-    return true;
+    return (chars & ~dresses->available) == 0;
 }
 
-static inline void add_dress(struct dresses *dresses, struct str name)
+static inline void add_dress(struct dresses *dresses, struct str name, uint64_t chars)
 {
     if (name.len < NAME_LEAST || name.len > dresses->longest || dresses->n == NAMES_MOST ||
-        !is_available(dresses, name))
+        !is_available(dresses, chars))
         return;
     if (name.len >= INSIDE_LEAST && (dresses->shortest == 0 || name.len < dresses->shortest))
         dresses->shortest = name.len;
-    dresses->chars[dresses->n] = chars_of(name);
+    dresses->chars[dresses->n] = chars;
     dresses->names[dresses->n++] = name;
 }
 
@@ -128,28 +135,31 @@ static bool may_be_base64(const struct dresses *dresses, struct str name)
 }
 
 /* Its hexadecimal and base64 form, and itself reversed: none is shorter than it is. */
-static void add_coded(struct arena *scratch, struct dresses *dresses, struct str name)
+static void add_coded(struct arena *scratch, struct dresses *dresses, struct str name,
+                      uint64_t chars)
 {
     if (name.len < NAME_LEAST || name.len > 96)
         return;
     if (2 * name.len <= dresses->longest && may_be_hex(dresses, name)) {
         char *hex = arena_alloc(scratch, 2 * name.len + 1);
         sodium_bin2hex(hex, 2 * name.len + 1, (const unsigned char *)name.at, name.len);
-        add_dress(dresses, str_make(hex, 2 * name.len));
+        struct str coded = str_make(hex, 2 * name.len);
+        add_dress(dresses, coded, chars_of(coded));
     }
     size_t n_base64 = (4 * name.len + 2) / 3; // without padding
     if (n_base64 <= dresses->longest && may_be_base64(dresses, name)) {
         char *base64 = arena_alloc(scratch, n_base64 + 1);
         sodium_bin2base64(base64, n_base64 + 1, (const unsigned char *)name.at, name.len,
                           sodium_base64_VARIANT_URLSAFE_NO_PADDING);
-        add_dress(dresses, letters_and_digits(scratch, str_make(base64, n_base64)));
+        struct str coded = letters_and_digits(scratch, str_make(base64, n_base64));
+        add_dress(dresses, coded, chars_of(coded));
     }
-    if (name.len > dresses->longest || !is_available(dresses, name))
+    if (name.len > dresses->longest || !is_available(dresses, chars))
         return;
     char *back = arena_alloc(scratch, name.len);
     for (size_t i = 0; i < name.len; i++)
         back[i] = name.at[name.len - 1 - i];
-    add_dress(dresses, str_make(back, name.len));
+    add_dress(dresses, str_make(back, name.len), chars);
 }
 
 /* "john.smith" is also John and Smith. */
@@ -159,8 +169,9 @@ static void add_parts(struct dresses *dresses, struct str name)
         size_t start = i;
         while (i < name.len && is_of(name.at[i], CHAR_LETTER))
             i++;
-        if (i - start >= NAME_LEAST)
-            add_dress(dresses, str_make(name.at + start, i - start));
+        struct str part = str_make(name.at + start, i - start);
+        if (part.len >= NAME_LEAST)
+            add_dress(dresses, part, chars_of(part));
     }
 }
 
@@ -171,16 +182,23 @@ static void dress(struct arena *scratch, const struct lure_people *people, struc
         struct str jid = people->names[i];
         struct str local = lure_lower(scratch, str_first(jid, str_find_char(jid, '@')));
         unsigned all = CHAR_TOKEN | CHAR_LETTER; // what every character is
-        for (size_t k = 0; k < local.len; k++)
+        uint64_t chars = 0;
+        for (size_t k = 0; k < local.len; k++) {
             all &= char_class[(unsigned char)local.at[k]];
-        if ((all & CHAR_TOKEN) != 0)
-            add_dress(dresses, local);
-        else
-            add_dress(dresses, letters_and_digits(scratch, local));
+            chars |= char_bit(local.at[k]);
+        }
+        if ((all & CHAR_TOKEN) != 0) {
+            add_dress(dresses, local, chars);
+        } else {
+            struct str joined = letters_and_digits(scratch, local);
+            add_dress(dresses, joined, chars_of(joined));
+        }
         if (local.len <= dresses->longest)
-            add_coded(scratch, dresses, local);
-        if (local.len < jid.len && jid.len <= dresses->longest)
-            add_coded(scratch, dresses, lure_lower(scratch, jid));
+            add_coded(scratch, dresses, local, chars);
+        if (local.len < jid.len && jid.len <= dresses->longest) {
+            struct str whole = lure_lower(scratch, jid);
+            add_coded(scratch, dresses, whole, chars_of(whole));
+        }
         if ((all & CHAR_LETTER) == 0)
             add_parts(dresses, local);
     }
@@ -594,8 +612,11 @@ static void words_keys(const struct lure_list *list, struct lure *lure)
 }
 
 /* What cuts a link into parts that are compared with a name. */
-static const bool cuts[256] = {
-    ['/'] = true, ['?'] = true, ['&'] = true, ['='] = true, ['#'] = true};
+static bytes16 cuts16(bytes16 a)
+{
+    return (bytes16)(a == '/') | (bytes16)(a == '?') | (bytes16)(a == '&') | (bytes16)(a == '=') |
+           (bytes16)(a == '#');
+}
 
 /* A part of the lure that is compared with a name. */
 static void allow_part(struct dresses *dresses, size_t len)
@@ -615,16 +636,14 @@ static void allow(struct dresses *dresses, const struct lure *lure)
     struct str below = str_first(lure->host, lure->host.len - lure->domain.len);
     dresses->available |= chars_of(below);
     allow_part(dresses, below.len);
-    const char *from = lure->host.at + lure->host.len, *end = lure->url.at + lure->url.len;
-    for (const char *at = from; at < end; at++) {
-        if (cuts[(unsigned char)*at]) {
-            allow_part(dresses, (size_t)(at - from));
-            from = at + 1;
-        } else {
-            dresses->available |= char_bit(*at);
-        }
+    struct str rest = str_skip(lure->url, (size_t)(lure->host.at - lure->url.at) + lure->host.len);
+    dresses->available |= chars_of(rest);
+    for (size_t from = 0, at;; from = at + 1) {
+        at = find_one16(rest, from, cuts16);
+        allow_part(dresses, at - from);
+        if (at == rest.len)
+            break;
     }
-    allow_part(dresses, (size_t)(end - from));
 }
 
 struct lure_key lure_sealed_key(struct str sender, struct str encrypted)

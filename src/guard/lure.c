@@ -32,15 +32,8 @@ const char *lure_width_name(enum lure_width width)
     return names[width];
 }
 
-static bytes16 capitals16(bytes16 a)
-{
-    return (bytes16)(a >= 'A') & (bytes16)(a <= 'Z');
-}
-
 struct str lure_lower_slowly(struct arena *arena, struct str text)
 {
-    if (find_one16(text, 0, capitals16) == text.len)
-        return text;
     char *out = arena_alloc(arena, text.len);
     for (size_t i = 0; i < text.len; i++)
         out[i] = ascii_lower(text.at[i]);

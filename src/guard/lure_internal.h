@@ -4,6 +4,7 @@
 #ifndef GUARD_LURE_INTERNAL_H
 #define GUARD_LURE_INTERNAL_H
 
+#include "guard/find16.h"
 #include "guard/lure.h"
 #include "guard/url.h"
 
@@ -17,6 +18,7 @@
 /* Which phrases of words.c may hold some bytes. */
 struct warning_index {
     uint8_t first[1024], next[256];
+    uint32_t four[256];
 };
 
 /* What is known of a host. */
@@ -95,13 +97,15 @@ static inline int ascii_hex(char c)
 
 struct str lure_lower_slowly(struct arena *arena, struct str text);
 
+static inline bytes16 capitals16(bytes16 a)
+{
+    return (bytes16)((bytes16)(a - 'A') <= 'Z' - 'A');
+}
+
 /* Lower case of ASCII, in arena (or text itself when nothing changes). */
 static inline struct str lure_lower(struct arena *arena, struct str text)
 {
-    size_t i = 0;
-    while (i < text.len && i < 16 && !(text.at[i] >= 'A' && text.at[i] <= 'Z'))
-        i++;
-    return i == text.len ? text : lure_lower_slowly(arena, text);
+    return find_one16(text, 0, capitals16) == text.len ? text : lure_lower_slowly(arena, text);
 }
 
 /* Reads one code point of well-formed or broken UTF-8; a broken byte gives U+FFFD and length 1. */

@@ -54,6 +54,15 @@ static bytes16 hints16(bytes16 a, bytes16 b, bytes16 c)
     return dot | colon | word | wide;
 }
 
+// Most texts have none of this.
+static bytes16 may_hint16(bytes16 a, bytes16 b, bytes16 c)
+{
+    bytes16 folded = a | 32;
+    return (bytes16)(a == '.') | (bytes16)(a == ':') | (bytes16)(a >= 0x80) |
+           ((bytes16)(folded == 'd') & (bytes16)((c | 32) == 't')) |
+           ((bytes16)(folded == 'p') & ((bytes16)((b | 32) == 'o') | (bytes16)((b | 32) == 'u')));
+}
+
 // What may stand in folded text where a link is.
 static bytes16 joints16(bytes16 a, bytes16 b, bytes16 c)
 {
@@ -70,7 +79,7 @@ static bytes16 wide16(bytes16 a)
 // What may begin a dot or colon that cannot be clicked.
 static bytes16 defanged16(bytes16 a, bytes16 b, bytes16 c)
 {
-    return (bytes16)(a == '[') | (bytes16)(a == '(') | (bytes16)(a == '{') |
+    return (bytes16)((a | 32) == '{') | (bytes16)(a == '(') | // and '['
            ((bytes16)(a == ' ') & ((bytes16)((b | 32) == 'd') | (bytes16)((b | 32) == 'p')) &
             ((bytes16)((c | 32) == 'o') | (bytes16)((c | 32) == 'u') | (bytes16)((c | 32) == '0')));
 }
@@ -703,6 +712,6 @@ static void __attribute__((noinline)) scan_slowly(struct lure_list *list, struct
 
 void lure_scan_text(struct lure_list *list, struct str text)
 {
-    if (find_three16(text, 0, hints16) < text.len)
+    if (find_three16_if(text, 0, may_hint16, hints16) < text.len)
         scan_slowly(list, text);
 }

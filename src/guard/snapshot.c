@@ -19,7 +19,8 @@
 // 9: how sure it is that a worm is about
 // 10: which of the copies that were only observed would have gone out
 // 11: which decoys were hit
-enum { SNAPSHOT_VERSION = 11 };
+// 12: who had brought a host before yesterday; who has taught what is rare, and who is from abroad
+enum { SNAPSHOT_VERSION = 12 };
 
 static const char magic[] = "firedoor guard\n";
 
@@ -111,6 +112,8 @@ static void save_users(const struct saving *saving)
         put_i64(out, standing->question_day);
         put_u64(out, standing->n_questions);
         put_u64(out, user->is_decoy);
+        put_u64(out, user->n_taught);
+        put_u64(out, user->is_remote);
         put_u64(out, user->has_trail);
         if (user->has_trail)
             save_trail(&trail, out);
@@ -132,6 +135,9 @@ static void save_sights(const struct guard *guard, struct buf *out)
             put_u64(out, sight->n_sendings);
             put_u64(out, sight->introducers);
             put_u64(out, sight->who_introduced);
+            put_i64(out, sight->counted_us);
+            put_u64(out, sight->counted);
+            put_u64(out, sight->settled);
         }
 }
 
@@ -892,6 +898,8 @@ static void load_users(struct reader *in, uint64_t version, struct guard *guard,
         user->n_lessons = (uint16_t)clamp(0, get_u32(in, UINT32_MAX), UINT16_MAX);
         load_standing(in, version, guard, user);
         user->is_decoy = get_bool(in);
+        user->n_taught = version >= 12 ? get_u32(in, 7) & 7 : 0;
+        user->is_remote = version >= 12 && get_bool(in);
         guard->n_decoys += user->is_decoy;
         if (version >= 4 && get_bool(in))
             load_trail(in, version, &trail);
@@ -903,7 +911,7 @@ static void load_users(struct reader *in, uint64_t version, struct guard *guard,
         users_tidy_from(guard, users[tidied]);
 }
 
-static void load_sights(struct reader *in, struct guard *guard)
+static void load_sights(struct reader *in, uint64_t version, struct guard *guard)
 {
     uint64_t n = get_u64(in);
     for (uint64_t i = 0; i < n && !in->bad; i++) {
@@ -919,6 +927,9 @@ static void load_sights(struct reader *in, struct guard *guard)
         sight->n_sendings = get_u32(in, UINT32_MAX);
         sight->introducers = get_u32(in, UINT32_MAX);
         sight->who_introduced = get_u64(in);
+        sight->counted_us = version >= 12 ? get_i64(in) : 0;
+        sight->counted = version >= 12 ? (uint8_t)get_u32(in, UINT8_MAX) : 0;
+        sight->settled = version >= 12 ? (uint8_t)get_u32(in, UINT8_MAX) : 0;
         if (sight->is_known) {
             list_leave(&sight->link);
             list_add_last(&guard->known, &sight->link);
@@ -982,7 +993,7 @@ enum err guard_load(const struct guard_config *config, struct str bytes, struct 
     struct user **users = calloc((size_t)n_users + 1, sizeof(struct user *));
     must(users != NULL);
     load_users(&in, version, guard, users, n_users);
-    load_sights(&in, guard);
+    load_sights(&in, version, guard);
     uint64_t n_clusters = get_u64(&in);
     for (uint64_t i = 0; i < n_clusters && !in.bad; i++)
         load_cluster(&in, version, guard, users, n_users);

@@ -3,11 +3,15 @@
  */
 #include "guard/find16.h"
 #include "guard/lure_internal.h"
+#include "guard/minhash.h"
 
 #include "base/must.h"
 
 #include <unicode/uchar.h>
 #include <unicode/utf16.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 enum { TEXT_MOST = 4096 };
 
@@ -15,23 +19,25 @@ enum { TEXT_MOST = 4096 };
  *
  * Words are folded until what a program changes to look new is gone: links, names and numbers,
  * case, spacing, invisible characters, letters of other scripts that look alike, digits that stand
- * for letters.  Of what is left all runs of three letters are hashed in four ways, and the least of
- * each way is a lane of sixteen bits (MinHash): two texts share a lane as likely as they share
- * runs.
+ * for letters.  Of what is left MinHash is taken (minhash.h).
+ *
+ * Most words of most texts are letters of ASCII and nothing else.  They are told from others and
+ * folded sixteen bytes at a time, which is why the text is copied: behind the copy there is room to
+ * read on.
  */
 
 enum {
     LETTERS_MOST = 160, // of a text; what comes after says no more about who wrote it
     LETTERS_LEAST = 8,  // fewer are nobody's words in particular
     WORD_MOST = 64,     // code units that are looked up among the letters that look alike
-    SHINGLE = 3,
+    STRIDE = 16,
     WIDE_MOST = 32, // words for which ICU is asked: 0.5 us each
     SHORT = 4,      // letters of a word in which digits are hardly a number
 };
 
 struct letters {
-    uint32_t at[LETTERS_MOST];
-    size_t n, n_wide; // words that had letters of other scripts
+    uint32_t at[LETTERS_MOST + STRIDE]; // so that sixteen can be written at a time
+    size_t n, n_wide;                   // words that had letters of other scripts
     // of the words: all; with digits or signs before a letter; of nothing but such digits
     size_t n_words, n_leet, n_digits;
     size_t n_drawn;    // letters that stand three times or more
@@ -41,49 +47,46 @@ struct letters {
 };
 
 // What there is in a word; CHAR_SIGN: ASCII, and neither letter nor digit.
-enum {
-    CHAR_BLANK = 1,
-    CHAR_DOT = 2,
-    CHAR_COLON = 4,
-    CHAR_WIDE = 8,
-    CHAR_LEET = 16,
-    CHAR_SIGN = 32
-};
-static const unsigned char char_class[256] = {
-    [0 ... ' '] = CHAR_BLANK | CHAR_SIGN,
-    ['!'] = CHAR_LEET | CHAR_SIGN,
-    ['"' ... '#'] = CHAR_SIGN,
-    ['$'] = CHAR_LEET | CHAR_SIGN,
-    ['%' ... '*'] = CHAR_SIGN,
-    ['+'] = CHAR_LEET | CHAR_SIGN,
-    [',' ... '-'] = CHAR_SIGN,
-    ['.'] = CHAR_DOT | CHAR_SIGN,
-    ['/'] = CHAR_SIGN,
-    ['0' ... '9'] = CHAR_LEET,
-    [':'] = CHAR_COLON | CHAR_SIGN,
-    [';' ... '?'] = CHAR_SIGN,
-    ['@'] = CHAR_LEET | CHAR_SIGN,
-    ['[' ... '`'] = CHAR_SIGN,
-    ['{'] = CHAR_SIGN,
-    ['|'] = CHAR_LEET | CHAR_SIGN,
-    ['}' ... '~'] = CHAR_SIGN,
-    [0x7F] = CHAR_BLANK | CHAR_SIGN,
-    [0x80 ... 0xFF] = CHAR_WIDE,
+enum { CHAR_WIDE = 1, CHAR_LEET = 2, CHAR_SIGN = 4 };
+static const unsigned char
+    char_class[256] =
+        {
+            [0 ... ' '] = CHAR_SIGN,       ['!'] = CHAR_LEET | CHAR_SIGN,
+            ['"' ... '#'] = CHAR_SIGN,     ['$'] = CHAR_LEET | CHAR_SIGN,
+            ['%' ... '*'] = CHAR_SIGN,     ['+'] = CHAR_LEET | CHAR_SIGN,
+            [',' ... '/'] = CHAR_SIGN,     ['0' ... '9'] = CHAR_LEET,
+            [':' ... '?'] = CHAR_SIGN,     ['@'] = CHAR_LEET | CHAR_SIGN,
+            ['[' ... '`'] = CHAR_SIGN,     ['{'] = CHAR_SIGN,
+            ['|'] = CHAR_LEET | CHAR_SIGN, ['}' ... 0x7F] = CHAR_SIGN,
+            [0x80 ... 0xFF] = CHAR_WIDE,
 };
 
-/* A word that names a link or a person says nothing about who wrote the rest. */
-static bool is_neutral(struct str word, unsigned classes, const struct str *names, size_t n_names)
+/* Of people: such a word says nothing about who wrote the rest. */
+struct names {
+    struct str at[COUNT_OF(((struct lure_people *)0)->names)];
+    size_t n;
+    uint64_t lengths; // a bit each, modulo 64: most words have none of them
+};
+
+static struct names names_of(const struct lure_people *people)
 {
-    const char *dot = word.at, *end = word.at + word.len;
-    while ((classes & CHAR_DOT) != 0 && (dot = memchr(dot, '.', (size_t)(end - dot))) != NULL &&
-           ++dot < end)
-        if (dot > word.at + 1 && ascii_is_alnum(*dot))
-            return true;
-    size_t colon = (classes & CHAR_COLON) != 0 ? str_find_char(word, ':') : word.len;
-    if (colon + 2 < word.len && word.at[colon + 1] == '/' && word.at[colon + 2] == '/')
-        return true;
-    for (size_t i = 0; i < n_names; i++)
-        if (word.len == names[i].len && str_eq_nocase(word, names[i]))
+    struct names names = {.n = people != NULL ? people->n : 0};
+    for (size_t i = 0; i < names.n; i++) {
+        names.at[i] = str_first(people->names[i], str_find_char(people->names[i], '@'));
+        names.lengths |= UINT64_C(1) << (names.at[i].len & 63);
+    }
+    return names;
+}
+
+static bool may_be_name(const struct names *names, size_t len)
+{
+    return (names->lengths >> (len & 63) & 1) != 0;
+}
+
+static bool is_name(const struct names *names, struct str word)
+{
+    for (size_t i = 0; may_be_name(names, word.len) && i < names->n; i++)
+        if (word.len == names->at[i].len && str_eq_nocase(word, names->at[i]))
             return true;
     return false;
 }
@@ -108,21 +111,44 @@ static bool is_trimmed(const struct letters *letters, char c)
            !(letters->is_leet && c != '!' && folded[(unsigned char)c] != 0);
 }
 
-/* Takes the next word without punctuation at its ends; classes: of what there is in it, and around
- * it. */
+static bytes16 blanks16(bytes16 a)
+{
+    return (bytes16)(a <= ' ') | (bytes16)(a == 0x7F);
+}
+
+static bytes16 joints_or_blanks16(bytes16 a)
+{
+    return (bytes16)(a == '.') | (bytes16)(a == ':') | blanks16(a);
+}
+
+static bytes16 no_small_letters16(bytes16 a)
+{
+    return (bytes16)((bytes16)(a - 'a') > 'z' - 'a');
+}
+
+/* The first hit from `at` on, in a text behind which there is one, and room to read on. */
+static inline __attribute__((always_inline)) const char *skip16(const char *at,
+                                                                bytes16 (*hits16)(bytes16 a))
+{
+    bytes16 a;
+    size_t n;
+    do {
+        memcpy(&a, at, sizeof a);
+        n = first_of16(hits16(a));
+        at += n;
+    } while (n == sizeof a);
+    return at;
+}
+
+/* Takes the next word without punctuation at its ends; whole: with it. */
 static bool next_word(const struct letters *letters, struct str *rest, struct str *word,
-                      unsigned *classes)
+                      struct str *whole)
 {
     const char *at = rest->at, *end = rest->at + rest->len;
     while (at < end) {
-        const char *from = at;
-        unsigned class = 0, all = 0;
-        while (at < end && ((class = char_class[(unsigned char)*at]) & CHAR_BLANK) == 0) {
-            all |= class;
-            at++;
-        }
-        const char *to = at;
-        at += at < end;
+        const char *from = at, *to = skip16(at, blanks16);
+        *whole = str_make(from, (size_t)(to - from));
+        at = to + (to < end);
         while (from < to && is_trimmed(letters, *from))
             from++;
         while (from < to && is_trimmed(letters, to[-1]))
@@ -131,10 +157,34 @@ static bool next_word(const struct letters *letters, struct str *rest, struct st
             continue;
         *word = str_make(from, (size_t)(to - from));
         *rest = str_make(at, (size_t)(end - at));
-        *classes = all;
         return true;
     }
     return false;
+}
+
+/* Nor does one that names a link. */
+static bool is_link(struct str word)
+{
+    const char *end = word.at + word.len, *at = word.at;
+    bool is_first = true; // of its colons
+    for (; (at = skip16(at, joints_or_blanks16)) + 1 < end; at++) {
+        if (*at == '.' && at > word.at && ascii_is_alnum(at[1]))
+            return true;
+        if (*at == ':' && is_first) {
+            if (at + 2 < end && at[1] == '/' && at[2] == '/')
+                return true;
+            is_first = false;
+        }
+    }
+    return false;
+}
+
+static unsigned classes_of(struct str whole)
+{
+    unsigned classes = 0;
+    for (size_t i = 0; i < whole.len; i++)
+        classes |= char_class[(unsigned char)whole.at[i]];
+    return classes;
 }
 
 // r and n are m, as skeletons have it the other way round.
@@ -181,6 +231,59 @@ static inline void add_letters(struct letters *letters, struct str word)
         last = letter != 0 ? letter : last;
     }
     letters->n = n;
+}
+
+static inline void write_letters(uint32_t *to, bytes16 from)
+{
+#ifdef __SSE2__ // which compilers do not find by themselves
+    const __m128i none = _mm_setzero_si128();
+    __m128i *at = (__m128i *)(void *)to;
+    __m128i low = _mm_unpacklo_epi8((__m128i)from, none);
+    __m128i high = _mm_unpackhi_epi8((__m128i)from, none);
+    _mm_storeu_si128(at, _mm_unpacklo_epi16(low, none));
+    _mm_storeu_si128(at + 1, _mm_unpackhi_epi16(low, none));
+    _mm_storeu_si128(at + 2, _mm_unpacklo_epi16(high, none));
+    _mm_storeu_si128(at + 3, _mm_unpackhi_epi16(high, none));
+#else
+    for (size_t i = 0; i < STRIDE; i++)
+        to[i] = from[i];
+#endif
+}
+
+/* The same of a short word that is letters of ASCII; small: its bytes, and what is behind them, in
+ * small letters.  False: some of them are an m, and nothing has been added. */
+static inline bool add_plain_word(struct letters *letters, const char *word, size_t len,
+                                  bytes16 small)
+{
+    bytes16 next;
+    size_t n = letters->n;
+    memcpy(&next, word + 1, sizeof next);
+    if (first_of16((bytes16)(small == 'r') & (bytes16)((next | 32) == 'n')) < STRIDE ||
+        ((word[0] | 32) == 'n' && n > 0 && letters->at[n - 1] == 'r'))
+        return false;
+    small -= (bytes16)(small == 'l') & ('l' - 'i');
+    write_letters(letters->at + n, small); // what is behind the word counts for nothing
+    letters->n = n + len;
+    return true;
+}
+
+/* Takes as many such words as there are one after the other; none may be a name. */
+static struct str add_plain_words(struct letters *letters, const struct names *names,
+                                  struct str rest)
+{
+    const char *at = rest.at, *end = rest.at + rest.len;
+    while (at < end) {
+        bytes16 a;
+        memcpy(&a, at, sizeof a);
+        a |= 32;
+        size_t len = first_of16(no_small_letters16(a));
+        if (len == STRIDE || !is_blank((unsigned char)at[len]) || may_be_name(names, len) ||
+            len > LETTERS_MOST - letters->n || !add_plain_word(letters, at, len, a))
+            break;
+        letters->n_words += len > 0;
+        at += len + 1;
+    }
+    return at < end ? str_make(at, (size_t)(end - at)) : STR_EMPTY;
 }
 
 static void count_drawn(struct letters *letters, struct str word)
@@ -244,24 +347,40 @@ static void add_wide_word(const struct lure_rules *rules, struct letters *letter
     add_ascii_word(letters, str_make(ascii, n_ascii));
 }
 
+static void add_word(const struct lure_rules *rules, struct letters *letters, struct str word,
+                     struct str whole)
+{
+    unsigned classes = classes_of(whole);
+    if ((classes & CHAR_LEET) != 0)
+        weigh_leet(letters, word);
+    if ((classes & CHAR_WIDE) == 0) // which no end of a word loses
+        add_ascii_word(letters, word);
+    else if (letters->n_wide++ < WIDE_MOST)
+        add_wide_word(rules, letters, word);
+}
+
+/* Behind the text there are blanks, and room to read on. */
 static void fold_words(const struct lure_rules *rules, struct str text,
                        const struct lure_people *people, struct letters *letters)
 {
-    struct str rest = text, word, names[COUNT_OF(people->names)];
-    size_t n_names = people != NULL ? people->n : 0;
-    for (size_t i = 0; i < n_names; i++)
-        names[i] = str_first(people->names[i], str_find_char(people->names[i], '@'));
-    unsigned classes;
-    while (letters->n < LETTERS_MOST && next_word(letters, &rest, &word, &classes)) {
-        if (is_neutral(word, classes, names, n_names))
+    struct names names = names_of(people);
+    struct str rest = text, word, whole;
+    bool is_usual = !letters->is_drawn && !letters->counts_drawn;
+    while (letters->n < LETTERS_MOST) {
+        if (is_usual)
+            rest = add_plain_words(letters, &names, rest);
+        if (!next_word(letters, &rest, &word, &whole))
+            break;
+        bytes16 a;
+        memcpy(&a, word.at, sizeof a);
+        a |= 32;
+        bool is_plain = word.len < STRIDE && first_of16(no_small_letters16(a)) >= word.len;
+        if ((!is_plain && is_link(word)) || is_name(&names, word))
             continue;
         letters->n_words++;
-        if ((classes & CHAR_LEET) != 0)
-            weigh_leet(letters, word);
-        if ((classes & CHAR_WIDE) == 0) // which no end of a word loses
-            add_ascii_word(letters, word);
-        else if (letters->n_wide++ < WIDE_MOST)
-            add_wide_word(rules, letters, word);
+        if (!is_plain || !is_usual || word.len > LETTERS_MOST - letters->n ||
+            !add_plain_word(letters, word.at, word.len, a))
+            add_word(rules, letters, word, whole);
     }
 }
 
@@ -292,8 +411,12 @@ static bool looks_leet(const struct letters *letters)
 static void fold_dressed(const struct lure_rules *rules, struct str text,
                          const struct lure_people *people, struct letters *letters)
 {
-    letters->is_leet = letters->is_drawn = false;
+    char copy[TEXT_MOST + 2 * STRIDE];
     text = str_first(text, text.len < TEXT_MOST ? text.len : TEXT_MOST);
+    memcpy(copy, text.at, text.len);
+    memset(copy + text.len, 0, 2 * STRIDE);
+    text.at = copy;
+    letters->is_leet = letters->is_drawn = false;
     letters->counts_drawn = has_drawn(text);
     for (int look = 0; look < 2; look++) {
         letters->n = letters->n_wide = 0;
@@ -313,26 +436,7 @@ uint64_t lure_text_shape(const struct lure_list *list, struct str text,
     fold_dressed(list->rules, text, people, &letters);
     if (letters.n < LETTERS_LEAST)
         return 0;
-    static const uint64_t ways[4] = {UINT64_C(0x9E3779B97F4A7C15), UINT64_C(0xD6E8FEB86659FD93),
-                                     UINT64_C(0xA0761D6478BD642F), UINT64_C(0xE7037ED1A0B428DB)};
-    // the least product has the least upper half, which is the hash
-    uint64_t least[4] = {UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX};
-    // code points: three are 63 bits
-    uint64_t three = (uint64_t)letters.at[0] << 21 | (uint64_t)letters.at[1] << 42;
-    for (size_t i = SHINGLE - 1; i < letters.n; i++) {
-        three = three >> 21 | (uint64_t)letters.at[i] << 42;
-        uint64_t run = three * UINT64_C(0x2127599BF4325C37);
-        run ^= run >> 32;
-#pragma GCC unroll 4
-        for (int way = 0; way < 4; way++) {
-            uint64_t product = run * ways[way];
-            least[way] = product < least[way] ? product : least[way];
-        }
-    }
-    uint64_t shape = 0;
-    for (int lane = 0; lane < 4; lane++)
-        shape = shape << 16 | ((uint32_t)(least[lane] >> 32) * 0x9E3779B1U >> 16);
-    return shape != 0 ? shape : 1;
+    return minhash(letters.at, letters.n);
 }
 
 static bool is_quoted(struct str line)
@@ -440,12 +544,18 @@ static const char *const warnings[] = {
  * from the second, third or fourth on.  One of the four falls on such a place. */
 enum { STEP = 4, LOOKED_AT = 4 };
 
-// Whatever their case: most places of most texts are in no phrase.
-static size_t warning_slot(const char *at)
+// Whatever their case.
+static uint32_t four_at(const char *at)
 {
     uint32_t four;
     memcpy(&four, at, sizeof four);
-    return (four | 0x20202020U) * 0x9E3779B1U >> 22;
+    return four | 0x20202020U;
+}
+
+// Most places of most texts are in no phrase.
+static size_t warning_slot(uint32_t four)
+{
+    return four * 0x9E3779B1U >> 22;
 }
 
 void warnings_index(struct warning_index *index)
@@ -456,18 +566,20 @@ void warnings_index(struct warning_index *index)
     for (size_t i = 0; i < STEP * COUNT_OF(warnings); i++) {
         const char *phrase = warnings[i / STEP];
         must(strlen(phrase) >= STEP - 1 + LOOKED_AT);
-        uint8_t *slot = &index->first[warning_slot(phrase + i % STEP)];
+        index->four[i + 1] = four_at(phrase + i % STEP);
+        uint8_t *slot = &index->first[warning_slot(index->four[i + 1])];
         index->next[i + 1] = *slot;
         *slot = (uint8_t)(i + 1);
     }
 }
 
-/* Whether one of the phrases of this chain stands around the place. */
-static bool has_phrase(const struct warning_index *index, size_t i, struct str text, size_t at)
+/* Whether one of the phrases of this chain stands around the place, where the four bytes are. */
+static bool has_phrase(const struct warning_index *index, size_t i, struct str text, size_t at,
+                       uint32_t four)
 {
     for (; i != 0; i = index->next[i]) {
         size_t before = (i - 1) % STEP;
-        if (before > at)
+        if (index->four[i] != four || before > at)
             continue;
         struct str phrase = str_of(warnings[(i - 1) / STEP]);
         struct str rest = str_skip(text, at - before);
@@ -480,8 +592,9 @@ static bool has_phrase(const struct warning_index *index, size_t i, struct str t
 static bool has_words_of_warning(const struct warning_index *index, struct str text)
 {
     for (size_t at = 0; at + LOOKED_AT <= text.len; at += STEP) {
-        size_t first = index->first[warning_slot(text.at + at)];
-        if (first != 0 && has_phrase(index, first, text, at))
+        uint32_t four = four_at(text.at + at);
+        size_t first = index->first[warning_slot(four)];
+        if (first != 0 && has_phrase(index, first, text, at, four))
             return true;
     }
     return false;

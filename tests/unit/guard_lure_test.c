@@ -1,6 +1,7 @@
 #include "test.h"
 
 #include "guard/lure_internal.h"
+#include "guard/minhash.h"
 
 #include "base/buf.h"
 #include "base/clock.h"
@@ -487,6 +488,68 @@ TEST(the_shape_of_the_words_ignores_links_names_and_numbers)
     check(a == b && a != 0);
     check(lure_text_shape(&list, STR("http://evil.example/"), &people) == 0);
     check(lure_text_shape(&list, STR("quite another http://evil.example/"), &people) != a);
+}
+
+TEST(the_shape_of_the_words_is_what_snapshots_and_logs_hold)
+{
+    static const struct {
+        const char *text;
+        uint64_t shape;
+    } rows[] = {
+        {"learn to turn on the corner lamp right now, ok? see http://evil.example/1",
+         0x5A621D6366519816                                                                                      },
+        {"for now or never: internationalization (and counterrevolutionaries) return, juliet",
+         0x5A621D63D236C536                                                                                      },
+        {"one word after the other and so on until there are more letters than are looked at, "
+         "which "
+         "is a hundred and sixty, and then some more of them that nobody looks at any more, as if "
+         "they were not there at all",                                                                                     0x5A62EB07086D5DEB                                                                            },
+        {"sch\303\266ne Gr\303\274\303\237e nach K\303\266ln, siehe evil.example/1 am 24.12. um "
+         "18:30",                                                                                    0xD1FC4FF3F84384F8                          },
+        {"0mg y0u h4v3 70 533 7h15",0xEA3B009E086D9345},
+        {"soooo look aaaat thisss piiiicture of youuu",                                                                                    0x9BF11D9E086D2F9F                                                                                                                               },
+        {"wait... what is that? \321\201m\320\276rning, WWW.EVIL.EXAMPLE",0x26F6C90A224E8FEB},
+    };
+    struct lure_people people = {.names = {STR("juliet@a.example")}, .n = 1};
+    struct lure_list list = scan("");
+    for (size_t i = 0; i < COUNT_OF(rows); i++)
+        if (lure_text_shape(&list, str_of(rows[i].text), &people) != rows[i].shape)
+            check_str(str_of(rows[i].text), STR("another shape"));
+}
+
+/* As it is defined, whatever the processor has for it. */
+static uint64_t plain_minhash(const uint32_t *letters, size_t n)
+{
+    static const uint64_t ways[] = {UINT64_C(0x9E3779B97F4A7C15), UINT64_C(0xD6E8FEB86659FD93),
+                                    UINT64_C(0xA0761D6478BD642F), UINT64_C(0xE7037ED1A0B428DB)};
+    uint64_t shape = 0;
+    for (size_t way = 0; way < COUNT_OF(ways); way++) {
+        uint64_t least = UINT64_MAX;
+        for (size_t i = 0; i + 2 < n; i++) {
+            uint64_t run =
+                (letters[i] | (uint64_t)letters[i + 1] << 21 | (uint64_t)letters[i + 2] << 42) *
+                UINT64_C(0x2127599BF4325C37);
+            uint64_t hash = (run ^ run >> 32) * ways[way];
+            least = hash < least ? hash : least;
+        }
+        shape = shape << 16 | ((uint32_t)(least >> 32) * 0x9E3779B1U >> 16);
+    }
+    return shape;
+}
+
+TEST(minhash_is_the_same_on_every_processor)
+{
+    uint32_t letters[160];
+    uint64_t state = 1;
+    for (int round = 0; round < 20; round++)
+        for (size_t n = 3; n <= COUNT_OF(letters); n++) {
+            for (size_t i = 0; i < n; i++) {
+                state = state * UINT64_C(6364136223846793005) + 1442695040888963407;
+                // ASCII, and letters of as many bits as a code point has
+                letters[i] = (uint32_t)(round % 2 == 0 ? 'a' + (state >> 59) : state >> 43);
+            }
+            check(minhash(letters, n) == plain_minhash(letters, n));
+        }
 }
 
 TEST(words_that_were_dressed_up_have_nearly_the_same_shape)
