@@ -300,8 +300,8 @@ static void lull(struct sim *sim)
         struct prng prng = sim_dice(sim, i, ~0U, PURPOSE_CHAFF);
         double at_s = prepares_s(habits) + habits->wait_s + i * poison_s / habits->lull;
         for (uint32_t k = 0; k < n; k++)
-            say_new_link(sim, at_s + 60 * k, sim->n_ours + habits->remote_zeros + habits->abroad + i,
-                         who[k], &prng);
+            say_new_link(sim, at_s + 60 * k,
+                         sim->n_ours + habits->remote_zeros + habits->abroad + i, who[k], &prng);
     }
     free(who);
 }

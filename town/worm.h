@@ -74,8 +74,8 @@ struct worm_habits {
     bool hubs;           // it begins in those of ours who have most contacts
     uint32_t abroad; // accounts of another server that have sent a link of each of its hosts to one
                      // of ours before, as those of aged
-    uint32_t lull;   // accounts of another server that send a new link to three of ours each, on the
-                     // day on which it is about
+    uint32_t lull; // accounts of another server that send a new link to three of ours each, on the
+                   // day on which it is about
     uint32_t seconds_of_100; // of a hundred infected people it owns a second device of so many, and
                              // says there that what it sends was meant
 };
