@@ -142,9 +142,10 @@ void evidence_of_content(struct guard *guard, struct cluster *cluster, const str
 void evidence_of_birth(struct guard *guard, struct cluster *cluster, const struct lure *lure,
                        struct user *sender)
 {
-    cluster->novel = !cluster->established && sight_find(guard, lure_home_key(lure)) == NULL;
+    bool is_seen = sight_find(guard, lure_home_key(lure)) != NULL;
+    cluster->novel = !cluster->established && !is_seen;
     // another link of a shortener says as little about where it leads as a new host does
-    cluster->fresh = cluster->novel || (lure->flags & LURE_SHORTENER) != 0;
+    cluster->fresh = cluster->novel || ((lure->flags & LURE_SHORTENER) != 0 && !is_seen);
     cluster->scarce = !cluster->fresh && lure_is_scarce(guard, lure);
     if (cluster->novel)
         evidence_of_novelty(guard, cluster);

@@ -713,7 +713,8 @@ bool sight_is_established(const struct guard *guard, const struct sight *sight)
 
 const struct lure_key *lure_home_key(const struct lure *lure)
 {
-    if (lure->kind == LURE_LINK && !lure_key_is_none(&lure->keys[LURE_DOMAIN]))
+    if (lure->kind == LURE_LINK && !lure_key_is_none(&lure->keys[LURE_DOMAIN]) &&
+        (lure->flags & LURE_SHORTENER) == 0)
         return &lure->keys[LURE_DOMAIN];
     return &lure->keys[LURE_EXACT];
 }
@@ -730,7 +731,7 @@ bool lure_is_established(const struct guard *guard, const struct lure *lure)
 
 bool lure_is_scarce(const struct guard *guard, const struct lure *lure)
 {
-    if ((lure->flags & LURE_WELL_KNOWN) != 0)
+    if ((lure->flags & (LURE_WELL_KNOWN | LURE_SHORTENER)) == LURE_WELL_KNOWN)
         return false;
     const struct sight *sight = sight_find(guard, lure_home_key(lure));
     return sight != NULL && sight_settled(guard, sight) <= guard->config.scarce_by;
