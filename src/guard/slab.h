@@ -37,7 +37,8 @@ union slab_entry {
 };
 
 struct slab {
-    size_t step; // sizes are multiples of it
+    size_t step; // sizes are multiples of it; a power of two
+    unsigned shift;
     size_t page; // bytes of one, for pieces
     bool keeps;  // of each size the last page, though it is empty
     union slab_entry *pages;
@@ -57,7 +58,7 @@ void slab_give(struct slab *slab, uint32_t piece);
 /* What a piece of this size takes. */
 static inline size_t slab_size(const struct slab *slab, size_t size)
 {
-    return (size + slab->step - 1) / slab->step * slab->step;
+    return (size + slab->step - 1) & ~(slab->step - 1); // no division: each piece asks
 }
 /* All that it has from the heap. */
 size_t slab_memory(const struct slab *slab);

@@ -181,6 +181,17 @@ TEST(a_trail_is_what_was_put)
         check(user->has_trail == (memcmp(&got, &none, sizeof got) != 0));
         check(memcmp(&nothing, &none, sizeof none) == 0);
         check_str(user_jid(guard, user), STR("person1@town.example"));
+        // what he sends is the first of the recent ones, however that is put there
+        struct cluster cluster = {.id = huge - prng_below(&prng, 1000)};
+        if (trail.recent[0] != 0 && prng_below(&prng, 4) == 0)
+            cluster.id = trail.recent[0];
+        note_recent(guard, user, &cluster);
+        if (trail.recent[0] != cluster.id) {
+            memmove(trail.recent + 1, trail.recent, sizeof trail.recent - sizeof *trail.recent);
+            trail.recent[0] = cluster.id;
+        }
+        got = trail_of(guard, user);
+        check(memcmp(&got, &trail, sizeof got) == 0);
     }
     guard_free(&guard);
 }
