@@ -130,9 +130,9 @@ static void tell_answer(struct sim *sim, const struct happening *now)
         .answer = {.sender = sim_jid_of(sim, now->from),
                    .incident = now->identity,
                    .meant = lies || !infected,
-                   .trust = lies             ? ANSWER_SAME_DEVICE
-                            : now->elsewhere ? ANSWER_OTHER_DEVICE
-                                             : ANSWER_PUZZLE}
+                   .trust = now->elsewhere ? ANSWER_OTHER_DEVICE
+                            : lies         ? ANSWER_SAME_DEVICE
+                                           : ANSWER_PUZZLE}
     };
     sim_happen(sim, &event);
 }

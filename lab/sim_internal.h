@@ -22,6 +22,7 @@ enum {
     PURPOSE_HEED = 31,
     PURPOSE_ENCRYPTED = 32,
     PURPOSE_CHAFF = 34,
+    PURPOSE_SECOND = 36,
 
     DESK = 1, // the device that everybody sends with; he has another, if the guard asks there
     ROOM = 1u << 30,   // such a receiver is a room, not a person
@@ -157,6 +158,8 @@ void sim_tell_opening(struct sim *sim, const struct copy *copy, uint32_t who);
 void sim_tempt(struct sim *sim, uint32_t who, uint32_t copy, uint64_t identity);
 /* generation: 0 for patients zero. */
 void sim_infect_one(struct sim *sim, uint32_t who, uint32_t generation);
+/* Of an infected person it may own a second device. */
+bool sim_worm_owns_another(const struct sim *sim, uint32_t who);
 void sim_worm_step(struct sim *sim, uint32_t from);
 void sim_send_copy(struct sim *sim, uint32_t from, uint32_t to);
 void sim_open_lure(struct sim *sim, const struct happening *now);

@@ -240,11 +240,15 @@ static void ask(struct sim *sim, const struct order *order)
     sim->people[who].n_asked++;
     struct tally *tally = sim->people[who].is_traps ? &sim->outcome.trap : &sim->outcome.honest;
     tally->asked += !sim->people[who].infected;
+    bool owns_another = sim_worm_owns_another(sim, (uint32_t)who);
     if (sim->people[who].infected)
         queue_plan(&sim->queue, (struct happening){.at_us = sim->now_us + SECOND_US,
                                                    .what = WORM_LIES,
                                                    .from = (uint32_t)who,
+                                                   .elsewhere = owns_another,
                                                    .identity = order->incident});
+    if (owns_another) // he is not told
+        return;
     struct prng prng = sim_dice(sim, order->incident, (uint32_t)who, PURPOSE_ANSWER);
     int64_t delay_us;
     if (habits_answers(&sim->config.habits, &prng, &delay_us))

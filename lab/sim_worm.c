@@ -169,12 +169,19 @@ void sim_infect_one(struct sim *sim, uint32_t who, uint32_t generation)
     int64_t waits_us = infection_wait_us(sim->config.worm);
     if (generation == 0 && habits->poisoners > 0)
         waits_us += (int64_t)poison_s * SECOND_US;
-    if (generation == 0 && habits->aged > 0)
+    if (generation == 0 && habits->aged + habits->abroad > 0)
         waits_us += (int64_t)(lead_s(habits) * 1e6);
     if (generation == 0 && habits->ring > 0)
         waits_us += (int64_t)(RING_ROUNDS * ring_s) * SECOND_US;
     queue_plan(&sim->queue,
                (struct happening){.at_us = sim->now_us + waits_us, .what = WORM_STEP, .from = who});
+}
+
+bool sim_worm_owns_another(const struct sim *sim, uint32_t who)
+{
+    struct prng prng = prng_of(sim->config.seed, who, PURPOSE_SECOND);
+    return sim->people[who].infected &&
+           prng_below(&prng, 100) < sim->config.worm->profile->habits.seconds_of_100;
 }
 
 static uint32_t count_victims(void *of, uint32_t who)
@@ -218,17 +225,37 @@ static void age_hosts(struct sim *sim)
 {
     const struct worm_habits *habits = &sim->config.worm->profile->habits;
     uint32_t *who, n_hosts = worm_n_hosts(sim->config.worm, sim->n_ours + sim->n_remote);
-    uint32_t n = own_accounts(sim, habits->aged + 1, &who);
-    double pause_s = lead_s(habits) / 5 / ((double)n_hosts * n + 1), at_s = 0;
-    for (uint32_t host = 0; n > 1 && habits->aged > 0 && host < n_hosts; host++) {
+    uint32_t n = own_accounts(sim, habits->aged + 1, &who), n_abroad = habits->abroad;
+    double pause_s = lead_s(habits) / 5 / ((double)n_hosts * (n + n_abroad) + 1), at_s = 0;
+    for (uint32_t host = 0; n > 0 && habits->aged + n_abroad > 0 && host < n_hosts; host++) {
         struct arena arena;
         arena_init(&arena, 65536);
         struct str text = worm_first_sight(sim->config.worm, host, &arena);
         for (uint32_t i = 0; i + 1 < n; i++) // nobody who has been shown it brings it himself
             say_chaff(sim, at_s += pause_s, who[i], who[n - 1], text);
+        for (uint32_t i = 0; i < n_abroad; i++)
+            say_chaff(sim, at_s += pause_s, sim->n_ours + habits->remote_zeros + i, who[n - 1],
+                      text);
         arena_done(&arena);
     }
     free(who);
+}
+
+/* Those with most contacts. */
+static uint32_t find_hubs(const struct sim *sim, uint32_t wanted, uint32_t *out)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; wanted > 0 && i < sim->n_ours; i++) {
+        uint32_t at = n, degree = graph_degree(sim->config.graph, i);
+        while (at > 0 && graph_degree(sim->config.graph, out[at - 1]) < degree)
+            at--;
+        if (at == wanted)
+            continue;
+        n += n < wanted;
+        memmove(out + at + 1, out + at, (n - at - 1) * sizeof *out);
+        out[at] = i;
+    }
+    return n;
 }
 
 /* Accounts of the worm's own write to each other as it will, so that it is ordinary. */
@@ -236,12 +263,13 @@ static void ring(struct sim *sim)
 {
     const struct worm_habits *habits = &sim->config.worm->profile->habits;
     uint32_t *who, n = own_accounts(sim, habits->ring, &who);
+    double pause_s = habits->ring_pause_s > 0 ? habits->ring_pause_s : habits->pause_s;
     for (uint32_t i = 0; i < n; i++) {
         struct prng prng = sim_dice(sim, i, who[i], PURPOSE_CHAFF);
         for (uint32_t round = 0; round <= RING_ROUNDS; round++)
             for (uint32_t k = 1; k < n; k++)
-                say_new_link(sim, 1 + round * ring_s + k * habits->pause_s, who[i],
-                             who[(i + k) % n], &prng);
+                say_new_link(sim, 1 + round * ring_s + k * pause_s, who[i], who[(i + k) % n],
+                             &prng);
     }
     free(who);
 }
@@ -253,12 +281,13 @@ void sim_infect(struct sim *sim)
     poison(sim);
     age_hosts(sim);
     ring(sim);
-    for (uint32_t i = 0; i < sim->n_remote; i++)
+    for (uint32_t i = 0; i < habits->remote_zeros; i++)
         sim_infect_one(sim, sim->n_ours + i, 0);
     uint32_t *zeros = calloc(habits->zeros + 1, sizeof *zeros);
     must(zeros != NULL);
-    uint32_t n = graph_patients_zero(sim->config.graph, sim->config.seed, habits->zeros,
-                                     count_victims, sim, zeros);
+    uint32_t n = habits->hubs ? find_hubs(sim, habits->zeros, zeros)
+                              : graph_patients_zero(sim->config.graph, sim->config.seed,
+                                                    habits->zeros, count_victims, sim, zeros);
     for (uint32_t i = 0; i < n; i++) {
         sim->people[zeros[i]].mind.has_decided = true;
         sim->people[zeros[i]].exposed = true;

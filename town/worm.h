@@ -67,7 +67,13 @@ struct worm_habits {
     double lead_s;         // …so long before it begins; 0: thirty hours
     uint32_t beside;       // links to large honest hosts that stand before its own in each copy
     uint32_t follows;      // new links that mean nothing, to the same person after his copy
-    uint32_t ring; // accounts of its own that send new links to each other for two days before
+    uint32_t ring; // accounts of its own that send new links to each other for two days before…
+    double ring_pause_s; // …so far apart; 0: at its pace
+    bool hubs;           // it begins in those of ours who have most contacts
+    uint32_t abroad; // accounts of another server that have sent a link of each of its hosts to one
+                     // of ours before, as those of aged
+    uint32_t seconds_of_100; // of a hundred infected people it owns a second device of so many, and
+                             // says there that what it sends was meant
 };
 
 struct worm_profile {
@@ -86,7 +92,8 @@ const struct worm_profile *worm_find(struct str name);
 bool worm_is_one_to_one(const struct worm_profile *profile);
 
 /* Changes one habit by its name: aim, bait, host, words, names, composes, pause, jitter, wait,
- * most, zeros, remote, avoids, chats, entitled, poison, hosts, aged, lead, beside, follows, ring.
+ * most, zeros, remote, avoids, chats, entitled, poison, hosts, aged, lead, beside, follows, ring,
+ * ringpause, hubs, abroad, seconds.
  * ERR_MALFORMED. */
 enum err worm_set(struct worm_habits *habits, struct str key, struct str value,
                   struct why *why) MUST_CHECK;

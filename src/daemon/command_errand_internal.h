@@ -16,6 +16,7 @@ struct command_errand {
     struct command_call *call;
     json_t *result;  // NULL: the number of the incident that the guard named, if any
     bool is_missing; // there is no such incident
+    struct str why;  // …or nothing was done, and why
 };
 
 static inline struct command_errand *command_errand_of(struct gate_errand *gate)

@@ -4,6 +4,7 @@
 #include "daemon/command_errand_internal.h"
 
 #include "base/clock.h"
+#include "base/must.h"
 #include "daemon/incident_story.h"
 #include "daemon/named_lure.h"
 #include "daemon/server.h"
@@ -41,6 +42,36 @@ static void run_incident_list(struct command_call *call)
     command_errand_look(call, look_at_list);
 }
 
+enum { FILES_SHOWN = 32 };
+
+/* What was put here of the files that it is about: whose names and findings nobody else may see. */
+static json_t *files_of(const struct command_errand *errand, const struct incident *incident,
+                        struct str domain)
+{
+    const struct daemon *daemon = errand->call->context;
+    struct uploads *uploads = server_service(daemon->server)->uploads;
+    json_t *list = json_array();
+    if (uploads == NULL || incident->n_files == 0)
+        return list;
+    struct upload *files = calloc(FILES_SHOWN, sizeof *files);
+    must(files != NULL);
+    size_t n = uploads_find_alike(uploads, incident->files, incident->n_files, files, FILES_SHOWN);
+    for (size_t i = 0; i < n; i++) {
+        struct str owner = jid_of_prepared(str_of(files[i].jid)).domain;
+        char marks[UPLOAD_MARKS_ROOM];
+        if (domain.len > 0 && !str_eq(owner, domain))
+            continue;
+        upload_marks(files[i].flags, marks);
+        json_array_append_new(
+            list, json_pack("{s:s, s:o, s:o, s:s, s:I, s:s, s:o}", "upload", files[i].id, "account",
+                            json_of(str_of(files[i].jid)), "name", json_of(str_of(files[i].name)),
+                            "type", files[i].type, "size", (json_int_t)files[i].size, "marks",
+                            marks, "finding", json_of(str_of(files[i].finding))));
+    }
+    free(files);
+    return list;
+}
+
 static void look_at_one(struct gate_errand *gate, const struct guard *guard)
 {
     struct command_errand *errand = command_errand_of(gate);
@@ -50,9 +81,10 @@ static void look_at_one(struct gate_errand *gate, const struct guard *guard)
     arena_init(&arena, (size_t)1 << 30);
     if (guard_incident(guard, (uint64_t)argument_number(errand->call, "id"), &arena, &incident) ==
             OK &&
-        incident_concerns(&incident, domain))
+        incident_concerns(&incident, domain)) {
         errand->result = incident_story(&incident, domain);
-    else
+        json_object_set_new(errand->result, "files", files_of(errand, &incident, domain));
+    } else
         errand->is_missing = true;
     arena_done(&arena);
 }
@@ -133,16 +165,46 @@ static void run_link_show(struct command_call *call)
 
 /* ---- undoing ---- */
 
+// Why there was nothing to undo.
+static void look_at_released(struct gate_errand *gate, const struct guard *guard)
+{
+    struct command_errand *errand = command_errand_of(gate);
+    uint64_t id = gate->event.release.incident;
+    struct arena arena;
+    struct incident incident;
+    if (gate->incident != 0 || gate->event.release.account.len > 0)
+        return;
+    arena_init(&arena, (size_t)1 << 30);
+    if (guard_incident(guard, id, &arena, &incident) == OK && incident.state == INCIDENT_RELEASED)
+        errand->why = arena_printf(
+            &errand->call->arena, "incident %" PRIu64 " was released already, at %.*s, by %.*s", id,
+            STR_ARGS(clock_format(&errand->call->arena, incident.ended_us)),
+            STR_ARGS(incident.actor));
+    arena_done(&arena);
+}
+
 static void released(struct gate_errand *gate)
 {
     struct command_errand *errand = command_errand_of(gate);
-    errand->is_missing = gate->incident == 0;
-    command_errand_done(gate);
+    struct str account = gate->event.release.account;
+    if (gate->incident != 0)
+        command_errand_done(gate);
+    else if (account.len > 0)
+        command_fail(errand->call, ERR_MISSING,
+                     "%.*s is not restricted by this incident (guard rules shows who is by which)",
+                     STR_ARGS(account));
+    else if (errand->why.len > 0)
+        command_fail(errand->call, ERR_MISSING, "%.*s", STR_ARGS(errand->why));
+    else
+        command_fail(errand->call, ERR_MISSING,
+                     "there is no incident %" PRIu64 " (incident list shows those there are)",
+                     gate->event.release.incident);
 }
 
 static void run_incident_release(struct command_call *call)
 {
     struct command_errand *errand = command_errand_new(call);
+    errand->gate.look = look_at_released;
     errand->gate.done = released;
     errand->gate.event.kind = EVENT_RELEASE;
     errand->gate.event.release = (struct release){

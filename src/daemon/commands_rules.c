@@ -360,9 +360,11 @@ static void add_decoy_hit(void *context, const struct guard_decoy_hit *hit)
         return;
     json_array_append_new(
         list,
-        json_pack("{s:o, s:o, s:o, s:f, s:b, s:b, s:o}", "sender", json_of(hit->sender), "lure",
-                  json_of(hit->shown), "at", json_of_time(hit->at_us), "nats", hit->nats,
-                  "discounted", hit->discounted, "convicted", hit->convicted, "incident",
+        json_pack("{s:o, s:o, s:o, s:o, s:f, s:b, s:b, s:o}", "decoy",
+                  hit->decoy.len > 0 ? json_of(hit->decoy) : json_null(), "sender",
+                  json_of(hit->sender), "lure", json_of(hit->shown), "at", json_of_time(hit->at_us),
+                  "nats", hit->nats, "discounted", hit->discounted, "convicted", hit->convicted,
+                  "incident",
                   hit->incident != 0 ? json_integer((json_int_t)hit->incident) : json_null()));
 }
 
@@ -426,7 +428,7 @@ static const struct command rows[] = {
      },
     {
      .name = "decoy hits",
-     .doc = "Lists who sent which lure to a decoy, and what that counts for.",
+     .doc = "Lists who sent which lure to which decoy, when, and what that counts for.",
      .role = ROLE_OPERATOR,
      .run = run_decoy_hits,
      },

@@ -252,6 +252,26 @@ static void what_came_of_it(struct buf *out, const json_t *order)
         buf_printf(out, ": %lld of %lld messages", done, count);
 }
 
+static void text_of_files(struct buf *out, const json_t *story)
+{
+    size_t i;
+    const json_t *file, *files = json_object_get(story, "files");
+    if (json_array_size(files) == 0)
+        return;
+    heading(out, "files");
+    json_array_foreach(files, i, file)
+    {
+        buf_printf(out, "  %s  %s (%s, %lld bytes), put here by %s", text_in(file, "upload"),
+                   text_in(file, "name"), text_in(file, "type"), number_in(file, "size"),
+                   text_in(file, "account"));
+        if (text_in(file, "marks")[0] != '\0')
+            buf_printf(out, ": %s", text_in(file, "marks"));
+        if (text_in(file, "finding")[0] != '\0')
+            buf_printf(out, "; in it: %s", text_in(file, "finding"));
+        buf_add_char(out, '\n');
+    }
+}
+
 static void text_of_orders(struct buf *out, const json_t *story)
 {
     size_t i;
@@ -308,6 +328,7 @@ static void text_of_questions(struct buf *out, const json_t *story)
 void incident_draw_text(struct buf *out, const json_t *story)
 {
     text_of_figures(out, story);
+    text_of_files(out, story);
     text_of_tree(out, story);
     text_of_timeline(out, story);
     text_of_evidence(out, story);

@@ -120,8 +120,11 @@ static bool head_is_program(const unsigned char *head, size_t n)
 
 static void find(struct inspection *out, unsigned flags, const char *what)
 {
-    // the first finding of the worst kind is told
-    bool worse = (flags & ~out->flags & (INSPECTED_DISGUISED | INSPECTED_MATCHED)) != 0;
+    // the first finding of the worst kind is told, and anything rather than what was not looked
+    // into
+    const unsigned slight = INSPECTED_ARCHIVE | INSPECTED_UNFINISHED | INSPECTED_NESTED;
+    bool worse = (flags & ~out->flags & (INSPECTED_DISGUISED | INSPECTED_MATCHED)) != 0 ||
+                 ((out->flags & ~slight) == 0 && (flags & ~slight) != 0);
     if (worse || out->finding[0] == '\0') {
         struct str text = str_of(what != NULL ? what : "");
         size_t n = text.len < sizeof out->finding - 1 ? text.len : sizeof out->finding - 1;
@@ -133,10 +136,38 @@ static void find(struct inspection *out, unsigned flags, const char *what)
     out->flags |= flags;
 }
 
+// An archive within the file.
+struct place {
+    struct str name;
+    const struct place *outer; // that it is in; NULL: the file itself
+};
+
+/* "photo.jpg in b.zip in a.zip", as far as there is room; the file's own name is known anyway. */
+static void find_in(struct inspection *out, unsigned flags, struct str name,
+                    const struct place *place)
+{
+    char text[sizeof out->finding + NAME_MOST + 1];
+    size_t n = 0;
+    for (; n < sizeof out->finding; place = place->outer) {
+        size_t len = name.len <= NAME_MOST ? name.len : NAME_MOST;
+        if (len > sizeof text - 1 - n)
+            len = sizeof text - 1 - n;
+        memcpy(text + n, name.at, len);
+        n += len;
+        if (place == NULL || sizeof text - n < sizeof " in ")
+            break;
+        memcpy(text + n, " in ", 4);
+        n += 4;
+        name = place->name;
+    }
+    text[n] = '\0';
+    find(out, flags, text);
+}
+
 enum content { HARMLESS, SCRIPT, PROGRAM };
 
 static void look_at_name(struct inspection *out, struct str name, enum content content,
-                         unsigned inner)
+                         unsigned inner, const struct place *place)
 {
     unsigned named = lure_name_flags(name), flags = 0;
     if (content != HARMLESS || (named & LURE_EXECUTABLE) != 0)
@@ -144,12 +175,8 @@ static void look_at_name(struct inspection *out, struct str name, enum content c
     // a script that is named as a text is opened as one
     if ((named & LURE_DISGUISED) != 0 || (content == PROGRAM && lure_name_is_innocent(name)))
         flags |= INSPECTED_DISGUISED;
-    char shown[NAME_MOST + 1];
-    if (flags != 0 && str_to_z(name.len <= NAME_MOST ? name : str_first(name, NAME_MOST), shown,
-                               sizeof shown) == OK)
-        find(out, flags | inner, shown);
-    else
-        out->flags |= flags != 0 ? flags | inner : 0;
+    if (flags != 0)
+        find_in(out, flags | inner, name, place);
 }
 
 static void look_at_type(struct lookers *lookers, int fd, struct str name, struct inspection *out)
@@ -164,7 +191,7 @@ static void look_at_type(struct lookers *lookers, int fd, struct str name, struc
     bool script = program && strncmp(out->type, "text/", 5) == 0;
     if (n > 0 && head_is_program(head, (size_t)n))
         program = true;
-    look_at_name(out, name, script ? SCRIPT : program ? PROGRAM : HARMLESS, 0);
+    look_at_name(out, name, script ? SCRIPT : program ? PROGRAM : HARMLESS, 0, NULL);
 }
 
 /* ---- Archives ---- */
@@ -222,7 +249,7 @@ struct listing {
 };
 
 static void list_archive(struct listing *listing, struct archive *archive, struct str name,
-                         unsigned depth);
+                         const struct place *place, unsigned depth);
 
 static struct archive *archive_new(void)
 {
@@ -284,8 +311,9 @@ static char *unpack(struct listing *listing, struct archive *archive, struct str
 }
 
 static void look_at_nested(struct listing *listing, struct archive *archive, struct str head,
-                           struct str name, unsigned depth)
+                           struct str name, const struct place *place, unsigned depth)
 {
+    const struct place here = {.name = name, .outer = place};
     uint32_t before = listing->out->n_entries;
     size_t len;
     char *bytes =
@@ -294,23 +322,24 @@ static void look_at_nested(struct listing *listing, struct archive *archive, str
     if (inner != NULL) {
         listing->held += len;
         if (archive_read_open_memory(inner, bytes, len) == ARCHIVE_OK)
-            list_archive(listing, inner, name, depth + 1);
+            list_archive(listing, inner, name, &here, depth + 1);
         listing->held -= len;
     }
     archive_read_free(inner);
     free(bytes);
     if (listing->out->n_entries == before)
-        listing->out->flags |= INSPECTED_NESTED;
+        find_in(listing->out, INSPECTED_NESTED, name, place);
 }
 
 static void look_at_entry(struct listing *listing, struct archive *archive,
-                          struct archive_entry *entry, struct str name, unsigned depth)
+                          struct archive_entry *entry, struct str name, const struct place *place,
+                          unsigned depth)
 {
     struct inspection *out = listing->out;
     char bytes[HEAD];
     bool encrypted = archive_entry_is_encrypted(entry) == 1;
     if (encrypted)
-        find(out, INSPECTED_ENCRYPTED, entry_name(entry));
+        find_in(out, INSPECTED_ENCRYPTED, name, place);
     if (archive_entry_filetype(entry) != AE_IFREG && archive_entry_filetype(entry) != 0)
         return;
     la_ssize_t n = encrypted ? 0 : archive_read_data(archive, bytes, sizeof bytes);
@@ -318,11 +347,11 @@ static void look_at_entry(struct listing *listing, struct archive *archive,
     // the macros of an office document are a program behind the name of a text
     bool macros = str_ends(name, STR("vbaProject.bin"));
     if (macros)
-        find(out, INSPECTED_PROGRAM | INSPECTED_INNER, entry_name(entry));
+        find_in(out, INSPECTED_PROGRAM | INSPECTED_INNER, name, place);
     bool program = head_is_program((const unsigned char *)head.at, head.len);
-    look_at_name(out, name, program ? PROGRAM : HARMLESS, INSPECTED_INNER);
+    look_at_name(out, name, program ? PROGRAM : HARMLESS, INSPECTED_INNER, place);
     if (!encrypted && (head_is_archive(head) || is_named_archive(name)))
-        look_at_nested(listing, archive, head, name, depth);
+        look_at_nested(listing, archive, head, name, place, depth);
 }
 
 // What is compressed and no archive: its name is that of the file, without the ending.
@@ -340,7 +369,7 @@ static struct str without_ending(struct str name)
 }
 
 static void list_archive(struct listing *listing, struct archive *archive, struct str name,
-                         unsigned depth)
+                         const struct place *place, unsigned depth)
 {
     const struct lookers *lookers = listing->lookers;
     struct inspection *out = listing->out;
@@ -360,9 +389,10 @@ static void list_archive(struct listing *listing, struct archive *archive, struc
         const char *named = entry_name(entry);
         out->flags |= INSPECTED_ARCHIVE;
         out->n_entries++;
-        look_at_entry(
-            listing, archive, entry,
-            is_single(archive) ? without_ending(name) : str_of(named != NULL ? named : ""), depth);
+        look_at_entry(listing, archive, entry,
+                      is_single(archive) ? without_ending(name)
+                                         : str_of(named != NULL ? named : ""),
+                      place, depth);
         uint64_t unpacked =
             (uint64_t)archive_filter_bytes(archive, 0) + (depth > 0 ? listing->unpacked : 0);
         if (unpacked > lookers->unpacked_most || out->n_entries >= lookers->entries_most) {
@@ -383,7 +413,7 @@ static void look_at_archive(struct lookers *lookers, int fd, struct str name,
     struct archive *archive = archive_new();
     if (archive != NULL && lseek(fd, 0, SEEK_SET) == 0 &&
         archive_read_open_fd(archive, fd, BLOCK) == ARCHIVE_OK)
-        list_archive(&listing, archive, name, 0);
+        list_archive(&listing, archive, name, NULL, 0);
     archive_read_free(archive);
 }
 

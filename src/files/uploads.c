@@ -112,9 +112,29 @@ static struct holder *holder_get(struct uploads *uploads, const char *jid)
     return holder;
 }
 
+static struct str content_key(const struct lure_key *key)
+{
+    return str_make((const char *)key->bytes, sizeof key->bytes);
+}
+
+static struct content *content_get(struct uploads *uploads, const struct lure_key *key)
+{
+    struct content *content = table_get(&uploads->contents, content_key(key));
+    if (content != NULL)
+        return content;
+    content = calloc(1, sizeof *content);
+    must(content != NULL);
+    list_init(&content->files);
+    content->key = *key;
+    must(table_put(&uploads->contents, content_key(&content->key), content) == OK);
+    return content;
+}
+
 void file_add(struct uploads *uploads, struct file *file)
 {
     must(file->owner != NULL);
+    file->content = content_get(uploads, &file->key);
+    list_add_last(&file->content->files, &file->alike);
     file->holder = holder_get(uploads, file->jid);
     list_add_last(&file->holder->files, &file->held);
     must(table_put(&uploads->by_id, str_of(file->id), file) == OK);
@@ -138,6 +158,12 @@ void file_take(struct uploads *uploads, struct file *file)
         free(file->holder);
     }
     file->holder = NULL;
+    list_leave(&file->alike);
+    if (list_empty(&file->content->files)) {
+        table_remove(&uploads->contents, content_key(&file->content->key));
+        free(file->content);
+    }
+    file->content = NULL;
     if (list_is_member(&file->unscanned)) {
         list_leave(&file->unscanned);
         uploads->n_unscanned--;
@@ -205,6 +231,23 @@ bool uploads_find(struct uploads *uploads, struct str id, struct upload *out)
         out->convicted = uploads->options.is_convicted != NULL &&
                          uploads->options.is_convicted(uploads->options.context, &out->key);
     return found;
+}
+
+size_t uploads_find_alike(struct uploads *uploads, const struct lure_key *keys, size_t n_keys,
+                          struct upload *out, size_t room)
+{
+    size_t n = 0;
+    pthread_mutex_lock(&uploads->lock);
+    for (size_t i = 0; i < n_keys; i++) {
+        struct content *content = table_get(&uploads->contents, content_key(&keys[i]));
+        if (content == NULL)
+            continue;
+        LIST_EACH(&content->files, struct file, alike, file)
+        if (n < room)
+            file_show(file, &out[n++]);
+    }
+    pthread_mutex_unlock(&uploads->lock);
+    return n;
 }
 
 static bool is_of_id(char c)
@@ -601,6 +644,7 @@ enum err uploads_open(const struct uploads_options *options, const struct upload
     table_init(&uploads->by_slot, FILES_CEILING);
     table_init(&uploads->owners, FILES_CEILING);
     table_init(&uploads->holders, FILES_CEILING);
+    table_init(&uploads->contents, FILES_CEILING);
     list_init(&uploads->files);
     list_init(&uploads->unscanned);
     list_init(&uploads->slots);
@@ -655,6 +699,7 @@ void uploads_free(struct uploads **at)
     table_done(&uploads->by_slot);
     table_done(&uploads->owners);
     table_done(&uploads->holders);
+    table_done(&uploads->contents);
     if (uploads->directory >= 0)
         close(uploads->directory);
     lure_rules_free(&uploads->rules);

@@ -30,11 +30,19 @@ struct holder {
     char jid[];
 };
 
+/* Files with the same bytes. */
+struct content {
+    struct list files; // oldest first
+    struct lure_key key;
+};
+
 struct file {
     struct link link;      // in uploads.files, oldest first
     struct link unscanned; // in uploads.unscanned
     struct link held;      // in holder.files
+    struct link alike;     // in content.files
     struct holder *holder;
+    struct content *content;
     struct owner *owner;
     char id[RANDOM_ID_SIZE + 1];
     uint64_t size;
@@ -69,7 +77,7 @@ struct uploads {
 
     pthread_mutex_t lock; // "uploads": guards all below; never held while waiting
     struct upload_settings settings;
-    struct table by_id, by_slot, owners, holders;
+    struct table by_id, by_slot, owners, holders, contents;
     struct list files, unscanned, slots;
     uint64_t bytes, reserved, n_slots, n_unscanned;
     int64_t away_us; // monotonic: the last line of the log about an absent scanner

@@ -114,42 +114,27 @@ void guard_rules(const struct guard *guard, guard_rule_fn *fn, void *context)
     }
 }
 
-static int64_t time_of_hit(const struct cluster *cluster, const struct user *who)
-{
-    for (size_t i = 0; i < cluster->n_evidence; i++)
-        if (cluster->evidence[i].kind == EVIDENCE_DECOY && cluster->evidence[i].who == who)
-            return cluster->evidence[i].at_us;
-    return 0;
-}
-
-static void tell_hits(const struct guard *guard, const struct cluster *cluster,
-                      guard_decoy_hit_fn *fn, void *context)
-{
-    const struct binding *narrowest = cluster_narrowest(cluster);
-    struct guard_decoy_hit hit = {
-        .incident = cluster->is_incident ? cluster->id : 0,
-        .convicted = cluster->state == CLUSTER_CONVICTED,
-        .shown = cluster->shown.len > 0 || narrowest == NULL ? cluster->shown : narrowest->shown,
-    };
-    LIST_EACH((struct list *)&cluster->members, struct member, link, member)
-    {
-        if (member->decoy <= 0)
-            continue;
-        hit.sender = user_jid(guard, member->user);
-        hit.nats = member->decoy;
-        hit.discounted = decoy_hit_is_discounted(member->decoy);
-        hit.at_us = time_of_hit(cluster, member->user);
-        fn(context, &hit);
-    }
-}
-
 void guard_decoy_hits(const struct guard *guard, guard_decoy_hit_fn *fn, void *context)
 {
-    for (size_t rank = 0; rank < COUNT_OF(guard->clusters); rank++)
-        LIST_EACH((struct list *)&guard->clusters[rank], struct cluster, link, cluster)
-    // a campaign counts again what its lures have
-    if (cluster->n_decoy_senders > 0 && !cluster->is_campaign)
-        tell_hits(guard, cluster, fn, context);
+    LIST_EACH((struct list *)&guard->hits, struct decoy_hit, link, at)
+    {
+        const struct cluster *cluster = at->cluster;
+        const struct binding *narrowest = cluster_narrowest(cluster);
+        const struct member *member = member_find(guard, cluster, at->sender);
+        const double nats = member != NULL ? member->decoy : 0;
+        const struct guard_decoy_hit hit = {
+            .incident = cluster->is_incident ? cluster->id : 0,
+            .convicted = cluster->state == CLUSTER_CONVICTED,
+            .sender = user_jid(guard, at->sender),
+            .decoy = at->decoy != NULL ? user_jid(guard, at->decoy) : STR_EMPTY,
+            .shown =
+                cluster->shown.len > 0 || narrowest == NULL ? cluster->shown : narrowest->shown,
+            .nats = nats,
+            .discounted = decoy_hit_is_discounted(nats),
+            .at_us = at->at_us,
+        };
+        fn(context, &hit);
+    }
 }
 
 uint64_t guard_convicted(const struct guard *guard, const struct lure_key *keys, size_t n_keys,

@@ -342,8 +342,7 @@ static struct cluster *campaign_alive(struct guard *guard, uint64_t id)
 }
 
 static void weigh(struct guard *guard, struct cluster *campaign, struct member *member,
-                  const struct sending *sending, const struct user *receiver, double relay,
-                  bool *machine)
+                  const struct sending *sending, struct user *receiver, double relay, bool *machine)
 {
     const struct lessons *lessons = &guard->lessons;
     const struct trail trail = trail_of(guard, member->user);

@@ -17,15 +17,21 @@ bool lure_template_links(const struct lure *lure, bool established)
     return !established || (lure->flags & (LURE_NAMED | LURE_NUMBERED)) == LURE_NAMED;
 }
 
-struct cluster *cluster_find_key(const struct guard *guard, const struct lure_key *key)
+struct binding *binding_find(const struct guard *guard, const struct lure_key *key)
 {
     uint64_t hash = guard_hash_key(guard, key);
     for (struct map_node *at = map_first(&guard->bindings_map, hash); at != NULL; at = at->next) {
         struct binding *binding = CONTAINER_OF(at, struct binding, node);
         if (at->hash == hash && lure_key_eq(&binding->key, key))
-            return binding->cluster;
+            return binding;
     }
     return NULL;
+}
+
+struct cluster *cluster_find_key(const struct guard *guard, const struct lure_key *key)
+{
+    const struct binding *binding = binding_find(guard, key);
+    return binding != NULL ? binding->cluster : NULL;
 }
 
 struct cluster *cluster_find(const struct guard *guard, const struct lure *lure, bool established,
@@ -321,6 +327,7 @@ void cluster_forget(struct guard *guard, struct cluster *cluster)
 {
     must(cluster->n_waiting == 0);
     questions_forget(guard, cluster);
+    decoy_hits_forget(guard, cluster);
     cluster_share(guard, cluster);
     campaign_leave(guard, cluster);
     LIST_EACH(&cluster->bindings, struct binding, link, binding)

@@ -143,13 +143,13 @@ void evidence_of_birth(struct guard *guard, struct cluster *cluster, const struc
                        struct user *sender)
 {
     const struct sight *sight =
-        cluster->established ? NULL : sight_find(guard, lure_home_key(lure));
+        lure->flags & LURE_WELL_KNOWN ? NULL : sight_find(guard, lure_home_key(lure));
     cluster->novel = !cluster->established && sight == NULL;
     // another link of a shortener says as little about where it leads as a new host does
     cluster->fresh = cluster->novel || (lure->flags & LURE_SHORTENER) != 0;
     // a few accounts of a worm's could have shown us all its hosts beforehand
     cluster->scarce =
-        !cluster->fresh && sight != NULL && sight->introducers <= guard->config.scarce_by;
+        !cluster->fresh && sight != NULL && sight_settled(guard, sight) <= guard->config.scarce_by;
     if (cluster->novel)
         evidence_of_novelty(guard, cluster);
     if (!cluster->established)
@@ -227,6 +227,16 @@ static void independent_origin(struct guard *guard, struct cluster *cluster, str
     cluster->origins = sum;
 }
 
+void evidence_of_establishment(struct guard *guard, struct cluster *cluster)
+{
+    cluster->established = true;
+    LIST_EACH(&cluster->members, struct member, link, member)
+    member->independent = false;
+    cluster->n_independent = 0;
+    evidence_add(guard, cluster, EVIDENCE_ORIGIN, -cluster->origins, NULL);
+    cluster->origins = 0;
+}
+
 /* A tree has one root: of those who were not shown the lure only the most suspect counts. */
 static void sum_sender(struct cluster *cluster, struct member *member, double before)
 {
@@ -292,7 +302,7 @@ static void judge_pace(struct guard *guard, struct cluster *cluster, struct memb
 }
 
 bool evidence_of_manner(struct guard *guard, struct cluster *cluster, struct member *member,
-                        const struct sending *sending, const struct user *receiver)
+                        const struct sending *sending, struct user *receiver)
 {
     bool machine = false;
     judge_pace(guard, cluster, member, sending, &machine);
@@ -302,6 +312,8 @@ bool evidence_of_manner(struct guard *guard, struct cluster *cluster, struct mem
         guard->n_decoy_hits++;
         // the third hit says nothing that two did not: whoever wants to poison knows decoys too
         member->decoy = cluster->n_decoy_senders <= 2 ? decoy_nats : decoy_discounted_nats;
+        if (!cluster->is_campaign) // which counts again what its lures have
+            decoy_hit_add(guard, cluster, member->user, receiver, guard->now_us);
     }
     member->last_sent_us = guard->now_us;
     return machine;
@@ -310,6 +322,42 @@ bool evidence_of_manner(struct guard *guard, struct cluster *cluster, struct mem
 bool decoy_hit_is_discounted(double nats)
 {
     return nats < decoy_nats;
+}
+
+void decoy_hit_add(struct guard *guard, struct cluster *cluster, struct user *sender,
+                   struct user *decoy, int64_t at_us)
+{
+    if (guard->n_hits >= HITS_MOST)
+        decoy_hit_free(guard, CONTAINER_OF(guard->hits.head.prev, struct decoy_hit, link));
+    struct decoy_hit *hit = calloc(1, sizeof *hit);
+    must(hit != NULL);
+    *hit = (struct decoy_hit){.cluster = cluster, .sender = sender, .decoy = decoy, .at_us = at_us};
+    sender->n_refs++;
+    if (decoy != NULL)
+        decoy->n_refs++;
+    list_add_first(&guard->hits, &hit->link);
+    guard->n_hits++;
+    guard->bytes_clusters += sizeof *hit;
+}
+
+void decoy_hit_free(struct guard *guard, struct decoy_hit *hit)
+{
+    hit->sender->n_refs--;
+    if (hit->decoy != NULL)
+        hit->decoy->n_refs--;
+    list_leave(&hit->link);
+    guard->n_hits--;
+    guard->bytes_clusters -= sizeof *hit;
+    free(hit);
+}
+
+void decoy_hits_forget(struct guard *guard, const struct cluster *cluster)
+{
+    if (cluster->n_decoy_senders == 0) // as nearly always
+        return;
+    LIST_EACH(&guard->hits, struct decoy_hit, link, hit)
+    if (hit->cluster == cluster)
+        decoy_hit_free(guard, hit);
 }
 
 void evidence_of_member(struct guard *guard, struct cluster *cluster, struct member *member,

@@ -24,7 +24,7 @@ void guard_config_default(struct guard_config *config)
         .relay_share = 0.05,
         .fresh_most = 7,
         .fresh_rare = 0.002,
-        .scarce_by = 2,
+        .scarce_by = 11,
         .outbreak_rare = 0.02,
         .surge_nats = 7,
         .silent_most = 100,
@@ -90,6 +90,8 @@ struct guard *guard_new(const struct guard_config *config, uint64_t seed)
     list_init(&guard->bans);
     list_init(&guard->rights);
     list_init(&guard->tallies);
+    list_init(&guard->let_go);
+    list_init(&guard->hits);
     list_init(&guard->questions);
     list_init(&guard->late);
     lessons_default(&guard->lessons);
@@ -120,6 +122,8 @@ void guard_free(struct guard **at)
     slab_done(&guard->pieces);
     LIST_EACH(&guard->tallies, struct tally, link, tally)
     tally_free(guard, tally);
+    LIST_EACH(&guard->let_go, struct let_go, link, let_go)
+    let_go_free(guard, let_go);
     map_done(&guard->standings);
     map_done(&guard->sights_map);
     map_done(&guard->bindings_map);

@@ -364,7 +364,8 @@ void guard_answered(struct guard *guard, const struct answer *answer, int64_t no
  * was named; 0: there is none with this number, or it has no key of this width. */
 void guard_convict(struct guard *guard, const struct conviction *conviction, int64_t now_us,
                    struct guard_word *word);
-/* Gives the orders that undo.  word->incident is 0 when there is no such incident in force. */
+/* Gives the orders that undo.  word->incident is 0 when there is no such incident in force, as when
+ * it was released already. */
 void guard_release(struct guard *guard, const struct release *release, int64_t now_us,
                    struct guard_word *word);
 void guard_suspend(struct guard *guard, const struct suspension *suspension, int64_t now_us,
@@ -527,6 +528,8 @@ struct incident {
     const struct guard_question *questions; // oldest first
     size_t n_questions;
     uint32_t n_confirmed, n_denied; // people who meant it, and who did not
+    const struct lure_key *files;   // of files: by what is in them
+    size_t n_files;
 };
 
 /* Walks the ids of incidents, newest first: start with *at = 0; returns 0 at the end.  A cluster
@@ -617,16 +620,16 @@ void guard_rules(const struct guard *guard, guard_rule_fn *fn, void *context);
 
 /* Somebody sent a lure to a decoy; of one lure each sender counts once. */
 struct guard_decoy_hit {
-    uint64_t incident; // 0: that alone is no incident
-    bool convicted;    // the lure is, by now
-    struct str sender, shown;
-    double nats;     // what it counts for
+    uint64_t incident;               // 0: that alone is no incident
+    bool convicted;                  // the lure is, by now
+    struct str sender, decoy, shown; // decoy empty: it was not noted which
+    double nats;                     // what it counts for
     bool discounted; // for next to nothing: two others had sent the same lure to decoys before
     int64_t at_us;   // 0: forgotten
 };
 typedef void guard_decoy_hit_fn(void *context, const struct guard_decoy_hit *hit);
-/* Calls fn for each that is remembered: for as long as its lure is.  Texts are borrowed until the
- * next event. */
+/* Calls fn for each that is remembered, newest first: the last 4,096, for as long as their lures
+ * are.  Texts are borrowed until the next event. */
 void guard_decoy_hits(const struct guard *guard, guard_decoy_hit_fn *fn, void *context);
 
 #endif

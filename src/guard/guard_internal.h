@@ -39,6 +39,9 @@ enum {
     RECEIVERS_FEW = 2,     // that have room in the member itself: most have no more
     EVIDENCE_FEW = 2,      // the same, in the cluster
     HOLDS_MOST = 4096,     // messages that wait in all; beyond, they pass
+    HITS_MOST = 4096,      // of people on decoys that are remembered
+    LET_GO_MOST = 4096,    // that would have waited, and may still be taken back
+    OUT_MOST = 0xFFFFFF,   // copies of one person's that are counted as out
     SHOWN_MOST = 160,      // bytes of a printable key
     RULES_MOST = 65536,    // suspensions, entitlements, decoys, each
     RECENT_CLUSTERS = 4,   // that a user sent last
@@ -103,6 +106,8 @@ struct user {
     uint16_t n_lessons;           // that he taught this day
     uint8_t n_fans;               // honest fan-outs of his that the guard has seen settle
     bool has_trail : 1, has_standing : 1, is_decoy : 1;
+    bool is_remote : 1;   // another server may have any number of accounts: they teach nothing
+    uint8_t n_taught : 3; // days on which he taught what is rare, and how fast
 };
 
 /* Only of those with whom there is something. */
@@ -126,6 +131,9 @@ struct sight {
     uint32_t n_sendings;
     uint32_t introducers;    // people who brought it without having been shown it
     uint64_t who_introduced; // sketch of them
+    int64_t counted_us;      // when counted was taken, a day or more after settled
+    uint8_t counted;         // introducers then
+    uint8_t settled;         // and a day or more before
     bool is_known;           // which list
     uint32_t piece;
 };
@@ -145,6 +153,7 @@ struct binding {
     struct lure_key key;
     enum lure_width width : 8;
     bool established : 1; // its host was, when it was bound
+    bool stayed : 1; // of an encrypted message that was only observed: it would not have gone out
     uint32_t piece;
     struct str shown; // text
     char text[];
@@ -173,7 +182,8 @@ struct member {
     double relay; // weight of his being a relay
     bool is_relay : 1, independent : 1, composed : 1, warned : 1, reported : 1, restricted : 1;
     bool remote : 1;
-    bool quoted : 1; // a copy of his warned of it: that he meant it says nothing of the others
+    bool quoted : 1;     // a copy of his warned of it: that he meant it says nothing of the others
+    uint32_t n_out : 24; // copies that were only observed, and would stand at their receivers
     uint32_t piece;
 };
 
@@ -260,6 +270,12 @@ struct stop {
     struct str shown; // owned
 };
 
+/* A message that was only observed: by which of its lures it is found when that is convicted. */
+struct copy {
+    uint64_t lure; // a cluster's number; 0: of none
+    struct lure_key key;
+};
+
 struct hold {
     struct link link; // in guard.holds, by due_us
     struct cluster *cluster;
@@ -267,6 +283,8 @@ struct hold {
     uint64_t message;
     int64_t due_us;
     bool asked;
+    bool observed; // then:
+    struct copy copy;
 };
 
 struct question {
@@ -305,6 +323,21 @@ struct tally { // as struct guard_tally
     int64_t day;              // of what belongs to no incident
     int64_t first_us, last_us, convicted_us, by_hand_us, released_us;
     uint32_t n_sendings, n_rejects, n_holds, n_retracts, n_restricts, n_reports;
+};
+
+/* A message that would have been held, and let go: should it be taken back, it counts as that. */
+struct let_go {
+    struct link link; // in guard.let_go, oldest first
+    struct copy copy;
+    uint64_t incident; // under which it counts as held
+    struct str domain; // of its sender; owned
+};
+
+struct decoy_hit {    // as struct guard_decoy_hit; what else is told is his, as a member
+    struct link link; // in guard.hits, newest first
+    struct cluster *cluster;
+    struct user *sender, *decoy; // counted in n_refs; decoy NULL: it was not noted which
+    int64_t at_us;
 };
 
 /* What the site has taught; all start from shipped priors. */
@@ -349,7 +382,8 @@ struct guard {
     // for whoever watches: since the start, no part of a snapshot
     uint64_t n_taken_back, n_given_again, n_decoy_hits, n_campaigns;
     struct guard_sealed sealed;
-    size_t n_tallies;
+    struct list let_go, hits;
+    size_t n_tallies, n_let_go, n_hits;
     uint64_t n_tallies_forgotten, n_would_reject, n_would_hold;
     uint64_t forest; // the present one (sealed.c), found again after a start; 0: not looked for
     int64_t next_expiry_us; // no stop, restriction, suspension or entitlement ends before
@@ -439,12 +473,14 @@ static inline uint64_t restricted_by(const struct guard *guard, const struct use
 
 struct sight *sight_find(const struct guard *guard, const struct lure_key *key); // NULL
 /* Counts one sending of the key; independent: by somebody who had not been shown it. */
-void sight_count(struct guard *guard, const struct lure_key *key, const struct user *by,
-                 bool independent);
+void sight_count(struct guard *guard, const struct lure_key *key, uint32_t by, bool independent);
 struct sight *sight_make(struct guard *guard, const struct lure_key *key);
 void sight_free(struct guard *guard, struct sight *sight);
 /* Known for long enough, brought by enough people. */
 bool sight_is_established(const struct guard *guard, const struct sight *sight);
+
+/* How many had brought it a day or two ago: a worm's own victims make its hosts no better known. */
+uint32_t sight_settled(const struct guard *guard, const struct sight *sight);
 /* The key by which a lure's novelty is judged: its domain, or a file's digest. */
 const struct lure_key *lure_home_key(const struct lure *lure);
 bool lure_is_established(const struct guard *guard, const struct lure *lure);
@@ -454,6 +490,7 @@ bool lure_is_established(const struct guard *guard, const struct lure *lure);
 /* The cluster that shares a linking key with the lure; NULL when there is none. */
 struct cluster *cluster_find(const struct guard *guard, const struct lure *lure, bool established,
                              enum lure_width *via);
+struct binding *binding_find(const struct guard *guard, const struct lure_key *key); // NULL
 struct cluster *cluster_find_key(const struct guard *guard, const struct lure_key *key);
 struct cluster *cluster_by_id(const struct guard *guard, uint64_t id);
 /* established: only the exact link is bound. */
@@ -517,9 +554,14 @@ bool evidence_of_sending(struct guard *guard, struct cluster *cluster, struct me
                          const struct sending *sending, enum lure_width via, struct user *receiver);
 /* How a copy was sent: pace, silence, roster, to whom.  Returns whether it came at machine pace. */
 bool evidence_of_manner(struct guard *guard, struct cluster *cluster, struct member *member,
-                        const struct sending *sending, const struct user *receiver);
+                        const struct sending *sending, struct user *receiver);
 /* Whether a hit of a decoy that says so much is one after the second of its lure. */
 bool decoy_hit_is_discounted(double nats);
+void decoy_hit_add(struct guard *guard, struct cluster *cluster, struct user *sender,
+                   struct user *decoy, int64_t at_us);
+void decoy_hit_free(struct guard *guard, struct decoy_hit *hit);
+/* The cluster is about to be forgotten. */
+void decoy_hits_forget(struct guard *guard, const struct cluster *cluster);
 /* The member's parts have changed from what they were: notes it and adds up. */
 void evidence_of_member(struct guard *guard, struct cluster *cluster, struct member *member,
                         const struct member *was);
@@ -527,6 +569,9 @@ void evidence_of_member(struct guard *guard, struct cluster *cluster, struct mem
 bool member_is_new_receiver(struct guard *guard, struct member *member,
                             const struct user *receiver);
 void evidence_of_novelty(struct guard *guard, struct cluster *cluster);
+/* Its host is established now.  Who brought a link before that may have done so to make it known,
+ * and hides nobody who passes it on afterwards. */
+void evidence_of_establishment(struct guard *guard, struct cluster *cluster);
 void evidence_of_birth(struct guard *guard, struct cluster *cluster, const struct lure *lure,
                        struct user *sender);
 /* What the lure is by itself; the most that was ever said of it counts. */
@@ -566,7 +611,7 @@ int64_t trail_nth_us(const struct trail *trail, size_t n);
 void trail_notes(struct trail *trail, enum rarity rarity, int64_t took_us);
 /* What trail_adds has added is counted: how fast he has reached several, and many.  What he did of
  * late teaches what is ordinary, once it is old enough for others to have said something. */
-void trail_counts(struct guard *guard, const struct user *user, struct trail *trail);
+void trail_counts(struct guard *guard, struct user *user, struct trail *trail);
 /* What it weighs that somebody did it within the time of this bin; 0: it is too common. */
 double rare_nats(const struct guard *guard, enum rarity rarity, size_t bin);
 /* The time within which this share of the copies was sent by honest people who did it. */
@@ -704,8 +749,8 @@ void stops_undo(struct guard *guard, struct cluster *cluster, enum reason reason
 /* Whether one more message of his may wait: each sender may take up as many places as he leaves
  * free, so that no flood of one account lets another's worm pass unheld. */
 bool hold_has_room(const struct guard *guard, const struct user *sender);
-void hold_add(struct guard *guard, struct cluster *cluster, struct user *sender, uint64_t message,
-              struct guard_word *word);
+void hold_add(struct guard *guard, struct cluster *cluster, struct user *sender,
+              const struct sending *sending, struct guard_word *word);
 void holds_end(struct guard *guard, struct cluster *cluster, struct user *sender, bool deliver,
                enum reason reason, struct guard_word *word);
 void hold_free(struct guard *guard, struct hold *hold);
@@ -792,6 +837,13 @@ void policy_expire(struct guard *guard);
 void tally_sending(struct guard *guard, const struct sending *sending,
                    const struct guard_word *word);
 void tally_report(struct guard *guard, const struct report *report, const struct guard_word *word);
+/* The copy that an observed message counts as, where a verdict is about this incident, or 0. */
+struct copy tally_copy(const struct guard *guard, const struct sending *sending, uint64_t incident);
+/* What was only observed would wait no longer. */
+void tally_hold_ends(struct guard *guard, const struct hold *hold, bool deliver,
+                     enum reason reason);
+void let_go_add(struct guard *guard, const struct copy *copy, uint64_t incident, struct str domain);
+void let_go_free(struct guard *guard, struct let_go *let_go);
 /* Somebody's word against this cluster was taken, by a report that is only observed. */
 void tally_reported(struct guard *guard, const struct cluster *cluster, struct str reporter);
 /* An operator convicted it, or released it. */

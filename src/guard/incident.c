@@ -76,6 +76,31 @@ static void fill_nodes(const struct guard *guard, const struct cluster *cluster,
     out->n_nodes = n;
 }
 
+// Keys of what is in the files that it is about, of this cluster's lures.
+static void add_files(const struct cluster *cluster, struct lure_key *keys, size_t *n)
+{
+    LIST_EACH((struct list *)&cluster->bindings, struct binding, link, binding)
+    if (binding->width == LURE_EXACT)
+        keys[(*n)++] = binding->key;
+}
+
+static void fill_files(const struct cluster *cluster, struct arena *arena, struct incident *out)
+{
+    if (cluster->kind != LURE_FILE)
+        return;
+    size_t most = cluster->n_bindings + 1;
+    LIST_EACH((struct list *)&cluster->lures, struct cluster, in_campaign, lure)
+    most += lure->n_bindings;
+    struct lure_key *keys = arena_make_array(arena, struct lure_key, most);
+    add_files(cluster, keys, &out->n_files);
+    LIST_EACH((struct list *)&cluster->lures, struct cluster, in_campaign, lure)
+    add_files(lure, keys, &out->n_files);
+    // of one that is over nothing else is left
+    if (out->n_files == 0 && out->width == LURE_EXACT && !lure_key_is_none(&out->key))
+        keys[out->n_files++] = out->key;
+    out->files = keys;
+}
+
 static void fill(const struct guard *guard, const struct cluster *cluster, struct arena *arena,
                  struct incident *out)
 {
@@ -185,6 +210,7 @@ static void fill(const struct guard *guard, const struct cluster *cluster, struc
     out->n_questions = n;
     out->n_confirmed = cluster->n_confirmed;
     out->n_denied = cluster->n_denied;
+    fill_files(cluster, arena, out);
 }
 
 enum err guard_incident(const struct guard *guard, uint64_t id, struct arena *arena,

@@ -117,6 +117,19 @@ static bool is_convicted_now(struct guard *guard, struct cluster *cluster, struc
     return true;
 }
 
+/* Somebody showed him, within a day, one of a campaign that people are asked about. */
+static bool was_shown_suspects(const struct guard *guard, const struct trail *trail,
+                               const struct user *user)
+{
+    for (size_t i = 0; i < SHOWN_KEPT && trail->shown[i] != 0; i++) {
+        const struct cluster *shown = cluster_by_id(guard, trail->shown[i]);
+        if (shown != NULL && shown->zero != user && is_of_incident(guard, shown) &&
+            guard->now_us - trail->shown_us[i] <= guard->config.restriction_us)
+            return true;
+    }
+    return false;
+}
+
 /* A never-seen lure, by what its sender and others do with such. */
 static void judge_campaign(struct guard *guard, struct cluster *cluster, struct user *sender,
                            struct user *receiver, const struct sending *sending,
@@ -133,6 +146,7 @@ static void judge_campaign(struct guard *guard, struct cluster *cluster, struct 
     double loudness = campaign_loudness(guard, campaign, member);
     bool waits =
         trail_waits(guard, &trail) ||
+        (trail_is_full(guard, &trail) && was_shown_suspects(guard, &trail, sender)) ||
         (trail.n_copies > guard->config.silent_most && question_is_silent(campaign, sender)) ||
         campaign_is_late(guard, campaign, member) ||
         loudness >= (guard->config.hold_nats + guard->config.convict_nats) / 2;
@@ -178,18 +192,18 @@ static void judge_others_lure(struct guard *guard, struct cluster *cluster, stru
                               const struct user *receiver, const struct sending *sending,
                               struct guard_word *word)
 {
-    if (!guard->config.campaigns || member->exposed_us != 0)
+    if (!guard->config.campaigns || member->is_relay)
         return;
     struct trail trail = trail_of(guard, member->user);
     if (trail_adds(guard, &trail, receiver->hash_high, sending->audience)) {
         trail_counts(guard, member->user, &trail);
         trail_put(guard, member->user, &trail);
     }
-    if (!trail_asks(guard, &trail))
+    bool is_program = member->n_machine >= MACHINE_GAPS;
+    if (!is_program && !trail_asks(guard, &trail))
         return;
     enum reason reason;
     enum verdict verdict = questions_of_sender(guard, cluster, member, sending, &reason, word);
-    bool is_program = member->n_machine >= MACHINE_GAPS && trail_is_star(guard, &trail);
     if (verdict != VERDICT_DELIVER && (is_program || trail_waits(guard, &trail)))
         say(word, verdict, reason, cluster->id);
 }
@@ -203,13 +217,36 @@ static bool tells_of_sender(const struct guard *guard, const struct cluster *clu
     if (cluster->zero == sender || is_of_incident(guard, cluster))
         return true;
     const struct trail trail = trail_of(guard, sender);
-    for (size_t i = 0; i < SHOWN_KEPT && trail.shown[i] != 0; i++) {
-        const struct cluster *shown = cluster_by_id(guard, trail.shown[i]);
-        if (shown != NULL && shown->zero != sender && is_of_incident(guard, shown) &&
-            guard->now_us - trail.shown_us[i] <= guard->config.restriction_us)
-            return true;
-    }
-    return false;
+    return was_shown_suspects(guard, &trail, sender);
+}
+
+/* A status is one copy for everybody: no pace and no number of people would tell, so that a
+ * never-seen lure in one needs its sender's word. */
+static bool status_waits(struct guard *guard, struct cluster *cluster, struct member *member,
+                         const struct user *receiver, const struct sending *sending,
+                         struct guard_word *word)
+{
+    if (member->user != receiver || sending->audience <= guard->config.fresh_spread ||
+        !guard->config.campaigns || !campaign_is_taught(guard) ||
+        (!cluster->fresh && !cluster->scarce))
+        return false;
+    enum reason reason;
+    enum verdict verdict = questions_of_sender(guard, cluster, member, sending, &reason, word);
+    if (verdict != VERDICT_DELIVER)
+        say(word, verdict, reason, cluster->id);
+    return verdict != VERDICT_DELIVER;
+}
+
+/* Who brings a host: a person of ours, or another server, which may have any number of accounts. */
+static uint32_t introducer(const struct guard *guard, const struct user *sender,
+                           const struct sending *sending)
+{
+    if (!sending->remote)
+        return sender->hash_low;
+    struct str domain = sending->sender;
+    while (domain.len > 0 && *domain.at != '@')
+        domain = str_skip(domain, 1);
+    return (uint32_t)guard_hash(guard, domain);
 }
 
 static void judge_lure(struct guard *guard, struct user *sender, struct user *receiver,
@@ -254,7 +291,8 @@ static void judge_lure(struct guard *guard, struct user *sender, struct user *re
         cluster_bind(guard, cluster, lure, established);
         if (cluster->zero != sender)
             cluster_share(guard, cluster);
-        cluster->established |= established;
+        if (established && !cluster->established)
+            evidence_of_establishment(guard, cluster);
     }
     struct member *member = member_get(guard, cluster, sender);
     if (member == NULL) { // more people than one cluster can hold: it is long past doubt
@@ -276,7 +314,8 @@ static void judge_lure(struct guard *guard, struct user *sender, struct user *re
     }
     note_recent(guard, sender, cluster);
     bool by_himself = member->exposed_us == 0 && !(machine && lure->kind == LURE_LINK);
-    sight_count(guard, lure_home_key(lure), sender, by_himself && user_teaches(guard, sender));
+    sight_count(guard, lure_home_key(lure), introducer(guard, sender, sending),
+                by_himself && user_teaches(guard, sender));
     cluster_touch(guard, cluster);
     clusters_trim(guard, cluster);
 
@@ -299,6 +338,8 @@ static void judge_lure(struct guard *guard, struct user *sender, struct user *re
             say(word, VERDICT_REJECT, REASON_DENIED, cluster->id);
         return;
     }
+    if (status_waits(guard, cluster, member, receiver, sending, word))
+        return;
     bool is_new_copy = is_born || member->n_receivers > n_receivers;
     if (is_new_copy && cluster->fresh && tells_of_sender(guard, cluster, sender))
         judge_campaign(guard, cluster, sender, receiver, sending, lure, is_born, word);
@@ -379,6 +420,7 @@ void take_sending(struct guard *guard, const struct sending *sending, struct gua
     }
     struct user *sender, *receiver;
     user_get_both(guard, sending->sender, sending->receiver, &sender, &receiver);
+    sender->is_remote = sending->remote;
     sender->n_refs++; // both stay while the event is looked at
     receiver->n_refs++;
     if (links)
@@ -419,7 +461,7 @@ void take_sending(struct guard *guard, const struct sending *sending, struct gua
     if (word->verdict == VERDICT_HOLD) {
         struct cluster *cluster = cluster_by_id(guard, word->incident);
         if (cluster != NULL)
-            hold_add(guard, cluster, sender, sending->message, word);
+            hold_add(guard, cluster, sender, sending, word);
         else // forgotten for want of memory, while the message's other lures were judged
             word->verdict = VERDICT_DELIVER;
     }

@@ -77,8 +77,8 @@ void take_release(struct guard *guard, const struct release *release, struct gua
         restrict_undo(guard, user, REASON_OPERATOR, word);
         return;
     }
-    if (cluster == NULL || !cluster->is_incident)
-        return;
+    if (cluster == NULL || !cluster->is_incident || cluster->state == CLUSTER_RELEASED)
+        return; // again: it would only forget who did it, and when
     word->incident = cluster->id;
     questions_withdraw(guard, cluster, word);
     cluster->cleared = true;

@@ -525,15 +525,18 @@ bool hold_has_room(const struct guard *guard, const struct user *sender)
     return n_his < n_free;
 }
 
-void hold_add(struct guard *guard, struct cluster *cluster, struct user *sender, uint64_t message,
-              struct guard_word *word)
+void hold_add(struct guard *guard, struct cluster *cluster, struct user *sender,
+              const struct sending *sending, struct guard_word *word)
 {
     cluster_becomes_incident(guard, cluster);
     struct hold *hold = calloc(1, sizeof *hold);
     must(hold != NULL);
     hold->cluster = cluster;
     hold->sender = sender;
-    hold->message = message;
+    hold->message = sending->message;
+    hold->observed = sending->observed;
+    if (hold->observed)
+        hold->copy = tally_copy(guard, sending, cluster->id);
     hold->due_us = questions_wait_us(cluster, sender);
     hold->asked = hold->due_us != 0;
     if (!hold->asked)
@@ -568,6 +571,8 @@ static void hold_end(struct guard *guard, struct hold *hold, bool deliver, enum 
         guard->n_delivered++;
     else
         guard->n_rejected++;
+    if (hold->observed)
+        tally_hold_ends(guard, hold, deliver, reason);
     hold_free(guard, hold);
 }
 

@@ -75,7 +75,8 @@ bool trail_asks(const struct guard *guard, const struct trail *trail)
 bool trail_waits(const struct guard *guard, const struct trail *trail)
 {
     enum outbreak_level level = outbreak_level(guard);
-    return trail_is_full(guard, trail) || (level != OUTBREAK_NONE && trail_is_star(guard, trail)) ||
+    return (level != OUTBREAK_NONE &&
+            (trail_is_full(guard, trail) || trail_is_star(guard, trail))) ||
            (level == OUTBREAK_SURE && is_wide(guard, trail));
 }
 

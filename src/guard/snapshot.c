@@ -17,7 +17,10 @@
 // 7: whom somebody sent never-seen lures to, and what of it is rare
 // 8: questions that may be answered late; copies that were returned
 // 9: how sure it is that a worm is about
-enum { SNAPSHOT_VERSION = 9 };
+// 10: which of the copies that were only observed would have gone out
+// 11: which decoys were hit
+// 12: who had brought a host before yesterday; who has taught what is rare, and who is from abroad
+enum { SNAPSHOT_VERSION = 12 };
 
 static const char magic[] = "firedoor guard\n";
 
@@ -109,6 +112,8 @@ static void save_users(const struct saving *saving)
         put_i64(out, standing->question_day);
         put_u64(out, standing->n_questions);
         put_u64(out, user->is_decoy);
+        put_u64(out, user->n_taught);
+        put_u64(out, user->is_remote);
         put_u64(out, user->has_trail);
         if (user->has_trail)
             save_trail(&trail, out);
@@ -130,6 +135,9 @@ static void save_sights(const struct guard *guard, struct buf *out)
             put_u64(out, sight->n_sendings);
             put_u64(out, sight->introducers);
             put_u64(out, sight->who_introduced);
+            put_i64(out, sight->counted_us);
+            put_u64(out, sight->counted);
+            put_u64(out, sight->settled);
         }
 }
 
@@ -164,6 +172,7 @@ static void save_member(const struct saving *saving, const struct member *member
                      (unsigned)member->warned << 2 | (unsigned)member->reported << 3 |
                      (unsigned)member->restricted << 4 | (unsigned)member->remote << 5 |
                      (unsigned)member->independent << 6 | (unsigned)member->quoted << 7);
+    put_u64(out, member->n_out);
 }
 
 enum { MEMBER_REALS_3 = 7 };
@@ -216,6 +225,7 @@ static void load_member(struct reader *in, uint64_t version, struct guard *guard
     member->remote = bits & 32;
     member->independent = bits & 64;
     member->quoted = bits & 128;
+    member->n_out = (version >= 10 ? get_u32(in, OUT_MOST) : 0) & OUT_MOST;
 }
 
 /* The counters of a cluster, for both ways. */
@@ -282,7 +292,7 @@ static void save_cluster(const struct saving *saving, struct cluster *cluster)
     {
         put_key(out, &binding->key);
         put_u64(out, binding->width);
-        put_u64(out, binding->established);
+        put_u64(out, (unsigned)binding->established | (unsigned)binding->stayed << 1);
         put_str(out, binding->shown);
     }
     put_u64(out, cluster->n_members);
@@ -454,10 +464,10 @@ static void load_cluster(struct reader *in, uint64_t version, struct guard *guar
     for (uint32_t i = 0; i < n && !in->bad; i++) {
         struct lure_key key = get_key(in);
         enum lure_width width = get_u32(in, LURE_WIDTHS - 1);
-        bool established = get_bool(in);
+        uint32_t flags = get_u32(in, version >= 10 ? 3 : 1);
         struct str shown = get_str(in);
         if (!in->bad && cluster_find_key(guard, &key) == NULL)
-            binding_make(guard, cluster, &key, width, established, shown);
+            binding_make(guard, cluster, &key, width, flags & 1, shown)->stayed = flags & 2;
         else
             in->bad = true;
     }
@@ -506,6 +516,18 @@ static void load_cluster(struct reader *in, uint64_t version, struct guard *guar
         load_questions(in, version, guard, cluster, users, n_users);
 }
 
+static void save_copy(const struct copy *copy, struct buf *out)
+{
+    put_u64(out, copy->lure);
+    put_key(out, &copy->key);
+}
+
+static struct copy load_copy(struct reader *in)
+{
+    uint64_t lure = get_u64(in);
+    return (struct copy){.lure = lure, .key = get_key(in)};
+}
+
 static void save_rules(const struct saving *saving)
 {
     const struct guard *guard = saving->guard;
@@ -529,6 +551,9 @@ static void save_rules(const struct saving *saving)
         put_u64(out, hold->message);
         put_i64(out, hold->due_us);
         put_u64(out, hold->asked);
+        put_u64(out, hold->observed);
+        if (hold->observed)
+            save_copy(&hold->copy, out);
     }
     put_u64(out, guard->n_bans);
     LIST_EACH(bans, struct ban, link, ban)
@@ -554,8 +579,8 @@ static void save_rules(const struct saving *saving)
     }
 }
 
-static void load_rules(struct reader *in, struct guard *guard, struct user **users,
-                       uint32_t n_users)
+static void load_rules(struct reader *in, uint64_t version, struct guard *guard,
+                       struct user **users, uint32_t n_users)
 {
     uint64_t n = get_u64(in);
     for (uint64_t i = 0; i < n && !in->bad; i++) {
@@ -583,6 +608,9 @@ static void load_rules(struct reader *in, struct guard *guard, struct user **use
         hold->message = get_u64(in);
         hold->due_us = get_i64(in);
         hold->asked = get_bool(in);
+        hold->observed = version >= 10 && get_bool(in);
+        if (hold->observed)
+            hold->copy = load_copy(in);
         hold->sender->n_refs++;
         cluster->n_waiting++;
         guard->n_holds++;
@@ -637,9 +665,16 @@ static void save_tallies(const struct guard *guard, struct buf *out)
         for (size_t i = 0; i < COUNT_OF(counts); i++)
             put_u64(out, counts[i]);
     }
+    put_u64(out, guard->n_let_go);
+    LIST_EACH((struct list *)&guard->let_go, struct let_go, link, let_go)
+    {
+        save_copy(&let_go->copy, out);
+        put_u64(out, let_go->incident);
+        put_str(out, let_go->domain);
+    }
 }
 
-static void load_tallies(struct reader *in, struct guard *guard)
+static void load_tallies(struct reader *in, uint64_t version, struct guard *guard)
 {
     guard->n_tallies_forgotten = get_u64(in);
     guard->n_would_reject = get_u64(in);
@@ -663,6 +698,59 @@ static void load_tallies(struct reader *in, struct guard *guard)
                               &tally->n_retracts, &tally->n_restricts, &tally->n_reports};
         for (size_t i = 0; i < COUNT_OF(counts); i++)
             *counts[i] = get_u32(in, UINT32_MAX);
+    }
+    n = version >= 10 ? get_u64(in) : 0;
+    for (uint64_t k = 0; k < n && !in->bad; k++) {
+        struct copy copy = load_copy(in);
+        uint64_t incident = get_u64(in);
+        let_go_add(guard, &copy, incident, get_str(in));
+    }
+}
+
+static void save_hits(const struct saving *saving)
+{
+    put_u64(saving->out, saving->guard->n_hits);
+    // oldest first, as they are added
+    struct list *hits = (struct list *)&saving->guard->hits;
+    for (struct link *at = hits->head.prev; at != &hits->head; at = at->prev) {
+        const struct decoy_hit *hit = CONTAINER_OF(at, struct decoy_hit, link);
+        put_u64(saving->out, hit->cluster->id);
+        put_u64(saving->out, id_of(saving, hit->sender));
+        put_u64(saving->out, id_of(saving, hit->decoy));
+        put_i64(saving->out, hit->at_us);
+    }
+}
+
+static int64_t time_of_hit(const struct cluster *cluster, const struct user *who)
+{
+    for (size_t i = 0; i < cluster->n_evidence; i++)
+        if (cluster->evidence[i].kind == EVIDENCE_DECOY && cluster->evidence[i].who == who)
+            return cluster->evidence[i].at_us;
+    return 0;
+}
+
+/* Of older snapshots: only that there was one. */
+static void find_hits(struct guard *guard)
+{
+    for (size_t rank = 0; rank < COUNT_OF(guard->clusters); rank++)
+        LIST_EACH(&guard->clusters[rank], struct cluster, link, cluster)
+    if (cluster->n_decoy_senders > 0 && !cluster->is_campaign)
+        LIST_EACH(&cluster->members, struct member, link, member)
+    if (member->decoy > 0)
+        decoy_hit_add(guard, cluster, member->user, NULL, time_of_hit(cluster, member->user));
+}
+
+static void load_hits(struct reader *in, struct guard *guard, struct user **users, uint32_t n_users)
+{
+    uint64_t n = get_u64(in);
+    for (uint64_t i = 0; i < n && !in->bad; i++) {
+        struct cluster *cluster = cluster_by_id(guard, get_u64(in));
+        uint32_t sender = get_u32(in, n_users), decoy = get_u32(in, n_users);
+        int64_t at_us = get_i64(in);
+        if (cluster == NULL || sender == 0)
+            in->bad = true;
+        else
+            decoy_hit_add(guard, cluster, users[sender], users[decoy], at_us);
     }
 }
 
@@ -763,6 +851,7 @@ void guard_save(const struct guard *saved, struct buf *out)
     save_campaigns(guard, out);
     save_rules(&saving);
     save_tallies(guard, out);
+    save_hits(&saving);
     uint64_t *answers[GUARD_ANSWERS];
     guard_answers(guard, answers);
     for (size_t i = 0; i < GUARD_ANSWERS; i++)
@@ -809,6 +898,8 @@ static void load_users(struct reader *in, uint64_t version, struct guard *guard,
         user->n_lessons = (uint16_t)clamp(0, get_u32(in, UINT32_MAX), UINT16_MAX);
         load_standing(in, version, guard, user);
         user->is_decoy = get_bool(in);
+        user->n_taught = version >= 12 ? get_u32(in, 7) & 7 : 0;
+        user->is_remote = version >= 12 && get_bool(in);
         guard->n_decoys += user->is_decoy;
         if (version >= 4 && get_bool(in))
             load_trail(in, version, &trail);
@@ -820,7 +911,7 @@ static void load_users(struct reader *in, uint64_t version, struct guard *guard,
         users_tidy_from(guard, users[tidied]);
 }
 
-static void load_sights(struct reader *in, struct guard *guard)
+static void load_sights(struct reader *in, uint64_t version, struct guard *guard)
 {
     uint64_t n = get_u64(in);
     for (uint64_t i = 0; i < n && !in->bad; i++) {
@@ -836,6 +927,9 @@ static void load_sights(struct reader *in, struct guard *guard)
         sight->n_sendings = get_u32(in, UINT32_MAX);
         sight->introducers = get_u32(in, UINT32_MAX);
         sight->who_introduced = get_u64(in);
+        sight->counted_us = version >= 12 ? get_i64(in) : 0;
+        sight->counted = version >= 12 ? (uint8_t)get_u32(in, UINT8_MAX) : 0;
+        sight->settled = version >= 12 ? (uint8_t)get_u32(in, UINT8_MAX) : 0;
         if (sight->is_known) {
             list_leave(&sight->link);
             list_add_last(&guard->known, &sight->link);
@@ -899,16 +993,20 @@ enum err guard_load(const struct guard_config *config, struct str bytes, struct 
     struct user **users = calloc((size_t)n_users + 1, sizeof(struct user *));
     must(users != NULL);
     load_users(&in, version, guard, users, n_users);
-    load_sights(&in, guard);
+    load_sights(&in, version, guard);
     uint64_t n_clusters = get_u64(&in);
     for (uint64_t i = 0; i < n_clusters && !in.bad; i++)
         load_cluster(&in, version, guard, users, n_users);
     load_brought(&in, guard);
     if (version >= 4)
         load_campaigns(&in, guard);
-    load_rules(&in, guard, users, n_users);
+    load_rules(&in, version, guard, users, n_users);
     if (version >= 2)
-        load_tallies(&in, guard);
+        load_tallies(&in, version, guard);
+    if (version >= 11)
+        load_hits(&in, guard, users, n_users);
+    else
+        find_hits(guard);
     uint64_t *answers[GUARD_ANSWERS];
     guard_answers(guard, answers);
     for (size_t i = 0; version >= 3 && i < GUARD_ANSWERS; i++)

@@ -95,54 +95,142 @@ static struct tally *line_of(struct guard *guard, uint64_t incident, struct str 
 /* ---- What would have been ---------------------------------------------------------------------
  */
 
-// The copies that went out before the conviction, by the domains of their senders; of what is
-// encrypted its orders have told.
-static void count_retracted(struct guard *guard, struct cluster *cluster)
+void let_go_add(struct guard *guard, const struct copy *copy, uint64_t incident, struct str domain)
 {
-    LIST_EACH(&cluster->members, struct member, link, member)
-    if (member->n_sent > 0 && !cluster_is_forest(cluster))
-        line_of(guard, cluster->id, domain_of(user_jid(guard, member->user)))->n_retracts +=
-            member->n_sent;
-    LIST_EACH(&guard->tallies, struct tally, link, tally)
-    if (tally->incident == cluster->id) {
-        tally->convicted_us = guard->now_us;
-        // less those that would not have gone out
-        uint32_t stayed = tally->n_rejects + tally->n_holds;
-        tally->n_retracts -= stayed < tally->n_retracts ? stayed : tally->n_retracts;
+    struct let_go *oldest = LIST_FIRST(&guard->let_go, struct let_go, link);
+    if (oldest != NULL && guard->n_let_go >= LET_GO_MOST) // it stays counted as held
+        let_go_free(guard, oldest);
+    struct let_go *let_go = calloc(1, sizeof *let_go);
+    must(let_go != NULL);
+    let_go->copy = *copy;
+    let_go->incident = incident;
+    let_go->domain = own_text(domain, SIZE_MAX);
+    list_add_last(&guard->let_go, &let_go->link);
+    guard->n_let_go++;
+}
+
+void let_go_free(struct guard *guard, struct let_go *let_go)
+{
+    list_leave(&let_go->link);
+    guard->n_let_go--;
+    str_free(&let_go->domain);
+    free(let_go);
+}
+
+/* A message counts once, though it may have several lures: by that which its verdict is about, else
+ * by the most suspect. */
+struct copy tally_copy(const struct guard *guard, const struct sending *sending, uint64_t incident)
+{
+    struct copy copy = {0};
+    double most = 0;
+    for (size_t i = 0; i < sending->n_lures; i++) {
+        const struct lure *lure = &sending->lures[i];
+        enum lure_width via = LURE_EXACT;
+        const struct cluster *cluster =
+            cluster_find(guard, lure, lure_is_established(guard, lure), &via);
+        if (cluster == NULL)
+            continue;
+        bool is_it = incident != 0 && (cluster->id == incident || cluster->campaign == incident);
+        if (copy.lure == 0 || is_it || cluster->nats > most) {
+            most = cluster->nats;
+            copy = (struct copy){.lure = cluster->id, .key = lure->keys[via]};
+        }
+        if (is_it)
+            break;
+    }
+    return copy;
+}
+
+static void note_copy(struct guard *guard, const struct sending *sending,
+                      const struct guard_word *word)
+{
+    const struct copy copy = tally_copy(guard, sending, word->incident);
+    const struct cluster *cluster = copy.lure != 0 ? cluster_by_id(guard, copy.lure) : NULL;
+    if (cluster == NULL)
+        return;
+    bool goes_out = word->verdict == VERDICT_DELIVER && !word->defang;
+    if (cluster->kind == LURE_SEALED) { // its runs have no members, each message is a key
+        binding_find(guard, &copy.key)->stayed = !goes_out;
+        return;
+    }
+    const struct user *sender = user_find(guard, sending->sender);
+    struct member *member = sender != NULL ? member_find(guard, cluster, sender) : NULL;
+    if (goes_out && member != NULL && member->n_out < OUT_MOST)
+        member->n_out++;
+}
+
+static void one_held_less(const struct guard *guard, uint64_t incident, struct str domain)
+{
+    struct tally *tally = tally_find(guard, incident, domain, 0);
+    if (tally != NULL)
+        tally->n_holds -= tally->n_holds > 0;
+}
+
+void tally_hold_ends(struct guard *guard, const struct hold *hold, bool deliver, enum reason reason)
+{
+    struct str domain = domain_of(user_jid(guard, hold->sender));
+    // of what is encrypted each would have been asked, and nobody knows what he had said
+    if (cluster_is_forest(hold->cluster) && guard->config.ask_us > 0)
+        return;
+    if (deliver) {
+        let_go_add(guard, &hold->copy, hold->cluster->id, domain);
+    } else if (reason == REASON_CONVICTED || reason == REASON_DENIED) {
+        one_held_less(guard, hold->cluster->id, domain);
+        line_of(guard, hold->cluster->id, domain)->n_rejects++;
+        guard->n_would_reject++;
     }
 }
 
-// Of encrypted messages each has a key of its own, and not all that were seen are taken back.
-static void count_sealed(struct guard *guard, const struct order *order)
+static void count_let_go(struct guard *guard, const struct order *order,
+                         const struct cluster *cluster)
 {
-    const struct cluster *run = cluster_find_key(guard, &order->key);
-    if (run != NULL && run->zero != NULL)
-        line_of(guard, order->incident, domain_of(user_jid(guard, run->zero)))->n_retracts++;
+    LIST_EACH(&guard->let_go, struct let_go, link, let_go)
+    {
+        if (let_go->copy.lure != cluster->id ||
+            (cluster->kind == LURE_SEALED && !lure_key_eq(&let_go->copy.key, &order->key)))
+            continue;
+        one_held_less(guard, let_go->incident, let_go->domain);
+        line_of(guard, order->incident, let_go->domain)->n_retracts++;
+        let_go_free(guard, let_go);
+    }
 }
 
-/* Whether there are orders to take back what is encrypted, after its conviction. */
-static bool tally_orders(struct guard *guard, const struct guard_word *word)
+// The copies that would stand at their receivers, by the domains of their senders.
+static void count_retracted(struct guard *guard, const struct order *order)
 {
-    bool of_sealed = false, convicts = false;
+    struct binding *binding = binding_find(guard, &order->key);
+    if (binding == NULL)
+        return;
+    struct cluster *cluster = binding->cluster;
+    count_let_go(guard, order, cluster);
+    if (cluster->kind == LURE_SEALED && !binding->stayed && cluster->zero != NULL) {
+        line_of(guard, order->incident, domain_of(user_jid(guard, cluster->zero)))->n_retracts++;
+        binding->stayed = true;
+    }
+    LIST_EACH(&cluster->members, struct member, link, member)
+    if (member->n_out > 0) {
+        line_of(guard, order->incident, domain_of(user_jid(guard, member->user)))->n_retracts +=
+            member->n_out;
+        member->n_out = 0;
+    }
+}
+
+static void tally_orders(struct guard *guard, const struct guard_word *word)
+{
     for (size_t i = 0; i < word->n_orders; i++) {
         const struct order *order = &word->orders[i];
-        struct cluster *cluster = cluster_by_id(guard, order->incident);
-        if (order->undo || cluster == NULL)
+        if (order->undo || cluster_by_id(guard, order->incident) == NULL)
             continue;
         if (order->kind == ORDER_RESTRICT)
             line_of(guard, order->incident, domain_of(order->who))->n_restricts++;
-        if (order->kind == ORDER_RETRACT && cluster_is_forest(cluster)) {
-            count_sealed(guard, order);
-            of_sealed = true;
-        }
+        if (order->kind == ORDER_RETRACT)
+            count_retracted(guard, order);
         // of the orders of one conviction, the one that nobody but an incident's first has
-        if (order->kind == ORDER_NOTIFY && order->audience == TO_OPERATOR) {
-            count_retracted(guard, cluster);
-            convicts = true;
-        }
+        if (order->kind == ORDER_NOTIFY && order->audience == TO_OPERATOR)
+            LIST_EACH(&guard->tallies, struct tally, link, tally)
+        if (tally->incident == order->incident)
+            tally->convicted_us = guard->now_us;
     }
-    // a later one that would have waited or been refused is no copy that would have been taken back
-    return of_sealed && !convicts;
 }
 
 void tally_sending(struct guard *guard, const struct sending *sending,
@@ -158,10 +246,8 @@ void tally_sending(struct guard *guard, const struct sending *sending,
         guard->n_would_reject += word->verdict == VERDICT_REJECT;
         guard->n_would_hold += word->verdict == VERDICT_HOLD;
     }
-    if (tally_orders(guard, word) && word->verdict != VERDICT_DELIVER && word->incident != 0) {
-        struct tally *tally = line_of(guard, word->incident, domain);
-        tally->n_retracts -= tally->n_retracts > 0;
-    }
+    note_copy(guard, sending, word); // first: what is stopped now is no copy that is taken back
+    tally_orders(guard, word);
 }
 
 /* ---- What people said --------------------------------------------------------------------------
@@ -171,7 +257,7 @@ void tally_report(struct guard *guard, const struct report *report, const struct
 {
     if (word->incident == 0) // of something that the guard has not seen, or of words
         line_of(guard, 0, domain_of(report->reporter))->n_reports++;
-    (void)tally_orders(guard, word);
+    tally_orders(guard, word);
 }
 
 void tally_reported(struct guard *guard, const struct cluster *cluster, struct str reporter)

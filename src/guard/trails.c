@@ -11,7 +11,7 @@
 #include "guard/guard_internal.h"
 
 /* ROOM_COUNTS: a room counts for its people, but for no more than these. */
-enum { NEVER = SPAN_BINS - 1, ROOM_COUNTS = 4 };
+enum { NEVER = SPAN_BINS - 1, ROOM_COUNTS = 4, TAUGHT_MOST = 7 };
 
 /* How likely of somebody whose client a worm owns, if any. */
 static const double worms_spread = 0.1, worms_burst = 0.5, rare_most = 4.6;
@@ -94,19 +94,26 @@ double rare_nats(const struct guard *guard, enum rarity rarity, size_t bin)
     return clamp(0, log(worm / honest), rare_most);
 }
 
-static void settle(struct guard *guard, const struct user *user, struct trail *trail)
+static void settle(struct guard *guard, struct user *user, struct trail *trail)
 {
     struct lessons *lessons = &guard->lessons;
     uint32_t now_s = (uint32_t)(guard->now_us / 1000000);
     if (trail->least_s != 0 && now_s - trail->least_s <= guard->config.settle_us / 1000000)
         return;
-    if (trail->least_s != 0 && restricted_until_us(guard, user) == 0) {
+    if (trail->least_s != 0 && restricted_until_us(guard, user) == 0 && !user->is_remote) {
         lessons->copies += trail->n_copies < guard->config.lessons_per_day
                                ? trail->n_copies
                                : guard->config.lessons_per_day;
+        // A day of his says less than the one before, and all together not two: a few accounts
+        // could make any pace ordinary, for themselves and for whoever is slower.
+        double weight = 1.0 / ((1 + user->n_taught) * (1 + user->n_taught));
+        bool taught = false;
         for (size_t i = 0; i < RARITIES; i++)
-            if (trail->least[i] != 0 && trail->least[i] <= NEVER)
-                lessons->rare[i][trail->least[i] - 1]++;
+            if (trail->least[i] != 0 && trail->least[i] <= NEVER) {
+                lessons->rare[i][trail->least[i] - 1] += weight;
+                taught = true;
+            }
+        user->n_taught += taught && user->n_taught < TAUGHT_MOST;
     }
     trail->least_s = now_s;
     trail->n_copies = 0;
@@ -128,7 +135,7 @@ static bool is_rare(const struct guard *guard, enum rarity rarity, int64_t since
                rare_window_us(&guard->lessons, rarity, guard->config.fresh_rare) / margin;
 }
 
-void trail_counts(struct guard *guard, const struct user *user, struct trail *trail)
+void trail_counts(struct guard *guard, struct user *user, struct trail *trail)
 {
     settle(guard, user, trail);
     if (trail->n_copies < UINT8_MAX)

@@ -678,7 +678,7 @@ bool user_may_teach(struct guard *guard, struct user *user)
         user->lesson_day = day;
         user->n_lessons = 0;
     }
-    bool may = user->n_lessons < guard->config.lessons_per_day;
+    bool may = user->n_lessons < guard->config.lessons_per_day && !user->is_remote;
     if (user->n_lessons < UINT16_MAX)
         user->n_lessons++;
     return may;
@@ -729,7 +729,7 @@ struct sight *sight_make(struct guard *guard, const struct lure_key *key)
     struct sight *sight = piece_make(guard, sizeof *sight, &piece);
     sight->piece = piece;
     sight->key = *key;
-    sight->first_us = guard->now_us;
+    sight->first_us = sight->counted_us = guard->now_us;
     map_put(&guard->sights_map, &sight->node, guard_hash_key(guard, key));
     list_add_last(&guard->young, &sight->link);
     guard->n_young++;
@@ -737,15 +737,19 @@ struct sight *sight_make(struct guard *guard, const struct lure_key *key)
     return sight;
 }
 
-void sight_count(struct guard *guard, const struct lure_key *key, const struct user *by,
-                 bool independent)
+void sight_count(struct guard *guard, const struct lure_key *key, uint32_t by, bool independent)
 {
     struct sight *sight = sight_find(guard, key);
     if (sight == NULL)
         sight = sight_make(guard, key);
     sight->last_us = guard->now_us;
     sight->n_sendings++;
-    uint64_t bit = UINT64_C(1) << (by->hash_low & 63);
+    if (guard->now_us - sight->counted_us > guard->config.established_us) {
+        sight->settled = (uint8_t)sight_settled(guard, sight);
+        sight->counted = (uint8_t)sight->introducers; // 64 at most, the sketch's bits
+        sight->counted_us = guard->now_us;
+    }
+    uint64_t bit = UINT64_C(1) << (by & 63);
     if (independent && (sight->who_introduced & bit) == 0) {
         sight->who_introduced |= bit;
         sight->introducers++;
@@ -767,6 +771,14 @@ void sight_count(struct guard *guard, const struct lure_key *key, const struct u
             break;
         sight_free(guard, oldest);
     }
+}
+
+uint32_t sight_settled(const struct guard *guard, const struct sight *sight)
+{
+    int64_t since_us = guard->now_us - sight->counted_us;
+    return since_us > 2 * guard->config.established_us ? sight->introducers
+           : since_us > guard->config.established_us   ? sight->counted
+                                                       : sight->settled;
 }
 
 bool sight_is_established(const struct guard *guard, const struct sight *sight)

@@ -394,8 +394,8 @@ def test_an_operator_sees_who_hit_a_decoy(town):
     zero.send(f"<message id='a' type='chat' to='{here.decoy}'><body>look: {lure}</body></message>")
     zero.fence()
     hits = server.ctl_json("decoy", "hits")["hits"]
-    assert [(h["sender"], h["nats"], h["discounted"], h["convicted"]) for h in hits] == \
-        [(zero.bare, 5.0, False, False)]
+    assert [(h["decoy"], h["sender"], h["nats"], h["discounted"], h["convicted"]) for h in hits] == \
+        [(here.decoy, zero.bare, 5.0, False, False)]
     assert lure.split("//")[1] in hits[0]["lure"] and hits[0]["at"]
     # again, and with others: each sender of a lure once, the third for next to nothing
     zero.send(f"<message id='b' type='chat' to='{here.decoy}'><body>look: {lure}</body></message>")
@@ -409,7 +409,13 @@ def test_an_operator_sees_who_hit_a_decoy(town):
     hits = server.ctl_json("decoy", "hits")["hits"]
     assert sorted((h["nats"], h["discounted"]) for h in hits) == \
         [(0.1, True), (5.0, False), (5.0, False)]
+    assert [h["sender"].split("@")[0] for h in hits] == ["gone", "stranger", zero.bare.split("@")[0]]
     assert server.ctl_json("incident", "list")["incidents"] == []  # three convict nobody
+    assert here.decoy in server.ctl("decoy", "hits")
+    for end in (server.kill, server.stop):  # from the log of events, and from a snapshot
+        end()
+        server.start()
+        assert server.ctl_json("decoy", "hits")["hits"] == hits
     lines = [line for line in server.log().splitlines() if "decoy-hit" in line]
     assert len(lines) == 3 and f"decoy={here.decoy}" in lines[0] and zero.bare in lines[0]
 

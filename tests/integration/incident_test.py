@@ -115,6 +115,19 @@ def test_an_outbreak_is_shown_with_its_tree_timeline_weights_and_effects(own_ser
     whats = [m["what"] for m in server.ctl_json("incident", "show", incident)["timeline"]]
     assert whats.index("convicted") < whats.index("released")
 
+    # again there is nothing to undo, and it is still known who did it, when and why
+    story = server.ctl_json("incident", "show", incident)
+    again = server.ctl("incident", "release", incident, "--reason", "once more", check=False)
+    assert again.returncode == MISSING
+    assert f"incident {incident} was released already, at {story['ended']}, by {story['actor']}" \
+        in again.stderr
+    assert server.ctl_json("incident", "show", incident) == story
+    never = server.ctl("incident", "release", "999", check=False)
+    assert never.returncode == MISSING and "there is no incident 999" in never.stderr
+    nobody = server.ctl("incident", "release", incident, "--account", "nobody@" + server.domain,
+                        check=False)
+    assert nobody.returncode == MISSING and "is not restricted by this incident" in nobody.stderr
+
 
 @pytest.mark.parametrize("end", ["delivered", "returned"])
 def test_what_became_of_held_messages_is_counted(own_server, end):

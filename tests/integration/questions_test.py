@@ -7,7 +7,7 @@ import pytest
 import xmpp
 from caps_test import answer_caps, hash_of, show_caps
 from ctl_test import wait_until
-from doors_test import fresh, is_message, online, settle
+from doors_test import befriend, fresh, is_message, online, settle, status_of
 
 DATA = "jabber:x:data"
 DELAY = "{urn:xmpp:delay}delay"
@@ -582,6 +582,31 @@ def test_where_the_guard_only_watches_nobody_is_asked(own_server):
     assert server.ctl_json("guard", "questions")["questions"] == []
     assert server.count("guard_questions") == 0
     assert friends[-1].wait_for(lambda e: link in said(e))
+
+
+def test_a_new_link_in_a_status_is_dead_until_its_sender_says_that_he_means_it(own_server):
+    server = own_server({"guard.mode": "on", "guard.campaign_lessons": "0"})
+    one, *friends = online(server, 7)
+    phone = server.connect(one.user, "phone")
+    phone.online()
+    for friend in friends:
+        befriend(one, friend)
+    settle(one, phone, *friends)
+    for client in (one, phone, *friends):
+        client.drain()
+    word, link = fresh()
+    one.send(f"<presence><show>chat</show><status>new: {link}</status></presence>")
+    for friend in friends:
+        got = friend.wait_for(lambda e: e.find("{jabber:client}show") is not None)
+        assert word in status_of(got) and link not in xmpp.show(got)
+    question(phone)
+    reply(phone, "yes")
+    wait_until(lambda: server.ctl_json("guard", "questions")["questions"] == [])
+    one.send(f"<presence><show>away</show><status>new: {link}</status></presence>")
+    for friend in friends:
+        friend.wait_for(lambda e: link in xmpp.show(e))
+    for client in (one, phone, *friends):
+        client.close()
 
 
 def test_what_waits_for_its_senders_answer_is_overtaken(own_server):

@@ -455,7 +455,9 @@ def test_archives_in_an_archive_are_looked_into(shop):
     to, url = slot(client, "c.zip", len(deep))
     got = shop.https.ask("PUT", path(to), deep, {"Accept-Language": "de"})
     assert got[0] == 201 and "in ein Archiv darin konnte nicht hineingesehen werden" in got[2].decode()
-    assert shop.ctl_json("upload", "show", id_of(url))["marks"] == "suspect,nested"
+    shown = shop.ctl_json("upload", "show", id_of(url))
+    assert shown["marks"] == "suspect,nested"
+    assert shown["finding"] == "0.zip in 1.zip in 2.zip in 3.zip"
     assert "marks=suspect,nested" in shop.log()
     client.close()
 
@@ -472,6 +474,37 @@ def test_what_is_not_looked_into_within_an_archive_is_refused_where_that_is_conf
     url = upload(server, client, "a.zip", archive(("b.arj", b"x")))
     assert server.ctl_json("upload", "show", id_of(url))["marks"] == "nested"
     client.close()
+
+
+def test_an_incident_says_what_was_found_in_what(own_server):
+    server = with_uploads(own_server, {"upload.depth": 1}, domain="one.test", domains=["two.test"])
+    server.add_users(["ada", "bob"])
+    server.add_users(["eve"], domain="two.test")
+    ada, bob = server.connect("ada"), server.connect("bob")
+    eve = server.connect("eve", domain="two.test")
+    for one in (ada, bob, eve):
+        one.online()
+        one.server_of = server
+    file = nest(archive(("b.png", PNG)), 2)
+    url = upload(server, ada, "photos.zip", file)
+    ada.send(f"<message type='chat' to='{bob.bare}' id='m'><body>{url}</body></message>")
+    ada.send(f"<message type='chat' to='{eve.bare}' id='n'><body>{url}</body></message>")
+    bob.wait_for(lambda e: is_message(e) and e.get("id") == "m")
+    eve.wait_for(lambda e: is_message(e) and e.get("id") == "n")
+    number = server.ctl_json("incident", "convict", url, "--reason", "a worm")["incident"]
+    shown, = server.ctl_json("incident", "show", str(number))["files"]
+    assert (shown["upload"], shown["account"], shown["name"], shown["size"]) == \
+        (id_of(url), ada.bare, "photos.zip", len(file))
+    assert "nested" in shown["marks"] and shown["finding"] == "0.zip in 1.zip"
+    text = server.ctl("incident", "show", str(number))
+    assert "photos.zip" in text and "nested; in it: 0.zip in 1.zip" in text, text
+    # whose file it is not does not see what is in it
+    others = server.ctl_json("incident", "show", str(number), "--domain", "two.test")
+    assert others["files"] == [] and "0.zip" not in str(others)
+    # when it is over and its keys are gone, too
+    server.ctl("incident", "release", str(number), "--reason", "it was none")
+    assert len(server.ctl_json("incident", "show", str(number))["files"]) == 1
+    ada.close(), bob.close(), eve.close()
 
 
 def test_a_bomb_costs_little(own_server):

@@ -150,6 +150,10 @@ TEST(an_archive_is_listed_and_what_it_hides_is_named)
     static const struct entry nested[] = {
         {"inner.zip", "PK", 2}
     };
+    static const struct entry both[] = {
+        {"inner.zip", "PK",    2             },
+        {"setup.exe", program, sizeof program}
+    };
     static const struct entry macros[] = {
         {"word/vbaProject.bin", "x", 1}
     };
@@ -162,6 +166,12 @@ TEST(an_archive_is_listed_and_what_it_hides_is_named)
         check_str(str_of(found.finding), STR("photo.jpg"));
         found = look(inspector, archive_of(nested, 1, tar), "a.zip");
         check(found.flags == (INSPECTED_ARCHIVE | INSPECTED_NESTED));
+        check_str(str_of(found.finding), STR("inner.zip"));
+        // what was not looked into is told only where there is nothing worse
+        found = look(inspector, archive_of(both, 2, tar), "a.zip");
+        check(found.flags ==
+              (INSPECTED_ARCHIVE | INSPECTED_NESTED | INSPECTED_PROGRAM | INSPECTED_INNER));
+        check_str(str_of(found.finding), STR("setup.exe"));
         found = look(inspector, archive_of(macros, 1, tar), "a.docx");
         check(found.flags == (INSPECTED_ARCHIVE | INSPECTED_PROGRAM | INSPECTED_INNER));
     }
@@ -189,8 +199,13 @@ TEST(archives_in_archives_are_looked_into_so_deep_as_the_limit_says)
             struct inspection found = look(inspector, archive_of(&one, 1, tar), "a.zip");
             // the innermost is at this depth; three may be unpacked
             check(found.flags == (depth <= 3 ? hidden : INSPECTED_ARCHIVE | INSPECTED_NESTED));
-            if (depth <= 3)
-                check_str(str_of(found.finding), STR("photo.jpg"));
+            static const char *const places[] = {
+                "photo.jpg", "photo.jpg in notes.txt", "photo.jpg in notes.txt in inner.zip",
+                "photo.jpg in notes.txt in inner.zip in notes.txt",
+                // the first that was not looked into
+                "notes.txt in inner.zip in notes.txt in inner.zip"};
+            if (depth < COUNT_OF(places))
+                check_str(str_of(found.finding), str_of(places[depth]));
             // known by its bytes, whatever its name
             one.n = bytes_of(archive_of(&one, 1, tar), bytes, sizeof bytes);
             one.bytes = bytes;

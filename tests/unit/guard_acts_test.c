@@ -900,12 +900,137 @@ TEST(what_would_have_been_is_counted_and_nothing_else_is)
     observes = false;
     struct tallies all = tallies_of(guard);
     check(all.n == 2 && all.sendings == 30); // the day's, and the incident's
-    check(all.last.n_rejects == rejected && rejected > 0);
+    // those that waited when it was convicted would have returned
+    check(all.last.n_rejects > rejected && rejected > 0 && all.last.n_holds == 0);
     check(all.last.n_rejects + all.last.n_holds + all.last.n_retracts == 30);
     // nobody had shown it to him: he would have been asked before he lost his links
     check(all.last.n_restricts == 0 && all.last.convicted_us != 0);
     check_str(all.last.domain, STR("a.example"));
     guard_free(&guard);
+}
+
+// Sums over all incidents.
+static void add_up(void *context, const struct guard_tally *tally)
+{
+    struct guard_tally *sum = context;
+    sum->n_rejects += tally->n_rejects;
+    sum->n_holds += tally->n_holds;
+    sum->n_retracts += tally->n_retracts;
+}
+
+// n messages to different people, half a second apart.
+static int64_t watch(struct guard *guard, int64_t now, const char *text, unsigned first, unsigned n)
+{
+    observes = true;
+    for (unsigned i = first; i < first + n; i++) {
+        char to[32], own[64];
+        snprintf(to, sizeof to, "p%u@a.example", i);
+        snprintf(own, sizeof own, text, i); // where it has room for a number
+        send(guard, now, "v@a.example", to, own);
+        expose(guard, now, "v@a.example", to, own);
+        now += second / 2;
+    }
+    observes = false;
+    return now;
+}
+
+TEST(what_would_have_waited_and_been_taken_back_counts_once)
+{
+    static const char *const texts[] = {"http://worm.example/x", "http://worm%u.example/x"};
+    for (size_t i = 0; i < COUNT_OF(texts); i++) {
+        struct guard *guard = new_guard();
+        int64_t now = watch(guard, t0, texts[i], 0, 4);
+        struct guard_tally sum = {0};
+        guard_tallies(guard, add_up, &sum);
+        check(sum.n_holds > 0 && sum.n_retracts == 0);
+        // let go when its time is over; taken back with the others later, also over a restart
+        now += 20 * second;
+        guard_tick(guard, now, fresh_word());
+        struct guard_config config;
+        guard_config_default(&config);
+        struct guard *again = loaded_again(guard, &config);
+        guard_free(&guard);
+        guard = again;
+        watch(guard, now, texts[i], 4, 60);
+        sum = (struct guard_tally){0};
+        guard_tallies(guard, add_up, &sum);
+        check(sum.n_retracts >= 4 && sum.n_holds == 0);
+        check(sum.n_rejects + sum.n_retracts == 64);
+        guard_free(&guard);
+    }
+}
+
+// What became of each message, as the orders say.
+enum fate { GONE_OUT, HELD, LET_GO, REJECTED, TAKEN_BACK };
+struct fates {
+    enum fate of[400];
+    struct lure_key key[400][LURE_WIDTHS];
+    uint64_t first; // number of the first message
+    unsigned n;
+};
+
+static void orders_decide(struct fates *fates)
+{
+    for (size_t i = 0; i < word.n_orders; i++) {
+        const struct order *order = &word.orders[i];
+        bool is_held = order->kind == ORDER_DELIVER_HELD || order->kind == ORDER_REJECT_HELD;
+        if (is_held && order->kind == ORDER_DELIVER_HELD)
+            fates->of[order->message - fates->first] = LET_GO;
+        else if (is_held && order->reason == REASON_CONVICTED)
+            fates->of[order->message - fates->first] = REJECTED;
+        for (unsigned k = 0; order->kind == ORDER_RETRACT && !order->undo && k < fates->n; k++)
+            for (size_t w = 0; w < LURE_WIDTHS; w++)
+                if ((fates->of[k] == GONE_OUT || fates->of[k] == LET_GO) &&
+                    lure_key_eq(&fates->key[k][w], &order->key))
+                    fates->of[k] = TAKEN_BACK;
+    }
+}
+
+TEST(each_message_would_have_had_one_fate)
+{
+    unsigned n_of[TAKEN_BACK + 1] = {0};
+    for (uint64_t seed = 1; seed <= 40; seed++) {
+        struct guard *guard = new_guard();
+        struct fates fates = {.first = next_message + 1};
+        uint64_t dice = seed;
+        int64_t now = t0;
+        observes = true;
+        while (fates.n < COUNT_OF(fates.of)) {
+            char from[32], to[32], text[64];
+            dice = dice * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+            unsigned roll = (unsigned)(dice >> 33);
+            snprintf(from, sizeof from, "p%u@a.example", roll % 20);
+            snprintf(to, sizeof to, "p%u@a.example", roll / 32 % 80);
+            // some that many send, and others that nobody has seen
+            bool is_new = roll / 4096 % 2 == 0;
+            snprintf(text, sizeof text, "http://worm%u.example/x",
+                     is_new ? 1000 + fates.n : roll / 8192 % 16);
+            now += roll / 131072 % 8 == 0 ? 20 * second : second / 4;
+            enum verdict verdict = send(guard, now, from, to, text);
+            orders_decide(&fates);
+            fates.of[fates.n] = verdict == VERDICT_REJECT ? REJECTED
+                                : verdict == VERDICT_HOLD ? HELD
+                                                          : GONE_OUT;
+            memcpy(fates.key[fates.n++], lures_of(text).lures[0].keys, sizeof fates.key[0]);
+            if (verdict == VERDICT_DELIVER)
+                expose(guard, now, from, to, text);
+            orders_decide(&fates);
+        }
+        observes = false;
+        struct guard_tally sum = {0};
+        guard_tallies(guard, add_up, &sum);
+        unsigned n[TAKEN_BACK + 1] = {0};
+        for (unsigned i = 0; i < fates.n; i++)
+            n[fates.of[i]]++;
+        check(sum.n_rejects == n[REJECTED]);
+        check(sum.n_holds == n[HELD] + n[LET_GO]);
+        check(sum.n_retracts == n[TAKEN_BACK]);
+        for (size_t i = 0; i < COUNT_OF(n); i++)
+            n_of[i] += n[i];
+        guard_free(&guard);
+    }
+    for (size_t i = 0; i < COUNT_OF(n_of); i++)
+        check(n_of[i] > 0);
 }
 
 TEST(what_would_have_been_is_bounded_expires_and_comes_back)

@@ -611,14 +611,106 @@ static uint64_t spread(struct guard *guard, int64_t now, const char *link)
 
 TEST(whom_hosts_reach_that_a_few_accounts_have_shown_before_counts)
 {
-    for (unsigned accounts = 1; accounts <= 4; accounts += accounts) {
+    static const unsigned accounts[] = {1, 4, 10, 30}; // ten make it established
+    for (size_t i = 0; i < COUNT_OF(accounts); i++) {
         struct guard *guard = taught_guard();
         int64_t later = t0 + 3 * day; // when nobody remembers those copies
-        show_before(guard, t0, "http://zero.example/", accounts);
+        show_before(guard, t0, "http://zero.example/", accounts[i]);
         guard_tick(guard, later, fresh_word());
-        check(spread(guard, later, "http://zero.example/") == (accounts <= 2));
+        check(spread(guard, later, "http://zero.example/") == (accounts[i] <= 10));
         guard_free(&guard);
     }
+}
+
+TEST(what_many_bring_within_a_day_makes_a_host_no_better_known)
+{
+    struct guard_config config;
+    taught_config(&config);
+    for (unsigned days = 0; days <= 3; days += 3) {
+        struct guard *guard = taught_guard();
+        int64_t now = t0 + 3 * day;
+        show_before(guard, t0, "http://host.example/before", 4);
+        for (unsigned i = 0; i < 30; i++, now += second) {
+            char from[32], link[64];
+            snprintf(from, sizeof from, "victim-%u@a.example", i);
+            snprintf(link, sizeof link, "http://host.example/own-%u", i);
+            send(guard, now, from, "friend@b.example", link);
+        }
+        struct guard *again = loaded_again(guard, &config); // and it is kept
+        guard_free(&guard);
+        now += days * day;
+        check(spread(again, now, "http://host.example/zero") == (days == 0));
+        guard_free(&again);
+    }
+}
+
+TEST(who_passes_on_what_others_had_vouched_for_reaches_several_like_anybody)
+{
+    struct guard *guard = taught_guard();
+    struct guard_state state;
+    int64_t now = t0 + hour;
+    show_before(guard, t0, "http://zero.example/", 5); // so nobody whom he shows it is a relay
+    check(spread(guard, now, "http://zero.example/") == 1);
+    now += 60 * second;
+    for (unsigned i = 0; i < 3; i++) {
+        char from[32];
+        snprintf(from, sizeof from, "p%u@a.example", i);
+        expose(guard, now, "zero@a.example", from, "http://zero.example/");
+        for (unsigned k = 0; k < 10; k++, now += 4 * second) {
+            char to[48];
+            snprintf(to, sizeof to, "q%u-%s", k, from);
+            send(guard, now, from, to, "http://zero.example/");
+        }
+    }
+    guard_state(guard, &state);
+    check(state.n_asked == 4);
+    guard_free(&guard);
+}
+
+TEST(another_server_s_accounts_together_make_a_host_no_better_known_than_one)
+{
+    struct guard *guard = taught_guard();
+    abroad = true;
+    show_before(guard, t0, "http://zero.example/", 30);
+    abroad = false;
+    guard_tick(guard, t0 + 3 * day, fresh_word());
+    check(spread(guard, t0 + 3 * day, "http://zero.example/") == 1);
+    guard_free(&guard);
+}
+
+TEST(a_program_with_a_host_that_few_have_brought_waits_for_its_sender_s_word)
+{
+    struct guard *guard = taught_guard();
+    int64_t now = t0 + 3 * day;
+    unsigned delivered = 0;
+    show_before(guard, t0, "http://zero.example/", 10);
+    guard_tick(guard, now, fresh_word());
+    for (unsigned i = 0; i < 12; i++, now += second / 10) {
+        char to[32];
+        snprintf(to, sizeof to, "p%u@a.example", i);
+        delivered +=
+            send(guard, now, "zero@a.example", to, "http://zero.example/") == VERDICT_DELIVER;
+    }
+    check(delivered <= 4 && word.verdict == VERDICT_HOLD && word.reason == REASON_ASKED);
+    guard_free(&guard);
+}
+
+TEST(a_new_link_in_a_status_needs_its_sender_s_word)
+{
+    static const char *const self = "me@a.example", *const link = "http://me.example/";
+    struct guard *guard = taught_guard();
+    int64_t now = t0;
+    audience = 4; // few people see it
+    check(send(guard, now, "few@a.example", "few@a.example", "http://few.example/") ==
+          VERDICT_DELIVER);
+    audience = 20;
+    check(send(guard, now, self, self, "https://www.youtube.com/watch?v=1") == VERDICT_DELIVER);
+    check(send(guard, now, self, self, link) == VERDICT_HOLD);
+    check(word.reason == REASON_ASKED);
+    say(guard, now + 60 * second, self, word.incident, true);
+    check(send(guard, now + 61 * second, self, self, link) == VERDICT_DELIVER);
+    audience = 1;
+    guard_free(&guard);
 }
 
 TEST(one_account_makes_only_so_many_hosts_known_a_day)
@@ -629,7 +721,7 @@ TEST(one_account_makes_only_so_many_hosts_known_a_day)
         char link[64];
         for (unsigned i = 0; i < (late ? HOSTS : 1); i++) {
             snprintf(link, sizeof link, "http://host%u.example/", i);
-            show_before(guard, t0 + i * second, link, 4);
+            show_before(guard, t0 + i * second, link, 30);
         }
         guard_tick(guard, t0 + 3 * day, fresh_word());
         check(spread(guard, t0 + 3 * day, link) == late);

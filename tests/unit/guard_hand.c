@@ -10,6 +10,8 @@
 struct guard_word word;
 bool observes;
 uint64_t device;
+uint32_t audience = 1;
+bool abroad;
 uint64_t next_message;
 
 static const struct lure_rules *rules(void)
@@ -46,7 +48,8 @@ enum verdict send(struct guard *guard, int64_t now, const char *from, const char
         .message = ++next_message,
         .sender = str_of(from),
         .receiver = str_of(to),
-        .audience = 1,
+        .audience = audience,
+        .remote = abroad,
         .warns = lure_text_warns(&list, str_of(text)),
         .observed = observes,
         .shape = lure_text_shape(&list, str_of(text), NULL),

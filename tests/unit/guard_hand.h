@@ -13,6 +13,8 @@ static const int64_t t0 = INT64_C(1800000000) * 1000000;
 extern struct guard_word word; // of the last event
 extern bool observes;          // what is sent is only observed
 extern uint64_t device;        // it is sent with
+extern uint32_t audience;      // people whom one copy reaches: 1, unless a test says more
+extern bool abroad;            // the sender is of another server
 extern uint64_t next_message;  // number of the last one sent
 
 struct guard_word *fresh_word(void);

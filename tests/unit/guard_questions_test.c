@@ -320,19 +320,24 @@ TEST(nobody_is_asked_twice_too_often_or_where_the_guard_only_watches)
 
 static const char *const story = "https://www.youtube.com/watch?v=story";
 
-// One more who was shown the story passes it on to three, at a person's pace.
-static enum verdict pass_on(struct guard *guard, int64_t now, unsigned i)
+// One more who was shown this link passes it on to three, at a person's pace.
+static enum verdict pass_link(struct guard *guard, int64_t now, unsigned i, const char *link)
 {
     char from[32], to[32];
     enum verdict verdict = VERDICT_DELIVER;
     snprintf(from, sizeof from, "p%u@a.example", i);
     for (unsigned k = 0; k < 3; k++) {
         snprintf(to, sizeof to, "p%u@a.example", 3 * i + k + 1);
-        verdict = send(guard, now + k * 20 * second, from, to, story);
+        verdict = send(guard, now + k * 20 * second, from, to, link);
         if (verdict == VERDICT_DELIVER)
-            expose(guard, now + k * 20 * second, from, to, story);
+            expose(guard, now + k * 20 * second, from, to, link);
     }
     return verdict;
+}
+
+static enum verdict pass_on(struct guard *guard, int64_t now, unsigned i)
+{
+    return pass_link(guard, now, i, story);
 }
 
 // The story reaches p4 by p0 and p1; the third relay is passing it on.  The incident.
@@ -419,6 +424,25 @@ TEST(where_several_have_denied_it_each_relay_needs_his_own_word)
     check(pass_on(guard, t0 + 800 * second, 11) == VERDICT_HOLD);
     guard_tick(guard, t0 + 3 * hour, fresh_word());
     check(count_held(false) == 3);
+    guard_free(&guard);
+}
+
+TEST(who_brought_a_link_before_its_host_was_established_hides_no_tree)
+{
+    static const char *const link = "http://host.example/v/8888";
+    struct guard *guard = asking_guard();
+    for (unsigned i = 0; i < 10; i++) { // the worm's own accounts make it known here
+        char from[32];
+        snprintf(from, sizeof from, "helper%u@a.example", i);
+        send(guard, t0 + i * 60 * second, from, "friend@b.example", link);
+        expose(guard, t0 + i * 60 * second, from, "friend@b.example", link);
+    }
+    int64_t now = t0 + 30 * hour;
+    for (unsigned i = 0; i < 4; i++, now += 100 * second)
+        check(pass_link(guard, now, i, link) == VERDICT_DELIVER);
+    struct guard_state state;
+    guard_state(guard, &state);
+    check(state.n_asked == 4);
     guard_free(&guard);
 }
 

@@ -31,6 +31,7 @@ static struct lure_key key_of(struct str sender)
     return lure_sealed_key(sender, text);
 }
 
+static bool observes;       // what goes on is only observed
 static size_t n_taken_back; // by all words since the test began to count
 
 static size_t count_orders(enum order_kind kind, bool undo)
@@ -65,6 +66,7 @@ static enum verdict go_on(struct guard *guard, int64_t now, unsigned from, unsig
         .sender = person(from),
         .receiver = person(to),
         .audience = 1,
+        .observed = observes,
         .lures = &lure,
         .n_lures = 1,
         .pace = {.gap_us = gap_us, .roster_index = -1, .live = live, .account_age_us = -1}
@@ -198,6 +200,36 @@ TEST(one_with_two_contacts_breaks_no_chain)
 }
 
 /* Soon most have been shown one, and that says nothing of whoever does it now. */
+static void add_up(void *context, const struct guard_tally *tally)
+{
+    struct guard_tally *sum = context;
+    if (tally->incident == 0)
+        return;
+    sum->n_rejects += tally->n_rejects;
+    sum->n_holds += tally->n_holds;
+    sum->n_retracts += tally->n_retracts;
+}
+
+TEST(what_would_have_waited_before_a_conviction_is_not_taken_back_as_well)
+{
+    struct guard *guard = new_guard();
+    observes = true;
+    spread(guard, 10 * second, 0, 100, 20);
+    unsigned stopped = spread(guard, 30 * second, 100, 200, 12);
+    stopped += spread(guard, 40 * second, 101, 300, 12);
+    // one who is found later, and goes on
+    stopped += spread(guard, 50 * second, 102, 400, 12);
+    stopped += spread(guard, 60 * second, 100, 500, 12);
+    guard_tick(guard, 120 * second, fresh_word());
+    stopped += spread(guard, 130 * second, 101, 600, 12);
+    observes = false;
+    struct guard_tally sum = {0};
+    guard_tallies(guard, add_up, &sum);
+    check(sum.n_rejects + sum.n_holds == stopped);
+    check(sum.n_retracts == 20 + 5 * 12 - stopped);
+    guard_free(&guard);
+}
+
 TEST(of_a_feast_within_an_outbreak_the_first_are_taken_back_and_no_more)
 {
     struct guard *guard = new_guard();

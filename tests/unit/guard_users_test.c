@@ -1,5 +1,7 @@
 #include "test.h"
 
+#include "guard_hand.h"
+
 #include "guard/guard_internal.h"
 
 #include "base/buf.h"
@@ -7,9 +9,6 @@
 
 #include <malloc.h>
 #include <stdio.h>
-
-static const int64_t second = 1000000, day = INT64_C(86400) * 1000000;
-static const int64_t t0 = INT64_C(1700000000) * 1000000;
 
 /* ---- Slabs ------------------------------------------------------------------------------------
  */
@@ -234,28 +233,6 @@ static void hear(struct guard *guard, int64_t now_us, unsigned from, unsigned to
     arena_done(&arena);
 }
 
-static uint64_t state_hash(const struct guard *guard)
-{
-    struct buf bytes;
-    buf_init(&bytes, (size_t)64 << 20);
-    guard_save(guard, &bytes);
-    uint64_t hash = hash_fast(0, buf_str(&bytes));
-    buf_done(&bytes);
-    return hash;
-}
-
-static struct guard *saved_and_loaded(const struct guard *guard)
-{
-    struct buf bytes;
-    struct why why;
-    struct guard *again = NULL;
-    buf_init(&bytes, (size_t)64 << 20);
-    guard_save(guard, &bytes);
-    check(guard_load(&guard->config, buf_str(&bytes), &again, &why) == OK);
-    buf_done(&bytes);
-    return again;
-}
-
 /* What is remembered of people who do nothing any more is forgotten bit by bit, and wherever a
  * snapshot comes in between the guard goes on as if there had been none. */
 TEST(what_leads_to_nothing_any_more_is_forgotten)
@@ -282,7 +259,7 @@ TEST(what_leads_to_nothing_any_more_is_forgotten)
             check(loaded == NULL || state_hash(loaded) == state_hash(guard));
             check(loaded == NULL || loaded->bytes_users == guard->bytes_users);
             guard_free(&loaded);
-            loaded = saved_and_loaded(guard);
+            loaded = loaded_again(guard, &guard->config);
             check(state_hash(loaded) == state_hash(guard));
             check(loaded->bytes_users == guard->bytes_users);
         }
@@ -319,7 +296,7 @@ TEST(a_standing_is_there_while_there_is_something)
     standing->question_day = guard_day(guard);
     standing_tidy(guard, user);
     check(user->has_standing);
-    struct guard *again = saved_and_loaded(guard);
+    struct guard *again = loaded_again(guard, &guard->config);
     check(state_hash(again) == state_hash(guard) && again->standings.n == 1);
     guard_free(&again);
     hear(guard, t0 + second, 3, 4, 2, true);
@@ -335,8 +312,38 @@ TEST(a_standing_is_there_while_there_is_something)
     for (unsigned i = 0; i < 8; i++)
         hear(guard, t0 + 2 * day, 3, 4, 2, true);
     check(user->has_standing && standing->n_questions == 0);
-    again = saved_and_loaded(guard);
+    again = loaded_again(guard, &guard->config);
     check(state_hash(again) == state_hash(guard));
     guard_free(&again);
     guard_free(&guard);
+}
+
+/* ---- What they teach ---------------------------------------------------------------------------
+ */
+
+static double taught_bursts(const struct guard *guard)
+{
+    double sum = 0;
+    for (size_t bin = 0; bin < SPAN_BINS; bin++)
+        sum += guard->lessons.rare[RARE_BURST][bin];
+    return sum;
+}
+
+TEST(who_is_fast_every_day_teaches_less_each_time_and_another_server_nothing)
+{
+    for (unsigned from_abroad = 0; from_abroad < 2; from_abroad++) {
+        struct guard *guard = new_guard();
+        double before = taught_bursts(guard);
+        abroad = from_abroad > 0;
+        for (unsigned i = 0; i < 80; i++) { // eight people a day, of his own
+            char to[32], link[48];
+            snprintf(to, sizeof to, "p%u@a.example", i);
+            snprintf(link, sizeof link, "http://host%u.example/", i);
+            send(guard, t0 + i / 8 * 2 * day + i % 8 * 60 * second, "fast@a.example", to, link);
+        }
+        double taught = taught_bursts(guard) - before;
+        check(from_abroad ? taught <= 0 : taught > 1 && taught < 2);
+        abroad = false;
+        guard_free(&guard);
+    }
 }
