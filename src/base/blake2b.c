@@ -87,7 +87,7 @@ static inline AVX2 __m256i four(const uint64_t *m, int i, int j, int k, int l)
 }
 
 // Section 2.7: the order of the message's words.
-static const uint8_t order[10][16] = {
+static const uint8_t order[ROUNDS][16] = {
     {0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15},
     {14, 10, 4,  8,  9,  15, 13, 6,  1,  12, 0,  2,  11, 7,  5,  3 },
     {11, 8,  12, 0,  5,  2,  15, 13, 10, 14, 3,  6,  7,  1,  9,  4 },
@@ -98,6 +98,8 @@ static const uint8_t order[10][16] = {
     {13, 11, 7,  14, 12, 1,  3,  9,  5,  0,  15, 4,  8,  6,  2,  10},
     {6,  15, 14, 9,  11, 3,  0,  8,  12, 2,  13, 7,  1,  4,  10, 5 },
     {10, 2,  8,  4,  7,  6,  1,  5,  15, 11, 9,  14, 3,  12, 13, 0 },
+    {0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15},
+    {14, 10, 4,  8,  9,  15, 13, 6,  1,  12, 0,  2,  11, 7,  5,  3 },
 };
 
 /* A text on its way. */
@@ -151,7 +153,7 @@ static AVX2 void hash_one(const uint8_t *bytes, size_t len, uint8_t *out)
         struct rows v = hashing.v;
         const uint64_t *m = hashing.m;
         for (int round = 0; round < ROUNDS; round++) {
-            const uint8_t *s = order[round % 10];
+            const uint8_t *s = order[round];
             mix(&v, four(m, s[0], s[2], s[4], s[6]), four(m, s[1], s[3], s[5], s[7]));
             turn(&v);
             mix(&v, four(m, s[14], s[8], s[10], s[12]), four(m, s[15], s[9], s[11], s[13]));
@@ -177,13 +179,16 @@ static AVX2 void hash_two(const uint8_t *a, size_t n_a, const uint8_t *b, size_t
     struct rows v = first.v, w = second.v;
     const uint64_t *m = first.m, *n = second.m;
     for (int round = 0; round < ROUNDS; round++) {
-        const uint8_t *s = order[round % 10];
-        mix(&v, four(m, s[0], s[2], s[4], s[6]), four(m, s[1], s[3], s[5], s[7]));
-        mix(&w, four(n, s[0], s[2], s[4], s[6]), four(n, s[1], s[3], s[5], s[7]));
+        const uint8_t *s = order[round];
+        __m256i x = four(m, s[0], s[2], s[4], s[6]), y = four(n, s[0], s[2], s[4], s[6]);
+        mix(&v, x, four(m, s[1], s[3], s[5], s[7]));
+        mix(&w, y, four(n, s[1], s[3], s[5], s[7]));
         turn(&v);
         turn(&w);
-        mix(&v, four(m, s[14], s[8], s[10], s[12]), four(m, s[15], s[9], s[11], s[13]));
-        mix(&w, four(n, s[14], s[8], s[10], s[12]), four(n, s[15], s[9], s[11], s[13]));
+        x = four(m, s[14], s[8], s[10], s[12]);
+        y = four(n, s[14], s[8], s[10], s[12]);
+        mix(&v, x, four(m, s[15], s[9], s[11], s[13]));
+        mix(&w, y, four(n, s[15], s[9], s[11], s[13]));
         turn_back(&v);
         turn_back(&w);
     }

@@ -113,7 +113,8 @@ static void settle(struct guard *guard, struct user *user, struct trail *trail)
                 lessons->rare[i][trail->least[i] - 1] += weight;
                 taught = true;
             }
-        user->n_taught += taught && user->n_taught < TAUGHT_MOST;
+        if (taught && user->n_taught < TAUGHT_MOST)
+            user->n_taught++;
     }
     trail->least_s = now_s;
     trail->n_copies = 0;

@@ -206,9 +206,9 @@ static void hear(struct guard *guard, int64_t now_us, unsigned from, unsigned to
     if (rules == NULL)
         rules = lure_rules_new();
     struct arena arena;
-    struct guard_word word;
+    struct guard_word said;
     arena_init(&arena, 4 << 20);
-    guard_word_init(&word, &arena);
+    guard_word_init(&said, &arena);
     struct lure_list list;
     struct lure_key keys[8];
     lure_list_init(&list, rules, &arena);
@@ -223,12 +223,12 @@ static void hear(struct guard *guard, int64_t now_us, unsigned from, unsigned to
         .n_lures = list.n,
         .pace = {.gap_us = -1, .roster_index = -1, .account_age_us = -1}
     };
-    (void)guard_judge(guard, &sending, now_us, &word);
+    (void)guard_judge(guard, &sending, now_us, &said);
     if (reaches) {
         struct exposure exposure = {
             .sender = sending.sender, .receiver = sending.receiver, .keys = keys};
         exposure.n_keys = lure_list_collect(&list, keys, COUNT_OF(keys));
-        guard_exposed(guard, &exposure, now_us, &word);
+        guard_exposed(guard, &exposure, now_us, &said);
     }
     arena_done(&arena);
 }
