@@ -139,6 +139,21 @@ void slab_give(struct slab *slab, uint32_t piece)
     slab->first_free = number;
 }
 
+uint32_t slab_denser(struct slab *slab, uint32_t piece)
+{
+    uint32_t number = piece / SLAB_SLOTS;
+    struct slab_page *page = page_at(slab, number);
+    must(page != NULL);
+    uint32_t *list = list_of(slab, page->size);
+    if (list == NULL || page->is_full || *list == number)
+        return 0;
+    if (page_at(slab, *list)->n_used >= page->n_used)
+        return slab_take(slab, page->size);
+    list_out(slab, list, number); // this one is to be filled first
+    list_in(slab, list, number);
+    return 0;
+}
+
 size_t slab_memory(const struct slab *slab)
 {
     return slab->bytes + (slab->room > 0 ? heap_size(slab->room * sizeof *slab->pages) : 0);

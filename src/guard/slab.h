@@ -55,6 +55,9 @@ void slab_done(struct slab *slab);
 /* A piece of at least so many bytes, which are anything; never 0. */
 uint32_t slab_take(struct slab *slab, size_t size);
 void slab_give(struct slab *slab, uint32_t piece);
+/* Another piece as large, on a page with more pieces, for whoever then gives this one back: so that
+ * pages that few have stayed on become empty.  0: it lies well where it is. */
+uint32_t slab_denser(struct slab *slab, uint32_t piece);
 /* What a piece of this size takes. */
 static inline size_t slab_size(const struct slab *slab, size_t size)
 {

@@ -604,6 +604,18 @@ static void user_free(struct guard *guard, struct user *user)
  * becomes the newest, and with them before it a round would never end. */
 enum { TIDIED_AT_ONCE = 1 };
 
+/* A text that grows, or no longer does, leaves pages behind on which few have stayed. */
+static void text_tidy(struct guard *guard, struct user *user)
+{
+    uint32_t piece = slab_denser(&guard->texts, user->text);
+    if (piece == 0)
+        return;
+    memcpy(slab_at(&guard->texts, piece), slab_at(&guard->texts, user->text),
+           slab_page_of(&guard->texts, piece)->size);
+    slab_give(&guard->texts, user->text);
+    user->text = piece;
+}
+
 static void users_tidy(struct guard *guard)
 {
     for (int i = 0; i < TIDIED_AT_ONCE; i++) {
@@ -613,6 +625,7 @@ static void users_tidy(struct guard *guard)
             return;
         guard->next_tidied = user->older;
         trail_tidy(guard, user);
+        text_tidy(guard, user);
         struct standing *standing = standing_of(guard, user);
         if (standing != NULL && standing->question_day != guard_day(guard))
             standing->question_day = standing->n_questions = 0;

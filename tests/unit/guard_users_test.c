@@ -65,6 +65,38 @@ TEST(pieces_of_a_slab_keep_what_is_in_them)
     slab_done(&slab);
 }
 
+TEST(pages_that_few_pieces_have_stayed_on_become_empty)
+{
+    enum { PIECES = 1000, STAY = 10 };
+    static uint32_t pieces[PIECES];
+    struct slab slab;
+    slab_init(&slab, 8, SLAB_SMALL_PAGE, false);
+    for (uint32_t i = 0; i < PIECES; i++) {
+        pieces[i] = slab_take(&slab, 48);
+        memcpy(slab_at(&slab, pieces[i]), &i, sizeof i);
+    }
+    for (uint32_t i = 0; i < PIECES; i++)
+        if (i % STAY != 0)
+            slab_give(&slab, pieces[i]);
+    size_t before = slab.bytes;
+    for (int round = 0; round < 3; round++)
+        for (uint32_t i = 0; i < PIECES; i += STAY) {
+            uint32_t piece = slab_denser(&slab, pieces[i]);
+            if (piece == 0)
+                continue;
+            memcpy(slab_at(&slab, piece), slab_at(&slab, pieces[i]), 48);
+            slab_give(&slab, pieces[i]);
+            pieces[i] = piece;
+        }
+    check(slab.bytes < before / 5);
+    for (uint32_t i = 0; i < PIECES; i += STAY) {
+        uint32_t held;
+        memcpy(&held, slab_at(&slab, pieces[i]), sizeof held);
+        check(held == i && slab_denser(&slab, pieces[i]) == 0);
+    }
+    slab_done(&slab);
+}
+
 /* ---- Users ------------------------------------------------------------------------------------
  */
 
