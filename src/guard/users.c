@@ -816,3 +816,11 @@ bool lure_is_established(const struct guard *guard, const struct lure *lure)
     const struct sight *sight = sight_find(guard, lure_home_key(lure));
     return sight != NULL && sight_is_established(guard, sight);
 }
+
+bool lure_is_scarce(const struct guard *guard, const struct lure *lure)
+{
+    if ((lure->flags & LURE_WELL_KNOWN) != 0)
+        return false;
+    const struct sight *sight = sight_find(guard, lure_home_key(lure));
+    return sight != NULL && sight_settled(guard, sight) <= guard->config.scarce_by;
+}

@@ -492,27 +492,29 @@ TEST(the_shape_of_the_words_ignores_links_names_and_numbers)
 
 TEST(the_shape_of_the_words_is_what_snapshots_and_logs_hold)
 {
-    static const char *const texts[] = {
-        "learn to turn on the corner lamp right now, ok? see http://evil.example/1",
-        "for now or never: internationalization (and counterrevolutionaries) return, juliet",
-        "one word after the other and so on until there are more letters than are looked at, which "
-        "is a hundred and sixty, and then some more of them that nobody looks at any more, as if "
-        "they were not there at all",
-        "sch\303\266ne Gr\303\274\303\237e nach K\303\266ln, siehe evil.example/1 am 24.12. um "
-        "18:30",
-        "0mg y0u h4v3 70 533 7h15",
-        "soooo look aaaat thisss piiiicture of youuu",
-        "wait... what is that? \321\201m\320\276rning, WWW.EVIL.EXAMPLE",
-    };
-    static const uint64_t shapes[] = {
-        0x5A621D6366519816, 0x5A621D63D236C536, 0x5A62EB07086D5DEB, 0xD1FC4FF3F84384F8,
-        0xEA3B009E086D9345, 0x9BF11D9E086D2F9F, 0x26F6C90A224E8FEB,
+    static const struct {
+        const char *text;
+        uint64_t shape;
+    } rows[] = {
+        {"learn to turn on the corner lamp right now, ok? see http://evil.example/1",
+         0x5A621D6366519816                                                                                      },
+        {"for now or never: internationalization (and counterrevolutionaries) return, juliet",
+         0x5A621D63D236C536                                                                                      },
+        {"one word after the other and so on until there are more letters than are looked at, "
+         "which "
+         "is a hundred and sixty, and then some more of them that nobody looks at any more, as if "
+         "they were not there at all",                                                0x5A62EB07086D5DEB},
+        {"sch\303\266ne Gr\303\274\303\237e nach K\303\266ln, siehe evil.example/1 am 24.12. um "
+         "18:30",                                                                     0xD1FC4FF3F84384F8},
+        {"0mg y0u h4v3 70 533 7h15",                                                           0xEA3B009E086D9345},
+        {"soooo look aaaat thisss piiiicture of youuu",                                        0x9BF11D9E086D2F9F},
+        {"wait... what is that? \321\201m\320\276rning, WWW.EVIL.EXAMPLE",                     0x26F6C90A224E8FEB},
     };
     struct lure_people people = {.names = {STR("juliet@a.example")}, .n = 1};
     struct lure_list list = scan("");
-    for (size_t i = 0; i < COUNT_OF(texts); i++)
-        if (lure_text_shape(&list, str_of(texts[i]), &people) != shapes[i])
-            check_str(str_of(texts[i]), STR("another shape"));
+    for (size_t i = 0; i < COUNT_OF(rows); i++)
+        if (lure_text_shape(&list, str_of(rows[i].text), &people) != rows[i].shape)
+            check_str(str_of(rows[i].text), STR("another shape"));
 }
 
 /* As it is defined, whatever the processor has for it. */
