@@ -453,6 +453,9 @@ size_t users_memory(const struct guard *guard);
 /* What is known of his lures; all nothing where that is so. */
 struct trail trail_of(const struct guard *guard, const struct user *user);
 void trail_put(struct guard *guard, struct user *user, const struct trail *trail);
+/* Puts a cluster before the recent ones, unless it is their first: without unpacking the rest, for
+ * each message with a lure does it.  False: it has to be unpacked, and nothing has been done. */
+bool trail_adds_recent(struct guard *guard, struct user *user, uint64_t id) MUST_CHECK;
 /* NULL: there is nothing. */
 struct standing *standing_of(const struct guard *guard, const struct user *user);
 struct standing *standing_get(struct guard *guard, struct user *user);

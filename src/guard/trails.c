@@ -46,6 +46,8 @@ bool trail_adds(struct guard *guard, struct trail *trail, uint32_t receiver, uin
 
 void note_recent(struct guard *guard, struct user *sender, const struct cluster *cluster)
 {
+    if (trail_adds_recent(guard, sender, cluster->id))
+        return;
     struct trail trail = trail_of(guard, sender);
     if (trail.recent[0] == cluster->id)
         return;
