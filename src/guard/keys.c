@@ -10,7 +10,6 @@
 #include "guard/find16.h"
 #include "guard/lure_internal.h"
 
-#include "base/blake2b.h"
 #include "base/must.h"
 
 #include <sodium.h>
@@ -468,14 +467,13 @@ static void put_query(struct draft *draft, struct arena *scratch, struct str que
 struct lure_key lure_hash(char domain, struct str a, struct str b)
 {
     struct lure_key key;
-    _Static_assert(sizeof key.bytes == BLAKE2B_SHORT, "a key is a digest");
     unsigned char whole[512], separator = 0;
-    if (a.len + b.len + 2 <= sizeof whole) {
+    if (a.len + b.len + 2 <= sizeof whole) { // at once it costs half as much
         whole[0] = (unsigned char)domain;
         memcpy(whole + 1, a.at, a.len);
         whole[1 + a.len] = separator;
         memcpy(whole + 2 + a.len, b.at, b.len);
-        blake2b_short(whole, a.len + b.len + 2, key.bytes);
+        crypto_generichash(key.bytes, sizeof key.bytes, whole, a.len + b.len + 2, NULL, 0);
         return key;
     }
     crypto_generichash_state state;
@@ -486,27 +484,6 @@ struct lure_key lure_hash(char domain, struct str a, struct str b)
     crypto_generichash_update(&state, (const unsigned char *)b.at, b.len);
     crypto_generichash_final(&state, key.bytes, sizeof key.bytes);
     return key;
-}
-
-/* Both keys of most links at once. */
-static void hash_link(struct lure *lure, struct str template)
-{
-    enum { SHORT = 126 }; // with what is put around it, one block of the hash
-    struct str url = lure->url;
-    if (url.len > SHORT || template.len > SHORT) {
-        lure->keys[LURE_EXACT] = lure_hash('U', url, STR_EMPTY);
-        lure->keys[LURE_TEMPLATE] = lure_hash('T', template, STR_EMPTY);
-        return;
-    }
-    char exact[SHORT + 2], wide[SHORT + 2];
-    exact[0] = 'U';
-    memcpy(exact + 1, url.at, url.len);
-    exact[1 + url.len] = 0;
-    wide[0] = 'T';
-    memcpy(wide + 1, template.at, template.len);
-    wide[1 + template.len] = 0;
-    blake2b_short_two(exact, url.len + 2, wide, template.len + 2, lure->keys[LURE_EXACT].bytes,
-                      lure->keys[LURE_TEMPLATE].bytes);
 }
 
 static bytes16 unprintable16(bytes16 a)
@@ -613,7 +590,8 @@ static void link_keys(struct lure_list *list, struct arena *scratch, struct lure
     }
     lure->flags |= draft->flags;
     lure->shown = keep_shown(list, draft, shown);
-    hash_link(lure, str_make(draft->at, draft->len));
+    lure->keys[LURE_EXACT] = lure_hash('U', lure->url, STR_EMPTY);
+    lure->keys[LURE_TEMPLATE] = lure_hash('T', str_make(draft->at, draft->len), STR_EMPTY);
 }
 
 static void file_keys(struct lure_list *list, struct arena *scratch, struct lure *lure,
