@@ -174,6 +174,14 @@ bool member_is_new_receiver(struct guard *guard, struct member *member, const st
 static const double passed_on[FAN_BINS] = {1,   0.6,  0.45, 0.2,  0.3, 0.4,
                                            0.5, 0.55, 0.6,  0.65, 0.7, 0.75};
 
+/* Who brought it without having been shown it; but a few may be accounts of a worm's own, who sent it
+ * beforehand. */
+static uint32_t n_unsuspected(const struct guard *guard, const struct cluster *cluster)
+{
+    uint32_t n = cluster->n_independent, few = guard->config.scarce_by;
+    return cluster_is_everyones(cluster) ? n : n > few ? n - few : 0;
+}
+
 /* The first copy of somebody who had been shown the lure before.  False: he is one of the many who
  * come by it anyway. */
 static bool becomes_relay(struct guard *guard, struct cluster *cluster, struct member *member,
@@ -187,7 +195,7 @@ static bool becomes_relay(struct guard *guard, struct cluster *cluster, struct m
     double honest = lessons->relayed / lessons->exposed * exposed / i;
     if (via >= LURE_TEMPLATE) // …or come by the same host in another way
         honest *= via >= LURE_HOST ? 4 : 2;
-    double independent = cluster->n_independent;
+    double independent = n_unsuspected(guard, cluster);
     double known = independent / (independent + i + 1);
     if (known > likely_known)
         return false;
@@ -407,8 +415,10 @@ bool evidence_of_sending(struct guard *guard, struct cluster *cluster, struct me
         member->shape = sending->shape;
         bool shown =
             member->exposed_us != 0 && guard->now_us - member->exposed_us <= guard->config.relay_us;
-        if (!(shown && becomes_relay(guard, cluster, member, sending, via)) &&
-            member->user != cluster->zero)
+        // who was shown it speaks for nobody, though he might have come by it anyway
+        if (shown)
+            becomes_relay(guard, cluster, member, sending, via);
+        else if (member->user != cluster->zero && !member->remote)
             independent_origin(guard, cluster, member, true);
     } else {
         size_t k = member->n_receivers - 1 < FAN_BINS ? member->n_receivers - 1 : FAN_BINS - 1;
@@ -492,9 +502,9 @@ void lessons_of(struct guard *guard, struct cluster *cluster)
 }
 
 /* A popular site has many who bring it by themselves, a worm has its zeros. */
-bool cluster_is_tree(const struct cluster *cluster)
+bool cluster_is_tree(const struct guard *guard, const struct cluster *cluster)
 {
-    return cluster->n_relays > 2 * cluster->n_independent;
+    return cluster->n_relays > 2 * n_unsuspected(guard, cluster);
 }
 
 /* What people did with lures that share nothing: pauses of a few people resemble each other more
@@ -519,7 +529,7 @@ bool may_hold(const struct guard *guard, const struct cluster *cluster)
     const struct guard_config *config = &guard->config;
     double more = cluster->is_campaign ? config->campaign_nats - config->convict_nats : 0;
     return cluster->nats >= config->hold_nats + more &&
-           ((cluster->n_relays > 0 && cluster_is_tree(cluster)) || cluster->n_machine_senders > 0);
+           ((cluster->n_relays > 0 && cluster_is_tree(guard, cluster)) || cluster->n_machine_senders > 0);
 }
 
 /* People, each once, who passed it on like a program or say that it was not they. */
@@ -546,7 +556,7 @@ bool may_convict_tree(const struct guard *guard, const struct cluster *cluster, 
         return may_convict_campaign(guard, cluster, human_pace);
     if (cluster->established) // so many accounts no single attacker owns
         return n_accused(guard, cluster) >= config->fast_relays_established;
-    if (human_pace && cluster->n_relays >= 3 && cluster_is_tree(cluster))
+    if (human_pace && cluster->n_relays >= 3 && cluster_is_tree(guard, cluster))
         return true;
     if (cluster->n_fast_relays >= 1 && cluster->n_fast_relays * 3 > cluster->n_independent)
         return true;

@@ -589,7 +589,7 @@ bool may_hold(const struct guard *guard, const struct cluster *cluster);
 bool may_convict(const struct guard *guard, const struct cluster *cluster);
 /* Not counting that a star may; and not, unless human_pace, by relays at a human pace. */
 bool may_convict_tree(const struct guard *guard, const struct cluster *cluster, bool human_pace);
-bool cluster_is_tree(const struct cluster *cluster);
+bool cluster_is_tree(const struct guard *guard, const struct cluster *cluster);
 bool member_must_respond(const struct guard *guard, const struct cluster *cluster,
                          const struct member *member);
 

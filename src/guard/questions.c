@@ -240,14 +240,15 @@ static bool has_asked_enough(const struct guard *guard, const struct cluster *cl
             cluster->n_questions >= cluster->n_relays / 2);
 }
 
-bool question_put(struct guard *guard, struct cluster *cluster, struct member *member,
-                  struct guard_word *word)
+/* anyway: for what he does himself, not as one of a tree of which some are asked. */
+static bool put_to(struct guard *guard, struct cluster *cluster, struct member *member, bool anyway,
+                   struct guard_word *word)
 {
     const struct question *before = question_to(cluster, member->user);
     bool again = before == NULL || before->state == QUESTION_EXPIRED ||
                  (before->state == QUESTION_YES && is_full(guard, member));
     if (!again || !may_be_asked(guard, member) || cluster->n_questions >= QUESTIONS_OF_ONE ||
-        (has_asked_enough(guard, cluster) && !is_doubted(guard, cluster)))
+        (!anyway && has_asked_enough(guard, cluster) && !is_doubted(guard, cluster)))
         return false;
     const struct binding *narrowest = cluster_narrowest(cluster);
     cluster_becomes_incident(guard, cluster);
@@ -268,6 +269,12 @@ bool question_put(struct guard *guard, struct cluster *cluster, struct member *m
     made->question = question->number = made->number;
     question_queue(guard, question);
     return true;
+}
+
+bool question_put(struct guard *guard, struct cluster *cluster, struct member *member,
+                  struct guard_word *word)
+{
+    return put_to(guard, cluster, member, false, word);
 }
 
 /* NULL: there is none. */
@@ -331,7 +338,7 @@ void question_of_root(struct guard *guard, struct cluster *cluster, struct guard
 /* Looks like a tree that a worm makes. */
 static bool is_suspect(const struct guard *guard, const struct cluster *cluster)
 {
-    if (cluster->cleared || !cluster_is_tree(cluster) || cluster->n_relays < cluster->ask_again)
+    if (cluster->cleared || !cluster_is_tree(guard, cluster) || cluster->n_relays < cluster->ask_again)
         return false;
     return cluster_is_everyones(cluster)
                ? cluster->n_relays >= guard->config.ask_relays
@@ -379,7 +386,7 @@ enum verdict questions_of_sender(struct guard *guard, struct cluster *cluster,
         return VERDICT_DELIVER;
     if (question_confirmed(cluster, member->user) && !is_full(guard, member))
         return VERDICT_DELIVER;
-    question_put(guard, cluster, member, word);
+    put_to(guard, cluster, member, true, word);
     return wait_for_word(guard, cluster, member, reason);
 }
 
