@@ -25,6 +25,7 @@ struct copy {
     uint8_t said;
     bool is_trap, calm;
     bool held;      // by the guard
+    bool overtaken; // held until its sender answers: nothing waits behind it
     bool queued;    // by another defence, or behind a held one
     bool arrived;   // in the receiver's client
     bool gone;      // taken back

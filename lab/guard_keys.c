@@ -41,6 +41,7 @@ enum err guard_config_set(struct guard_config *config, struct str key, struct st
         {"scarce_by",               .count = &config->scarce_by              },
         {"outbreak_rare",           .number = &config->outbreak_rare         },
         {"surge_nats",              .number = &config->surge_nats            },
+        {"day_most",                .number = &config->day_most              },
         {"silent_most",             .number = &config->silent_most           },
         {"spread_rare",             .number = &config->spread_rare           },
         {"defangs",                 .flag = &config->defangs                 },

@@ -158,7 +158,7 @@ static bool waits_behind(const struct sim *sim, const struct copy *copy)
         return false;
     for (size_t i = 0; i < sim->n_waiting; i++) {
         const struct copy *other = &sim->copies.at[sim->waiting[i]];
-        if (other->from == copy->from && other->to == copy->to)
+        if (other->from == copy->from && other->to == copy->to && !other->overtaken)
             return true;
     }
     return false;
@@ -199,6 +199,7 @@ static bool judge(struct sim *sim, const struct outgoing *out, const struct lure
         verdict = VERDICT_REJECT; // presence does not wait: it goes on with its links made dead
     if (verdict == VERDICT_HOLD)
         sim_let_wait(sim, at, message->text, true, 0, LET_GO);
+    sim->copies.at[at].overtaken = verdict == VERDICT_HOLD && reason == REASON_ASKED;
     sim_carry_out(sim, &word);
     arena_done(&arena);
     if (verdict == VERDICT_REJECT) // what never waited for somebody else's word does not return

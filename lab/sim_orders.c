@@ -228,6 +228,25 @@ static void refuse_held(struct sim *sim, uint32_t number, enum reason reason)
     }
 }
 
+/* Once a question has been put to the sender, what waits for his answer is overtaken. */
+static void overtake(struct sim *sim, uint32_t who)
+{
+    for (size_t i = 0; i < sim->n_waiting; i++) {
+        struct copy *copy = &sim->copies.at[sim->waiting[i]];
+        if (copy->from == who)
+            copy->overtaken = true;
+    }
+    for (size_t i = 0; sim->people[who].n_held > 0 && i < sim->n_waiting;) {
+        const struct copy *copy = &sim->copies.at[sim->waiting[i]];
+        if (copy->from != who || copy->held) {
+            i++;
+            continue;
+        }
+        sim_go_on(sim, sim->waiting[i]);
+        i = 0; // others went with it
+    }
+}
+
 static void ask(struct sim *sim, const struct order *order)
 {
     int64_t who = sim_person_of(sim, order->who);
@@ -238,6 +257,7 @@ static void ask(struct sim *sim, const struct order *order)
     if (who < 0)
         return;
     sim->people[who].n_asked++;
+    overtake(sim, (uint32_t)who);
     struct tally *tally = sim->people[who].is_traps ? &sim->outcome.trap : &sim->outcome.honest;
     tally->asked += !sim->people[who].infected;
     bool owns_another = sim_worm_owns_another(sim, (uint32_t)who);

@@ -64,7 +64,7 @@ void sim_make_people(struct sim *sim)
         config->defence == DEFENCE_FIREDOOR ? config->decoys : defence_decoys(config->defence);
     sim->n_ours = config->graph->n_people;
     const struct worm_habits *worm = config->worm != NULL ? &config->worm->profile->habits : NULL;
-    sim->n_remote = worm != NULL ? worm->remote_zeros + worm->abroad : 0;
+    sim->n_remote = worm != NULL ? worm->remote_zeros + worm->abroad + worm->lull : 0;
     sim->n_decoys = decoys > 0 ? (uint32_t)(decoys * sim->n_ours) / PEOPLE_A_DECOY + 1 : 0;
     sim->people = calloc(sim_n_people(sim), sizeof *sim->people);
     must(sim->people != NULL && sim_n_people(sim) < STATUS);

@@ -12,7 +12,12 @@
 static const double poison_s = 86400;
 // what one does is a lesson a day later: so it takes a little more than that from round to round
 static const double ring_s = 1.02 * 86400;
-enum { RING_ROUNDS = 2 };
+enum { RING_DAYS = 2, LULL_RECEIVERS = 3 };
+
+static uint32_t ring_days(const struct worm_habits *habits)
+{
+    return habits->ring_days > 0 ? habits->ring_days : RING_DAYS;
+}
 
 void sim_tempt(struct sim *sim, uint32_t who, uint32_t copy, uint64_t identity)
 {
@@ -54,6 +59,17 @@ void sim_tempt(struct sim *sim, uint32_t who, uint32_t copy, uint64_t identity)
 static double lead_s(const struct worm_habits *habits)
 {
     return habits->lead_s > 0 ? habits->lead_s : 1.25 * poison_s;
+}
+
+/* So long before its first infected people begin. */
+static double prepares_s(const struct worm_habits *habits)
+{
+    double seconds = habits->poisoners > 0 ? poison_s : 0;
+    if (habits->aged + habits->abroad > 0)
+        seconds += lead_s(habits);
+    if (habits->ring > 0)
+        seconds += ring_days(habits) * ring_s;
+    return seconds;
 }
 
 /* It says something else than its lure. */
@@ -167,12 +183,8 @@ void sim_infect_one(struct sim *sim, uint32_t who, uint32_t generation)
     if (habits->aim == AIM_REPLIES)
         return;
     int64_t waits_us = infection_wait_us(sim->config.worm);
-    if (generation == 0 && habits->poisoners > 0)
-        waits_us += (int64_t)poison_s * SECOND_US;
-    if (generation == 0 && habits->aged + habits->abroad > 0)
-        waits_us += (int64_t)(lead_s(habits) * 1e6);
-    if (generation == 0 && habits->ring > 0)
-        waits_us += (int64_t)(RING_ROUNDS * ring_s) * SECOND_US;
+    if (generation == 0)
+        waits_us += (int64_t)(prepares_s(habits) * 1e6);
     queue_plan(&sim->queue,
                (struct happening){.at_us = sim->now_us + waits_us, .what = WORM_STEP, .from = who});
 }
@@ -264,12 +276,32 @@ static void ring(struct sim *sim)
     const struct worm_habits *habits = &sim->config.worm->profile->habits;
     uint32_t *who, n = own_accounts(sim, habits->ring, &who);
     double pause_s = habits->ring_pause_s > 0 ? habits->ring_pause_s : habits->pause_s;
+    uint32_t days = ring_days(habits), some = habits->ring_some > 0 ? habits->ring_some : n;
     for (uint32_t i = 0; i < n; i++) {
         struct prng prng = sim_dice(sim, i, who[i], PURPOSE_CHAFF);
-        for (uint32_t round = 0; round <= RING_ROUNDS; round++)
-            for (uint32_t k = 1; k < n; k++)
-                say_new_link(sim, 1 + round * ring_s + k * pause_s, who[i], who[(i + k) % n],
-                             &prng);
+        for (uint32_t day = 0; day <= days; day++) {
+            // one link of each on the last day, so that what the days before taught is settled
+            bool is_his_turn = (i + n - day * some % n) % n < some && (day < days || some == n);
+            uint32_t last = is_his_turn ? n : day == days && n > 1 ? 2 : 0;
+            for (uint32_t k = 1; k < last; k++)
+                say_new_link(sim, 1 + day * ring_s + k * pause_s, who[i], who[(i + k) % n], &prng);
+        }
+    }
+    free(who);
+}
+
+/* While it is about, accounts of another server send a new link to three people each: so many who
+ * are not wide hide those who are. */
+static void lull(struct sim *sim)
+{
+    const struct worm_habits *habits = &sim->config.worm->profile->habits;
+    uint32_t *who, n = own_accounts(sim, LULL_RECEIVERS, &who);
+    for (uint32_t i = 0; i < habits->lull; i++) {
+        struct prng prng = sim_dice(sim, i, ~0U, PURPOSE_CHAFF);
+        double at_s = prepares_s(habits) + habits->wait_s + i * poison_s / habits->lull;
+        for (uint32_t k = 0; k < n; k++)
+            say_new_link(sim, at_s + 60 * k,
+                         sim->n_ours + habits->remote_zeros + habits->abroad + i, who[k], &prng);
     }
     free(who);
 }
@@ -281,6 +313,7 @@ void sim_infect(struct sim *sim)
     poison(sim);
     age_hosts(sim);
     ring(sim);
+    lull(sim);
     for (uint32_t i = 0; i < habits->remote_zeros; i++)
         sim_infect_one(sim, sim->n_ours + i, 0);
     uint32_t *zeros = calloc(habits->zeros + 1, sizeof *zeros);

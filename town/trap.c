@@ -131,11 +131,11 @@ static void newcomer(const struct trap_stage *stage)
 static void alert_bot(const struct trap_stage *stage)
 {
     uint32_t bot = somebody(stage, 1);
-    stage->entitle(stage->of, bot, "");
+    stage->entitle(stage->of, bot, "monitor.example");
     for (uint32_t i = 0; i < 300; i++) {
         char text[120];
         uint32_t other = person(stage, bot + 1 + i % 60);
-        snprintf(text, sizeof text, "disk full: http://monitor%u.example/alert/%u", i % 5, i);
+        snprintf(text, sizeof text, "disk full: http://host%u.monitor.example/alert/%u", i % 5, i);
         say(stage, 0.01 * i, bot, other, text, pasting);
     }
 }

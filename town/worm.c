@@ -116,7 +116,7 @@ const char worm_settings_help[] =
     "words=never|person|copy|pool names=0|1 composes=0|1 pause=SECONDS "
     "jitter=SHARE wait=SECONDS most=N zeros=N remote=N avoids=0|1 chats=0|1 entitled=0|1 "
     "poison=N hosts=N aged=N lead=SECONDS beside=N follows=N ring=N ringpause=SECONDS "
-    "hubs=0|1 abroad=N seconds=PERCENT";
+    "ringdays=N ringsome=N hubs=0|1 abroad=N lull=N seconds=PERCENT";
 
 static const char *const aims[] = {"roster", "random", "replies", "recent", "rooms", "status"};
 static const char *const baits[] = {"link",  "file",      "shortener", "established",
@@ -217,10 +217,16 @@ enum err worm_set(struct worm_habits *habits, struct str key, struct str value, 
         habits->ring = (uint32_t)number;
     else if (str_eq(key, STR("ringpause")))
         habits->ring_pause_s = number;
+    else if (str_eq(key, STR("ringdays")))
+        habits->ring_days = (uint32_t)number;
+    else if (str_eq(key, STR("ringsome")))
+        habits->ring_some = (uint32_t)number;
     else if (str_eq(key, STR("hubs")))
         habits->hubs = number != 0;
     else if (str_eq(key, STR("abroad")))
         habits->abroad = (uint32_t)number;
+    else if (str_eq(key, STR("lull")))
+        habits->lull = (uint32_t)number;
     else if (str_eq(key, STR("seconds")))
         habits->seconds_of_100 = (uint32_t)number;
     else

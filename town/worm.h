@@ -69,9 +69,13 @@ struct worm_habits {
     uint32_t follows;      // new links that mean nothing, to the same person after his copy
     uint32_t ring; // accounts of its own that send new links to each other for two days before…
     double ring_pause_s; // …so far apart; 0: at its pace
+    uint32_t ring_days;  // …on so many days; 0: two
+    uint32_t ring_some;  // …so many of them on each day, in turn; 0: all
     bool hubs;           // it begins in those of ours who have most contacts
     uint32_t abroad; // accounts of another server that have sent a link of each of its hosts to one
                      // of ours before, as those of aged
+    uint32_t lull; // accounts of another server that send a new link to three of ours each, on the
+                   // day on which it is about
     uint32_t seconds_of_100; // of a hundred infected people it owns a second device of so many, and
                              // says there that what it sends was meant
 };
@@ -93,7 +97,8 @@ bool worm_is_one_to_one(const struct worm_profile *profile);
 
 /* Changes one habit by its name: aim, bait, host, words, names, composes, pause, jitter, wait,
  * most, zeros, remote, avoids, chats, entitled, poison, hosts, aged, lead, beside, follows, ring,
- * ringpause, hubs, abroad, seconds.
+ * ringpause, ringdays, ringsome, hubs, abroad, lull,
+ * seconds.
  * ERR_MALFORMED. */
 enum err worm_set(struct worm_habits *habits, struct str key, struct str value,
                   struct why *why) MUST_CHECK;

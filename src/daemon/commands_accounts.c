@@ -9,6 +9,7 @@
 #include "base/must.h"
 #include "daemon/server.h"
 #include "im/account_work.h"
+#include "im/user_stats.h"
 #include "xmpp/jid.h"
 #include "xmpp/prepare.h"
 #include "xmpp/scram.h"
@@ -38,6 +39,7 @@ struct act {
         struct store_record_remove remove;
     } op;
     struct store_account_find find;
+    struct user_stats stats; // of user show
     enum account_change change;
 };
 
@@ -447,14 +449,42 @@ static void run_user_list(struct command_call *call)
     store_account_list(act->daemon->store, &act->op.list);
 }
 
-static void show_found(struct act *act)
+static void stats_are_there(struct user_stats *stats, enum err e)
 {
-    command_done(act->call, json_account(act->daemon, &act->find.account));
+    struct act *act = stats->context;
+    struct daemon *daemon = act->daemon;
+    json_t *row = NULL;
+    if (e == OK) {
+        json_t *sessions = json_array();
+        for (size_t i = 0; i < stats->walk.n; i++)
+            json_array_append_new(
+                sessions, json_pack("{s:o, s:o, s:o}", "session", json_of(stats->walk.rows[i].jid),
+                                    "address", json_of(stats->walk.rows[i].address), "since",
+                                    json_of_time(stats->walk.rows[i].started_us)));
+        stats->load.account.login_us = stats->login_us;
+        row = json_account(daemon, &stats->load.account);
+        json_object_set_new(row, "contacts", json_integer(stats->load.n_items));
+        json_object_set_new(row, "waiting", json_integer((json_int_t)stats->load.n_spooled));
+        json_object_set_new(row, "sessions", sessions);
+    }
+    user_stats_done(stats);
+    if (e == OK)
+        command_done(act->call, row);
+    else
+        fail(act, e, "");
 }
 
 static void run_user_show(struct command_call *call)
 {
-    find_then(act_new(call), show_found);
+    struct act *act = act_new(call);
+    if (act->daemon->store == NULL || act->daemon->server == NULL) {
+        command_fail(call, ERR_CLOSED, "the server stops");
+        return;
+    }
+    act->stats.jid = act->jid;
+    act->stats.done = stats_are_there;
+    act->stats.context = act;
+    user_stats_get(server_service(act->daemon->server), act->daemon->loop, &act->stats);
 }
 
 /* ---- rosters ---- */
@@ -636,7 +666,7 @@ static const struct command rows[] = {
      },
     {
      .name = "user show",
-     .doc = "One account.",
+     .doc = "One account: its state, its contacts, who is logged in from where.",
      .scope = "jid",
      .run = run_user_show,
      .arguments = {JID},

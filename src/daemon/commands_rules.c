@@ -462,7 +462,7 @@ static const struct command rows[] = {
      .run = run_entitle_add,
      .arguments = {ACCOUNT,
                       {"host", ARGUMENT_TEXT, 0, NULL,
-                       "Host or registrable domain; any if not said."},
+                       "Host or registrable domain; if not said, those that people here know."},
                       {"receivers", ARGUMENT_NUMBER, 0, NULL, "Most different receivers a day."},
                       {"for", ARGUMENT_TIME, 0, NULL, "How long; a year if not said."},
                       ARGUMENT_REASON},

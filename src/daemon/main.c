@@ -405,6 +405,7 @@ static enum err open_service(struct daemon *daemon, struct why *why)
     commands_add_aside(daemon);
     commands_add_uploads(daemon);
     commands_add_texts(daemon);
+    commands_add_decoy_picture(daemon);
     commands_add_decoy_place(daemon);
     commands_add_decoy_make(daemon);
     commands_add_decoy_refresh(daemon);

@@ -261,6 +261,7 @@ void server_guard_config(const struct config *config, struct guard_config *out)
         .scarce_by = (uint32_t)config->guard.scarce_by,
         .outbreak_rare = config->guard.outbreak_rare,
         .surge_nats = config->guard.surge_nats,
+        .day_most = config->guard.day_most,
         .silent_most = config->guard.silent_most,
         .fresh_spread = config->guard.fresh_spread,
         .spread_rare = config->guard.spread_rare,

@@ -142,14 +142,11 @@ void evidence_of_content(struct guard *guard, struct cluster *cluster, const str
 void evidence_of_birth(struct guard *guard, struct cluster *cluster, const struct lure *lure,
                        struct user *sender)
 {
-    const struct sight *sight =
-        lure->flags & LURE_WELL_KNOWN ? NULL : sight_find(guard, lure_home_key(lure));
-    cluster->novel = !cluster->established && sight == NULL;
+    bool is_seen = sight_find(guard, lure_home_key(lure)) != NULL;
+    cluster->novel = !cluster->established && !is_seen;
     // another link of a shortener says as little about where it leads as a new host does
-    cluster->fresh = cluster->novel || (lure->flags & LURE_SHORTENER) != 0;
-    // a few accounts of a worm's could have shown us all its hosts beforehand
-    cluster->scarce =
-        !cluster->fresh && sight != NULL && sight_settled(guard, sight) <= guard->config.scarce_by;
+    cluster->fresh = cluster->novel || ((lure->flags & LURE_SHORTENER) != 0 && !is_seen);
+    cluster->scarce = !cluster->fresh && lure_is_scarce(guard, lure);
     if (cluster->novel)
         evidence_of_novelty(guard, cluster);
     if (!cluster->established)
@@ -227,9 +224,11 @@ static void independent_origin(struct guard *guard, struct cluster *cluster, str
     cluster->origins = sum;
 }
 
-void evidence_of_establishment(struct guard *guard, struct cluster *cluster)
+void evidence_of_establishment(struct guard *guard, struct cluster *cluster,
+                               const struct lure *lure)
 {
     cluster->established = true;
+    cluster->scarce = lure_is_scarce(guard, lure);
     LIST_EACH(&cluster->members, struct member, link, member)
     member->independent = false;
     cluster->n_independent = 0;

@@ -32,8 +32,19 @@ static inline unsigned mask_of16(bytes16 hits)
 /* The first byte that is not 0; 16: none. */
 static inline size_t first_of16(bytes16 hits)
 {
-    unsigned mask = mask_of16(hits);
-    return mask == 0 ? 16 : (size_t)__builtin_ctz(mask);
+    return (size_t)__builtin_ctz(mask_of16(hits) | 1U << 16);
+}
+
+/* Each byte is the one after it, the last 0. */
+static inline bytes16 next16(bytes16 a)
+{
+#ifdef __SSE2__
+    return (bytes16)_mm_srli_si128((__m128i)a, 1);
+#else
+    bytes16 next = {0};
+    memcpy(&next, (const char *)&a + 1, 15);
+    return next;
+#endif
 }
 
 /* Fewer than sixteen bytes, and zeros behind them: without a call, for many texts end so. */
@@ -70,32 +81,32 @@ find_three16_if(struct str text, size_t at, bytes16 (*may_hit16)(bytes16 a, byte
                 bytes16 (*hits16)(bytes16 a, bytes16 b, bytes16 c))
 {
     bytes16 a, b, c;
-    char tail[18 + 18];
     while (at < text.len) {
-        const char *from = text.at + at;
-        size_t left = text.len - at;
-        if (left < 18) {
-            memset(tail, 0, sizeof tail);
-            if (text.len >= 18) {
-                memcpy(tail, text.at + text.len - 18, 18);
-                from = tail + 18 - left;
+        size_t left = text.len - at, before = 0; // looked at once more
+        if (left >= 18) {
+            memcpy(&a, text.at + at, 16);
+            memcpy(&b, text.at + at + 1, 16);
+            memcpy(&c, text.at + at + 2, 16);
+        } else if (left == 17) {
+            memcpy(&a, text.at + at, 16);
+            memcpy(&b, text.at + at + 1, 16);
+            c = next16(b);
+        } else {
+            if (text.len < 16) {
+                a = few16(text.at + at, left);
             } else {
-                a = few16(from, left < 15 ? left : 15);
-                memcpy(tail, &a, sizeof a);
-                for (size_t i = 15; i < left; i++)
-                    tail[i] = from[i];
-                from = tail;
+                memcpy(&a, text.at + text.len - 16, 16);
+                before = 16 - left;
             }
+            b = next16(a);
+            c = next16(b);
         }
-        memcpy(&a, from, 16);
-        memcpy(&b, from + 1, 16);
-        memcpy(&c, from + 2, 16);
-        if (may_hit16 == NULL || first_of16(may_hit16(a, b, c)) < 16) {
-            size_t n = first_of16(hits16(a, b, c));
-            if (n < 16)
-                return at + n;
+        if (may_hit16 == NULL || mask_of16(may_hit16(a, b, c)) >> before != 0) {
+            unsigned mask = mask_of16(hits16(a, b, c)) >> before;
+            if (mask != 0)
+                return at + (size_t)__builtin_ctz(mask);
         }
-        at += 16;
+        at += 16 - before;
     }
     return text.len;
 }
@@ -113,7 +124,12 @@ static inline __attribute__((always_inline)) size_t find_one16(struct str text, 
     bytes16 a;
     size_t left = text.len - at;
     if (left < 16) {
-        size_t n = first_of16(hits16(few16(text.at + at, left)));
+        if (text.len < 16)
+            a = few16(text.at + at, left);
+        else
+            memcpy(&a, text.at + text.len - 16, 16); // with some before
+        unsigned mask = mask_of16(hits16(a)) >> (text.len < 16 ? 0 : 16 - left);
+        size_t n = (size_t)__builtin_ctz(mask | 1U << 16);
         return n < left ? at + n : text.len;
     }
     for (; at < text.len; at += 16) {

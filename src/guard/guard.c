@@ -27,6 +27,7 @@ void guard_config_default(struct guard_config *config)
         .scarce_by = 11,
         .outbreak_rare = 0.02,
         .surge_nats = 7,
+        .day_most = 50,
         .silent_most = 100,
         .fresh_spread = 4,
         .spread_rare = 0.005,

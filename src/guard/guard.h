@@ -54,6 +54,8 @@ struct guard_config {
                           // fresh_spread people
     double surge_nats; // evidence, of how many people are as fast as that, that a worm is about; 0:
                        // only people's word is
+    double
+        day_most; // people whom those of one reach in a day, at whatever pace, before he is asked
     double silent_most;  // people whom those of one reach in a day before his next waits, if he was
                          // asked and has not answered
     double fresh_spread; // people whom one who was shown such a lure sends others, to pass for its

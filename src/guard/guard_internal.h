@@ -453,6 +453,9 @@ size_t users_memory(const struct guard *guard);
 /* What is known of his lures; all nothing where that is so. */
 struct trail trail_of(const struct guard *guard, const struct user *user);
 void trail_put(struct guard *guard, struct user *user, const struct trail *trail);
+/* Puts a cluster before the recent ones, unless it is their first: without unpacking the rest, for
+ * each message with a lure does it.  False: it has to be unpacked, and nothing has been done. */
+bool trail_adds_recent(struct guard *guard, struct user *user, uint64_t id) MUST_CHECK;
 /* NULL: there is nothing. */
 struct standing *standing_of(const struct guard *guard, const struct user *user);
 struct standing *standing_get(struct guard *guard, struct user *user);
@@ -481,6 +484,8 @@ uint32_t sight_settled(const struct guard *guard, const struct sight *sight);
 /* The key by which a lure's novelty is judged: its domain, or a file's digest. */
 const struct lure_key *lure_home_key(const struct lure *lure);
 bool lure_is_established(const struct guard *guard, const struct lure *lure);
+/* Its host was known, but to so few that they may be a worm's own accounts. */
+bool lure_is_scarce(const struct guard *guard, const struct lure *lure);
 
 /* ---- clusters.c ---- */
 
@@ -568,7 +573,8 @@ bool member_is_new_receiver(struct guard *guard, struct member *member,
 void evidence_of_novelty(struct guard *guard, struct cluster *cluster);
 /* Its host is established now.  Who brought a link before that may have done so to make it known,
  * and hides nobody who passes it on afterwards. */
-void evidence_of_establishment(struct guard *guard, struct cluster *cluster);
+void evidence_of_establishment(struct guard *guard, struct cluster *cluster,
+                               const struct lure *lure);
 void evidence_of_birth(struct guard *guard, struct cluster *cluster, const struct lure *lure,
                        struct user *sender);
 /* What the lure is by itself; the most that was ever said of it counts. */
@@ -595,6 +601,8 @@ double trail_level(const struct guard *guard, const struct trail *trail);
  * the next must wait, since it had been shown one itself. */
 bool trail_is_star(const struct guard *guard, const struct trail *trail);
 bool trail_is_full(const struct guard *guard, const struct trail *trail);
+/* Out of all proportion, so that he has reached everybody before he could answer. */
+bool trail_is_burst(const struct guard *guard, const struct trail *trail);
 /* He has said that he meant it: the count begins anew. */
 void trail_clear(struct guard *guard, struct user *user);
 /* He has sent of it last. */
@@ -637,6 +645,11 @@ void outbreak_counts(struct guard *guard, const struct trail *trail);
 struct cluster *campaign_takes(struct guard *guard, struct cluster *cluster, struct user *sender,
                                struct user *receiver, const struct sending *sending, bool is_born,
                                bool *machine);
+/* Its host is established, and by more people than a worm may have accounts of its own. */
+static inline bool cluster_is_everyones(const struct cluster *cluster)
+{
+    return cluster->established && !cluster->scarce;
+}
 /* Whether the lure is of a campaign that people are asked about: a worm also travels by people who
  * mean to pass its lures on, so what they show and send counts then. */
 static inline bool is_of_incident(const struct guard *guard, const struct cluster *cluster)

@@ -59,28 +59,26 @@ static void write_entry(_Atomic uint64_t *at, const uint64_t *words)
 
 struct host_facts host_facts(const struct lure_rules *rules, struct str host)
 {
+    // a host has so many places: of some that are asked for in turn none pushes the others out
+    enum { PLACES = 4 };
     struct host_facts facts;
     _Static_assert(sizeof facts == (WORDS - 1) * sizeof(uint64_t), "all of it is remembered");
     if (host.len > HOST_MOST) // such a host has no entry; but bounded, like every link
         return find_out(rules, host);
-    uint64_t words[WORDS], older[WORDS], hash = hash_keyed(&rules->hosts->key, host);
-    size_t place = hash % COUNT_OF(rules->hosts->hosts);
-    // two places: of two hosts that are asked for in turn neither pushes the other out
-    _Atomic uint64_t *first = rules->hosts->hosts[place].words,
-                     *second = rules->hosts->hosts[place ^ 1].words;
-    bool found = read_entry(first, hash, words);
-    if (!found) {
-        memcpy(older, words, sizeof older);
-        found = read_entry(second, hash, words);
-    }
-    memcpy(&facts, words + 1, sizeof facts);
-    if (found && !lure_key_is_none(&facts.host))
-        return facts;
+    uint64_t words[PLACES][WORDS], hash = hash_keyed(&rules->hosts->key, host);
+    size_t first = hash % COUNT_OF(rules->hosts->hosts);
+    for (size_t i = 0; i < PLACES; i++)
+        if (read_entry(rules->hosts->hosts[first ^ i].words, hash, words[i])) {
+            memcpy(&facts, words[i] + 1, sizeof facts);
+            if (!lure_key_is_none(&facts.host))
+                return facts;
+        }
+    for (size_t i = 1; i < PLACES; i++) // the last is forgotten
+        write_entry(rules->hosts->hosts[first ^ i].words, words[i - 1]);
     facts = find_out(rules, host);
-    memcpy(words + 1, &facts, sizeof facts);
-    words[0] = check_of(hash, words);
-    write_entry(second, older);
-    write_entry(first, words);
+    memcpy(words[0] + 1, &facts, sizeof facts);
+    words[0][0] = check_of(hash, words[0]);
+    write_entry(rules->hosts->hosts[first].words, words[0]);
     return facts;
 }
 

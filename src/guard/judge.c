@@ -130,8 +130,9 @@ static bool was_shown_suspects(const struct guard *guard, const struct trail *tr
     return false;
 }
 
-/* A never-seen lure, by what its sender and others do with such. */
-static void judge_campaign(struct guard *guard, struct cluster *cluster, struct user *sender,
+/* A never-seen lure, by what its sender and others do with such.  False: he takes part in no
+ * campaign. */
+static bool judge_campaign(struct guard *guard, struct cluster *cluster, struct user *sender,
                            struct user *receiver, const struct sending *sending,
                            const struct lure *lure, bool is_born, struct guard_word *word)
 {
@@ -139,7 +140,7 @@ static void judge_campaign(struct guard *guard, struct cluster *cluster, struct 
     struct cluster *campaign =
         campaign_takes(guard, cluster, sender, receiver, sending, is_born, &machine);
     if (campaign == NULL || campaign->cleared)
-        return;
+        return campaign != NULL;
     struct member *member = member_find(guard, campaign, sender);
     enum reason reason = REASON_NONE;
     const struct trail trail = trail_of(guard, sender);
@@ -154,35 +155,36 @@ static void judge_campaign(struct guard *guard, struct cluster *cluster, struct 
         enum verdict verdict = questions_of_sender(guard, campaign, member, sending, &reason, word);
         if (waits && verdict != VERDICT_DELIVER) {
             say(word, verdict, reason, campaign->id);
-            return;
+            return true;
         }
     }
     if (campaign->state == CLUSTER_CONVICTED) {
         if (!campaign_follows(guard, campaign, sender) || question_confirmed(campaign, sender))
-            return;
+            return true;
         if (question_is_open(campaign, sender) && guard->n_holds < HOLDS_MOST) {
             say(word, VERDICT_HOLD, REASON_ASKED, campaign->id);
-            return;
+            return true;
         }
         reject_convicted(guard, campaign, lure, word);
         restrict_members(guard, campaign, word);
-        return;
+        return true;
     }
     if (question_confirmed(campaign, sender) ||
         is_convicted_now(guard, campaign, member, sending, lure, false, word))
-        return;
+        return true;
     enum verdict verdict = questions_of_tree(guard, campaign, member, sending, &reason, word);
     if (verdict != VERDICT_DELIVER) {
         say(word, verdict, reason, campaign->id);
-        return;
+        return true;
     }
     if (question_confirmed(campaign, sender) || campaign->n_confirmed > campaign->n_denied ||
         guard->n_holds >= HOLDS_MOST)
-        return;
+        return true;
     if (machine && member->n_machine >= 2 && campaign->n_receivers > campaign->window)
         say(word, VERDICT_HOLD, REASON_WINDOW, campaign->id);
     else if (may_hold(guard, campaign))
         say(word, VERDICT_HOLD, REASON_SUSPECTED, campaign->id);
+    return true;
 }
 
 /* A never-seen lure that somebody else brought, and one of a host that hardly anybody has brought,
@@ -192,19 +194,24 @@ static void judge_others_lure(struct guard *guard, struct cluster *cluster, stru
                               const struct user *receiver, const struct sending *sending,
                               struct guard_word *word)
 {
-    if (!guard->config.campaigns || member->is_relay)
+    // a program's never-seen lure is a star; of a host that is only scarce it would be nothing
+    bool is_program = member->n_machine >= MACHINE_GAPS && cluster->scarce;
+    if (!guard->config.campaigns || (member->is_relay && !is_program))
         return;
     struct trail trail = trail_of(guard, member->user);
     if (trail_adds(guard, &trail, receiver->hash_high, sending->audience)) {
         trail_counts(guard, member->user, &trail);
         trail_put(guard, member->user, &trail);
     }
-    bool is_program = member->n_machine >= MACHINE_GAPS;
     if (!is_program && !trail_asks(guard, &trail))
         return;
     enum reason reason;
     enum verdict verdict = questions_of_sender(guard, cluster, member, sending, &reason, word);
-    if (verdict != VERDICT_DELIVER && (is_program || trail_waits(guard, &trail)))
+    is_program |= trail_is_burst(guard, &trail) ||
+                  (member->n_machine >= MACHINE_GAPS && trail_is_star(guard, &trail));
+    bool is_silent =
+        trail.n_copies > guard->config.silent_most && question_is_silent(cluster, member->user);
+    if (verdict != VERDICT_DELIVER && (is_program || is_silent || trail_waits(guard, &trail)))
         say(word, verdict, reason, cluster->id);
 }
 
@@ -292,7 +299,7 @@ static void judge_lure(struct guard *guard, struct user *sender, struct user *re
         if (cluster->zero != sender)
             cluster_share(guard, cluster);
         if (established && !cluster->established)
-            evidence_of_establishment(guard, cluster);
+            evidence_of_establishment(guard, cluster, lure);
     }
     struct member *member = member_get(guard, cluster, sender);
     if (member == NULL) { // more people than one cluster can hold: it is long past doubt
@@ -341,9 +348,10 @@ static void judge_lure(struct guard *guard, struct user *sender, struct user *re
     if (status_waits(guard, cluster, member, receiver, sending, word))
         return;
     bool is_new_copy = is_born || member->n_receivers > n_receivers;
-    if (is_new_copy && cluster->fresh && tells_of_sender(guard, cluster, sender))
-        judge_campaign(guard, cluster, sender, receiver, sending, lure, is_born, word);
-    else if (is_new_copy && (cluster->fresh || cluster->scarce))
+    bool tells = is_new_copy && cluster->fresh && tells_of_sender(guard, cluster, sender);
+    bool is_judged =
+        tells && judge_campaign(guard, cluster, sender, receiver, sending, lure, is_born, word);
+    if (is_new_copy && !is_judged && (cluster->fresh || cluster->scarce))
         judge_others_lure(guard, cluster, member, receiver, sending, word);
     enum reason reason = REASON_NONE;
     enum verdict verdict = questions_of_tree(guard, cluster, member, sending, &reason, word);

@@ -10,6 +10,7 @@
 #include "guard/find16.h"
 #include "guard/lure_internal.h"
 
+#include "base/blake2b.h"
 #include "base/must.h"
 
 #include <sodium.h>
@@ -296,11 +297,15 @@ static size_t count_of(uint64_t counts, unsigned field)
 /* How often digits and others, or large and small letters, take turns. */
 static void count_turns(struct str token, size_t *turns, size_t *case_turns)
 {
+    enum { DIGIT = 1, SMALL = 2, LARGE = 4 };
+    static const unsigned char kinds[256] = {
+        ['0' ... '9'] = DIGIT, ['a' ... 'z'] = SMALL, ['A' ... 'Z'] = LARGE};
+    unsigned last = kinds[(unsigned char)token.at[0]];
     for (size_t i = 1; i < token.len; i++) {
-        char c = token.at[i], p = token.at[i - 1];
-        *turns += ascii_is_digit(c) != ascii_is_digit(p);
-        *case_turns += ascii_is_alpha(c) && ascii_is_alpha(p) && (c >= 'a') != (p >= 'a') &&
-                       !(i == 1 && c >= 'a');
+        unsigned kind = kinds[(unsigned char)token.at[i]];
+        *turns += (kind ^ last) & DIGIT;
+        *case_turns += (kind | last) == (SMALL | LARGE) && !(i == 1 && kind == SMALL);
+        last = kind;
     }
 }
 
@@ -463,13 +468,14 @@ static void put_query(struct draft *draft, struct arena *scratch, struct str que
 struct lure_key lure_hash(char domain, struct str a, struct str b)
 {
     struct lure_key key;
+    _Static_assert(sizeof key.bytes == BLAKE2B_SHORT, "a key is a digest");
     unsigned char whole[512], separator = 0;
-    if (a.len + b.len + 2 <= sizeof whole) { // at once it costs half as much
+    if (a.len + b.len + 2 <= sizeof whole) {
         whole[0] = (unsigned char)domain;
         memcpy(whole + 1, a.at, a.len);
         whole[1 + a.len] = separator;
         memcpy(whole + 2 + a.len, b.at, b.len);
-        crypto_generichash(key.bytes, sizeof key.bytes, whole, a.len + b.len + 2, NULL, 0);
+        blake2b_short(whole, a.len + b.len + 2, key.bytes);
         return key;
     }
     crypto_generichash_state state;
@@ -480,6 +486,27 @@ struct lure_key lure_hash(char domain, struct str a, struct str b)
     crypto_generichash_update(&state, (const unsigned char *)b.at, b.len);
     crypto_generichash_final(&state, key.bytes, sizeof key.bytes);
     return key;
+}
+
+/* Both keys of most links at once. */
+static void hash_link(struct lure *lure, struct str template)
+{
+    enum { SHORT = 126 }; // with what is put around it, one block of the hash
+    struct str url = lure->url;
+    if (url.len > SHORT || template.len > SHORT) {
+        lure->keys[LURE_EXACT] = lure_hash('U', url, STR_EMPTY);
+        lure->keys[LURE_TEMPLATE] = lure_hash('T', template, STR_EMPTY);
+        return;
+    }
+    char exact[SHORT + 2], wide[SHORT + 2];
+    exact[0] = 'U';
+    memcpy(exact + 1, url.at, url.len);
+    exact[1 + url.len] = 0;
+    wide[0] = 'T';
+    memcpy(wide + 1, template.at, template.len);
+    wide[1 + template.len] = 0;
+    blake2b_short_two(exact, url.len + 2, wide, template.len + 2, lure->keys[LURE_EXACT].bytes,
+                      lure->keys[LURE_TEMPLATE].bytes);
 }
 
 static bytes16 unprintable16(bytes16 a)
@@ -529,12 +556,19 @@ static struct str cut_from(struct str *text, char mark)
     return rest;
 }
 
+static bytes16 marks16(bytes16 a)
+{
+    return (bytes16)(a == '?') | (bytes16)(a == '#');
+}
+
 static struct parts parts_of(const struct lure *lure)
 {
-    struct parts parts = {.port = STR_EMPTY};
+    struct parts parts = {.port = STR_EMPTY, .query = STR_EMPTY, .fragment = STR_EMPTY};
     struct str rest = lure->url;
-    parts.fragment = cut_from(&rest, '#');
-    parts.query = cut_from(&rest, '?');
+    if (find_one16(rest, 0, marks16) < rest.len) {
+        parts.fragment = cut_from(&rest, '#');
+        parts.query = cut_from(&rest, '?');
+    }
     if (lure->host.len > 0) { // scheme://host:port/path
         size_t n_scheme = (size_t)(lure->host.at - rest.at) - strlen("://");
         parts.scheme = str_first(rest, n_scheme);
@@ -579,8 +613,7 @@ static void link_keys(struct lure_list *list, struct arena *scratch, struct lure
     }
     lure->flags |= draft->flags;
     lure->shown = keep_shown(list, draft, shown);
-    lure->keys[LURE_EXACT] = lure_hash('U', lure->url, STR_EMPTY);
-    lure->keys[LURE_TEMPLATE] = lure_hash('T', str_make(draft->at, draft->len), STR_EMPTY);
+    hash_link(lure, str_make(draft->at, draft->len));
 }
 
 static void file_keys(struct lure_list *list, struct arena *scratch, struct lure *lure,
@@ -663,12 +696,15 @@ void lure_list_keys(struct lure_list *list, const struct lure_people *people)
     dress(&scratch, people, &dresses);
     struct arena work;
     arena_init(&work, SCRATCH_MOST);
+    char usual[1024]; // room for the drafts of most lures
     for (size_t i = 0; i < list->n; i++) {
         struct lure *lure = &list->lures[i];
         if (lure->kind == LURE_SEALED)
             continue; // has its key
         size_t room = 8 * (lure->url.len + lure->host.len + lure->media_type.len) + 64;
-        struct draft draft = {.at = arena_alloc(&work, room), .room = room, .dresses = &dresses};
+        struct draft draft = {.at = room <= sizeof usual ? usual : arena_alloc(&work, room),
+                              .room = room,
+                              .dresses = &dresses};
         if (lure->kind == LURE_LINK)
             link_keys(list, &work, lure, &draft);
         else if (lure->kind == LURE_WORDS)

@@ -16,6 +16,7 @@ enum {
     SCRATCH_MOST = 4 * 1024 * 1024,
     NAME_MOST = 512,
     URL_READ = URL_MOST - 64, // room for a scheme
+    EXTENSION_MOST = 8,
 };
 
 const char *lure_kind_name(enum lure_kind kind)
@@ -109,9 +110,9 @@ static struct str keep(struct lure_list *list, struct str text)
 }
 
 /* Without case; the list's are padded with zeros. */
-static bool has_extension(struct str extension, const char (*list)[8], size_t n)
+static bool has_extension(struct str extension, const char (*list)[EXTENSION_MOST], size_t n)
 {
-    char padded[8] = {0};
+    char padded[EXTENSION_MOST] = {0};
     if (extension.len == 0 || extension.len > sizeof padded)
         return false;
     for (size_t i = 0; i < extension.len; i++)
@@ -122,10 +123,12 @@ static bool has_extension(struct str extension, const char (*list)[8], size_t n)
     return false;
 }
 
-/* Cuts the last extension off; empty when there is none. */
+/* Cuts the last extension off; empty when there is none, or it is longer than any that is listed.
+ */
 static struct str cut_extension(struct str *name)
 {
-    for (size_t i = name->len; i-- > 0;) {
+    size_t least = name->len > EXTENSION_MOST + 1 ? name->len - EXTENSION_MOST - 1 : 0;
+    for (size_t i = name->len; i-- > least;) {
         if (name->at[i] == '/')
             break;
         if (name->at[i] == '.') {
@@ -137,7 +140,7 @@ static struct str cut_extension(struct str *name)
     return STR_EMPTY;
 }
 
-static const char innocent[][8] = {
+static const char innocent[][EXTENSION_MOST] = {
     "jpg", "jpeg", "png", "gif", "bmp", "webp", "pdf", "doc", "docx", "xls", "xlsx", "ppt",  "pptx",
     "txt", "rtf",  "csv", "mp3", "mp4", "avi",  "mov", "mkv", "zip",  "rar", "htm",  "html", "eml",
 };
@@ -157,7 +160,7 @@ bool lure_name_is_innocent(struct str name)
 
 unsigned lure_name_flags(struct str name)
 {
-    static const char programs[][8] = {
+    static const char programs[][EXTENSION_MOST] = {
         "exe", "scr",  "pif", "com", "bat", "cmd", "vbs", "vbe", "js",   "jse",  "wsf", "wsh",
         "ps1", "msi",  "msp", "cpl", "hta", "lnk", "jar", "dll", "reg",  "apk",  "app", "dmg",
         "pkg", "appx", "iso", "img", "vhd", "chm", "scf", "url", "docm", "xlsm", "ade", "gadget",
@@ -370,12 +373,12 @@ size_t lure_list_collect(const struct lure_list *list, struct lure_key *keys, si
     for (size_t w = 0; w < COUNT_OF(order); w++) {
         size_t first = n; // no key of one width is one of another
         for (size_t i = 0; i < list->n && n < room; i++) {
-            const struct lure_key *key = &list->lures[i].keys[order[w]];
-            bool seen = lure_key_is_none(key);
+            const struct lure_key key = list->lures[i].keys[order[w]];
+            bool seen = lure_key_is_none(&key);
             for (size_t k = first; k < n && !seen; k++)
-                seen = lure_key_eq(key, &keys[k]);
+                seen = lure_key_eq(&key, &keys[k]);
             if (!seen)
-                keys[n++] = *key;
+                keys[n++] = key;
         }
     }
     return n;

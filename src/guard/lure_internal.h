@@ -17,6 +17,7 @@
 
 /* Which phrases of words.c may hold some bytes. */
 struct warning_index {
+    uint64_t bits[128];
     uint8_t first[1024], next[256];
     uint32_t four[256];
 };

@@ -68,7 +68,7 @@ static bool is_wide(const struct guard *guard, const struct trail *trail)
 
 bool trail_asks(const struct guard *guard, const struct trail *trail)
 {
-    return trail_is_star(guard, trail) ||
+    return trail_is_star(guard, trail) || trail->n_copies > guard->config.day_most ||
            (outbreak_level(guard) != OUTBREAK_NONE && is_wide(guard, trail));
 }
 

@@ -107,11 +107,13 @@ void take_entitlement(struct guard *guard, const struct entitlement *entitlement
     expiry_note(guard, right->expires_us);
 }
 
-/* "desk.example" covers itself and what is below it, whole labels only. */
-static bool covers(struct str domain, const struct lure *lure)
+/* "desk.example" covers itself and what is below it, whole labels only.  Without a domain it covers
+ * hosts that people here know: a worm in an entitled client would bring one of its own. */
+static bool covers(const struct guard *guard, struct str domain, const struct lure *lure)
 {
     if (domain.len == 0)
-        return true;
+        return lure->kind == LURE_LINK && lure_is_established(guard, lure) &&
+               !lure_is_scarce(guard, lure);
     if (lure->kind != LURE_LINK || lure->host.len < domain.len)
         return false;
     size_t below = lure->host.len - domain.len;
@@ -135,7 +137,7 @@ bool right_covers(struct guard *guard, struct user *sender, const struct sending
         uint32_t audience = sending->audience > 0 ? sending->audience : 1;
         bool all = right->n_today < right->most && audience <= right->most - right->n_today;
         for (size_t i = 0; all && i < sending->n_lures; i++)
-            all = covers(right->domain, &sending->lures[i]);
+            all = covers(guard, right->domain, &sending->lures[i]);
         if (all) {
             right->n_today += audience;
             return true;

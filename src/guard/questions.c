@@ -194,7 +194,7 @@ static bool is_doubted(const struct guard *guard, const struct cluster *cluster)
         return false;
     if (cluster->n_denied == 0 && cluster->n_confirmed == 0)
         return may_convict_tree(guard, cluster, true);
-    uint32_t enough = cluster->established ? guard->config.ask_denials : 1;
+    uint32_t enough = cluster_is_everyones(cluster) ? guard->config.ask_denials : 1;
     return cluster->n_denied >= enough && cluster->n_denied * 2 > cluster->n_confirmed;
 }
 
@@ -333,8 +333,9 @@ static bool is_suspect(const struct guard *guard, const struct cluster *cluster)
 {
     if (cluster->cleared || !cluster_is_tree(cluster) || cluster->n_relays < cluster->ask_again)
         return false;
-    return cluster->established ? cluster->n_relays >= guard->config.ask_relays
-                                : cluster->n_relays >= 1 && cluster->nats >= guard->config.ask_nats;
+    return cluster_is_everyones(cluster)
+               ? cluster->n_relays >= guard->config.ask_relays
+               : cluster->n_relays >= 1 && cluster->nats >= guard->config.ask_nats;
 }
 
 /* His copy needs his own word. */
@@ -364,7 +365,7 @@ enum verdict questions_of_tree(struct guard *guard, struct cluster *cluster, str
     if (!doubted || !concerns || question_confirmed(cluster, member->user))
         return VERDICT_DELIVER;
     // a day's questions are used up: that is no reason to refuse him what most people may send
-    if (cluster->established && question_to(cluster, member->user) == NULL &&
+    if (cluster_is_everyones(cluster) && question_to(cluster, member->user) == NULL &&
         asked_today(guard, member->user) >= guard->config.ask_a_day)
         return VERDICT_DELIVER;
     return wait_for_word(guard, cluster, member, reason);

@@ -9,7 +9,12 @@ enum { NO_SLOT = 255 };
 
 void slab_init(struct slab *slab, size_t step, size_t page, bool keeps)
 {
-    *slab = (struct slab){.step = step, .page = page, .keeps = keeps, .n_pages = 1};
+    must(step > 0 && (step & (step - 1)) == 0);
+    *slab = (struct slab){.step = step,
+                          .shift = (unsigned)__builtin_ctzll(step),
+                          .page = page,
+                          .keeps = keeps,
+                          .n_pages = 1};
 }
 
 static struct slab_page *page_at(const struct slab *slab, uint32_t number)
@@ -29,7 +34,7 @@ void slab_done(struct slab *slab)
 /* Its list of pages that have room; NULL: a page of its own. */
 static uint32_t *list_of(struct slab *slab, size_t size)
 {
-    size_t class = size / slab->step;
+    size_t class = size >> slab->shift;
     return class < SLAB_CLASSES && 2 * size <= slab->page ? &slab->with_room[class] : NULL;
 }
 
@@ -132,6 +137,21 @@ void slab_give(struct slab *slab, uint32_t piece)
     free(page);
     slab->pages[number].next_free = (uintptr_t)slab->first_free << 1 | 1;
     slab->first_free = number;
+}
+
+uint32_t slab_denser(struct slab *slab, uint32_t piece)
+{
+    uint32_t number = piece / SLAB_SLOTS;
+    struct slab_page *page = page_at(slab, number);
+    must(page != NULL);
+    uint32_t *list = list_of(slab, page->size);
+    if (list == NULL || page->is_full || *list == number)
+        return 0;
+    if (page_at(slab, *list)->n_used >= page->n_used)
+        return slab_take(slab, page->size);
+    list_out(slab, list, number); // this one is to be filled first
+    list_in(slab, list, number);
+    return 0;
 }
 
 size_t slab_memory(const struct slab *slab)

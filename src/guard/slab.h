@@ -37,7 +37,8 @@ union slab_entry {
 };
 
 struct slab {
-    size_t step; // sizes are multiples of it
+    size_t step; // sizes are multiples of it; a power of two
+    unsigned shift;
     size_t page; // bytes of one, for pieces
     bool keeps;  // of each size the last page, though it is empty
     union slab_entry *pages;
@@ -54,10 +55,13 @@ void slab_done(struct slab *slab);
 /* A piece of at least so many bytes, which are anything; never 0. */
 uint32_t slab_take(struct slab *slab, size_t size);
 void slab_give(struct slab *slab, uint32_t piece);
+/* Another piece as large, on a page with more pieces, for whoever then gives this one back: so that
+ * pages that few have stayed on become empty.  0: it lies well where it is. */
+uint32_t slab_denser(struct slab *slab, uint32_t piece);
 /* What a piece of this size takes. */
 static inline size_t slab_size(const struct slab *slab, size_t size)
 {
-    return (size + slab->step - 1) / slab->step * slab->step;
+    return (size + slab->step - 1) & ~(slab->step - 1); // no division: each piece asks
 }
 /* All that it has from the heap. */
 size_t slab_memory(const struct slab *slab);

@@ -10,14 +10,16 @@
  */
 #include "guard/guard_internal.h"
 
-/* ROOM_COUNTS: a room counts for its people, but for no more than these. */
-enum { NEVER = SPAN_BINS - 1, ROOM_COUNTS = 4, TAUGHT_MOST = 7 };
+/* ROOM_COUNTS: a room counts for its people, but for no more than these.  BURST_COPIES: fewer may
+ * be a meeting's people. */
+enum { NEVER = SPAN_BINS - 1, ROOM_COUNTS = 4, TAUGHT_MOST = 7, BURST_COPIES = 12 };
 
 /* How likely of somebody whose client a worm owns, if any. */
 static const double worms_spread = 0.1, worms_burst = 0.5, rare_most = 4.6;
 
-/* So much faster than what a few honest people do. */
-static const int64_t margin = 4;
+/* So much faster than what a few honest people do; and so much that nobody's answer comes in time.
+ */
+static const int64_t margin = 4, burst_margin = 1024;
 
 double trail_level(const struct guard *guard, const struct trail *trail)
 {
@@ -44,6 +46,8 @@ bool trail_adds(struct guard *guard, struct trail *trail, uint32_t receiver, uin
 
 void note_recent(struct guard *guard, struct user *sender, const struct cluster *cluster)
 {
+    if (trail_adds_recent(guard, sender, cluster->id))
+        return;
     struct trail trail = trail_of(guard, sender);
     if (trail.recent[0] == cluster->id)
         return;
@@ -111,7 +115,8 @@ static void settle(struct guard *guard, struct user *user, struct trail *trail)
                 lessons->rare[i][trail->least[i] - 1] += weight;
                 taught = true;
             }
-        user->n_taught += taught && user->n_taught < TAUGHT_MOST;
+        if (taught && user->n_taught < TAUGHT_MOST)
+            user->n_taught++;
     }
     trail->least_s = now_s;
     trail->n_copies = 0;
@@ -151,6 +156,16 @@ bool trail_is_star(const struct guard *guard, const struct trail *trail)
 {
     size_t n = (size_t)guard->config.fresh_most + 1;
     return is_rare(guard, RARE_STAR, trail_nth_us(trail, n));
+}
+
+bool trail_is_burst(const struct guard *guard, const struct trail *trail)
+{
+    if (trail->n_copies <= BURST_COPIES || trail->n_to < TRAIL_KEPT || !campaign_is_taught(guard))
+        return false;
+    // a trail knows whole seconds: up to one less than it seems
+    int64_t took_us = guard->now_us - trail_nth_us(trail, TRAIL_KEPT) + 1000000;
+    return took_us <=
+           rare_window_us(&guard->lessons, RARE_STAR, guard->config.fresh_rare) / burst_margin;
 }
 
 bool trail_is_full(const struct guard *guard, const struct trail *trail)

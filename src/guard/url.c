@@ -259,7 +259,7 @@ static enum err ipv4(struct arena *arena, struct str host, struct str *out)
     for (size_t i = 0; i + 1 < n; i++)
         if (parts[i] > 255)
             return ERR_MALFORMED;
-    if (parts[n - 1] >= UINT64_C(1) << (8 * (5 - n)))
+    if (n == 0 || parts[n - 1] >= UINT64_C(1) << (8 * (5 - n)))
         return ERR_MALFORMED;
     uint64_t address = parts[n - 1];
     for (size_t i = 0; i + 1 < n; i++)
@@ -344,23 +344,30 @@ static struct str percent_decode(struct arena *arena, struct str text)
     return str_make(out, len);
 }
 
-static const bool is_usual[256] = {['0' ... '9'] = true, ['a' ... 'z'] = true};
+static bytes16 no_usual16(bytes16 a)
+{
+    return ~((bytes16)((bytes16)(a - 'a') <= 'z' - 'a') | (bytes16)((bytes16)(a - '0') <= 9) |
+             (bytes16)(a == '.') | (bytes16)(a == '-'));
+}
+
+// Labels without a letter, and what "xn--" is one of.
+static bytes16 odd_joints16(bytes16 a, bytes16 b, bytes16 c)
+{
+    (void)c;
+    return ((bytes16)(a == '.') & ((bytes16)(b == '.') | (bytes16)(b == '-'))) |
+           ((bytes16)(a == '-') & (bytes16)(b == '-'));
+}
 
 /* Most hosts are in their canonical form already.  False: that must be looked into. */
 static bool is_usual_host(struct str host)
 {
-    size_t label = 0; // where the last one begins
-    if (host.len > HOST_MOST)
+    if (host.len > HOST_MOST || host.at[0] == '.' || host.at[0] == '-' ||
+        find_one16(host, 0, no_usual16) < host.len ||
+        find_three16(host, 0, odd_joints16) < host.len)
         return false;
-    for (size_t i = 0; i < host.len; i++) {
-        char c = host.at[i];
-        if (is_usual[(unsigned char)c])
-            continue;
-        if (c == '.' && i > label)
-            label = i + 1;
-        else if (c != '-' || i == label || host.at[i - 1] == '-') // "xn--" is one of these
-            return false;
-    }
+    size_t label = host.len; // where the last one begins
+    while (label > 0 && host.at[label - 1] != '.')
+        label--;
     // digits, or 0x and more of them, are an address
     return label < host.len && !ascii_is_digit(host.at[label]);
 }
@@ -432,17 +439,23 @@ static enum err opaque_host(struct arena *arena, struct str text, struct url *ur
     return OK;
 }
 
+static bytes16 no_host16(bytes16 a)
+{
+    return (bytes16)(a == '@') | (bytes16)(a == ':') | (bytes16)(a == '[');
+}
+
 /* host[:port] */
 static enum err take_authority(const struct lure_rules *rules, struct arena *arena,
                                struct str authority, const struct special *special, struct url *url)
 {
-    const char *at = memrchr(authority.at, '@', authority.len);
+    bool is_host = find_one16(authority, 0, no_host16) == authority.len; // and nothing else
+    const char *at = is_host ? NULL : memrchr(authority.at, '@', authority.len);
     if (at != NULL) { // the last one ends the userinfo
         url->userinfo = true;
         authority = str_skip(authority, (size_t)(at - authority.at) + 1);
     }
-    size_t end = str_find_char(authority, ':');
-    if (memchr(authority.at, '[', end) != NULL) { // no colon inside brackets is the port's
+    size_t end = is_host ? authority.len : str_find_char(authority, ':');
+    if (!is_host && memchr(authority.at, '[', end) != NULL) { // a colon inside is no port's
         bool bracket = false;
         for (end = 0; end < authority.len && (bracket || authority.at[end] != ':'); end++) {
             bracket |= authority.at[end] == '[';
@@ -486,6 +499,11 @@ static bytes16 host_ends16(bytes16 a)
     return opaque_host_ends16(a) | (bytes16)(a == '\\');
 }
 
+static bytes16 marks16(bytes16 a)
+{
+    return (bytes16)(a == '?') | (bytes16)(a == '#');
+}
+
 static bool is_slash(char c, bool special)
 {
     return c == '/' || (special && c == '\\');
@@ -522,12 +540,13 @@ enum err url_parse(const struct lure_rules *rules, struct arena *arena, struct s
         text = str_skip(text, end);
     }
     url.hierarchic = special != NULL || authority;
-    size_t hash = str_find_char(text, '#');
-    if (hash < text.len) {
-        url.fragment = normalize(arena, str_skip(text, hash + 1), &path_encode, &path_guarded);
+    size_t mark = find_one16(text, 0, marks16);
+    if (mark < text.len) {
+        size_t hash = mark + str_find_char(str_skip(text, mark), '#');
+        if (hash < text.len)
+            url.fragment = normalize(arena, str_skip(text, hash + 1), &path_encode, &path_guarded);
         text = str_first(text, hash);
     }
-    size_t mark = str_find_char(text, '?');
     if (mark < text.len) {
         url.query = normalize(arena, str_skip(text, mark + 1), &query_encode, &query_guarded);
         text = str_first(text, mark);
@@ -541,7 +560,8 @@ enum err url_parse(const struct lure_rules *rules, struct arena *arena, struct s
     return OK;
 }
 
-static size_t append(char *out, size_t len, const char *before, struct str text)
+static inline __attribute__((always_inline)) size_t append(char *out, size_t len,
+                                                           const char *before, struct str text)
 {
     size_t n = strlen(before);
     memcpy(out + len, before, n);

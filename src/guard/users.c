@@ -168,21 +168,32 @@ static uint32_t among_newest(const struct guard *guard, struct str jid)
     return 0;
 }
 
-struct user *user_get(struct guard *guard, struct str jid)
+static struct user *use(struct guard *guard, uint32_t number)
+{
+    if (number != guard->newest_user) {
+        leave_order(guard, number);
+        become_newest(guard, number);
+    }
+    return user_at(guard, number);
+}
+
+/* As user_get, of somebody who is not expected among the newest. */
+static struct user *search(struct guard *guard, struct str jid)
 {
     jid = of_jid(jid);
-    uint32_t number = among_newest(guard, jid);
-    uint64_t hash = number == 0 ? guard_hash(guard, jid) : 0;
-    if (number == 0)
-        number = number_of(guard, jid, hash);
-    if (number == 0)
-        number = user_make(guard, jid, hash);
-    else if (number == guard->newest_user)
-        return user_at(guard, number);
-    else
-        leave_order(guard, number);
+    uint64_t hash = guard_hash(guard, jid);
+    uint32_t number = number_of(guard, jid, hash);
+    if (number != 0)
+        return use(guard, number);
+    number = user_make(guard, jid, hash);
     become_newest(guard, number);
     return user_at(guard, number);
+}
+
+struct user *user_get(struct guard *guard, struct str jid)
+{
+    uint32_t number = among_newest(guard, of_jid(jid));
+    return number != 0 ? use(guard, number) : search(guard, jid);
 }
 
 void user_get_both(struct guard *guard, struct str sender_jid, struct str receiver_jid,
@@ -193,8 +204,10 @@ void user_get_both(struct guard *guard, struct str sender_jid, struct str receiv
     struct user *second = newest != NULL ? user_at(guard, newest->older) : NULL;
     if (second == NULL || !str_eq(user_jid(guard, newest), receiver_jid) ||
         !str_eq(user_jid(guard, second), sender_jid)) {
-        *sender = user_get(guard, sender_jid);
-        *receiver = user_get(guard, receiver_jid);
+        *sender = newest != NULL && str_eq(user_jid(guard, newest), of_jid(sender_jid))
+                      ? newest
+                      : search(guard, sender_jid);
+        *receiver = search(guard, receiver_jid);
         return;
     }
     if (guard->next_tidied == guard->newest_user || guard->next_tidied == newest->older)
@@ -445,10 +458,10 @@ struct trail trail_of(const struct guard *guard, const struct user *user)
     return trail;
 }
 
-void trail_put(struct guard *guard, struct user *user, const struct trail *trail)
+static void keep_packed(struct guard *guard, struct user *user, const unsigned char *packed,
+                        size_t n)
 {
-    unsigned char packed[TRAIL_LONGEST];
-    size_t n = pack(trail, packed), len = user->n_jid + n;
+    size_t len = user->n_jid + n;
     size_t room = slab_page_of(&guard->texts, user->text)->size;
     if (slab_size(&guard->texts, len > 0 ? len : 1) != room) {
         uint32_t piece = slab_take(&guard->texts, len);
@@ -462,13 +475,76 @@ void trail_put(struct guard *guard, struct user *user, const struct trail *trail
     user->has_trail = n > 0;
 }
 
+void trail_put(struct guard *guard, struct user *user, const struct trail *trail)
+{
+    unsigned char packed[TRAIL_LONGEST];
+    keep_packed(guard, user, packed, pack(trail, packed));
+}
+
+/* What comes before the recent clusters; before: what they lie near to. */
+static const unsigned char *skip_to_recent(const unsigned char *at, unsigned has,
+                                           struct before *before)
+{
+    if ((has & TRAIL_SENT) != 0)
+        at = take_near(at, &before->us) + sizeof(uint32_t);
+    if ((has & TRAIL_LEVEL) != 0)
+        at += sizeof(double);
+    if ((has & TRAIL_CAMPAIGN) != 0)
+        at = take_near(at, &before->id);
+    if ((has & TRAIL_OF_SENT) != 0)
+        at = take_near(at, &before->id);
+    return at;
+}
+
+bool trail_adds_recent(struct guard *guard, struct user *user, uint64_t id)
+{
+    struct before before = {0};
+    const unsigned char *from = user->has_trail ? packed_trail(guard, user) : NULL, *at = from;
+    unsigned has = from != NULL ? *at++ : 0;
+    if ((has & (TRAIL_SHOWN | TRAIL_REACHED)) != 0)
+        return false;
+    at = skip_to_recent(at, has, &before);
+    struct before now = before;
+    unsigned char packed[TRAIL_LONGEST], *out = packed;
+    *out++ = (unsigned char)(has | TRAIL_RECENT);
+    if (from != NULL)
+        out = put_raw(out, from + 1, (size_t)(at - from) - 1);
+    size_t n = (has & TRAIL_RECENT) != 0 ? *at++ : 0;
+    *out++ = (unsigned char)(n < RECENT_CLUSTERS ? n + 1 : RECENT_CLUSTERS);
+    out = put_near(out, id, &now.id);
+    for (size_t i = 0; i < n && i + 1 < RECENT_CLUSTERS; i++) {
+        at = take_near(at, &before.id);
+        if (i == 0 && before.id == id)
+            return true;
+        out = put_near(out, before.id, &now.id);
+    }
+    keep_packed(guard, user, packed, (size_t)(out - packed));
+    return true;
+}
+
+/* Whether the trail has nothing but when he last sent one, and clusters of which the oldest is not
+ * gone. */
+static bool is_tidy_already(const struct guard *guard, const struct user *user)
+{
+    const unsigned char *at = packed_trail(guard, user);
+    unsigned has = *at++;
+    if ((has & ~(unsigned)(TRAIL_SENT | TRAIL_LEVEL | TRAIL_RECENT)) != 0)
+        return false;
+    if ((has & TRAIL_RECENT) == 0) // no pause is too long
+        return true;
+    struct before before = {0};
+    at = skip_to_recent(at, has, &before);
+    for (size_t n = *at++; n > 0; n--)
+        at = take_near(at, &before.id);
+    return cluster_by_id(guard, before.id) != NULL;
+}
+
 /* Forgets what is never asked for any more: clusters that are gone, and what was shown so long ago
  * that it leads to nothing.  Only the oldest of a row, so that what comes pushes out the same ones
  * as it would have. */
 static void trail_tidy(struct guard *guard, struct user *user)
 {
-    // most have nothing but when they last sent one, which no pause is too long for
-    if (!user->has_trail || (*packed_trail(guard, user) & ~(TRAIL_SENT | TRAIL_LEVEL)) == 0)
+    if (!user->has_trail || is_tidy_already(guard, user)) // as most are
         return;
     struct trail trail = trail_of(guard, user);
     bool is_tidy = true;
@@ -528,6 +604,18 @@ static void user_free(struct guard *guard, struct user *user)
  * becomes the newest, and with them before it a round would never end. */
 enum { TIDIED_AT_ONCE = 1 };
 
+/* A text that grows, or no longer does, leaves pages behind on which few have stayed. */
+static void text_tidy(struct guard *guard, struct user *user)
+{
+    uint32_t piece = slab_denser(&guard->texts, user->text);
+    if (piece == 0)
+        return;
+    memcpy(slab_at(&guard->texts, piece), slab_at(&guard->texts, user->text),
+           slab_page_of(&guard->texts, piece)->size);
+    slab_give(&guard->texts, user->text);
+    user->text = piece;
+}
+
 static void users_tidy(struct guard *guard)
 {
     for (int i = 0; i < TIDIED_AT_ONCE; i++) {
@@ -537,6 +625,7 @@ static void users_tidy(struct guard *guard)
             return;
         guard->next_tidied = user->older;
         trail_tidy(guard, user);
+        text_tidy(guard, user);
         struct standing *standing = standing_of(guard, user);
         if (standing != NULL && standing->question_day != guard_day(guard))
             standing->question_day = standing->n_questions = 0;
@@ -713,7 +802,8 @@ bool sight_is_established(const struct guard *guard, const struct sight *sight)
 
 const struct lure_key *lure_home_key(const struct lure *lure)
 {
-    if (lure->kind == LURE_LINK && !lure_key_is_none(&lure->keys[LURE_DOMAIN]))
+    if (lure->kind == LURE_LINK && !lure_key_is_none(&lure->keys[LURE_DOMAIN]) &&
+        (lure->flags & LURE_SHORTENER) == 0)
         return &lure->keys[LURE_DOMAIN];
     return &lure->keys[LURE_EXACT];
 }
@@ -726,4 +816,12 @@ bool lure_is_established(const struct guard *guard, const struct lure *lure)
         return true;
     const struct sight *sight = sight_find(guard, lure_home_key(lure));
     return sight != NULL && sight_is_established(guard, sight);
+}
+
+bool lure_is_scarce(const struct guard *guard, const struct lure *lure)
+{
+    if ((lure->flags & (LURE_WELL_KNOWN | LURE_SHORTENER)) == LURE_WELL_KNOWN)
+        return false;
+    const struct sight *sight = sight_find(guard, lure_home_key(lure));
+    return sight != NULL && sight_settled(guard, sight) <= guard->config.scarce_by;
 }

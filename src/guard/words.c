@@ -577,10 +577,21 @@ static uint32_t four_at(const char *at)
     return four | 0x20202020U;
 }
 
-// Most places of most texts are in no phrase.
-static size_t warning_slot(uint32_t four)
+static uint32_t hash_four(uint32_t four)
 {
-    return four * 0x9E3779B1U >> 22;
+    return four * 0x9E3779B1U;
+}
+
+// Where a chain begins.
+static size_t warning_slot(uint32_t hash)
+{
+    return hash >> 22;
+}
+
+// Most places of most texts are in no phrase: a bit says so, of so many that hardly one is set.
+static bool may_warn(const struct warning_index *index, uint32_t hash)
+{
+    return (index->bits[hash >> 25] >> (hash >> 19 & 63) & 1) != 0;
 }
 
 void warnings_index(struct warning_index *index)
@@ -592,7 +603,9 @@ void warnings_index(struct warning_index *index)
         const char *phrase = warnings[i / STEP];
         must(strlen(phrase) >= STEP - 1 + LOOKED_AT);
         index->four[i + 1] = four_at(phrase + i % STEP);
-        uint8_t *slot = &index->first[warning_slot(index->four[i + 1])];
+        uint32_t hash = hash_four(index->four[i + 1]);
+        index->bits[hash >> 25] |= UINT64_C(1) << (hash >> 19 & 63);
+        uint8_t *slot = &index->first[warning_slot(hash)];
         index->next[i + 1] = *slot;
         *slot = (uint8_t)(i + 1);
     }
@@ -618,8 +631,9 @@ static bool has_words_of_warning(const struct warning_index *index, struct str t
 {
     for (size_t at = 0; at + LOOKED_AT <= text.len; at += STEP) {
         uint32_t four = four_at(text.at + at);
-        size_t first = index->first[warning_slot(four)];
-        if (first != 0 && has_phrase(index, first, text, at, four))
+        uint32_t hash = hash_four(four);
+        if (may_warn(index, hash) &&
+            has_phrase(index, index->first[warning_slot(hash)], text, at, four))
             return true;
     }
     return false;

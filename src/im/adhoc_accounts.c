@@ -10,6 +10,7 @@
 #include "im/account_work.h"
 #include "im/notices.h"
 #include "im/sessions.h"
+#include "im/user_stats.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -570,6 +571,113 @@ static void show_roster(struct adhoc *adhoc)
     store_account_load(adhoc->asked->home->store, &showing->op);
 }
 
+/* ---- What is known of a person ---- */
+
+struct asking {
+    struct adhoc *adhoc;
+    struct user_stats stats;
+    void (*tell)(struct asking *asking, struct element *form);
+};
+
+static void add_value(struct asking *asking, struct element *field, struct str text)
+{
+    struct arena *arena = asked_arena(asking->adhoc->asked);
+    element_child_with(arena, field, NS_DATA, STR("value"), arena_str(arena, text));
+}
+
+static void stats_are_there(struct user_stats *stats, enum err e)
+{
+    struct asking *asking = stats->context;
+    struct adhoc *adhoc = asking->adhoc;
+    struct element *form = NULL;
+    if (e == OK) {
+        form = adhoc_result(adhoc);
+        asking->tell(asking, form);
+    }
+    user_stats_done(stats);
+    if (e == OK)
+        adhoc_done(adhoc, form, STR_EMPTY);
+    else if (e == ERR_MISSING)
+        adhoc_wrong(adhoc, words_of(e));
+    else
+        adhoc_failed(adhoc, e);
+}
+
+static void ask_of(struct adhoc *adhoc, const char *var,
+                   void (*tell)(struct asking *asking, struct element *form))
+{
+    struct asking *asking = arena_make(asked_arena(adhoc->asked), struct asking);
+    struct each *each = each_new(adhoc, ACT_ENABLE);
+    struct home *home = adhoc->asked->home;
+    each->adhoc = adhoc;
+    const char *wrong = read_jids(each, var);
+    if (wrong != NULL || each->n != 1) {
+        adhoc_wrong(adhoc, wrong != NULL ? wrong : "one account at a time");
+        return;
+    }
+    asking->adhoc = adhoc;
+    asking->tell = tell;
+    asking->stats.jid = each->jids[0];
+    asking->stats.done = stats_are_there;
+    asking->stats.context = asking;
+    user_stats_get(desk_of(home)->service, home->loop, &asking->stats);
+}
+
+// XEP-0133 4.8: who never logged in has no time of it.
+static void tell_last_login(struct asking *asking, struct element *form)
+{
+    struct adhoc *adhoc = asking->adhoc;
+    add_value(asking, adhoc_result_field(adhoc, form, "accountjids", "jid-multi"),
+              asking->stats.jid.full);
+    if (asking->stats.login_us != 0)
+        add_value(asking, adhoc_result_field(adhoc, form, "lastlogin", "text-single"),
+                  clock_format(asked_arena(adhoc->asked), asking->stats.login_us));
+}
+
+static void show_last_login(struct adhoc *adhoc)
+{
+    ask_of(adhoc, "accountjids", tell_last_login);
+}
+
+// Without its port, and without the brackets that part it from that: "[::1]:5222".
+static struct str address_alone(struct str address)
+{
+    size_t colon = address.len;
+    while (colon > 0 && address.at[colon - 1] != ':')
+        colon--;
+    struct str alone = colon > 0 ? str_first(address, colon - 1) : address;
+    return str_starts(alone, STR("[")) && str_ends(alone, STR("]"))
+               ? str_make(alone.at + 1, alone.len - 2)
+               : alone;
+}
+
+// XEP-0133 4.9: nobody counts stanzas or logins of one person here.
+static void tell_stats(struct asking *asking, struct element *form)
+{
+    struct adhoc *adhoc = asking->adhoc;
+    struct arena *arena = asked_arena(adhoc->asked);
+    const struct sessions_walk *walk = &asking->stats.walk;
+    struct element *addresses = adhoc_result_field(adhoc, form, "ipaddresses", "text-multi");
+    for (size_t i = 0; i < walk->n; i++) {
+        struct str address = address_alone(walk->rows[i].address);
+        bool is_known = false; // of a few sessions
+        for (size_t k = 0; k < i && !is_known; k++)
+            is_known = str_eq(address_alone(walk->rows[k].address), address);
+        if (!is_known)
+            add_value(asking, addresses, address);
+    }
+    add_value(asking, adhoc_result_field(adhoc, form, "rostersize", "text-single"),
+              arena_printf(arena, "%" PRIu32, asking->stats.load.n_items));
+    struct element *resources = adhoc_result_field(adhoc, form, "onlineresources", "text-multi");
+    for (size_t i = 0; i < walk->n; i++)
+        add_value(asking, resources, jid_of_prepared(walk->rows[i].jid).resource);
+}
+
+static void show_stats(struct adhoc *adhoc)
+{
+    ask_of(adhoc, "accountjid", tell_stats);
+}
+
 /* ---- The table ---- */
 
 static const struct adhoc_field accounts[] = {
@@ -579,6 +687,10 @@ static const struct adhoc_field accounts[] = {
 static const struct adhoc_field one_of_accounts[] = {
     {"accountjids", "jid-single", "The account", true,  NULL},
     {NULL,          NULL,         NULL,          false, NULL},
+};
+static const struct adhoc_field one_account[] = {
+    {"accountjid", "jid-single", "The account", true,  NULL},
+    {NULL,         NULL,         NULL,          false, NULL},
 };
 static const struct adhoc_field new_account[] = {
     {"accountjid",      "jid-single",   "The account",        true,  NULL},
@@ -614,6 +726,8 @@ const struct adhoc_command adhoc_commands[] = {
     {"change-user-password",      "Change a user's password", "It holds from the next login on.",
      new_password,                                                                                                                    change_password },
     {"get-user-roster",           "Show a user's roster",     "Whose roster?",                                       one_of_accounts, show_roster     },
+    {"get-user-lastlogin",        "Show a user's last login", "Whose?",                                              one_of_accounts, show_last_login },
+    {"user-stats",                "Show a user's statistics", "Whose?",                                              one_account,     show_stats      },
     {"get-registered-users-num",  "Count registered users",   NULL,                                                  NULL,            count_registered},
     {"get-disabled-users-num",    "Count disabled users",     NULL,                                                  NULL,            count_disabled  },
     {"get-online-users-num",      "Count users online",       NULL,                                                  NULL,            count_online    },

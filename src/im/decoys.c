@@ -5,6 +5,7 @@
  */
 #include "im/decoys.h"
 
+#include "base/base64.h"
 #include "base/clock.h"
 #include "base/must.h"
 #include "base/random.h"
@@ -17,6 +18,8 @@
 #include "xml/tokenizer.h"
 
 #include <ctype.h>
+#include <openssl/evp.h>
+#include <sodium.h>
 #include <stdlib.h>
 
 enum {
@@ -27,6 +30,7 @@ enum {
     REPLY_MOST = 4 << 20,
     REPLIES_BYTES_MOST = 32 << 20,
     RESOURCE_MOST = 1024,
+    VCARD_MOST = 64 << 20,
 };
 static const double redraw_a_day = 1.2, leave_margin = 0.05, show_odds = 0.05, idle_odds = 0.3;
 static const int64_t delay_most_us = 3 * SECOND_US; // a client that takes longer hangs
@@ -46,14 +50,17 @@ struct decoy {
     uint64_t session;           // 0: it is away
     bool named;                 // in this round
     bool gone;                  // it is no decoy any more; freed as soon as nothing holds it
-    bool waiting;               // want is in a list
+    bool waiting;               // want is in a list, or its vCard is being read
     bool is_wanted;
     double threshold;
     struct portrait *portrait; // while it is there, or about to come
     struct str resource;       // own memory
     struct str show;           // constant
-    int64_t delay_us;          // that its client takes
-    int64_t touched_us;        // loop time of what looks like its person's last act
+    struct str photo;          // hash of its picture; own memory
+    struct account *account;   // held while its vCard is read
+    struct store_document_get reading;
+    int64_t delay_us;   // that its client takes
+    int64_t touched_us; // loop time of what looks like its person's last act
     struct list replies;
     struct timer replies_timer;
     int64_t replied_us; // loop time at which the last reply is due: a client answers in order
@@ -212,7 +219,7 @@ static void show(struct decoy *decoy, struct session *session)
                              ? arena_printf(&arena, "<show>%.*s</show>", STR_ARGS(decoy->show))
                              : STR_EMPTY;
     say(session, arena_printf(&arena, "<presence>%.*s%.*s</presence>", STR_ARGS(of_show),
-                              STR_ARGS(decoy->portrait->presence)));
+                              STR_ARGS(portrait_presence(decoy->portrait, &arena, decoy->photo))));
     arena_done(&arena);
 }
 
@@ -222,8 +229,83 @@ static void decoy_free(struct decoy *decoy)
     drop_replies(decoy);
     portrait_unref(&decoy->portrait);
     own_str_free(&decoy->resource);
+    own_str_free(&decoy->photo);
     own_jid_free(&decoy->jid);
     free(decoy);
+}
+
+// XEP-0153 4.1: the hash of the picture in a vCard; own memory, empty: there is none.
+static struct str photo_of(struct str xml)
+{
+    struct arena arena;
+    struct element *card = NULL;
+    char hex[2 * EVP_MAX_MD_SIZE + 1] = "";
+    arena_init(&arena, VCARD_MOST);
+    if (xml.len == 0 || element_parse(&arena, xml, NS_NONE, NULL, &card, NULL) != OK)
+        card = NULL;
+    const struct element *photo = card != NULL ? element_child(card, NS_VCARD, STR("PHOTO")) : NULL;
+    struct str text =
+        photo != NULL ? element_child_text(photo, NS_VCARD, STR("BINVAL")) : STR_EMPTY;
+    // clients break its lines
+    char *packed = arena_alloc(&arena, text.len + 1);
+    size_t n = 0;
+    for (size_t i = 0; i < text.len; i++)
+        if (!isspace((unsigned char)text.at[i]))
+            packed[n++] = text.at[i];
+    struct str bytes;
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    size_t size = 0;
+    if (n > 0 && base64_decode(&arena, str_make(packed, n), n, &bytes) == OK) {
+        must(EVP_Q_digest(NULL, "SHA1", NULL, bytes.at, bytes.len, digest, &size) == 1);
+        sodium_bin2hex(hex, sizeof hex, digest, size);
+    }
+    arena_done(&arena);
+    return own_str(str_of(hex));
+}
+
+static void enter(struct decoy *decoy, struct account *account)
+{
+    struct session *session = session_begin(account, decoy->resource, decoy->portrait->lang);
+    if (session == NULL)
+        return;
+    session->decoy = decoy;
+    decoy->session = session->id;
+    decoy->touched_us = loop_now_us(account->home->loop);
+    activity_login(account);
+    show(decoy, session);
+}
+
+static void picture_is_known(struct store_request *request)
+{
+    struct decoy *decoy = CONTAINER_OF(request, struct decoy, reading.request);
+    struct account *account = TAKE(decoy->account);
+    struct session *session =
+        decoy->session != 0 ? session_find(decoy->desk->home, decoy->session) : NULL;
+    decoy->waiting = false;
+    own_str_free(&decoy->photo);
+    decoy->photo = photo_of(request->result == OK ? decoy->reading.xml : STR_EMPTY);
+    store_release(request);
+    if (decoy->gone && decoy->session == 0)
+        decoy_free(decoy);
+    else if (session != NULL && !session->ending && !decoy->gone)
+        show(decoy, session);
+    else if (decoy->session == 0 && !decoy->desk->closed && account->state == ACCOUNT_READY)
+        enter(decoy, account);
+    account_release(account);
+}
+
+// Its picture first, as of now: clients know theirs when they come.
+static void look_at_picture(struct decoy *decoy, struct account *account)
+{
+    account_hold(account);
+    decoy->waiting = true;
+    decoy->account = account;
+    decoy->reading = (struct store_document_get){
+        .request = {.home = loop_mailbox(account->home->loop), .done = picture_is_known},
+        .account = account->number,
+        .key = STR("vcard"),
+    };
+    store_document_get(account->home->store, &decoy->reading);
 }
 
 static void come_in(struct account_waiter *waiter, struct account *account)
@@ -236,14 +318,7 @@ static void come_in(struct account_waiter *waiter, struct account *account)
     }
     if (decoy->desk->closed || account->state != ACCOUNT_READY || decoy->session != 0)
         return;
-    struct session *session = session_begin(account, decoy->resource, decoy->portrait->lang);
-    if (session == NULL)
-        return;
-    session->decoy = decoy;
-    decoy->session = session->id;
-    decoy->touched_us = loop_now_us(account->home->loop);
-    activity_login(account);
-    show(decoy, session);
+    look_at_picture(decoy, account);
 }
 
 static void go(struct session *session)
@@ -261,9 +336,9 @@ static void act(struct timer *timer)
         return;
     if (session != NULL && !decoy->is_wanted) {
         go(session);
-    } else if (session != NULL) {
-        show(decoy, session);
-    } else if (decoy->is_wanted && !decoy->waiting && decoy->portrait != NULL) {
+    } else if (session != NULL && !decoy->waiting) {
+        look_at_picture(decoy, session->account);
+    } else if (session == NULL && decoy->is_wanted && !decoy->waiting && decoy->portrait != NULL) {
         decoy->waiting = true;
         account_want(home, &decoy->jid, &decoy->want);
     }
@@ -278,7 +353,7 @@ static void session_ends(struct session *session)
     session->decoy = NULL;
     drop_replies(decoy);
     decoy->session = 0;
-    if (decoy->gone)
+    if (decoy->gone && !decoy->waiting)
         decoy_free(decoy);
 }
 
@@ -380,6 +455,7 @@ static void name_decoys(struct decoys_desk *desk, const struct decoys_round *rou
             decoy->want.run = come_in;
             decoy->threshold = unit();
             decoy->resource = own_str(STR_EMPTY);
+            decoy->photo = own_str(STR_EMPTY);
             list_init(&decoy->replies);
             must(table_put(&desk->by_name, decoy->jid.full, decoy) == OK);
         }

@@ -142,6 +142,7 @@ struct desk *desk_new(struct service *service, struct worker *worker, struct im_
     list_init(&desk->clients);
     list_init(&desk->questions);
     list_init(&desk->activities);
+    list_init(&desk->unarchived);
     const struct home_limits limits = {
         .accounts = 100000,
         .idle_us = 300 * SECOND_US,
@@ -156,7 +157,9 @@ void desk_close(struct desk *desk)
 {
     struct session *session;
     size_t at = 0;
+    desk->closes = true;
     behind_end(desk->home);
+    message_close(desk);
     decoys_close(desk);
     while ((session = table_next(&desk->home->sessions, &at)) != NULL)
         if (!sm_is_resumable(session))

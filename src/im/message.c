@@ -21,6 +21,7 @@
 #include "im/offline.h"
 #include "im/presence.h"
 #include "im/send.h"
+#include "im/session_life.h"
 #include "route/in_hand.h"
 #include "route/spool.h"
 #include "xml/writer.h"
@@ -32,7 +33,10 @@ enum {
     DELIVERIES_MOST = 8192, // of one account at a time; further senders are told to wait
     LURE_KEY_SIZE = 16,
     WRITTEN_MOST = 512 << 20,
+    UNARCHIVED_MOST = 4096, // of a worker, without XEP-0198; further ones are not archived
 };
+
+static const int64_t archive_again_us = SECOND_US; // after the store failed
 
 /* ---- A row in the store for one side of a message ---- */
 
@@ -103,24 +107,92 @@ struct sent {
     struct account *account;
     uint64_t session;
     struct ticket *ticket;
+    struct link link; // in desk->unarchived, while it waits for a store that failed
+    struct timer timer;
+    bool waited;
 };
+
+static void sent_free(struct sent *sent)
+{
+    row_done(&sent->row);
+    ticket_unref(&sent->ticket);
+    account_release(sent->account);
+    free(sent);
+}
+
+static void sent_is_archived(struct store_request *request);
+
+static void archive_sent(struct sent *sent)
+{
+    sent->row.op.request = (struct store_request){.home = loop_mailbox(sent->account->home->loop),
+                                                  .done = sent_is_archived};
+    store_append(sent->account->home->store, &sent->row.op);
+}
+
+static void sent_goes_on(struct timer *timer)
+{
+    struct sent *sent = CONTAINER_OF(timer, struct sent, timer);
+    list_leave(&sent->link);
+    desk_of(sent->account->home)->n_unarchived--;
+    if (ticket_has_failed(
+            sent->ticket)) // its sender has got an error, or it comes again as a whole
+        sent_free(sent);
+    else
+        archive_sent(sent);
+}
+
+// The message is on its way: its sender's copy follows when the store takes it again, and until
+// then nobody hears that we have it.  How many wait is bounded by the windows of sessions
+// (XEP-0198), and for those without by a number.
+static bool sent_waits(struct sent *sent, enum err e)
+{
+    struct desk *desk = desk_of(sent->account->home);
+    if ((e != ERR_FULL && e != ERR_BUSY && e != ERR_IO) || desk->closes ||
+        (sent->ticket == NULL && desk->n_unarchived >= UNARCHIVED_MOST))
+        return false;
+    if (!sent->waited)
+        log_event(LOG_WARNING, "sent-archive-waits", "account=%.*s error=%s",
+                  STR_ARGS(sent->account->jid.full), err_name(e));
+    sent->waited = true;
+    store_release(&sent->row.op.request);
+    list_add_last(&desk->unarchived, &sent->link);
+    desk->n_unarchived++;
+    loop_timer_set(sent->account->home->loop, &sent->timer, archive_again_us, sent_goes_on);
+    return true;
+}
 
 static void sent_is_archived(struct store_request *request)
 {
     struct sent *sent = CONTAINER_OF(request, struct sent, row.op.request);
     struct account *account = sent->account;
     uint64_t id = (uint64_t)sent->row.op.id;
-    if (request->result != OK) {
+    enum err e = request->result;
+    if (e != OK && sent_waits(sent, e))
+        return;
+    if (e != OK) {
         log_event(LOG_WARNING, "sent-not-archived", "account=%.*s error=%s",
-                  STR_ARGS(account->jid.full), err_name(request->result));
+                  STR_ARGS(account->jid.full), err_name(e));
         id = 0;
+        // the end of the service: a session that is resumed would be told that we have it
+        struct session *session = sent->ticket != NULL && desk_of(account->home)->closes
+                                      ? session_find(account->home, sent->session)
+                                      : NULL;
+        if (session != NULL && !session->ending)
+            session_end_with(session, STREAM_SYSTEM_SHUTDOWN, NULL);
+    } else {
+        desk_of(account->home)->counters.archived++;
     }
-    desk_of(account->home)->counters.archived++;
     carbons_sent(account, sent->session, sent->row.stanza, id);
-    row_done(&sent->row);
-    ticket_unref(&sent->ticket);
-    account_release(account);
-    free(sent);
+    sent_free(sent);
+}
+
+void message_close(struct desk *desk)
+{
+    LIST_EACH(&desk->unarchived, struct sent, link, sent)
+    {
+        loop_timer_cancel(&sent->timer);
+        sent_goes_on(&sent->timer); // a last time
+    }
 }
 
 void message_sent(struct account *account, uint64_t session, struct stanza *stanza,
@@ -137,8 +209,7 @@ void message_sent(struct account *account, uint64_t session, struct stanza *stan
     sent->ticket = ticket_ref(ticket);
     account_hold(account);
     row_init(&sent->row, account, stanza, &stanza->to, STORE_ARCHIVED | STORE_OUTGOING, at_us);
-    sent->row.op.request.done = sent_is_archived;
-    store_append(account->home->store, &sent->row.op);
+    archive_sent(sent);
 }
 
 void message_accept(struct account *sender, uint64_t session, struct stanza *stanza,

@@ -11,6 +11,8 @@
 #include "route/route.h"
 #include "route/session.h"
 
+struct desk;
+
 /* From our own client; from is set; not sealed. */
 void message_from_client(struct session *session, struct stanza *stanza, struct ticket *ticket);
 
@@ -38,6 +40,9 @@ void message_pump(struct account *account);
 /* The spool's ids of messages that wait for their turn here: who reads the spool passes them over.
  */
 size_t message_ids_waiting(const struct account *account, int64_t *ids, size_t most);
+
+/* The worker has stopped: what waits for the store is tried a last time. */
+void message_close(struct desk *desk);
 
 /* Keeps a message that a session held without a row when it ended. */
 void message_keep(struct account *account, struct stanza *stanza, int64_t at_us);

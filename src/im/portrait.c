@@ -130,6 +130,8 @@ static bool is_the_clients(const struct element *child)
            element_is(child, NS_VCARD_UPDATE, STR("x"));
 }
 
+static const struct str no_photo = {"<photo/>", 8};
+
 // The person's own words, and his picture, are not his client's.
 static bool take_presence(struct portrait *portrait, const struct session *session)
 {
@@ -139,7 +141,7 @@ static bool take_presence(struct portrait *portrait, const struct session *sessi
     if (stanza != NULL) {
         ELEMENT_EACH(stanza->root, child)
         if (element_is(child, NS_VCARD_UPDATE, STR("x")))
-            buf_add(&text, STR("<x xmlns='vcard-temp:x:update'><photo/></x>"));
+            buf_printf(&text, "<x xmlns='vcard-temp:x:update'>%.*s</x>", STR_ARGS(no_photo));
         else if (is_the_clients(child))
             xml_write(&text, child, NS_CLIENT);
     }
@@ -152,6 +154,16 @@ static bool take_presence(struct portrait *portrait, const struct session *sessi
     buf_done(&text);
     stanza_unref(&stanza);
     return fits;
+}
+
+struct str portrait_presence(const struct portrait *portrait, struct arena *arena, struct str photo)
+{
+    size_t at = str_find(portrait->presence, no_photo);
+    if (photo.len == 0 || at == portrait->presence.len)
+        return portrait->presence;
+    return arena_printf(arena, "%.*s<photo>%.*s</photo>%.*s",
+                        STR_ARGS(str_first(portrait->presence, at)), STR_ARGS(photo),
+                        STR_ARGS(str_skip(portrait->presence, at + no_photo.len)));
 }
 
 void portrait_ask(struct session *session)

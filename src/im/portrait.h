@@ -49,6 +49,12 @@ struct portrait *portrait_take(struct session *session, int64_t *delay_us);
 /* The session ends. */
 void portrait_forget(struct session *session);
 
+/* What its presence has beside the person's own words, where a picture has this hash (XEP-0153;
+ * empty: there is none), in arena.  A client that says nothing of pictures goes on saying nothing.
+ */
+struct str portrait_presence(const struct portrait *portrait, struct arena *arena,
+                             struct str photo);
+
 /* What whoever asks a request (an iq of type get or set) is answered by a client like that: the
  * answer's element, in arena.  ERR_MISSING: nothing; ERR_LIMIT: the arena has no room for what
  * would be repeated. */

@@ -48,10 +48,15 @@ void ticket_travels(struct ticket *ticket)
 
 bool ticket_fail(struct ticket *ticket)
 {
-    if (ticket == NULL || !ticket->comes_again)
+    if (ticket == NULL)
         return false;
     atomic_store_explicit(&ticket->failed, true, memory_order_relaxed);
-    return true;
+    return ticket->comes_again;
+}
+
+bool ticket_has_failed(const struct ticket *ticket)
+{
+    return ticket != NULL && atomic_load_explicit(&ticket->failed, memory_order_relaxed);
 }
 
 static void come_home(struct mail *mail)

@@ -45,8 +45,12 @@ struct ticket *ticket_ref(struct ticket *ticket);
  * acknowledgement that covers it. */
 void ticket_travels(struct ticket *ticket);
 /* Something of the stanza could not be kept.  True: whoever made the ticket keeps it and tries
- * again later, and its sender need not hear of it.  NULL is fine; any thread. */
+ * again later, and its sender need not hear of it; else he is to be told.  NULL is fine; any
+ * thread. */
 bool ticket_fail(struct ticket *ticket) MUST_CHECK;
+/* Whether that has happened: it is refused as a whole, or comes again.  NULL is fine; any thread.
+ */
+bool ticket_has_failed(const struct ticket *ticket);
 /* NULL is fine; nulls the pointer; any thread. */
 void ticket_unref(struct ticket **ticket);
 

@@ -51,10 +51,20 @@ def test_an_account_from_birth_to_death(server):
     assert status_of(server, "user", "disable", jid, "--reason", "left us") == DONE
     shown = server.ctl_json("user", "show", jid)
     assert (shown["state"], shown["reason"]) == ("disabled", "left us")
+    assert (shown["contacts"], shown["waiting"], shown["sessions"]) == (0, 0, [])
     with pytest.raises(Exception):
         server.connect("ctl.born", password="second")
     assert status_of(server, "user", "enable", jid) == DONE
-    server.connect("ctl.born", password="second").close()
+    client = server.connect("ctl.born", password="second")
+    client.online()
+    assert status_of(server, "roster", "add", jid, f"friend@{server.domain}") == DONE
+    shown = server.ctl_json("user", "show", jid)
+    session, = shown["sessions"]
+    assert session["session"] == client.jid and "127.0.0.1" in session["address"]
+    # the store hears of a login later
+    assert shown["contacts"] == 1 and shown["last_login"] >= session["since"] > shown["created"]
+    assert client.jid in server.ctl("user", "show", jid)
+    client.close()
 
     assert status_of(server, "user", "delete", jid) == DONE
     assert status_of(server, "user", "delete", jid) == MISSING

@@ -5,6 +5,8 @@ ask, side by side, and every answer must be the same.  Here people's clients ans
 as real ones do, each on a thread of its own.
 """
 
+import base64
+import hashlib
 import re
 import threading
 import time
@@ -13,6 +15,7 @@ from xml.sax.saxutils import quoteattr
 
 import pytest
 import xmpp
+from ctl_test import MISSING, USAGE
 
 INFO = "http://jabber.org/protocol/disco#info"
 ITEMS = "http://jabber.org/protocol/disco#items"
@@ -283,6 +286,41 @@ def test_a_decoy_comes_like_the_people_around_it(town):
     assert presence_of(here.zero, here.decoy, "unavailable") is not None
     idle = here.zero.ask("get", "<query xmlns='jabber:iq:last'/>", here.decoy)
     assert idle[0].get("seconds") is not None
+
+
+def photo_in(presence):
+    return presence.findtext("{vcard-temp:x:update}x/{vcard-temp:x:update}photo")
+
+
+def test_a_decoys_picture_is_shown_as_a_clients_is(town, tmp_path):
+    here = town()
+    server = here.server
+    picture, other = (b"\x89PNG\r\n\x1a\n" + bytes([i]) * 3000 for i in (1, 2))
+    path = tmp_path / "anna.png"
+
+    def give(content, jid=here.decoy):
+        path.write_bytes(content)
+        return server.ctl("decoy", "picture", jid, str(path), check=False)
+
+    assert give(other).returncode == 0 and give(picture).returncode == 0  # no second one
+    assert give(picture, here.real).returncode == MISSING
+    assert give(b"words").returncode == USAGE and "no PNG" in give(b"words").stderr
+    too_large = give(picture + bytes(300 << 10))
+    assert too_large.returncode != 0 and "limits.vcard_bytes" in too_large.stderr
+    card = here.zero.ask("get", "<vCard xmlns='vcard-temp'/>", here.decoy)[0]
+    photo, = card.findall("{vcard-temp}PHOTO")
+    assert photo.findtext("{vcard-temp}TYPE") == "image/png"
+    assert base64.b64decode(photo.findtext("{vcard-temp}BINVAL")) == picture
+    # XEP-0153: and its client says so when it comes, where people's clients speak of pictures
+    shown, theirs = meet(here)
+    assert photo_in(shown) == hashlib.sha1(picture).hexdigest() and photo_in(theirs) == ""
+    assert [child.tag for child in theirs if xmpp.local(child) != "status"] == \
+        [child.tag for child in shown]
+    # an empty file takes it away
+    assert give(b"").returncode == 0
+    card = here.zero.ask("get", "<vCard xmlns='vcard-temp'/>", here.decoy)
+    assert card.find(".//{vcard-temp}PHOTO") is None
+    assert "decoy picture" in server.ctl("audit", "list")
 
 
 def test_no_request_tells_a_decoy_from_people(town):

@@ -1,5 +1,6 @@
 #include "test.h"
 
+#include "base/blake2b.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/list.h"
@@ -7,6 +8,7 @@
 #include "base/random.h"
 #include "base/table.h"
 
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -244,6 +246,24 @@ struct item {
     struct link link;
     int n;
 };
+
+TEST(blake2b_is_what_libsodium_has)
+{
+    unsigned char bytes[700];
+    uint8_t one[BLAKE2B_SHORT], other[BLAKE2B_SHORT], expected[BLAKE2B_SHORT];
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (unsigned char)(i * 7 + i / 3);
+    for (size_t n = 0; n < sizeof bytes; n++) {
+        size_t m = n * 31 % 300; // both of a block, either, none
+        blake2b_short(bytes, n, one);
+        check(crypto_generichash(expected, sizeof expected, bytes, n, NULL, 0) == 0);
+        check(memcmp(one, expected, sizeof one) == 0);
+        blake2b_short_two(bytes, n, bytes + 1, m, one, other);
+        check(memcmp(one, expected, sizeof one) == 0);
+        check(crypto_generichash(expected, sizeof expected, bytes + 1, m, NULL, 0) == 0);
+        check(memcmp(other, expected, sizeof other) == 0);
+    }
+}
 
 TEST(a_list_member_may_leave_during_the_walk)
 {

@@ -81,6 +81,7 @@ TEST(the_guard_has_the_same_defaults_by_itself)
     SAME(scarce_by);
     SAME(outbreak_rare);
     SAME(surge_nats);
+    SAME(day_most);
     SAME(silent_most);
     SAME(fresh_spread);
     SAME(spread_rare);

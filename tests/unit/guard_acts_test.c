@@ -466,6 +466,21 @@ TEST(an_entitlement_covers_its_host_and_its_number)
     guard_free(&guard);
 }
 
+TEST(an_entitlement_without_a_host_covers_only_what_people_here_know)
+{
+    struct guard *guard = new_guard();
+    struct entitlement entitlement = {
+        .account = STR("desk@a.example"), .receivers = 100, .expires_us = t0 + day};
+    guard_entitle(guard, &entitlement, t0, fresh_word());
+    check(send(guard, t0, "desk@a.example", "y@a.example", "https://www.youtube.com/watch?v=1") ==
+          VERDICT_DELIVER);
+    check(word.calm);
+    check(send(guard, t0, "desk@a.example", "y@a.example", "http://never-seen.example/") ==
+          VERDICT_DELIVER);
+    check(!word.calm);
+    guard_free(&guard);
+}
+
 TEST(too_many_lures_are_refused)
 {
     struct guard *guard = new_guard();

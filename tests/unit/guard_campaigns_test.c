@@ -596,17 +596,22 @@ static void show_before(struct guard *guard, int64_t now, const char *link, unsi
 }
 
 /* Somebody sends it to twelve people, fast for a hand; how many are asked. */
-static uint64_t spread(struct guard *guard, int64_t now, const char *link)
+static uint64_t spread_by(struct guard *guard, int64_t now, const char *from, const char *link)
 {
     struct guard_state before, after;
     guard_state(guard, &before);
     for (unsigned i = 0; i < 12; i++, now += 4 * second) {
         char to[32];
         snprintf(to, sizeof to, "p%u@a.example", i);
-        check(send(guard, now, "zero@a.example", to, link) == VERDICT_DELIVER);
+        check(send(guard, now, from, to, link) == VERDICT_DELIVER);
     }
     guard_state(guard, &after);
     return after.n_asked - before.n_asked;
+}
+
+static uint64_t spread(struct guard *guard, int64_t now, const char *link)
+{
+    return spread_by(guard, now, "zero@a.example", link);
 }
 
 TEST(whom_hosts_reach_that_a_few_accounts_have_shown_before_counts)
@@ -710,6 +715,66 @@ TEST(a_new_link_in_a_status_needs_its_sender_s_word)
     say(guard, now + 60 * second, self, word.incident, true);
     check(send(guard, now + 61 * second, self, self, link) == VERDICT_DELIVER);
     audience = 1;
+    guard_free(&guard);
+}
+
+TEST(who_takes_a_host_that_is_of_a_campaign_already_is_judged_all_the_same)
+{
+    struct guard *guard = taught_guard();
+    // somebody who is asked about it brings the host; another, who was shown nothing, takes it, too
+    check(spread(guard, t0, "http://zero.example/") == 1);
+    check(spread_by(guard, t0 + 60 * second, "second@a.example", "http://zero.example/") == 1);
+    guard_free(&guard);
+}
+
+TEST(who_is_asked_about_what_others_brought_and_says_nothing_does_not_reach_everybody)
+{
+    struct guard *guard = taught_guard();
+    int64_t now = t0 + 3 * day;
+    unsigned held = 0;
+    show_before(guard, t0, "http://zero.example/", 10);
+    guard_tick(guard, now, fresh_word());
+    for (unsigned i = 0; i < 110; i++, now += 4 * second) {
+        char to[32];
+        snprintf(to, sizeof to, "p%u@a.example", i);
+        held += send(guard, now, "silent@a.example", to, "http://zero.example/") == VERDICT_HOLD;
+    }
+    check(held == 10);
+    guard_free(&guard);
+}
+
+TEST(who_reaches_many_in_a_day_is_asked_however_slowly)
+{
+    struct guard *guard = taught_guard();
+    struct guard_state state;
+    int64_t now = t0;
+    for (unsigned i = 0; i < 52; i++, now += 1200 * second) {
+        char to[32];
+        snprintf(to, sizeof to, "p%u@a.example", i);
+        check(send(guard, now, "slow@a.example", to, "http://slow.example/") == VERDICT_DELIVER);
+        guard_state(guard, &state);
+        check(state.n_asked == (i >= 50));
+    }
+    guard_free(&guard);
+}
+
+TEST(a_shorteners_link_is_new_once)
+{
+    struct guard *guard = taught_guard();
+    struct guard_state state;
+    int64_t later = t0 + 4 * day; // when that copy is forgotten
+    check(send(guard, t0, "first@a.example", "friend@b.example", "https://bit.ly/known") ==
+          VERDICT_DELIVER);
+    guard_tick(guard, later, fresh_word());
+    guard_state(guard, &state);
+    uint64_t n_campaigns = state.n_campaigns;
+    check(spread(guard, later, "https://bit.ly/known") ==
+          1); // asked: hardly anybody has brought it
+    guard_state(guard, &state);
+    check(state.n_campaigns == n_campaigns); // but it ties him to nobody
+    check(spread_by(guard, later + hour, "other@a.example", "https://bit.ly/new") == 1);
+    guard_state(guard, &state);
+    check(state.n_campaigns > n_campaigns);
     guard_free(&guard);
 }
 

@@ -65,6 +65,38 @@ TEST(pieces_of_a_slab_keep_what_is_in_them)
     slab_done(&slab);
 }
 
+TEST(pages_that_few_pieces_have_stayed_on_become_empty)
+{
+    enum { PIECES = 1000, STAY = 10 };
+    static uint32_t pieces[PIECES];
+    struct slab slab;
+    slab_init(&slab, 8, SLAB_SMALL_PAGE, false);
+    for (uint32_t i = 0; i < PIECES; i++) {
+        pieces[i] = slab_take(&slab, 48);
+        memcpy(slab_at(&slab, pieces[i]), &i, sizeof i);
+    }
+    for (uint32_t i = 0; i < PIECES; i++)
+        if (i % STAY != 0)
+            slab_give(&slab, pieces[i]);
+    size_t before = slab.bytes;
+    for (int round = 0; round < 3; round++)
+        for (uint32_t i = 0; i < PIECES; i += STAY) {
+            uint32_t piece = slab_denser(&slab, pieces[i]);
+            if (piece == 0)
+                continue;
+            memcpy(slab_at(&slab, piece), slab_at(&slab, pieces[i]), 48);
+            slab_give(&slab, pieces[i]);
+            pieces[i] = piece;
+        }
+    check(slab.bytes < before / 5);
+    for (uint32_t i = 0; i < PIECES; i += STAY) {
+        uint32_t held;
+        memcpy(&held, slab_at(&slab, pieces[i]), sizeof held);
+        check(held == i && slab_denser(&slab, pieces[i]) == 0);
+    }
+    slab_done(&slab);
+}
+
 /* ---- Users ------------------------------------------------------------------------------------
  */
 
@@ -180,6 +212,17 @@ TEST(a_trail_is_what_was_put)
         check(user->has_trail == (memcmp(&got, &none, sizeof got) != 0));
         check(memcmp(&nothing, &none, sizeof none) == 0);
         check_str(user_jid(guard, user), STR("person1@town.example"));
+        // what he sends is the first of the recent ones, however that is put there
+        struct cluster cluster = {.id = huge - prng_below(&prng, 1000)};
+        if (trail.recent[0] != 0 && prng_below(&prng, 4) == 0)
+            cluster.id = trail.recent[0];
+        note_recent(guard, user, &cluster);
+        if (trail.recent[0] != cluster.id) {
+            memmove(trail.recent + 1, trail.recent, sizeof trail.recent - sizeof *trail.recent);
+            trail.recent[0] = cluster.id;
+        }
+        got = trail_of(guard, user);
+        check(memcmp(&got, &trail, sizeof got) == 0);
     }
     guard_free(&guard);
 }
@@ -195,9 +238,9 @@ static void hear(struct guard *guard, int64_t now_us, unsigned from, unsigned to
     if (rules == NULL)
         rules = lure_rules_new();
     struct arena arena;
-    struct guard_word word;
+    struct guard_word said;
     arena_init(&arena, 4 << 20);
-    guard_word_init(&word, &arena);
+    guard_word_init(&said, &arena);
     struct lure_list list;
     struct lure_key keys[8];
     lure_list_init(&list, rules, &arena);
@@ -212,12 +255,12 @@ static void hear(struct guard *guard, int64_t now_us, unsigned from, unsigned to
         .n_lures = list.n,
         .pace = {.gap_us = -1, .roster_index = -1, .account_age_us = -1}
     };
-    (void)guard_judge(guard, &sending, now_us, &word);
+    (void)guard_judge(guard, &sending, now_us, &said);
     if (reaches) {
         struct exposure exposure = {
             .sender = sending.sender, .receiver = sending.receiver, .keys = keys};
         exposure.n_keys = lure_list_collect(&list, keys, COUNT_OF(keys));
-        guard_exposed(guard, &exposure, now_us, &word);
+        guard_exposed(guard, &exposure, now_us, &said);
     }
     arena_done(&arena);
 }

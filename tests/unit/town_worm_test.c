@@ -159,6 +159,13 @@ TEST(habits_are_set_by_name)
     check(worm_set(&habits, STR("chats"), STR("1"), NULL) == OK && habits.chats);
     check(worm_set(&habits, STR("entitled"), STR("1"), NULL) == OK && habits.entitled);
     check(worm_set(&habits, STR("poison"), STR("3"), NULL) == OK && habits.poisoners == 3);
+    check(worm_set(&habits, STR("ringpause"), STR("60"), NULL) == OK && habits.ring_pause_s == 60);
+    check(worm_set(&habits, STR("ringdays"), STR("7"), NULL) == OK && habits.ring_days == 7);
+    check(worm_set(&habits, STR("ringsome"), STR("3"), NULL) == OK && habits.ring_some == 3);
+    check(worm_set(&habits, STR("hubs"), STR("1"), NULL) == OK && habits.hubs);
+    check(worm_set(&habits, STR("abroad"), STR("13"), NULL) == OK && habits.abroad == 13);
+    check(worm_set(&habits, STR("lull"), STR("9"), NULL) == OK && habits.lull == 9);
+    check(worm_set(&habits, STR("seconds"), STR("20"), NULL) == OK && habits.seconds_of_100 == 20);
     check(worm_set(&habits, STR("pause"), STR("-1"), NULL) == ERR_MALFORMED);
     check(worm_set(&habits, STR("pause"), STR("soon"), NULL) == ERR_MALFORMED);
     check(worm_set(&habits, STR("bait"), STR("cheese"), NULL) == ERR_MALFORMED);
