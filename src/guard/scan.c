@@ -77,7 +77,7 @@ static bytes16 wide16(bytes16 a)
 }
 
 // What may begin a dot or colon that cannot be clicked, or be of a word for one.
-static bytes16 defanged16(bytes16 a, bytes16 b, bytes16 c)
+static inline __attribute__((always_inline)) bytes16 defanged16(bytes16 a, bytes16 b, bytes16 c)
 {
     bytes16 quoted =
         (bytes16)(a == '.') & ((bytes16)(b == '"') | (bytes16)(b == '\'') | (bytes16)(b == '>'));
