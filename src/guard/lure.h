@@ -125,7 +125,9 @@ static inline void lure_list_init(struct lure_list *list, const struct lure_rule
 }
 
 /* Adds every link that a client might make of plain text: schemes, www., bare hosts under a public
- * suffix, address literals in all spellings, defanged ones.  text must be well-formed UTF-8. */
+ * suffix, address literals in all spellings, defanged ones, and addresses in words ("example dot
+ * com"), and numbers that one is told to go to ("go to 203.0.113.5").  text must be well-formed
+ * UTF-8. */
 void lure_scan_text(struct lure_list *list, struct str text);
 
 /* A URL from an attribute or element (XEP-0066, href, src, a reference).  label: the text a person
@@ -214,10 +216,10 @@ enum err lure_rewrite(const struct lure_rules *rules, struct arena *arena, struc
                       struct lure_edits *edits) MUST_CHECK;
 
 /* The text with every link in it made dead ("http[:]//evil[.]example/x"), for warnings that quote a
- * lure.  What its writer made dead himself ("evil dot com", "evil[.]com") cannot be clicked but
- * typed, so of such a name only the beginning is left ("ev... dot com"): who has seen it knows it
- * again. The text itself when there is nothing of either.  Lives in arena, which must have room for
- * three times the text: ERR_LIMIT. */
+ * lure.  What its writer made dead himself ("evil dot com", "evil[.]com", "go to 203.0.113.5")
+ * cannot be clicked but typed, so of such a name only the beginning is left ("ev... dot com"): who
+ * has seen it knows it again. The text itself when there is nothing of either.  Lives in arena,
+ * which must have room for three times the text: ERR_LIMIT. */
 enum err lure_defang(const struct lure_rules *rules, struct arena *arena, struct str text,
                      struct str *out) MUST_CHECK;
 

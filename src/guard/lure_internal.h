@@ -124,6 +124,19 @@ bool lure_host_ends(struct str link);
  * " dot " before "com"); 0: there is none. */
 size_t lure_dead_dot(const struct lure_rules *rules, struct str text, size_t at);
 
+/* The letter that a digit is written for ("c0m"), or c itself. */
+char lure_letter_of_digit(char c);
+
+/* The letter or sign of ASCII, in lower case, that a character of another script looks like; 0:
+ * none. */
+char lure_plain_letter(const struct lure_rules *rules, uint32_t point);
+
+/* The text without what nobody sees, with words for a dot and the suffix behind them in letters of
+ * ASCII, and with a bullet that stands for a dot as " dot "; the text itself when it is ASCII.
+ * flags: LURE_HIDDEN is added. */
+struct str lure_fold(const struct lure_rules *rules, struct arena *scratch, struct str text,
+                     unsigned *flags);
+
 /* Puts a parsed link into the list, unless it is there. */
 void lure_put_url(struct lure_list *list, struct arena *scratch, const struct url *url,
                   unsigned flags);

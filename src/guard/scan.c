@@ -25,18 +25,21 @@ static bool is_dead_dot(char c)
     return c == DEAD_DOT || c == SAID_DOT;
 }
 
-// How a word for a dot begins (dot_words below), in lower case; 0 as a digit is 0x30.
-static bytes16 said16(bytes16 a, bytes16 b, bytes16 c)
+// How a word for a dot begins (dot_words below), or for a period goes on, in lower case; 0 as a
+// digit is 0x30.
+static inline __attribute__((always_inline)) bytes16 said16(bytes16 a, bytes16 b, bytes16 c)
 {
     bytes16 dot =
         (bytes16)(a == 'd') & ((bytes16)(b == 'o') | (bytes16)(b == '0')) & (bytes16)(c == 't');
     bytes16 point =
         (bytes16)(a == 'p') & (((bytes16)(b == 'u') & (bytes16)(c == 'n')) |
                                ((bytes16)(b == 'o') & ((bytes16)(c == 'n') | (bytes16)(c == 'i'))));
-    return dot | point;
+    bytes16 stop = ((bytes16)(a == 'i') & (bytes16)(b == 'o') & (bytes16)(c == 'd')) |
+                   ((bytes16)(a == 'f') & (bytes16)(b == 'u') & (bytes16)(c == 'l'));
+    return dot | point | stop;
 }
 
-static bytes16 hints16(bytes16 a, bytes16 b, bytes16 c)
+static inline __attribute__((always_inline)) bytes16 hints16(bytes16 a, bytes16 b, bytes16 c)
 {
     bytes16 dot = (bytes16)(a == '.') & (bytes16)(b > ' ') & ~(bytes16)(b == '.');
     bytes16 b_folded = b | 32;
@@ -46,20 +49,17 @@ static bytes16 hints16(bytes16 a, bytes16 b, bytes16 c)
          (bytes16)(b >= 0x80) | ((bytes16)(b_folded >= 'a') & (bytes16)(b_folded <= 'z')));
     bytes16 c_folded = c | 32;
     bytes16 word = said16(a | 32, b_folded, c_folded);
-    // U+3002, U+2024; U+FF0E, U+FF1A; U+FF61; U+FE52: dots and a colon of other scripts
-    bytes16 wide = ((bytes16)(a == 0x80) & ((bytes16)(b == 0x82) | (bytes16)(b == 0xA4))) |
-                   ((bytes16)(a == 0xBC) & ((bytes16)(b == 0x8E) | (bytes16)(b == 0x9A))) |
-                   ((bytes16)(a == 0xBD) & (bytes16)(b == 0xA1)) |
-                   ((bytes16)(a == 0xB9) & (bytes16)(b == 0x92));
-    return dot | colon | word | wide;
+    return dot | colon | word | (bytes16)(a >= 0xC2); // the last: is_hint asks which
 }
 
 // Most texts have none of this.
-static bytes16 may_hint16(bytes16 a, bytes16 b, bytes16 c)
+static inline __attribute__((always_inline)) bytes16 may_hint16(bytes16 a, bytes16 b, bytes16 c)
 {
     bytes16 folded = a | 32;
     return (bytes16)(a == '.') | (bytes16)(a == ':') | (bytes16)(a >= 0x80) |
            ((bytes16)(folded == 'd') & (bytes16)((c | 32) == 't')) |
+           ((bytes16)(folded == 'i') & (bytes16)((c | 32) == 'd')) |
+           ((bytes16)(folded == 'f') & (bytes16)((c | 32) == 'l')) |
            ((bytes16)(folded == 'p') & ((bytes16)((b | 32) == 'o') | (bytes16)((b | 32) == 'u')));
 }
 
@@ -76,12 +76,13 @@ static bytes16 wide16(bytes16 a)
     return (bytes16)(a >= 0x80);
 }
 
-// What may begin a dot or colon that cannot be clicked.
-static bytes16 defanged16(bytes16 a, bytes16 b, bytes16 c)
+// What may begin a dot or colon that cannot be clicked, or be of a word for one.
+static inline __attribute__((always_inline)) bytes16 defanged16(bytes16 a, bytes16 b, bytes16 c)
 {
+    bytes16 quoted =
+        (bytes16)(a == '.') & ((bytes16)(b == '"') | (bytes16)(b == '\'') | (bytes16)(b == '>'));
     return (bytes16)((a | 32) == '{') | (bytes16)(a == '(') | // and '['
-           ((bytes16)(a == ' ') & ((bytes16)((b | 32) == 'd') | (bytes16)((b | 32) == 'p')) &
-            ((bytes16)((c | 32) == 'o') | (bytes16)((c | 32) == 'u') | (bytes16)((c | 32) == '0')));
+           quoted | said16(a | 32, b | 32, c | 32);
 }
 
 /* ---- Folding ------------------------------------------------------------------------------- */
@@ -178,69 +179,388 @@ static bool begins_sentence(struct str label)
 }
 
 /* Words for a dot, and what it takes for a suffix behind them; short ones are a country's anywhere
- * only in English: "punto de vista", "point de vue" are no hosts. */
+ * only in English: "punto de vista", "point de vue" are no hosts, and "trial period info" is none.
+ */
 static const struct dot_word {
     struct str word;
     const char *suffixes;
+    bool only_own; // none of those that stand behind the others
 } dot_words[] = {
-    {{"dot", 3},   ""          },
-    {{"d0t", 3},   ""          },
-    {{"punkt", 5}, " de at ch "},
-    {{"point", 5}, " fr "      },
-    {{"punto", 5}, " it "      },
-    {{"ponto", 5}, " br pt "   },
-    {{"punt", 4},  " nl "      },
+    {{"dot", 3},       "",              false},
+    {{"d0t", 3},       "",              false},
+    {{"punkt", 5},     " de at ch ",    false},
+    {{"point", 5},     " fr ",          false},
+    {{"punto", 5},     " it ",          false},
+    {{"ponto", 5},     " br pt ",       false},
+    {{"punt", 4},      " nl ",          false},
+    {{"period", 6},    " com org xyz ", true },
+    {{"full stop", 9}, " com org xyz ", true },
+    {{"fullstop", 8},  " com org xyz ", true },
+    {{".", 1},         " com org net ", true }, // between quotation marks
 };
 
-static bool is_said_suffix(const struct lure_rules *rules, const struct dot_word *dot,
-                           struct str label)
+static bool is_listed(const char *suffixes, struct str label)
 {
-    static const char everywhere[] = " com org net info biz app dev xyz online site shop club "
-                                     "live link click website store tech ";
-    char spaced[16], lower[14];
-    if (label.len < 2 || label.len > sizeof lower)
+    char spaced[16];
+    if (label.len < 2 || label.len > sizeof spaced - 2)
         return false;
-    for (size_t i = 0; i < label.len; i++)
-        lower[i] = ascii_lower(label.at[i]);
-    label.at = lower;
     spaced[0] = spaced[label.len + 1] = ' ';
-    memcpy(spaced + 1, lower, label.len);
-    struct str wanted = str_make(spaced, label.len + 2);
-    struct str listed = str_of(everywhere), own = str_of(dot->suffixes);
-    if (str_find(listed, wanted) < listed.len || str_find(own, wanted) < own.len)
+    memcpy(spaced + 1, label.at, label.len);
+    struct str listed = str_of(suffixes);
+    return str_find(listed, str_make(spaced, label.len + 2)) < listed.len;
+}
+
+static const char everywhere[] = " com org net info biz app dev xyz online site shop club "
+                                 "live link click website store tech top icu edu gov ";
+
+/* label: in lower case.  is_glued: "example-dot-com", where a word of two letters is but a word. */
+static bool is_said_suffix(const struct lure_rules *rules, const struct dot_word *dot,
+                           struct str label, bool is_glued)
+{
+    if (is_listed(dot->suffixes, label) || (!dot->only_own && is_listed(everywhere, label)))
         return true;
-    return own.len == 0 && label.len == 2 && !begins_sentence(label) &&
+    if (is_glued)
+        return is_listed(" co de uk fr io ru ", label);
+    return dot->suffixes[0] == 0 && label.len == 2 && !begins_sentence(label) &&
            url_has_suffix(rules, label);
 }
 
-/* "example dot com": the length of the blanks and the word before the suffix; 0: there is none. */
-static size_t spelled_dot(const struct lure_rules *rules, struct str text, size_t at)
+/* The word for a dot that begins at `at`, and is a word of its own; NULL: none. */
+static const struct dot_word *dot_word_at(struct str text, size_t at)
 {
-    if (at == 0 || !ascii_is_alnum(text.at[at - 1]))
-        return 0;
-    size_t from = skip_spaces(text, at), to = from, end;
-    while (to < text.len && ascii_is_alnum(text.at[to]))
-        to++;
-    struct str word = str_make(text.at + from, to - from);
-    if (to == text.len || text.at[to] != ' ')
-        return 0;
-    to = end = skip_spaces(text, to);
+    if (at > 0 && ascii_is_alnum(text.at[at - 1]))
+        return NULL;
+    for (size_t i = 0; i < COUNT_OF(dot_words); i++) {
+        size_t end = at + dot_words[i].word.len;
+        if (word_at(text, at, dot_words[i].word.at) &&
+            (end == text.len || text.at[at] == '.' || !ascii_is_alnum(text.at[end])))
+            return &dot_words[i];
+    }
+    return NULL;
+}
+
+/* Where the word begins of which defanged16 and hints16 have seen three letters: "per-iod". */
+static size_t said_from(struct str text, size_t at)
+{
+    return (text.at[at] | 32) == 'i' && at >= 3 ? at - 3 : at;
+}
+
+// What may stand around a word for a dot.
+static bool is_gap(char c)
+{
+    return c != 0 && strchr(" \t\r\n<>\"'_-/,:;*", c) != NULL;
+}
+
+/* The bytes of such a character at `at`, or of a sign of other scripts; 0: another. */
+static size_t gap_at(struct str text, size_t at)
+{
+    size_t n;
+    if (at >= text.len || (unsigned char)text.at[at] < 0x80)
+        return at < text.len && is_gap(text.at[at]) ? 1 : 0;
+    UChar32 point = (UChar32)lure_utf8(str_skip(text, at), &n);
+    return (U_GET_GC_MASK(point) & (U_GC_P_MASK | U_GC_S_MASK | U_GC_Z_MASK)) != 0 ? n : 0;
+}
+
+static size_t gap_before(struct str text, size_t end)
+{
+    size_t at = end > 0 ? end - 1 : 0;
+    while (at > 0 && end - at < 4 && ((unsigned char)text.at[at] & 0xC0) == 0x80)
+        at--;
+    return gap_at(text, at) == end - at ? end - at : 0;
+}
+
+/* Over all of them. */
+static size_t skip_gap(struct str text, size_t at)
+{
+    for (size_t n; (n = gap_at(text, at)) > 0;)
+        at += n;
+    return at;
+}
+
+static size_t skip_gap_back(struct str text, size_t at)
+{
+    for (size_t n; (n = gap_before(text, at)) > 0;)
+        at -= n;
+    return at;
+}
+
+static bool has_char(struct str text, char c)
+{
+    return str_find_char(text, c) < text.len;
+}
+
+static bool is_name_char(char c)
+{
+    return ascii_is_alnum(c) || (unsigned char)c >= 0x80;
+}
+
+/* A dot that is said, from behind the name before it to before the suffix; with the suffix where
+ * that is written otherwise than here. */
+struct said {
+    size_t from, to;
+    char suffix[16];
+    size_t suffix_len; // 0: it stands in the text
+};
+
+static bool is_small_number(struct str text)
+{
+    bool digits = text.len >= 1 && text.len <= 3;
+    for (size_t i = 0; digits && i < text.len; i++)
+        digits = ascii_is_digit(text.at[i]);
+    return digits;
+}
+
+static struct str word_before(struct str text, size_t end)
+{
+    size_t from = end;
+    while (from > 0 && ascii_is_alnum(text.at[from - 1]))
+        from--;
+    return str_make(text.at + from, end - from);
+}
+
+/* Whether the reader is told to go to what begins at `at`; a file is opened, too. */
+static bool is_sent_to(struct str text, size_t at, bool may_be_file)
+{
+    static const char *const words[] = {"go to",   "goto",        "visit", "browse to",
+                                        "surf to", "navigate to", "open"};
+    at = skip_gap_back(text, at);
+    for (size_t i = 0; i < COUNT_OF(words) - may_be_file; i++) {
+        size_t len = strlen(words[i]);
+        if (len <= at && word_at(text, at - len, words[i]) &&
+            (len == at || !is_name_char(text.at[at - len - 1])))
+            return true;
+    }
+    return false;
+}
+
+/* The suffix at said->to: as it is, with digits for letters ("c0m"), letter by letter ("c o m"). */
+static bool read_suffix(const struct lure_rules *rules, const struct dot_word *dot, struct str text,
+                        struct said *said, bool is_glued)
+{
+    size_t end = said->to;
     while (end < text.len && ascii_is_alnum(text.at[end]))
         end++;
-    for (size_t i = 0; i < COUNT_OF(dot_words); i++)
-        if (str_eq_nocase(word, dot_words[i].word))
-            return is_said_suffix(rules, &dot_words[i], str_make(text.at + to, end - to)) ? to - at
-                                                                                          : 0;
-    return 0;
+    struct str label = str_make(text.at + said->to, end - said->to);
+    if (label.len == 0 || label.len > sizeof said->suffix)
+        return false;
+    bool folds = false;
+    for (size_t i = 0; i < label.len; i++) {
+        said->suffix[i] = lure_letter_of_digit(ascii_lower(label.at[i]));
+        folds |= ascii_is_digit(label.at[i]);
+    }
+    if (is_small_number(label)) // of an address: try_bare counts them
+        return dot == dot_words && is_small_number(word_before(text, said->from));
+    if (!folds && label.len > 1) {
+        label.at = said->suffix;
+        size_t name = said->from;
+        while (name > 0 && (is_name_char(text.at[name - 1]) || text.at[name - 1] == '-'))
+            name--;
+        return is_said_suffix(rules, dot, label, is_glued) ||
+               (!dot->only_own && is_sent_to(text, name, true) && url_has_suffix(rules, label));
+    }
+    size_t len = label.len;
+    if (label.len == 1 && end + 3 < text.len && text.at[end] == ' ' && text.at[end + 2] == ' ') {
+        said->suffix[1] = lure_letter_of_digit(ascii_lower(text.at[end + 1]));
+        said->suffix[2] = lure_letter_of_digit(ascii_lower(text.at[end + 3]));
+        end += 4;
+        len = 3;
+        if (end < text.len && ascii_is_alnum(text.at[end]))
+            return false;
+    }
+    if (!is_listed(dot->only_own ? dot->suffixes : everywhere, str_make(said->suffix, len)))
+        return false;
+    said->to = end;
+    said->suffix_len = len;
+    return true;
+}
+
+/* "example dot com" and its kin, when the word for a dot begins at `at`. */
+static bool is_said_dot(const struct lure_rules *rules, struct str text, size_t at,
+                        struct said *said)
+{
+    const struct dot_word *dot = dot_word_at(text, at);
+    if (dot == NULL)
+        return false;
+    size_t end = at + dot->word.len;
+    *said = (struct said){.from = skip_gap_back(text, at), .to = skip_gap(text, end)};
+    struct str before = str_make(text.at + said->from, at - said->from);
+    struct str after = str_make(text.at + end, said->to - end);
+    if (before.len == 0 || after.len == 0 || said->from == 0)
+        return false;
+    if (dot->word.at[0] == '.' &&
+        (!has_char(STR("\"'<"), before.at[before.len - 1]) || !has_char(STR("\"'>"), after.at[0])))
+        return false;
+    bool is_glued = false;
+    for (const char *c = "-_/"; *c != 0; c++) { // "the dot-com bubble" is no host
+        if (has_char(before, *c) != has_char(after, *c))
+            return false;
+        is_glued |= has_char(before, *c);
+    }
+    // "example, then dot, then com"
+    if (str_eq_nocase(word_before(text, said->from), STR("then")) &&
+        word_at(text, said->to, "then ")) {
+        said->from = skip_gap_back(text, said->from - strlen("then"));
+        said->to = skip_gap(text, said->to + strlen("then"));
+    }
+    return said->from > 0 && is_name_char(text.at[said->from - 1]) &&
+           read_suffix(rules, dot, text, said, is_glued);
 }
 
 size_t lure_dead_dot(const struct lure_rules *rules, struct str text, size_t at)
 {
     char c = text.at[at], meaning = 0;
-    if (c == ' ')
-        return spelled_dot(rules, text, at);
+    struct said said;
+    if (at > 0 && gap_at(text, at) > 0 && gap_before(text, at) == 0) {
+        size_t from = skip_gap(text, at);
+        if (word_at(text, from, "then "))
+            from = skip_gap(text, from + strlen("then"));
+        return is_said_dot(rules, text, from, &said) && said.from == at ? said.to - at : 0;
+    }
     size_t n = c == '[' || c == '(' || c == '{' ? bracketed(text, at, &meaning) : 0;
     return meaning == DEAD_DOT ? n : 0;
+}
+
+/* ---- Letters that look alike ------------------------------------------------------------------
+ */
+
+enum { PLAIN_MOST = 14 }; // letters of a word that is looked up
+
+/* What ICU has said of the letters of one text. */
+struct plain_letters {
+    const struct lure_rules *rules;
+    struct {
+        uint32_t point;
+        char letter;
+    } known[64];
+};
+
+static char plain_letter(struct plain_letters *plain, uint32_t point)
+{
+    if (point < 0x80)
+        return ascii_lower((char)point);
+    size_t slot = (point ^ point >> 6) % COUNT_OF(plain->known);
+    if (plain->known[slot].point != point) {
+        plain->known[slot].point = point;
+        plain->known[slot].letter = lure_plain_letter(plain->rules, point);
+    }
+    return plain->known[slot].letter;
+}
+
+static bool is_word_char(struct str text, size_t at, size_t *len)
+{
+    *len = 1;
+    if ((unsigned char)text.at[at] < 0x80)
+        return ascii_is_alnum(text.at[at]);
+    UChar32 point = (UChar32)lure_utf8(str_skip(text, at), len);
+    // letters in squares and circles are signs
+    return lure_is_invisible((uint32_t)point) ||
+           (U_GET_GC_MASK(point) & (U_GC_L_MASK | U_GC_M_MASK | U_GC_N_MASK | U_GC_SO_MASK)) != 0;
+}
+
+/* The word at *at in letters of ASCII and in small ones, empty where that cannot be; *at: its end.
+ */
+static struct str plain_word(struct plain_letters *plain, struct str text, size_t *at,
+                             char out[PLAIN_MOST])
+{
+    size_t len = 0, n;
+    bool can = true;
+    for (; *at < text.len && is_word_char(text, *at, &n); *at += n) {
+        uint32_t point = lure_utf8(str_skip(text, *at), &n);
+        if (!can || lure_is_invisible(point))
+            continue;
+        char letter = len < PLAIN_MOST ? plain_letter(plain, point) : 0;
+        can = ascii_is_alnum(letter);
+        if (can)
+            out[len++] = letter;
+    }
+    return str_make(out, can ? len : 0);
+}
+
+static const struct dot_word *said_word(struct str word)
+{
+    const struct dot_word *dot = word.len > 0 ? dot_word_at(word, 0) : NULL;
+    return dot != NULL && dot->word.len == word.len ? dot : NULL;
+}
+
+// All that look like the middle dot, and the bullet.
+static bool is_bullet(uint32_t point)
+{
+    return point == 0xB7 || point == 0x2022 || point == 0x2027 || point == 0x2219 ||
+           point == 0x22C5 || point == 0x30FB || point == 0x387 || point == 0xFF65;
+}
+
+/* "example•com".  No endings of two letters: "Nutzer·in", "ami·es", "vil·la". */
+static bool bullet_is_dot(struct plain_letters *plain, struct str text, size_t at, size_t len)
+{
+    char letters[PLAIN_MOST];
+    size_t n, end = at + len;
+    if (at == 0 || !is_name_char(text.at[at - 1]) || !is_bullet(lure_utf8(str_skip(text, at), &n)))
+        return false;
+    return is_listed(everywhere, plain_word(plain, text, &end, letters));
+}
+
+struct str lure_fold(const struct lure_rules *rules, struct arena *scratch, struct str text,
+                     unsigned *flags)
+{
+    text = fold_unicode(scratch, text, flags);
+    if (find_one16(text, 0, wide16) == text.len)
+        return text;
+    struct plain_letters plain = {.rules = rules};
+    const struct dot_word *before = NULL;
+    char *out = arena_alloc(scratch, array_size(text.len, 3)), letters[PLAIN_MOST];
+    size_t len = 0;
+    for (size_t i = 0, n; i < text.len;) {
+        size_t end = i;
+        struct str word = plain_word(&plain, text, &end, letters);
+        if (end > i) {
+            const struct dot_word *dot = said_word(word);
+            bool is_plain = dot != NULL || (before != NULL && word.len > 0 &&
+                                            is_said_suffix(rules, before, word, false));
+            struct str as_is = str_make(text.at + i, end - i);
+            if (is_plain && find_one16(as_is, 0, wide16) < as_is.len)
+                as_is = word;
+            memcpy(out + len, as_is.at, as_is.len);
+            len += as_is.len;
+            i = end;
+            before = dot;
+            continue;
+        }
+        (void)lure_utf8(str_skip(text, i), &n);
+        if (bullet_is_dot(&plain, text, i, n)) {
+            memcpy(out + len, " dot ", 5);
+            len += 5;
+            before = dot_words;
+        } else {
+            memcpy(out + len, text.at + i, n);
+            len += n;
+        }
+        i += n;
+    }
+    return str_make(out, len);
+}
+
+/* Whether hints16's hit at *at is one, as far as that is told soon; where not, *at is moved on. */
+static bool is_hint(struct plain_letters *plain, struct str text, size_t *at)
+{
+    char letters[PLAIN_MOST];
+    size_t n, from = *at;
+    if (ascii_is_alpha(text.at[from])) {
+        *at += 1;
+        return dot_word_at(text, said_from(text, from)) != NULL;
+    }
+    if ((unsigned char)text.at[from] < 0x80)
+        return true;
+    uint32_t point = lure_utf8(str_skip(text, from), &n);
+    if (point == 0x3002 || point == 0xFF61 || point == 0x2024 || point == 0xFE52 ||
+        point == 0xFF0E || point == 0xFF1A || bullet_is_dot(plain, text, from, n))
+        return true;
+    while (from > 0 && ascii_is_alnum(text.at[from - 1]) && *at - from < PLAIN_MOST)
+        from--;
+    *at += n;
+    size_t end = from;
+    bool is_dot = said_word(plain_word(plain, text, &end, letters)) != NULL;
+    *at = end > *at ? end : *at;
+    return is_dot;
 }
 
 /* Puts markers where a dot or colon was written so that nothing can be clicked. */
@@ -250,11 +570,9 @@ static struct str fold_defanged(const struct lure_rules *rules, struct arena *sc
     if (find_three16(text, 0, defanged16) == text.len)
         return text;
     char *out = arena_alloc(scratch, text.len + 2);
-    size_t len = 0, i = 0;
+    size_t len = 0, i = 0, begun = 0; // from `begun` on, text was copied as it is
     while (i < text.len) {
         size_t at = find_three16(text, i, defanged16);
-        while (at > i && at < text.len && text.at[at] == ' ' && text.at[at - 1] == ' ')
-            at--; // what is said begins with its first blank
         memcpy(out + len, text.at + i, at - i);
         len += at - i;
         i = at;
@@ -262,7 +580,8 @@ static struct str fold_defanged(const struct lure_rules *rules, struct arena *sc
             break;
         char c = text.at[i], meaning = 0;
         size_t n = c == '[' || c == '(' || c == '{' ? bracketed(text, i, &meaning) : 0;
-        size_t said = c == ' ' ? spelled_dot(rules, text, i) : 0;
+        size_t word = said_from(text, i);
+        struct said said;
         if (n > 0) {
             bool slashes = meaning == DEAD_COLON && text.at[skip_spaces(text, i + 1) + 1] == '/';
             while (meaning == DEAD_DOT && len > 0 && out[len - 1] == ' ')
@@ -275,9 +594,13 @@ static struct str fold_defanged(const struct lure_rules *rules, struct arena *sc
             i += n;
             if (meaning == DEAD_DOT)
                 i = skip_spaces(text, i);
-        } else if (said > 0) {
+            begun = i;
+        } else if (is_said_dot(rules, text, word, &said) && said.from >= begun) {
+            len -= i - said.from; // which were copied as they are
             out[len++] = SAID_DOT;
-            i += said;
+            memcpy(out + len, said.suffix, said.suffix_len);
+            len += said.suffix_len;
+            begun = i = said.to;
         } else {
             out[len++] = c;
             i++;
@@ -291,6 +614,7 @@ static struct str fold_defanged(const struct lure_rules *rules, struct arena *sc
 struct scan {
     struct lure_list *list;
     struct arena *scratch; // emptied after each link
+    struct str text;       // of which a chunk is read
     unsigned flags;        // of the whole text
     unsigned n_failed;     // what began like a link and was none
 };
@@ -574,11 +898,12 @@ static size_t try_bare(struct scan *scan, struct str chunk, size_t from, size_t 
         to--;
     struct str run = str_make(chunk.at + from, to - from);
     size_t dots = 0, last = 0;
-    bool digits = true, wide = false;
+    bool digits = true, wide = false, dead = true;
     for (size_t i = 0; i < run.len; i++) {
         char c = run.at[i];
         if (c == '.' || is_dead_dot(c)) {
             dots++;
+            dead &= c != '.';
             last = i + 1;
         } else {
             digits &= ascii_is_digit(c);
@@ -592,8 +917,10 @@ static size_t try_bare(struct scan *scan, struct str chunk, size_t from, size_t 
     bool path = next == '/' || next == '\\' || next == '?' || next == '#';
     bool www = word_at(run, 0, "www.");
     struct str label = str_skip(run, last);
+    size_t place = (size_t)(run.at - scan->text.at);
     if (digits) {
-        if (dots != 3 || !(path || port)) // else a version number
+        // else a version number
+        if (dots != 3 || !(path || port || dead || is_sent_to(scan->text, place, false)))
             return 0;
     } else if (!wide) {
         bool alpha = true;
@@ -607,7 +934,9 @@ static size_t try_bare(struct scan *scan, struct str chunk, size_t from, size_t 
         bool joined = label.at[0] >= 'A' && label.at[0] <= 'Z' && label.at[1] >= 'a' &&
                       begins_sentence(label);
         // "test.py:12" is a line of a program
-        if (!path && !www && ((joined && !port) || ends_file(label)))
+        bool is_file =
+            ends_file(label) && (label.at[-1] != SAID_DOT || !is_sent_to(scan->text, place, true));
+        if (!path && !www && ((joined && !port) || is_file))
             return 0;
     } else {
         char *live = arena_alloc(scan->scratch, run.len);
@@ -691,10 +1020,11 @@ static void scan_chunk(struct scan *scan, struct str chunk)
 static void __attribute__((noinline)) scan_slowly(struct lure_list *list, struct str text)
 {
     struct arena folded, scratch; // neither costs anything before it is used
-    arena_init(&folded, 2 * text.len + 64);
+    arena_init(&folded, 8 * text.len + 1024);
     arena_init(&scratch, SCRATCH_MOST);
     struct scan scan = {.list = list, .scratch = &scratch};
-    text = fold_defanged(list->rules, &folded, fold_unicode(&folded, text, &scan.flags));
+    text = lure_fold(list->rules, &folded, text, &scan.flags);
+    scan.text = text = fold_defanged(list->rules, &folded, text);
     size_t from = 0;
     while (!list->overflowed) {
         size_t at = find_three16(text, from, joints16);
@@ -710,8 +1040,23 @@ static void __attribute__((noinline)) scan_slowly(struct lure_list *list, struct
     arena_done(&folded);
 }
 
+/* At what may be a hint. */
+static void __attribute__((noinline))
+look_closer(struct lure_list *list, struct str text, size_t at)
+{
+    struct plain_letters plain;
+    plain.rules = list->rules;
+    memset(plain.known, 0, sizeof plain.known);
+    for (; at < text.len; at = find_three16_if(text, at, may_hint16, hints16))
+        if (is_hint(&plain, text, &at)) {
+            scan_slowly(list, text);
+            return;
+        }
+}
+
 void lure_scan_text(struct lure_list *list, struct str text)
 {
-    if (find_three16_if(text, 0, may_hint16, hints16) < text.len)
-        scan_slowly(list, text);
+    size_t at = find_three16_if(text, 0, may_hint16, hints16);
+    if (at < text.len)
+        look_closer(list, text, at);
 }

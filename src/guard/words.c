@@ -105,6 +105,31 @@ static const char folded[128] = {
     ['t'] = 't', ['u'] = 'u', ['v'] = 'v', ['w'] = 'w', ['x'] = 'x', ['y'] = 'y', ['z'] = 'z',
 };
 
+char lure_letter_of_digit(char c)
+{
+    return ascii_is_digit(c) && folded[(unsigned char)c] != 0 ? folded[(unsigned char)c] : c;
+}
+
+static char one_ascii(const UChar *text, int32_t len)
+{
+    return len == 1 && text[0] < 0x80 ? ascii_lower((char)text[0]) : 0;
+}
+
+char lure_plain_letter(const struct lure_rules *rules, uint32_t point)
+{
+    UChar written[2], lower[64], skeleton[64];
+    int32_t n = 0;
+    UErrorCode code = U_ZERO_ERROR;
+    U16_APPEND_UNSAFE(written, n, (UChar32)point);
+    int32_t len = unorm2_normalize(rules->folds, written, n, lower, COUNT_OF(lower), &code);
+    char c = U_SUCCESS(code) ? one_ascii(lower, len) : 0;
+    if (c != 0)
+        return c;
+    code = U_ZERO_ERROR; // as it is written: capitals have look-alikes of their own
+    len = uspoof_getSkeleton(rules->lookalikes, 0, written, n, skeleton, COUNT_OF(skeleton), &code);
+    return U_SUCCESS(code) ? one_ascii(skeleton, len) : 0;
+}
+
 static bool is_trimmed(const struct letters *letters, char c)
 {
     return (char_class[(unsigned char)c] & CHAR_SIGN) != 0 &&
@@ -675,6 +700,9 @@ static struct str cut_dead_names(const struct lure_rules *rules, struct arena *s
     lure_scan_text(&list, text);
     if (list.n == 0 && !list.overflowed)
         return text;
+    struct str whole = text;
+    unsigned flags = 0;
+    text = lure_fold(rules, scratch, text, &flags);
     char *out = arena_alloc(scratch, 2 * text.len + 64);
     size_t len = 0;
     bool any = false;
@@ -689,7 +717,7 @@ static struct str cut_dead_names(const struct lure_rules *rules, struct arena *s
         len += n;
         i += n;
     }
-    return any ? str_make(out, len) : text;
+    return any ? str_make(out, len) : whole;
 }
 
 static bool all_are_dead(const struct lure_list *list)
@@ -698,6 +726,17 @@ static bool all_are_dead(const struct lure_list *list)
         if ((list->lures[i].flags & LURE_DEFANGED) == 0)
             return false;
     return !list->overflowed;
+}
+
+static bool has_address(const struct lure_rules *rules, struct arena *scratch, struct str text)
+{
+    struct lure_list list;
+    lure_list_init(&list, rules, scratch);
+    lure_scan_text(&list, text);
+    bool has = list.overflowed;
+    for (size_t i = 0; i < list.n; i++)
+        has |= (list.lures[i].flags & LURE_IP_HOST) != 0;
+    return has;
 }
 
 enum err lure_defang(const struct lure_rules *rules, struct arena *arena, struct str text,
@@ -714,6 +753,7 @@ enum err lure_defang(const struct lure_rules *rules, struct arena *arena, struct
     struct str whole = text;
     text = cut_dead_names(rules, &cut, whole);
     bool changed = text.at != whole.at;
+    bool may_be_sent = has_address(rules, &cut, text); // "go to 203.0.113.5": two words
     while (i < text.len) {
         size_t from = i;
         while (i < text.len && is_blank((unsigned char)text.at[i]))
@@ -729,6 +769,10 @@ enum err lure_defang(const struct lure_rules *rules, struct arena *arena, struct
         lure_scan_text(&list, word);
         bool dead = list.n > 0 || list.overflowed;
         bool by_hand = dead && all_are_dead(&list); // "hxxp://evil.example/"
+        if (!dead && may_be_sent && word.len > 0) {
+            struct str sent = arena_printf(&scratch, "open %.*s", STR_ARGS(word));
+            dead = by_hand = has_address(rules, &scratch, sent); // can but be typed
+        }
         changed |= dead;
         for (size_t k = 0, n; k < word.len; k += n) {
             char joint = dead ? joint_at(word, k, &n) : 0;

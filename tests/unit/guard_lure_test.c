@@ -283,6 +283,111 @@ TEST(an_address_in_words_is_read_where_it_cannot_be_anything_else)
         check_str(found(rows[i].text), str_of(rows[i].wanted));
 }
 
+TEST(an_address_in_words_is_read_however_its_dot_is_dressed)
+{
+    static const struct {
+        const char *text, *wanted;
+    } rows[] = {
+        {"abcqwe <dot> com",                                                   "http://abcqwe.com/"  },
+        {"abcqwe-dot-com",                                                     "http://abcqwe.com/"  },
+        {"abcqwe_dot_com",                                                     "http://abcqwe.com/"  },
+        {"abcqwe/dot/com",                                                     "http://abcqwe.com/"  },
+        {"abcqwe \"dot\" com",                                                 "http://abcqwe.com/"  },
+        {"abcqwe 'dot' com",                                                   "http://abcqwe.com/"  },
+        {"abcqwe, dot, com",                                                   "http://abcqwe.com/"  },
+        {"abcqwe dot: com",                                                    "http://abcqwe.com/"  },
+        {"abcqwe *dot* com",                                                   "http://abcqwe.com/"  },
+        {"abcqwe\x0A"
+         "dot\x0A"
+         "com",                                                       "http://abcqwe.com/"  },
+        {"abcqwe \".\" com",                                                   "http://abcqwe.com/"  },
+        {"abcqwe\xE2\x80\xA2"
+         "com",                                                       "http://abcqwe.com/"  },
+        {"abcqwe\xC2\xB7"
+         "com",                                                       "http://abcqwe.com/"  },
+        {"abcqwe dot c0m",                                                     "http://abcqwe.com/"  },
+        {"abcqwe dot c o m",                                                   "http://abcqwe.com/"  },
+        {"abcqwe dot c 0 m",                                                   "http://abcqwe.com/"  },
+        {"abcqwe period com",                                                  "http://abcqwe.com/"  },
+        {"abcqwe full stop com",                                               "http://abcqwe.com/"  },
+        {"abcqwe d\xD0\xBEt com",                                              "http://abcqwe.com/"  },
+        {"abcqwe D\xD0\x9E\xD0\xA2 com",                                       "http://abcqwe.com/"  },
+        {"abcqwe \xF0\x9D\x90\x9D\xF0\x9D\x90\xA8\xF0\x9D\x90\xAD com",        "http://abcqwe.com/"  },
+        {"abcqwe dot \xF0\x9D\x90\x9C\xF0\x9D\x90\xA8\xF0\x9D\x90\xA6",        "http://abcqwe.com/"  },
+        {"abcqwe \xEF\xBD\x84\xEF\xBD\x8F\xEF\xBD\x94 com",                    "http://abcqwe.com/"  },
+        {"abcqwe \xE2\x93\x93\xE2\x93\x9E\xE2\x93\xA3 c\xD0\xBEm",             "http://abcqwe.com/"  },
+        {"abcqwe d\xE2\x80\x8Bot com",                                         "http://abcqwe.com/"  },
+        {"abcqwe (d\xD0\xBEt) com",                                            "http://abcqwe.com/"  },
+        {"\xE2\x80\x9C"
+         "abcqwe\xE2\x80\x9D dot com",                                "http://abcqwe.com/"  },
+        {"abcqwe \xF0\x9F\x91\x89 dot \xF0\x9F\x91\x88 com",                   "http://abcqwe.com/"  },
+        {"abcqwe \xE2\x80\x94 dot \xE2\x80\x94 com",                           "http://abcqwe.com/"  },
+        {"type abcqwe then dot then com",                                      "http://abcqwe.com/"  },
+        {"type abcqwe, then dot, then com",                                    "http://abcqwe.com/"  },
+        {"abcqwe\xE2\x80\xA2\xF0\x9D\x90\x9C\xF0\x9D\x90\xA8\xF0\x9D\x90\xA6",
+         "http://abcqwe.com/"                                                                        },
+        {"abcqwe dot top",                                                     "http://abcqwe.top/"  },
+        {"go to abcqwe dot zip",                                               "http://abcqwe.zip/"  },
+        {"visit \"abcqwe dot zip\"",                                           "http://abcqwe.zip/"  },
+        {"abcqwe-dot-co-dot-uk",                                               "http://abcqwe.co.uk/"},
+        {"203 dot 0 dot 113 dot 5",                                            "http://203.0.113.5/" },
+        {"go to 203.0.113.5",                                                  "http://203.0.113.5/" },
+        {"open: 203.0.113.5 now",                                              "http://203.0.113.5/" },
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        check_str(found(rows[i].text), str_of(rows[i].wanted));
+        // and a warning that quotes it no longer says where to go
+        struct str dead;
+        check(lure_defang(rules(), test_arena(), str_of(rows[i].text), &dead) == OK);
+        dead = arena_printf(test_arena(), "%.*s", STR_ARGS(dead));
+        struct str left = found(dead.at);
+        if (str_eq(left, str_of(rows[i].wanted)))
+            check_str(dead, STR("nowhere to go"));
+    }
+}
+
+TEST(what_people_say_of_dots_and_numbers_is_no_address)
+{
+    static const char *const texts[] = {
+        "the .net framework",
+        "the end. come on",
+        "top dot zip file",
+        "open report dot zip",
+        "run test dot py",
+        "der Punkt ist, com",
+        "am Punkt angekommen",
+        "version 3.5.2.1 is out",
+        "use version 3.5.2.1",
+        "let us go to 3.5.2",
+        "go to version 3.5.2.1",
+        "at 10.30 or 11:45",
+        "see notes.txt",
+        "the dot-com bubble",
+        "a dot/com thing",
+        "trial period info",
+        "a period of time",
+        "it came to a full stop. Online again",
+        "Home \xE2\x80\xA2 Shop \xE2\x80\xA2 Info",
+        "Nutzer\xC2\xB7in",
+        "ami\xC2\xB7"
+        "es",
+        "vil\xC2\xB7la",
+        "dot-to-dot",
+        "foo_dot_in",
+        "dash-dot-dash",
+        "he said \".\" in the end",
+        "put \".\" before org",
+        "1 dot 5 million",
+        "\xD1\x87\xD1\x82\xD0\xBE \xD1\x8D\xD1\x82\xD0\xBE \xD0\xBE\xD1\x82 "
+        "\xD0\xB4\xD0\xBE\xD1\x82 \xD0\xBA\xD0\xBE\xD0\xBC",
+        "300 dot 0 dot 113 dot 5",
+        "3 dot 5 dot 2",
+    };
+    for (size_t i = 0; i < COUNT_OF(texts); i++)
+        if (found(texts[i]).len > 0)
+            check_str(str_of(texts[i]), STR("no address"));
+}
+
 TEST(a_hint_is_seen_at_every_place_of_a_text)
 {
     char text[80];
@@ -325,8 +430,31 @@ TEST(a_list_has_a_ceiling_and_says_so)
 TEST(hostile_text_costs_little)
 {
     static const char *const pieces[] = {
-        "a:b:", "http://[", "a.b/",   "http:a,",       "((((",     "[.][.]", "juliet", "..",
-        "www.", "@.",       "x.com@", "\xE2\x80\x8B.", "http://%", "[ dot ", "{://}",  " dot com",
+        "a:b:",
+        "http://[",
+        "a.b/",
+        "http:a,",
+        "((((",
+        "[.][.]",
+        "juliet",
+        "..",
+        "www.",
+        "@.",
+        "x.com@",
+        "\xE2\x80\x8B.",
+        "http://%",
+        "[ dot ",
+        "{://}",
+        " dot com",
+        ",dot,com",
+        "a\xC2\xB7"
+        "com",
+        "\xD4\x81\xD0\xBE"
+        "t ",
+        "period ",
+        "then dot then ",
+        "\xE2\x80\x9C"
+        "dot",
     };
     for (size_t i = 0; i < COUNT_OF(pieces); i++) {
         struct buf text;
@@ -644,6 +772,10 @@ TEST(links_of_a_warning_are_made_dead)
         {"it is evil dot com, not http://evil.com",   "it is ev… dot com, not http[:]//evil[.]com"},
         {"not me: hxxps://evil.example/a",            "not me: hxxps[:]//ev…[.]example/a"         },
         {"www (dot) evil ( dot ) com was not me",     "ww… (dot) ev… ( dot ) com was not me"    },
+        {"don't go to 203.0.113.5, use 3.5.2.1",
+         "don't go to 20…[.]0[.]11…[.]5, use 3[.]5[.]2[.]1"                                     },
+        {"not me: evil·com, evil-dot-com",           "not me: ev… dot com, ev…-dot-com"        },
+        {"never visit evil d\xD0\xBEt c0m",           "never visit ev… dot c0m"                   },
         {"so a[.]b[.]example is bad",                 "so a[.]b[.]example is bad"                   },
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
