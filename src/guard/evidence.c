@@ -174,8 +174,8 @@ bool member_is_new_receiver(struct guard *guard, struct member *member, const st
 static const double passed_on[FAN_BINS] = {1,   0.6,  0.45, 0.2,  0.3, 0.4,
                                            0.5, 0.55, 0.6,  0.65, 0.7, 0.75};
 
-/* Who brought it without having been shown it; but a few may be accounts of a worm's own, who sent it
- * beforehand. */
+/* Who brought it without having been shown it; but a few may be accounts of a worm's own, who sent
+ * it beforehand. */
 static uint32_t n_unsuspected(const struct guard *guard, const struct cluster *cluster)
 {
     uint32_t n = cluster->n_independent, few = guard->config.scarce_by;
@@ -529,7 +529,8 @@ bool may_hold(const struct guard *guard, const struct cluster *cluster)
     const struct guard_config *config = &guard->config;
     double more = cluster->is_campaign ? config->campaign_nats - config->convict_nats : 0;
     return cluster->nats >= config->hold_nats + more &&
-           ((cluster->n_relays > 0 && cluster_is_tree(guard, cluster)) || cluster->n_machine_senders > 0);
+           ((cluster->n_relays > 0 && cluster_is_tree(guard, cluster)) ||
+            cluster->n_machine_senders > 0);
 }
 
 /* People, each once, who passed it on like a program or say that it was not they. */

@@ -338,7 +338,8 @@ void question_of_root(struct guard *guard, struct cluster *cluster, struct guard
 /* Looks like a tree that a worm makes. */
 static bool is_suspect(const struct guard *guard, const struct cluster *cluster)
 {
-    if (cluster->cleared || !cluster_is_tree(guard, cluster) || cluster->n_relays < cluster->ask_again)
+    if (cluster->cleared || !cluster_is_tree(guard, cluster) ||
+        cluster->n_relays < cluster->ask_again)
         return false;
     return cluster_is_everyones(cluster)
                ? cluster->n_relays >= guard->config.ask_relays
