@@ -259,7 +259,7 @@ static struct str id_text(struct arena *arena, int64_t id)
 
 void archive_retraction_id(int64_t row, char out[RETRACTION_ID_SIZE])
 {
-    snprintf(out, RETRACTION_ID_SIZE, "%.*s%" PRId64, STR_ARGS(RETRACTION_ID), row);
+    snprintf(out, RETRACTION_ID_SIZE, "retract-%" PRId64, row);
 }
 
 // A tombstone shows that something was, not what (XEP-0424 section 5).

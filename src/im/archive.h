@@ -14,7 +14,6 @@ bool archive_wants(const struct account *account, const struct jid *peer);
 /* The id of the message by which the server takes back the message of this row: its tombstone names
  * it, so that a client knows them for one (XEP-0424 section 5). */
 enum { RETRACTION_ID_SIZE = 32 };
-#define RETRACTION_ID STR("retract-") // before the row's number
 void archive_retraction_id(int64_t row, char out[RETRACTION_ID_SIZE]);
 
 extern const struct feature feature_archive;

@@ -9,8 +9,7 @@
  * two tells him twice, with the same id, and never not at all.
  *
  * A retraction is kept as a record until it is through, so that a restart takes
- * it up again; doing it twice harms nobody.  Whoever has been told already, as his archive shows,
- * is not told again: who archives nothing may be.  Presence is in no store: each home
+ * it up again; doing it twice harms nobody.  Presence is in no store: each home
  * looks for what it shows.
  */
 #include "im/containment_internal.h"
@@ -419,9 +418,8 @@ static bool concerns(const struct retracting *retracting, const struct store_del
         return false;
     if (retracting->order.undo || retracting->order.kind == ORDER_RETURN)
         return is_gone;
-    // withdrawn before the stop, but its reader was perhaps not told any more: once again, unless
-    // his archive has it that he was
-    return !is_gone || (retracting->tells_again && !retracting->again && !delivery->is_answered);
+    // withdrawn before the stop, but perhaps its reader was not told any more: once again
+    return !is_gone || (retracting->tells_again && !retracting->again);
 }
 
 static void withdraw_page(struct retracting *retracting)
@@ -518,7 +516,6 @@ static void next_page(struct retracting *retracting)
         .key =
             str_make((const char *)retracting->order.key.bytes, sizeof retracting->order.key.bytes),
         .after_id = retracting->after_id,
-        .answer = retracting->tells_again && !retracting->again ? RETRACTION_ID : STR_EMPTY,
         .most = COPIES_A_PAGE,
     };
     retracting->page.request.home = loop_mailbox(retracting->gate->loop);

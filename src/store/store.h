@@ -541,15 +541,13 @@ struct store_deliveries {
     struct store_request request;
     struct str key;
     int64_t after_id;
-    struct str answer; // empty: nobody asks for is_answered
     uint32_t most;
     uint32_t n; // out
     struct store_delivery {
         int64_t account;
         struct str local, domain;     // the owner
         struct store_message message; // its flags tell: outgoing, spooled, archived, withdrawn
-        bool id_repeats;  // among the owner's newest, another of the same pair has this message_id
-        bool is_answered; // … one has `answer` and the number of this row, in decimal, for its own
+        bool id_repeats; // among the owner's newest, another of the same pair has this message_id
     } * deliveries;
     bool more;
 };

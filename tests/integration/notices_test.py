@@ -11,11 +11,7 @@ import time
 import pytest
 
 import xmpp
-from ctl_test import wait_until
-from doors_test import convict, fresh, is_message, online, settle
-
-
-RETRACT = "{urn:xmpp:message-retract:1}retract"
+from doors_test import fresh, is_message, online, settle
 
 
 def outbreak(server, n=24):
@@ -62,53 +58,6 @@ def test_a_notice_that_a_kill_may_have_lost_is_told_again(own_server, lost):
     again.fence()
     assert len(notices(again, server)) == (1 if lost else 0)
     again.close()
-
-
-def retractions(client):
-    """Of each the id, as they come."""
-    settle(client)
-    return [e.get("id") for e in client.drain() if is_message(e) and e.find(RETRACT) is not None]
-
-
-def n_archived(client):
-    """How many retractions the archive has, and how many have come beside it."""
-    assert client.ask("set", "<query xmlns='urn:xmpp:mam:2'/>").get("type") == "result"
-    return len([e for e in client.drain() if e.find(f".//{RETRACT}") is not None])
-
-
-def test_who_has_been_told_of_a_retraction_is_not_told_again_after_a_kill(own_server):
-    server = own_server({"guard.mode": "on", "guard.ask": "0 s"})
-    people = online(server, 8)
-    senders, readers = people[:4], people[4:]
-    _, link = fresh()
-    for sender, reader in zip(senders, readers):
-        sender.send(f"<message type='chat' id='m' to='{reader.bare}'><body>{link}</body></message>")
-        settle(sender, reader)
-    convict(server, link)
-    told = []
-    for reader in readers:
-        got = reader.wait_for(lambda e: is_message(e) and e.find(RETRACT) is not None)
-        told.append(got.get("id"))
-    settle(*people)
-    server.kill()
-    # as if the crash had come while the copies were walked through: who was told is not noted
-    with store(server) as db:
-        assert db.execute("UPDATE record SET value = CAST('0' || substr(value, 2) AS BLOB) "
-                          "WHERE kind = 10").rowcount == 1
-        # and one of them had not been: in his archive there is something else
-        lost = readers[3].user
-        assert db.execute("UPDATE message SET message_id = 'else' WHERE message_id LIKE 'retract-%' "
-                          "AND owner = (SELECT number FROM account WHERE local = ?)",
-                          (lost,)).rowcount == 1
-    server.start()
-    for reader, once in reversed(list(zip(readers, told))):  # the lost one first
-        again = server.connect(reader.user)
-        again.online()
-        if reader.user == lost:
-            wait_until(lambda: once in retractions(again))
-        assert n_archived(again) == (2 if reader.user == lost else 1)
-        assert retractions(again) == []
-        again.close()
 
 
 def test_who_only_watches_takes_nothing_back_after_a_kill_either(own_server):

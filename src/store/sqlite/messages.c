@@ -775,14 +775,6 @@ enum err archive_purge(struct connection *c, struct store_request *request)
     "(m.message_id <> '' AND (" ID_AGAIN("archive") " OR " ID_AGAIN("settled") " OR " ID_AGAIN(    \
         "recent") "))"
 
-#define ANSWER_AMONG(table)                                                                        \
-    "EXISTS (SELECT 1 FROM (SELECT id, peer FROM " table " WHERE owner = m.owner "                 \
-    "ORDER BY id DESC LIMIT " NEWEST ") x CROSS JOIN message n ON n.id = x.id "                    \
-    "WHERE x.peer = coalesce(a.peer, p.peer, r.peer) AND n.message_id = ?4 || m.id)"
-#define IS_ANSWERED                                                                                \
-    "(?4 <> '' AND (" ANSWER_AMONG("archive") " OR " ANSWER_AMONG("settled") " OR " ANSWER_AMONG(  \
-        "recent") "))"
-
 enum err deliveries_find(struct connection *c, struct store_request *request)
 {
     OP(deliveries);
@@ -791,21 +783,20 @@ enum err deliveries_find(struct connection *c, struct store_request *request)
     op->deliveries = sql_room(c, op->most, sizeof *op->deliveries);
     if (op->deliveries == NULL)
         return OK;
-    sqlite3_stmt *s = sql_start(
-        c,
-        "SELECT l.id, " MESSAGE_COLUMNS ", coalesce(a.visible, p.visible, r.visible, 0), "
-        "coalesce(s.kept, r.kept, -1), m.owner, o.local, o.domain, " ID_REPEATS ", " IS_ANSWERED " "
-        "FROM (SELECT id FROM lure WHERE key = ?1 AND id > ?2 UNION ALL "
-        "SELECT id FROM lure_recent WHERE id > ?2 AND instr(keys, ?1) > 0 ORDER BY 1) l "
-        "CROSS JOIN message m ON m.id = l.id "
-        "JOIN account o ON o.number = m.owner "
-        "LEFT JOIN archive a ON a.owner = m.owner AND a.id = m.id "
-        "LEFT JOIN settled p ON p.owner = m.owner AND p.id = m.id "
-        "LEFT JOIN spool s ON s.owner = m.owner AND s.id = m.id "
-        "LEFT JOIN recent r ON r.id = m.id "
-        "ORDER BY l.id LIMIT ?3",
-        "biit", op->key, op->after_id, (int64_t)op->most + 1,
-        op->answer.at != NULL ? op->answer : STR_EMPTY);
+    sqlite3_stmt *s =
+        sql_start(c,
+                  "SELECT l.id, " MESSAGE_COLUMNS ", coalesce(a.visible, p.visible, r.visible, 0), "
+                  "coalesce(s.kept, r.kept, -1), m.owner, o.local, o.domain, " ID_REPEATS " "
+                  "FROM (SELECT id FROM lure WHERE key = ?1 AND id > ?2 UNION ALL "
+                  "SELECT id FROM lure_recent WHERE id > ?2 AND instr(keys, ?1) > 0 ORDER BY 1) l "
+                  "CROSS JOIN message m ON m.id = l.id "
+                  "JOIN account o ON o.number = m.owner "
+                  "LEFT JOIN archive a ON a.owner = m.owner AND a.id = m.id "
+                  "LEFT JOIN settled p ON p.owner = m.owner AND p.id = m.id "
+                  "LEFT JOIN spool s ON s.owner = m.owner AND s.id = m.id "
+                  "LEFT JOIN recent r ON r.id = m.id "
+                  "ORDER BY l.id LIMIT ?3",
+                  "bii", op->key, op->after_id, (int64_t)op->most + 1);
     while (sql_next(c, s)) {
         struct store_delivery d = {0};
         if (op->n < op->most) {
@@ -814,7 +805,6 @@ enum err deliveries_find(struct connection *c, struct store_request *request)
             d.local = sql_text(c, s, N_MESSAGE_COLUMNS + 3);
             d.domain = sql_text(c, s, N_MESSAGE_COLUMNS + 4);
             d.id_repeats = sqlite3_column_int(s, N_MESSAGE_COLUMNS + 5) != 0;
-            d.is_answered = sqlite3_column_int(s, N_MESSAGE_COLUMNS + 6) != 0;
             int64_t kept = sqlite3_column_int64(s, N_MESSAGE_COLUMNS + 1);
             if (kept >= 0)
                 d.message.flags |= STORE_SPOOLED;
