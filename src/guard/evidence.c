@@ -182,13 +182,13 @@ static uint32_t n_unsuspected(const struct guard *guard, const struct cluster *c
     return cluster_is_everyones(cluster) ? n : n > few ? n - few : 0;
 }
 
-/* The first copy of somebody who had been shown the lure before.  False: he is one of the many who
+/* The first copy of somebody who had been shown the lure before; unless he is one of the many who
  * come by it anyway. */
-static bool becomes_relay(struct guard *guard, struct cluster *cluster, struct member *member,
+static void becomes_relay(struct guard *guard, struct cluster *cluster, struct member *member,
                           const struct sending *sending, enum lure_width via)
 {
     if (!evidence_counts(guard, EVIDENCE_RELAY))
-        return false;
+        return;
     const struct lessons *lessons = &guard->lessons;
     double i = cluster->n_relays + 1, exposed = cluster->n_exposed;
     // how likely honest people pass on so many of so many copies…
@@ -198,7 +198,7 @@ static bool becomes_relay(struct guard *guard, struct cluster *cluster, struct m
     double independent = n_unsuspected(guard, cluster);
     double known = independent / (independent + i + 1);
     if (known > likely_known)
-        return false;
+        return;
     honest = clamp(0.001, honest > known ? honest : known, 0.9);
     member->is_relay = true;
     member->relay = clamp(0, log(0.9 / honest), relay_most);
@@ -210,12 +210,11 @@ static bool becomes_relay(struct guard *guard, struct cluster *cluster, struct m
         member->from != NULL ? member_find(guard, cluster, member->from) : NULL;
     if (from == NULL || from->shape == 0 || sending->shape == 0 ||
         !evidence_counts(guard, EVIDENCE_WORDS))
-        return true;
+        return;
     double words = lure_shapes_alike(from->shape, sending->shape) ? 1.2 : -1.0;
     double sum = clamp(-3, cluster->words + words, 2.4);
     evidence_add(guard, cluster, EVIDENCE_WORDS, sum - cluster->words, member->user);
     cluster->words = sum;
-    return true;
 }
 
 /* Who brings a lure without having been shown it makes a campaign less likely; unless he sends

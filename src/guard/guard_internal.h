@@ -473,7 +473,8 @@ static inline uint64_t restricted_by(const struct guard *guard, const struct use
 
 struct sight *sight_find(const struct guard *guard, const struct lure_key *key); // NULL
 /* Counts one sending of the key; independent: by somebody who had not been shown it. */
-void sight_count(struct guard *guard, const struct lure_key *key, uint32_t by, bool independent);
+void sight_count(struct guard *guard, const struct lure_key *key, const struct user *by,
+                 bool independent);
 struct sight *sight_make(struct guard *guard, const struct lure_key *key);
 void sight_free(struct guard *guard, struct sight *sight);
 /* Known for long enough, brought by enough people. */

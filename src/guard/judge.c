@@ -244,18 +244,6 @@ static bool status_waits(struct guard *guard, struct cluster *cluster, struct me
     return verdict != VERDICT_DELIVER;
 }
 
-/* Who brings a host: a person of ours, or another server, which may have any number of accounts. */
-static uint32_t introducer(const struct guard *guard, const struct user *sender,
-                           const struct sending *sending)
-{
-    if (!sending->remote)
-        return sender->hash_low;
-    struct str domain = sending->sender;
-    while (domain.len > 0 && *domain.at != '@')
-        domain = str_skip(domain, 1);
-    return (uint32_t)guard_hash(guard, domain);
-}
-
 static void judge_lure(struct guard *guard, struct user *sender, struct user *receiver,
                        const struct sending *sending, const struct lure *lure,
                        struct guard_word *word)
@@ -321,8 +309,9 @@ static void judge_lure(struct guard *guard, struct user *sender, struct user *re
     }
     note_recent(guard, sender, cluster);
     bool by_himself = member->exposed_us == 0 && !(machine && lure->kind == LURE_LINK);
-    sight_count(guard, lure_home_key(lure), introducer(guard, sender, sending),
-                by_himself && user_teaches(guard, sender));
+    // whoever has a domain has any number of accounts: other servers make no host known
+    sight_count(guard, lure_home_key(lure), sender,
+                by_himself && !sending->remote && user_teaches(guard, sender));
     cluster_touch(guard, cluster);
     clusters_trim(guard, cluster);
 

@@ -747,7 +747,7 @@ static void load_hits(struct reader *in, struct guard *guard, struct user **user
         struct cluster *cluster = cluster_by_id(guard, get_u64(in));
         uint32_t sender = get_u32(in, n_users), decoy = get_u32(in, n_users);
         int64_t at_us = get_i64(in);
-        if (cluster == NULL || sender == 0)
+        if (cluster == NULL || cluster->n_decoy_senders == 0 || sender == 0)
             in->bad = true;
         else
             decoy_hit_add(guard, cluster, users[sender], users[decoy], at_us);

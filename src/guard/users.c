@@ -750,7 +750,8 @@ struct sight *sight_make(struct guard *guard, const struct lure_key *key)
     return sight;
 }
 
-void sight_count(struct guard *guard, const struct lure_key *key, uint32_t by, bool independent)
+void sight_count(struct guard *guard, const struct lure_key *key, const struct user *by,
+                 bool independent)
 {
     struct sight *sight = sight_find(guard, key);
     if (sight == NULL)
@@ -762,7 +763,7 @@ void sight_count(struct guard *guard, const struct lure_key *key, uint32_t by, b
         sight->counted = (uint8_t)sight->introducers; // 64 at most, the sketch's bits
         sight->counted_us = guard->now_us;
     }
-    uint64_t bit = UINT64_C(1) << (by & 63);
+    uint64_t bit = UINT64_C(1) << (by->hash_low & 63);
     if (independent && (sight->who_introduced & bit) == 0) {
         sight->who_introduced |= bit;
         sight->introducers++;

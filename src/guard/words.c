@@ -394,7 +394,7 @@ static void fold_words(const struct lure_rules *rules, struct str text,
     while (letters->n < LETTERS_MOST) {
         if (is_usual)
             rest = add_plain_words(letters, &names, rest);
-        if (!next_word(letters, &rest, &word, &whole))
+        if (letters->n == LETTERS_MOST || !next_word(letters, &rest, &word, &whole))
             break;
         bytes16 a;
         memcpy(&a, word.at, sizeof a);

@@ -672,7 +672,7 @@ TEST(who_passes_on_what_others_had_vouched_for_reaches_several_like_anybody)
     guard_free(&guard);
 }
 
-TEST(another_server_s_accounts_together_make_a_host_no_better_known_than_one)
+TEST(another_server_s_accounts_make_no_host_known)
 {
     struct guard *guard = taught_guard();
     abroad = true;
