@@ -234,8 +234,8 @@ static void run_picture(struct command_call *call)
 static const struct command rows[] = {
     {
      .name = "decoy picture",
-     .doc =
-            "Gives a decoy the picture in a file, as people have theirs; an empty file takes it.", .role = ROLE_OPERATOR,
+     .doc = "Gives a decoy the picture in a file, as people have theirs; an empty one takes it.",
+     .role = ROLE_OPERATOR,
      .flags = COMMAND_AUDITED | COMMAND_READS,
      .run = run_picture,
      .arguments = {{"jid", ARGUMENT_ACCOUNT, ARGUMENT_REQUIRED | ARGUMENT_POSITIONAL, NULL,

@@ -528,8 +528,7 @@ bool may_hold(const struct guard *guard, const struct cluster *cluster)
     const struct guard_config *config = &guard->config;
     double more = cluster->is_campaign ? config->campaign_nats - config->convict_nats : 0;
     return cluster->nats >= config->hold_nats + more &&
-           ((cluster->n_relays > 0 && cluster_is_tree(guard, cluster)) ||
-            cluster->n_machine_senders > 0);
+           (cluster_is_tree(guard, cluster) || cluster->n_machine_senders > 0);
 }
 
 /* People, each once, who passed it on like a program or say that it was not they. */

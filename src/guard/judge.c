@@ -130,6 +130,13 @@ static bool was_shown_suspects(const struct guard *guard, const struct trail *tr
     return false;
 }
 
+/* He was asked, says nothing, and has reached as many as he may so. */
+static bool is_silent_long(const struct guard *guard, const struct cluster *cluster,
+                           const struct trail *trail, const struct user *user)
+{
+    return trail->n_copies > guard->config.silent_most && question_is_silent(cluster, user);
+}
+
 /* A never-seen lure, by what its sender and others do with such.  False: he takes part in no
  * campaign. */
 static bool judge_campaign(struct guard *guard, struct cluster *cluster, struct user *sender,
@@ -145,12 +152,11 @@ static bool judge_campaign(struct guard *guard, struct cluster *cluster, struct 
     enum reason reason = REASON_NONE;
     const struct trail trail = trail_of(guard, sender);
     double loudness = campaign_loudness(guard, campaign, member);
-    bool waits =
-        trail_waits(guard, &trail) ||
-        (trail_is_full(guard, &trail) && was_shown_suspects(guard, &trail, sender)) ||
-        (trail.n_copies > guard->config.silent_most && question_is_silent(campaign, sender)) ||
-        campaign_is_late(guard, campaign, member) ||
-        loudness >= (guard->config.hold_nats + guard->config.convict_nats) / 2;
+    bool waits = trail_waits(guard, &trail) ||
+                 (trail_is_full(guard, &trail) && was_shown_suspects(guard, &trail, sender)) ||
+                 is_silent_long(guard, campaign, &trail, sender) ||
+                 campaign_is_late(guard, campaign, member) ||
+                 loudness >= (guard->config.hold_nats + guard->config.convict_nats) / 2;
     if (waits || trail_asks(guard, &trail) || loudness >= guard->config.ask_nats) {
         enum verdict verdict = questions_of_sender(guard, campaign, member, sending, &reason, word);
         if (waits && verdict != VERDICT_DELIVER) {
@@ -209,9 +215,9 @@ static void judge_others_lure(struct guard *guard, struct cluster *cluster, stru
     enum verdict verdict = questions_of_sender(guard, cluster, member, sending, &reason, word);
     is_program |= trail_is_burst(guard, &trail) ||
                   (member->n_machine >= MACHINE_GAPS && trail_is_star(guard, &trail));
-    bool is_silent =
-        trail.n_copies > guard->config.silent_most && question_is_silent(cluster, member->user);
-    if (verdict != VERDICT_DELIVER && (is_program || is_silent || trail_waits(guard, &trail)))
+    if (verdict != VERDICT_DELIVER &&
+        (is_program || is_silent_long(guard, cluster, &trail, member->user) ||
+         trail_waits(guard, &trail)))
         say(word, verdict, reason, cluster->id);
 }
 
