@@ -304,21 +304,35 @@ bool campaign_follows(const struct guard *guard, const struct cluster *campaign,
            guard->now_us - member->last_sent_us < guard->config.restriction_us;
 }
 
+static void give_again(struct guard *guard, struct cluster *campaign, struct cluster *lure,
+                       struct guard_word *word)
+{
+    LIST_EACH(&lure->bindings, struct binding, link, binding)
+    {
+        struct stop *stop = stop_find_key(guard, &binding->key);
+        if (stop != NULL && stop->incident == campaign->id) {
+            campaign->n_stops--;
+            stop_undo(guard, campaign, stop, REASON_CLEARED, word);
+        }
+    }
+}
+
 void campaign_confirmed(struct guard *guard, struct cluster *campaign, struct user *user,
                         struct guard_word *word)
 {
+    bool is_unanswered = campaign->on_trial && !accused_are_asked(campaign);
     LIST_EACH(&campaign->lures, struct cluster, in_campaign, lure)
     {
-        if (lure->zero != user)
+        if (lure->zero == user) {
+            give_again(guard, campaign, lure, word);
             continue;
-        LIST_EACH(&lure->bindings, struct binding, link, binding)
-        {
-            struct stop *stop = stop_find_key(guard, &binding->key);
-            if (stop != NULL && stop->incident == campaign->id) {
-                campaign->n_stops--;
-                stop_undo(guard, campaign, stop, REASON_CLEARED, word);
-            }
         }
+        // He came by it in another way.  A worm's author has accounts of his own, though, and one
+        // of them is no proof.
+        const struct member *member = is_unanswered ? member_find(guard, lure, user) : NULL;
+        if (member != NULL && member->exposed_us == 0 && member->n_receivers > 0 &&
+            ++lure->n_confirmed >= guard->config.ask_denials)
+            give_again(guard, campaign, lure, word);
     }
     holds_end(guard, campaign, user, true, REASON_CLEARED, word);
 }

@@ -14,7 +14,8 @@ static const double fan_most = 6.5, pace_most = 6.0, silence_most = 2.4, roster_
                     novelty_most = 3.5, relay_most = 3.9, sender_most = 16.0, machine_most = 6.5,
                     decoy_nats = 5.0, decoy_discounted_nats = 0.1, dormant_most = 1.5,
                     live_most = -2.0, reports_most = 4.0, absence_most = -3.0, mimicry_nats = -0.69,
-                    origin_nats = -0.7, origins_most = -7.0, infected_nats = 10.0;
+                    origin_nats = -0.7, origins_most = -7.0, infected_nats = 10.0,
+                    few_nats = 2.0; // more is to speak for a small tree before its copies wait
 
 /* The priors weigh as much as this many observations. */
 static const double prior_weight = 50, lessons_most = 20000;
@@ -508,25 +509,35 @@ bool cluster_is_tree(const struct guard *guard, const struct cluster *cluster)
 
 /* What people did with lures that share nothing: pauses of a few people resemble each other more
  * than the sum knows, so that a human pace takes more of it. */
-static bool may_convict_campaign(const struct guard *guard, const struct cluster *campaign,
-                                 bool human_pace)
+static bool is_grown_campaign(const struct guard *guard, const struct cluster *campaign)
 {
-    if (campaign->n_denied >= 2 ||
-        (campaign->n_denied >= 1 && (campaign->n_machine_senders >= 1 || campaign->n_grown >= 2)))
-        return true;
     // whoever sends like a program could have shown his lures to people who send their own
     bool is_tree = campaign->n_machine_senders > 0
                        ? campaign->n_grown >= 2
                        : campaign->n_grown >= 1 || campaign->n_relays >= 3;
-    return human_pace && is_tree && campaign_is_taught(guard) &&
-           campaign->n_confirmed <= campaign->n_denied &&
-           campaign->nats >= guard->config.campaign_nats;
+    return is_tree && campaign_is_taught(guard) && campaign->nats >= guard->config.campaign_nats;
+}
+
+static bool is_denied_campaign(const struct cluster *campaign)
+{
+    return campaign->n_denied >= 2 ||
+           (campaign->n_denied >= 1 &&
+            (campaign->n_machine_senders >= 1 || campaign->n_grown >= 2));
+}
+
+static bool may_convict_campaign(const struct guard *guard, const struct cluster *campaign,
+                                 bool human_pace)
+{
+    return is_denied_campaign(campaign) ||
+           (human_pace && campaign->n_confirmed <= campaign->n_denied &&
+            is_grown_campaign(guard, campaign));
 }
 
 bool may_hold(const struct guard *guard, const struct cluster *cluster)
 {
     const struct guard_config *config = &guard->config;
-    double more = cluster->is_campaign ? config->campaign_nats - config->convict_nats : 0;
+    // two relays at a hand's pace honest stories have as well: it is the third who tells
+    double more = cluster->n_relays < 3 && cluster->n_machine_senders == 0 ? few_nats : 0;
     return cluster->nats >= config->hold_nats + more &&
            (cluster_is_tree(guard, cluster) || cluster->n_machine_senders > 0);
 }
@@ -568,11 +579,44 @@ bool may_convict_tree(const struct guard *guard, const struct cluster *cluster, 
     return cluster->n_denied >= 2 || (cluster->n_denied >= 1 && cluster->n_machine_senders >= 1);
 }
 
+/* Of those who had not been shown it, the most suspect sends it like a program, and has not said
+ * why. */
+static bool has_fast_root(const struct guard *guard, const struct cluster *cluster)
+{
+    const struct member *root =
+        cluster->root != NULL ? member_find(guard, cluster, cluster->root) : NULL;
+    return root != NULL && root->n_machine >= MACHINE_GAPS && !root->is_relay &&
+           !question_confirmed(cluster, root->user);
+}
+
+bool tree_is_beyond_words(const struct guard *guard, const struct cluster *cluster)
+{
+    if (cluster->n_denied > 0 || cluster->n_decoy_senders >= 2 || cluster->n_reports >= 3)
+        return true;
+    // two programs, one of which was shown it by people, are near proof
+    return !cluster->is_campaign &&
+           (cluster->n_fast_relays >= 2 ||
+            (cluster->n_fast_relays == 1 && has_fast_root(guard, cluster)));
+}
+
+static bool is_star(const struct guard *guard, const struct cluster *cluster)
+{
+    return !cluster->cleared && !cluster->established && cluster->novel &&
+           cluster->nats >= guard->config.convict_nats && cluster->n_machine_senders >= 1;
+}
+
+bool still_stands(const struct guard *guard, const struct cluster *cluster)
+{
+    if (cluster->is_campaign)
+        return is_denied_campaign(cluster) || is_grown_campaign(guard, cluster) ||
+               is_star(guard, cluster);
+    return may_convict_tree(guard, cluster, cluster->n_denied > 0) || is_star(guard, cluster);
+}
+
 bool may_convict(const struct guard *guard, const struct cluster *cluster)
 {
-    bool is_star = !cluster->cleared && !cluster->established && cluster->novel &&
-                   cluster->nats >= guard->config.convict_nats && cluster->n_machine_senders >= 1;
-    return may_convict_tree(guard, cluster, true) || (guard->config.star_convicts && is_star);
+    return may_convict_tree(guard, cluster, true) ||
+           (guard->config.star_convicts && is_star(guard, cluster));
 }
 
 bool member_must_respond(const struct guard *guard, const struct cluster *cluster,

@@ -590,6 +590,11 @@ bool may_hold(const struct guard *guard, const struct cluster *cluster);
 bool may_convict(const struct guard *guard, const struct cluster *cluster);
 /* Not counting that a star may; and not, unless human_pace, by relays at a human pace. */
 bool may_convict_tree(const struct guard *guard, const struct cluster *cluster, bool human_pace);
+/* So much speaks for a tree's conviction that nobody's word would take it back: several programs
+ * that passed it on, somebody's denial, decoys, reports. */
+bool tree_is_beyond_words(const struct guard *guard, const struct cluster *cluster);
+/* Of what is on trial: what is left once somebody's acts are explained would convict still. */
+bool still_stands(const struct guard *guard, const struct cluster *cluster);
 bool cluster_is_tree(const struct guard *guard, const struct cluster *cluster);
 bool member_must_respond(const struct guard *guard, const struct cluster *cluster,
                          const struct member *member);
@@ -794,6 +799,7 @@ bool question_put(struct guard *guard, struct cluster *cluster, struct member *m
 /* Whether a question to him about it waits for his answer, or waited in vain; whether he meant to
  * send it. */
 bool question_is_open(const struct cluster *cluster, const struct user *user);
+bool question_is_late(const struct cluster *cluster, const struct user *user); // he may still
 bool question_is_silent(const struct cluster *cluster, const struct user *user);
 bool question_confirmed(const struct cluster *cluster, const struct user *user);
 bool question_denied(const struct cluster *cluster, const struct user *user);
@@ -802,6 +808,8 @@ bool question_denied(const struct cluster *cluster, const struct user *user);
 int64_t questions_wait_us(const struct cluster *cluster, const struct user *user);
 /* Why what waited for one returns. */
 enum reason questions_end_reason(const struct cluster *cluster, const struct user *user);
+/* Whether the trial still waits for the word of somebody whose acts began it. */
+bool accused_are_asked(const struct cluster *cluster);
 /* One more copy of what is convicted on trial: its sender is asked as well, unless he was shown it;
  * then he is a relay, and his returns. */
 enum verdict questions_of_trial(struct guard *guard, struct cluster *cluster, struct member *member,

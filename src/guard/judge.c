@@ -25,6 +25,16 @@ static void let_warn(uint64_t incident, struct guard_word *word)
     word->incident = incident;
 }
 
+/* Of a campaign on trial: which of its lures he sent, should he say that he meant it. */
+static void note_joiner(struct guard *guard, struct user *sender, struct user *receiver,
+                        const struct sending *sending, const struct stop *stop)
+{
+    struct cluster *lure = cluster_find_key(guard, &stop->key);
+    struct member *member = lure != NULL ? member_get(guard, lure, sender) : NULL;
+    if (member != NULL)
+        evidence_of_sending(guard, lure, member, sending, stop->width, receiver);
+}
+
 /* A copy of a convicted lure: it does not pass, but it tells about its sender. */
 static void convicted_again(struct guard *guard, struct user *sender, struct user *receiver,
                             const struct sending *sending, const struct stop *stop,
@@ -32,10 +42,13 @@ static void convicted_again(struct guard *guard, struct user *sender, struct use
 {
     struct cluster *cluster = cluster_by_id(guard, stop->incident);
     struct member *member = cluster != NULL ? member_get(guard, cluster, sender) : NULL;
+    if (cluster != NULL && cluster->is_campaign && cluster->on_trial)
+        note_joiner(guard, sender, receiver, sending, stop);
     if (member != NULL) {
         evidence_of_sending(guard, cluster, member, sending, stop->width, receiver);
         // at a human pace not before somebody has denied it
-        if (cluster->on_trial && may_convict_tree(guard, cluster, cluster->n_denied > 0))
+        if (cluster->on_trial && tree_is_beyond_words(guard, cluster) &&
+            may_convict_tree(guard, cluster, cluster->n_denied > 0))
             questions_overtaken(guard, cluster, word);
         restrict_members(guard, cluster, word);
     }
@@ -97,10 +110,7 @@ static bool is_convicted_now(struct guard *guard, struct cluster *cluster, struc
                              struct guard_word *word)
 {
     enum asking asking = ASK_NO_MORE;
-    // a campaign at human pace has more against it than one answer could take back
-    if (cluster->is_campaign && may_convict_tree(guard, cluster, true))
-        asking = ASK_NOBODY;
-    else if (may_convict(guard, cluster))
+    if (may_convict(guard, cluster))
         asking = questions_first(guard, cluster, member, sending, word);
     if (asking == ASK_NO_MORE)
         return false;
@@ -149,6 +159,7 @@ static bool judge_campaign(struct guard *guard, struct cluster *cluster, struct 
     if (campaign == NULL || campaign->cleared)
         return campaign != NULL;
     struct member *member = member_find(guard, campaign, sender);
+    enum verdict verdict = VERDICT_DELIVER;
     enum reason reason = REASON_NONE;
     const struct trail trail = trail_of(guard, sender);
     double loudness = campaign_loudness(guard, campaign, member);
@@ -158,7 +169,7 @@ static bool judge_campaign(struct guard *guard, struct cluster *cluster, struct 
                  campaign_is_late(guard, campaign, member) ||
                  loudness >= (guard->config.hold_nats + guard->config.convict_nats) / 2;
     if (waits || trail_asks(guard, &trail) || loudness >= guard->config.ask_nats) {
-        enum verdict verdict = questions_of_sender(guard, campaign, member, sending, &reason, word);
+        verdict = questions_of_sender(guard, campaign, member, sending, &reason, word);
         if (waits && verdict != VERDICT_DELIVER) {
             say(word, verdict, reason, campaign->id);
             return true;
@@ -171,6 +182,14 @@ static bool judge_campaign(struct guard *guard, struct cluster *cluster, struct 
             say(word, VERDICT_HOLD, REASON_ASKED, campaign->id);
             return true;
         }
+        if (campaign->on_trial && !sending->observed) { // his silence is no denial
+            verdict = question_is_late(campaign, sender)
+                          ? VERDICT_REJECT
+                          : questions_of_sender(guard, campaign, member, sending, &reason, word);
+            say(word, verdict, verdict == VERDICT_REJECT ? REASON_UNANSWERED : reason,
+                campaign->id);
+            return true;
+        }
         reject_convicted(guard, campaign, lure, word);
         restrict_members(guard, campaign, word);
         return true;
@@ -178,7 +197,7 @@ static bool judge_campaign(struct guard *guard, struct cluster *cluster, struct 
     if (question_confirmed(campaign, sender) ||
         is_convicted_now(guard, campaign, member, sending, lure, false, word))
         return true;
-    enum verdict verdict = questions_of_tree(guard, campaign, member, sending, &reason, word);
+    verdict = questions_of_tree(guard, campaign, member, sending, &reason, word);
     if (verdict != VERDICT_DELIVER) {
         say(word, verdict, reason, campaign->id);
         return true;
@@ -188,8 +207,6 @@ static bool judge_campaign(struct guard *guard, struct cluster *cluster, struct 
         return true;
     if (machine && member->n_machine >= 2 && campaign->n_receivers > campaign->window)
         say(word, VERDICT_HOLD, REASON_WINDOW, campaign->id);
-    else if (may_hold(guard, campaign))
-        say(word, VERDICT_HOLD, REASON_SUSPECTED, campaign->id);
     return true;
 }
 

@@ -147,6 +147,12 @@ bool question_is_silent(const struct cluster *cluster, const struct user *user)
            (question->state == QUESTION_OPEN || question->state == QUESTION_EXPIRED);
 }
 
+bool question_is_late(const struct cluster *cluster, const struct user *user)
+{
+    const struct question *question = question_to(cluster, user);
+    return question != NULL && question->late_us != 0;
+}
+
 bool question_denied(const struct cluster *cluster, const struct user *user)
 {
     const struct question *question = cluster->n_denied > 0 ? question_to(cluster, user) : NULL;
@@ -308,15 +314,51 @@ static struct member *star_of(const struct guard *guard, const struct cluster *c
                : member;
 }
 
+/* What he did speaks for the tree's conviction: his word could take that out of it. */
+static bool is_accusable(const struct guard *guard, const struct cluster *cluster,
+                         const struct member *member)
+{
+    if (cluster->is_campaign)
+        return campaign_covers(guard, cluster, member->user);
+    return member->n_machine >= (member->is_relay ? 2 : MACHINE_GAPS);
+}
+
+static uint32_t accuse_one(struct guard *guard, struct cluster *cluster, struct member *member,
+                           struct guard_word *word)
+{
+    return is_accusable(guard, cluster, member) &&
+           (question_is_open(cluster, member->user) || put_to(guard, cluster, member, true, word));
+}
+
+/* Those whose acts make it a tree are asked; this copy's sender first. */
+static enum asking accuse(struct guard *guard, struct cluster *cluster, struct member *member,
+                          struct guard_word *word)
+{
+    if (tree_is_beyond_words(guard, cluster))
+        return ASK_NOBODY;
+    uint32_t n_accused = accuse_one(guard, cluster, member, word);
+    LIST_EACH(&cluster->members, struct member, link, other)
+    {
+        if (n_accused >= guard->config.ask_most)
+            break;
+        if (other != member)
+            n_accused += accuse_one(guard, cluster, other, word);
+    }
+    if (n_accused == 0)
+        return ASK_NOBODY;
+    cluster->on_trial = true;
+    return question_is_open(cluster, member->user) ? ASK_SENDER : ASK_NOBODY;
+}
+
 enum asking questions_first(struct guard *guard, struct cluster *cluster, struct member *member,
                             const struct sending *sending, struct guard_word *word)
 {
     if (guard->config.ask_us <= 0 || sending->observed || cluster->established)
         return ASK_NOBODY;
-    if (may_convict_tree(guard, cluster, false))
-        return ASK_NOBODY;                      // this is past asking
+    if (may_convict_tree(guard, cluster, cluster->is_campaign || cluster->n_denied > 0))
+        return accuse(guard, cluster, member, word);
     if (may_convict_tree(guard, cluster, true)) // not before somebody has denied it
-        return cluster->n_denied > 0 ? ASK_NOBODY : ASK_NO_MORE;
+        return ASK_NO_MORE;
     if (question_confirmed(cluster, member->user) || cluster->n_confirmed > cluster->n_denied)
         return ASK_NO_MORE;
     struct member *star = star_of(guard, cluster, member);
@@ -409,7 +451,7 @@ enum verdict questions_of_trial(struct guard *guard, struct cluster *cluster, st
         return VERDICT_REJECT;
     }
     if (!question_is_open(cluster, user))
-        question_put(guard, cluster, member, word);
+        put_to(guard, cluster, member, true, word);
     bool waits = questions_wait_us(cluster, user) > guard->now_us && guard->n_holds < HOLDS_MOST;
     *reason = waits ? REASON_ASKED : questions_end_reason(cluster, user);
     return waits ? VERDICT_HOLD : VERDICT_REJECT;
@@ -552,36 +594,55 @@ static void he_denies(struct guard *guard, struct cluster *cluster, struct membe
     decide(guard, cluster, word);
 }
 
+/* He has said why he sent so many, so fast; of what is on trial also why he passed it on. */
+static void is_explained(struct cluster *cluster, struct member *member, bool was_accused)
+{
+    if (member->n_machine >= MACHINE_GAPS && cluster->n_machine_senders > 0)
+        cluster->n_machine_senders--;
+    if (!was_accused || !member->is_relay)
+        return;
+    member->is_relay = false;
+    cluster->n_relays--;
+    if (cluster->is_campaign && member->n_receivers >= 2 && cluster->n_grown > 0)
+        cluster->n_grown--;
+    if (!cluster->is_campaign && member->n_machine >= 2 && cluster->n_fast_relays > 0)
+        cluster->n_fast_relays--;
+}
+
 static void he_confirms(struct guard *guard, struct cluster *cluster, struct member *member,
                         struct question *question, enum answer_trust trust, struct guard_word *word)
 {
     // a warner means his warning: that does not say that the others meant it
     question->trust = member->quoted && trust == ANSWER_OTHER_DEVICE ? ANSWER_PUZZLE : trust;
-    bool was_star =
-        cluster->on_trial && member->n_machine >= MACHINE_GAPS && is_accused(cluster, member->user);
+    bool was_accused = cluster->on_trial && is_accused(cluster, member->user) &&
+                       (cluster->is_campaign || member->n_machine >= 2);
     bool is_sure = question->trust == ANSWER_OTHER_DEVICE;
     end(guard, question, QUESTION_YES, word);
     guard->n_said_yes++;
     cluster->window = MEMBERS_MOST;
     user_was_seen_fanning(member->user); // a lesson: he does send to many
-    double own = was_star ? -member_nats(member) + (is_sure ? own_nats : puzzle_nats) : 0;
+    double own = was_accused ? -member_nats(member) + (is_sure ? own_nats : puzzle_nats) : 0;
     double nats = is_sure ? confirmed_nats : puzzle_nats;
+    if (was_accused && member->is_relay)
+        own -= member->relay;
     if (own < 0)
-        add_nats(guard, cluster, own, own, denials_most, member->user);
+        add_nats(guard, cluster, own, cluster->answers < 0 ? cluster->answers + own : own,
+                 denials_most, member->user);
     else if (!member->quoted)
         add_nats(guard, cluster, nats, confirmed_most, denials_most, member->user);
-    if (member->n_machine >= MACHINE_GAPS && cluster->n_machine_senders > 0)
-        cluster->n_machine_senders--; // he has said why
+    is_explained(cluster, member, was_accused);
     cluster->n_confirmed += is_sure;
     trail_clear(guard, member->user);
-    if (was_star)
+    if (was_accused && !still_stands(guard, cluster))
         acquit(guard, cluster, word);
-    if (cluster->is_campaign && cluster->state == CLUSTER_CONVICTED && is_sure &&
+    if (cluster->is_campaign && cluster->state == CLUSTER_CONVICTED && (is_sure || was_accused) &&
         !cluster->operators)
         campaign_confirmed(guard, cluster, member->user, word);
     if (cluster->state == CLUSTER_CONVICTED && !cluster->is_campaign)
         return; // on trial for somebody else's acts
     holds_end(guard, cluster, member->user, true, REASON_CLEARED, word);
+    if (cluster->state == CLUSTER_CONVICTED)
+        return; // the others' word decides about theirs
     if (cluster->n_confirmed >= CONFIRMS_ENOUGH + 2 * cluster->n_denied) {
         questions_withdraw(guard, cluster, word);
         cluster->ask_again = cluster->n_relays * ASK_AGAIN_AT;
@@ -625,10 +686,12 @@ void take_answer(struct guard *guard, const struct answer *answer, struct guard_
     word->incident = cluster->id;
     if (answer->meant) {
         // where others have denied it, a puzzle is not enough
+        bool doubted = is_doubted(guard, cluster) && (cluster->n_denied > 0 || !cluster->on_trial ||
+                                                      !is_accused(cluster, sender));
         bool too_late = question->late_us != 0 && !cluster->on_trial &&
                         answer->trust != ANSWER_OTHER_DEVICE; // it would undo nothing
         if (!is_answerable(question) || too_late || answer->trust == ANSWER_SAME_DEVICE ||
-            (answer->trust == ANSWER_PUZZLE && is_doubted(guard, cluster)))
+            (answer->trust == ANSWER_PUZZLE && doubted))
             return;
         he_confirms(guard, cluster, member, question, answer->trust, word);
         confirm_the_same(guard, cluster, sender, answer->trust, word);
@@ -669,8 +732,7 @@ static void may_answer_late(struct guard *guard, struct question *question, int6
     order_add(guard, word, question->cluster, &order, question->who);
 }
 
-/* Whose silence the trial still waits for. */
-static bool accused_are_asked(const struct cluster *cluster)
+bool accused_are_asked(const struct cluster *cluster)
 {
     LIST_EACH((struct list *)&cluster->questions, struct question, in_cluster, question)
     if (question->state == QUESTION_OPEN && is_accused(cluster, question->who))
@@ -705,7 +767,8 @@ static void trial_ends_if_over(struct guard *guard, struct cluster *cluster,
         decide(guard, cluster, word);
         return;
     }
-    cluster->on_trial = false;
+    // silence is no denial: whoever joins a campaign's later may still say that he means his own
+    cluster->on_trial = cluster->is_campaign;
     holds_end(guard, cluster, NULL, false, REASON_UNDECIDED, word);
 }
 

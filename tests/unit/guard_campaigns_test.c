@@ -146,10 +146,8 @@ TEST(nobody_s_link_is_convicted_for_what_he_was_shown)
     uint64_t at = 0, id = guard_incident_next(guard, &at);
     struct incident shown;
     check(guard_incident(guard, id, test_arena(), &shown) == OK);
-    uint32_t delivered = 0; // of those that had to wait: the honest one, and nothing else
-    for (size_t i = 0; i < shown.n_orders; i++)
-        delivered += shown.orders[i].order.kind == ORDER_DELIVER_HELD ? shown.orders[i].count : 0;
-    check(delivered == 1);
+    for (size_t i = 0; i < shown.n_orders; i++) // nothing of theirs had to wait
+        check(shown.orders[i].order.kind != ORDER_DELIVER_HELD);
     for (size_t i = 0; i < COUNT_OF(own); i++)
         check(send(guard, now, "friend@a.example", "other@a.example", own[i]) == VERDICT_DELIVER);
     check(send(guard, now + hour, "to0-hostile@a.example", "other@a.example",
@@ -175,6 +173,7 @@ TEST(whoever_means_his_links_gets_them_back)
     }
     send_all_new(guard, &now, 40 * second, "to1-zero@a.example", "http://more%u.example/", 3);
     send_all_new(guard, &now, 40 * second, "to2-zero@a.example", "http://more%u.example/", 3);
+    send_all_new(guard, &now, 40 * second, "to3-zero@a.example", "http://more%u.example/", 3);
     uint64_t at = 0, incident = 0;
     struct incident shown = {0};
     while (shown.n_lures == 0 && (incident = guard_incident_next(guard, &at)) != 0)
@@ -184,7 +183,7 @@ TEST(whoever_means_his_links_gets_them_back)
     guard_rules(guard, count_stops, &n_stops);
     check(n_stops > 0);
     check(send(guard, now, "to0-zero@a.example", "y@a.example", "http://his.example/") ==
-          VERDICT_REJECT);
+          VERDICT_HOLD);
     struct answer answer = {.sender = STR("to0-zero@a.example"),
                             .incident = incident,
                             .meant = true,
