@@ -55,12 +55,10 @@ static json_t *files_of(const struct command_errand *errand, const struct incide
         return list;
     struct upload *files = calloc(FILES_SHOWN, sizeof *files);
     must(files != NULL);
-    size_t n = uploads_find_alike(uploads, incident->files, incident->n_files, files, FILES_SHOWN);
+    size_t n =
+        uploads_find_alike(uploads, incident->files, incident->n_files, domain, files, FILES_SHOWN);
     for (size_t i = 0; i < n; i++) {
-        struct str owner = jid_of_prepared(str_of(files[i].jid)).domain;
         char marks[UPLOAD_MARKS_ROOM];
-        if (domain.len > 0 && !str_eq(owner, domain))
-            continue;
         upload_marks(files[i].flags, marks);
         json_array_append_new(
             list, json_pack("{s:s, s:o, s:o, s:s, s:I, s:s, s:o}", "upload", files[i].id, "account",

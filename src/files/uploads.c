@@ -233,8 +233,15 @@ bool uploads_find(struct uploads *uploads, struct str id, struct upload *out)
     return found;
 }
 
+static bool is_of_domain(const struct file *file, struct str domain)
+{
+    struct str jid = str_of(file->jid);
+    size_t at = str_find_char(jid, '@'); // the one that a bare JID has
+    return domain.len == 0 || (at < jid.len && str_eq(str_skip(jid, at + 1), domain));
+}
+
 size_t uploads_find_alike(struct uploads *uploads, const struct lure_key *keys, size_t n_keys,
-                          struct upload *out, size_t room)
+                          struct str domain, struct upload *out, size_t room)
 {
     size_t n = 0;
     pthread_mutex_lock(&uploads->lock);
@@ -243,7 +250,7 @@ size_t uploads_find_alike(struct uploads *uploads, const struct lure_key *keys, 
         if (content == NULL)
             continue;
         LIST_EACH(&content->files, struct file, alike, file)
-        if (n < room)
+        if (n < room && is_of_domain(file, domain))
             file_show(file, &out[n++]);
     }
     pthread_mutex_unlock(&uploads->lock);

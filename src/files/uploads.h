@@ -162,9 +162,10 @@ const char *upload_end_name(enum upload_end end);
 bool uploads_find(struct uploads *uploads, struct str id, struct upload *out);
 /* What a link leads to, without its texts: key, flags, size.  False: to none of ours. */
 bool uploads_find_in_path(struct uploads *uploads, struct str path, struct upload *out);
-/* Files with the content of one of these keys, at most room of them; how many. */
+/* Files with the content of one of these keys, of accounts of that domain (empty: of all), at most
+ * room of them; how many. */
 size_t uploads_find_alike(struct uploads *uploads, const struct lure_key *keys, size_t n_keys,
-                          struct upload *out, size_t room);
+                          struct str domain, struct upload *out, size_t room);
 /* Opens its bytes; -1: errno says why.  Waits for the disk. */
 int uploads_open_file(struct uploads *uploads, const char *id);
 

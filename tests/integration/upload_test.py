@@ -507,6 +507,25 @@ def test_an_incident_says_what_was_found_in_what(own_server):
     ada.close(), bob.close(), eve.close()
 
 
+def test_an_administrator_sees_his_files_behind_any_number_of_others(own_server):
+    server = with_uploads(own_server, domain="one.test", domains=["two.test"])
+    server.add_users(["ada"])
+    server.add_users(["eve"], domain="two.test")
+    ada, eve = server.connect("ada"), server.connect("eve", domain="two.test")
+    ada.server_of = eve.server_of = server
+    for i in range(33):  # one more than are shown
+        url = upload(server, ada, f"{i}.png", PNG)
+    upload(server, eve, "hers.png", PNG)
+    eve.online()
+    ada.send(f"<message type='chat' to='{eve.bare}' id='m'><body>{url}</body></message>")
+    eve.wait_for(lambda e: is_message(e) and e.get("id") == "m")
+    number = str(server.ctl_json("incident", "convict", url, "--reason", "a worm")["incident"])
+    assert len(server.ctl_json("incident", "show", number)["files"]) == 32
+    hers, = server.ctl_json("incident", "show", number, "--domain", "two.test")["files"]
+    assert (hers["account"], hers["name"]) == (eve.bare, "hers.png")
+    ada.close(), eve.close()
+
+
 def test_a_bomb_costs_little(own_server):
     server = with_uploads(own_server, {"upload.unpacked": "1 MiB"})
     client = connect(server)

@@ -235,6 +235,29 @@ TEST(a_slot_and_a_file_have_their_time)
     world_done(&world);
 }
 
+// More than can be shown are another domain's, and were there first.
+TEST(files_alike_are_looked_for_in_one_domain)
+{
+    enum { ROOM = 4 };
+    static const struct str theirs = {"juliet@two.example", 18}, his = {"romeo@one.example", 17};
+    struct world world;
+    struct upload_slot slot;
+    struct upload about = {0}, found[ROOM];
+    world_new(&world, &roomy);
+    for (int64_t i = 0; i <= ROOM + 1; i++) {
+        struct str owner = i <= ROOM ? theirs : his;
+        check(uploads_grant(world.uploads, i + 1, owner, STR("a"), 5, &slot) == GRANT_OK);
+        check(put(&world, &slot, "hello", 5, &about) == END_STORED);
+    }
+    struct lure_key key = about.key;
+    check(uploads_find_alike(world.uploads, &key, 1, STR_EMPTY, found, ROOM) == ROOM);
+    check(uploads_find_alike(world.uploads, &key, 1, STR("two.example"), found, ROOM) == ROOM);
+    check(uploads_find_alike(world.uploads, &key, 1, STR("example"), found, ROOM) == 0);
+    check(uploads_find_alike(world.uploads, &key, 1, STR("one.example"), found, ROOM) == 1);
+    check_str(str_of(found[0].jid), his);
+    world_done(&world);
+}
+
 TEST(the_same_file_is_refused_once_it_is_convicted)
 {
     struct world world;
