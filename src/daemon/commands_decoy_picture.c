@@ -74,19 +74,27 @@ static void is_put(struct store_request *request)
     command_done(call, result);
 }
 
-// The vCard without its old picture, and with the new one, at the end as clients put it.
-static struct str with_picture(struct picturing *picturing, struct str xml)
+// The vCard without its old picture, and with the new one, at the end as clients put it.  What is
+// there and cannot be read is an error: to write a new one would lose all the rest of it.
+static enum err with_picture(struct picturing *picturing, struct str xml, struct str *out)
 {
     struct arena *arena = &picturing->arena;
     struct element *old = NULL, *card = element_new(arena, NS_VCARD, STR("vCard"));
-    if (xml.len > 0 && element_parse(arena, xml, NS_NONE, NULL, &old, NULL) != OK)
-        old = NULL;
+    enum err e = OK;
+    if (xml.len > 0)
+        e = element_parse(arena, xml, NS_NONE, NULL, &old, NULL);
+    if (e != OK)
+        return e;
     if (old != NULL)
         ELEMENT_EACH(old, field)
         {
             struct element *copy;
-            if (!str_eq(field->name, STR("PHOTO")) && element_copy(arena, field, &copy) == OK)
-                element_add(card, copy);
+            if (str_eq(field->name, STR("PHOTO")))
+                continue;
+            e = element_copy(arena, field, &copy);
+            if (e != OK)
+                return e;
+            element_add(card, copy);
         }
     if (picturing->type != NULL) {
         struct element *photo = element_child_new(arena, card, NS_VCARD, STR("PHOTO"));
@@ -94,8 +102,7 @@ static struct str with_picture(struct picturing *picturing, struct str xml)
         element_child_with(arena, photo, NS_VCARD, STR("BINVAL"),
                            base64_encode(arena, buf_str(&picturing->picture)));
     }
-    struct str out;
-    return xml_to_str(arena, card, NS_NONE, &out) == OK ? out : STR_EMPTY;
+    return xml_to_str(arena, card, NS_NONE, out);
 }
 
 static void got(struct store_request *request)
@@ -107,8 +114,14 @@ static void got(struct store_request *request)
         fail(picturing, e, "its vCard could not be read");
         return;
     }
-    struct str xml = with_picture(picturing, e == OK ? picturing->get.xml : STR_EMPTY);
+    struct str xml;
+    e = with_picture(picturing, e == OK ? picturing->get.xml : STR_EMPTY, &xml);
     store_release(request);
+    if (e != OK) {
+        fail(picturing, ERR_CORRUPT,
+             "its vCard cannot be read and is left as it is: set another with a client first");
+        return;
+    }
     if (xml.len > (size_t)picturing->daemon->config->limits.vcard_bytes) {
         fail(picturing, ERR_LIMIT,
              "no person's vCard may be as large as that (limits.vcard_bytes)");

@@ -15,7 +15,8 @@ from xml.sax.saxutils import quoteattr
 
 import pytest
 import xmpp
-from ctl_test import MISSING, USAGE
+from ctl_test import FAILED, MISSING, USAGE
+from notices_test import store
 
 INFO = "http://jabber.org/protocol/disco#info"
 ITEMS = "http://jabber.org/protocol/disco#items"
@@ -321,6 +322,30 @@ def test_a_decoys_picture_is_shown_as_a_clients_is(town, tmp_path):
     card = here.zero.ask("get", "<vCard xmlns='vcard-temp'/>", here.decoy)
     assert card.find(".//{vcard-temp}PHOTO") is None
     assert "decoy picture" in server.ctl("audit", "list")
+
+
+@pytest.mark.parametrize("stored", [b"<vCard xmlns='vcard-temp'><FN>Anna</FN>", b"Anna"])
+def test_a_vcard_that_cannot_be_read_is_not_replaced_by_a_picture(own_server, tmp_path, stored):
+    server = own_server({"guard.mode": "on"})
+    server.add_users(["decoy"])
+    decoy = f"decoy@{server.domain}"
+    server.ctl("decoy", "add", decoy)
+    path = tmp_path / "anna.png"
+    path.write_bytes(b"\x89PNG\r\n\x1a\n")
+    server.ctl("decoy", "picture", decoy, str(path))
+    server.kill()
+    with store(server) as db:
+        assert db.execute("UPDATE document SET xml = ? WHERE key = 'vcard'",
+                          (stored,)).rowcount == 1
+    server.start()
+    for content in (path.read_bytes(), b""):
+        path.write_bytes(content)
+        got = server.ctl("decoy", "picture", decoy, str(path), check=False)
+        assert got.returncode == FAILED and "its vCard cannot be read" in got.stderr, got
+    server.kill()
+    with store(server) as db:
+        assert db.execute("SELECT xml FROM document WHERE key = 'vcard'").fetchall() == [(stored,)]
+    server.start()
 
 
 def test_no_request_tells_a_decoy_from_people(town):
