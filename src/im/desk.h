@@ -53,8 +53,8 @@ struct desk {
     struct list questions;        // im/questions.h: put to people whose home this is
     struct list activities;       // im/activity.c
     struct list unarchived;       // im/message.c: copies of senders that wait for the store
-    size_t n_unarchived;
-    bool closes; // nothing waits for better times any more
+    size_t n_unarchived;          // of them, of senders without XEP-0198
+    bool closes;                  // nothing waits for better times any more
     struct timer activity_timer;
     struct limit_said { // im/limits.c: of whom and what there was a line not long ago
         uint64_t hash;

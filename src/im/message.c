@@ -133,7 +133,7 @@ static void sent_goes_on(struct timer *timer)
 {
     struct sent *sent = CONTAINER_OF(timer, struct sent, timer);
     list_leave(&sent->link);
-    desk_of(sent->account->home)->n_unarchived--;
+    desk_of(sent->account->home)->n_unarchived -= sent->ticket == NULL;
     if (ticket_has_failed(
             sent->ticket)) // its sender has got an error, or it comes again as a whole
         sent_free(sent);
@@ -143,7 +143,8 @@ static void sent_goes_on(struct timer *timer)
 
 // The message is on its way: its sender's copy follows when the store takes it again, and until
 // then nobody hears that we have it.  How many wait is bounded by the windows of sessions
-// (XEP-0198), and for those without by a number.
+// (XEP-0198: SM_WINDOW of each, behind which its reader pauses), and for those without by a number.
+// Either bound is its own: who has no window is not refused for what others have in theirs.
 static bool sent_waits(struct sent *sent, enum err e)
 {
     struct desk *desk = desk_of(sent->account->home);
@@ -156,7 +157,7 @@ static bool sent_waits(struct sent *sent, enum err e)
     sent->waited = true;
     store_release(&sent->row.op.request);
     list_add_last(&desk->unarchived, &sent->link);
-    desk->n_unarchived++;
+    desk->n_unarchived += sent->ticket == NULL;
     loop_timer_set(sent->account->home->loop, &sent->timer, archive_again_us, sent_goes_on);
     return true;
 }

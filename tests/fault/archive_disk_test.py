@@ -73,6 +73,31 @@ def test_nothing_is_acknowledged_before_the_senders_archive_has_it(own_server):
     sender.close()
 
 
+def test_what_others_have_in_their_windows_takes_no_room_of_who_has_none(own_server):
+    server, flag = full_disk(own_server, {"server.workers": 1, "limits.unacked_stanzas": 5000})
+    plain, reader = pair(server, sm=False)
+    senders = [server.connect(user, sm=True) for user in server.fresh_users(4)]
+    for sender in senders:
+        sender.online()
+        sender.wait_acked(sender.n_sent)
+    fill(flag)
+    for sender in senders:  # as many as wait of all who have no window: UNARCHIVED_MOST
+        for i in range(1024):
+            say(sender, f"nobody-{os.getpid()}@{server.domain}", i)
+    for sender in senders:
+        sender.wait_for(lambda e: e.get("id") == "1023" and e.get("type") == "error")
+    say(plain, reader.bare, "kept")
+    assert reader.wait_for(lambda e: e.get("id") == "kept").get("type") == "chat"
+    until(lambda: f"event=sent-archive-waits account={plain.bare}" in server.log())
+    os.unlink(flag)
+    until(lambda: archived(plain) == ["kept"])
+    for sender in senders:
+        sender.wait_acked(sender.n_sent)
+        sender.close()
+    assert "event=sent-not-archived" not in server.log()
+    plain.close(), reader.close()
+
+
 def test_what_was_refused_is_in_no_archive(own_server):
     server, flag = full_disk(own_server)
     one, other = server.fresh_users(2)
