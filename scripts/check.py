@@ -33,7 +33,7 @@ BELOW = {
     # programs of their own: they speak to the server through sockets, never through its rooms
     "ctl": ["base", "net", "xml", "xmpp/jid.h"],
     "drill": ["base", "net", "xml", "xmpp", "town"],
-    "bench": ["base", "net", "xml", "xmpp", "drill", "store", "town"],
+    "bench": ["base", "net", "xml", "xmpp", "guard", "drill", "store", "town"],
     # models of people, their graph, their texts and worms: no sockets, no clock
     "town": ["base"],
     # the guard in virtual time: no sockets either

@@ -41,25 +41,6 @@ struct str lure_lower_slowly(struct arena *arena, struct str text)
     return str_make(out, text.len);
 }
 
-uint32_t lure_utf8(struct str text, size_t *len)
-{
-    const unsigned char *b = (const unsigned char *)text.at;
-    *len = 1;
-    if (b[0] < 0x80)
-        return b[0];
-    size_t n = b[0] >= 0xF0 ? 4 : b[0] >= 0xE0 ? 3 : 2;
-    if (b[0] < 0xC2 || b[0] > 0xF4 || n > text.len)
-        return 0xFFFD;
-    uint32_t point = b[0] & (0x7FU >> n);
-    for (size_t i = 1; i < n; i++) {
-        if ((b[i] & 0xC0) != 0x80)
-            return 0xFFFD;
-        point = point << 6 | (b[i] & 0x3F);
-    }
-    *len = n;
-    return point;
-}
-
 bool lure_is_invisible(uint32_t point)
 {
     return point == 0xAD || point == 0x34F || point == 0x61C || point == 0x180E ||

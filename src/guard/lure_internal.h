@@ -11,6 +11,7 @@
 #include "base/hash.h"
 
 #include <libpsl.h>
+#include <stdatomic.h>
 #include <unicode/uidna.h>
 #include <unicode/unorm2.h>
 #include <unicode/uspoof.h>
@@ -40,6 +41,27 @@ struct host_cache {
     } hosts[4096];
 };
 
+enum { POINTS = 0x140000 }; // that four bytes of UTF-8 can spell, though there are fewer
+
+enum {
+    POINT_LETTER = 0x7F, // the letter or digit of ASCII that it looks like, in lower case; 0: none
+    POINT_WORD = 0x80,   // words are made of it, pictures too, or nobody sees it
+    POINT_NAME = 0x100,  // a letter, mark or digit: hosts are made of it
+    POINT_STAYS = 0x200, // a letter of which there is at least one left in any host's ASCII
+    POINT_GAP = 0x400,   // punctuation, sign or blank
+    POINT_INVISIBLE = 0x800,
+    POINT_FOLDS = 0x1000,  // another stands for it in folded text, or none
+    POINT_STOP = 0x2000,   // a full stop or colon
+    POINT_BULLET = 0x4000, // a dot in the middle
+    POINT_KNOWN = 0x8000,
+};
+
+/* What was asked of ICU already (points.c).  Any thread may read and write it: the answer is always
+ * the same. */
+struct points {
+    _Atomic uint16_t facts[POINTS]; // POINT_…; 0: not asked yet
+};
+
 struct lure_rules {
     UIDNA *idna;
     USpoofChecker *lookalikes;
@@ -47,6 +69,7 @@ struct lure_rules {
         *folds; // NFKC and case: full width, mathematical, circled letters; ICU's own
     const psl_ctx_t *psl;
     struct host_cache *hosts;
+    struct points *points;
     struct warning_index warnings;
 };
 
@@ -110,7 +133,69 @@ static inline struct str lure_lower(struct arena *arena, struct str text)
 }
 
 /* Reads one code point of well-formed or broken UTF-8; a broken byte gives U+FFFD and length 1. */
-uint32_t lure_utf8(struct str text, size_t *len);
+static inline uint32_t lure_utf8(struct str text, size_t *len)
+{
+    const unsigned char *b = (const unsigned char *)text.at;
+    *len = 1;
+    if (b[0] < 0x80)
+        return b[0];
+    size_t n = b[0] >= 0xF0 ? 4 : b[0] >= 0xE0 ? 3 : 2;
+    if (b[0] < 0xC2 || b[0] > 0xF4 || n > text.len)
+        return 0xFFFD;
+    uint32_t point = b[0] & (0x7FU >> n);
+    for (size_t i = 1; i < n; i++) {
+        if ((b[i] & 0xC0) != 0x80)
+            return 0xFFFD;
+        point = point << 6 | (b[i] & 0x3F);
+    }
+    *len = n;
+    return point;
+}
+
+struct points *points_new(void);
+unsigned point_facts_slowly(const struct lure_rules *rules, uint32_t point);
+
+/* POINT_… of the character at `at`; len: its bytes. */
+static inline unsigned point_at(const struct lure_rules *rules, struct str text, size_t at,
+                                size_t *len)
+{
+    const unsigned char *b = (const unsigned char *)text.at + at;
+    size_t left = text.len - at;
+    uint32_t point;
+    // most are of two bytes or three
+    if (b[0] >= 0xC2 && b[0] < 0xE0 && left > 1 && (b[1] & 0xC0) == 0x80) {
+        point = (b[0] & 0x1FU) << 6 | (b[1] & 0x3FU);
+        *len = 2;
+    } else if ((b[0] & 0xF0) == 0xE0 && left > 2 && (b[1] & 0xC0) == 0x80 &&
+               (b[2] & 0xC0) == 0x80) {
+        point = (b[0] & 0x0FU) << 12 | (b[1] & 0x3FU) << 6 | (b[2] & 0x3FU);
+        *len = 3;
+    } else {
+        point = lure_utf8(str_skip(text, at), len);
+    }
+    unsigned facts = atomic_load_explicit(&rules->points->facts[point], memory_order_relaxed);
+    return facts != 0 ? facts : point_facts_slowly(rules, point);
+}
+
+static inline bytes16 wide16(bytes16 a)
+{
+    return (bytes16)(a >= 0x80);
+}
+
+/* The first byte beyond ASCII from `at` on; text.len: none. */
+static inline size_t find_wide(struct str text, size_t at)
+{
+    for (int n = 0; n < 2 && at < text.len; n++, at++) // most words of such texts are not far
+        if ((unsigned char)text.at[at] >= 0x80)
+            return at;
+    return at < text.len ? find_one16(text, at, wide16) : at;
+}
+
+static inline bool lure_word_at(struct str text, size_t at, const char *word)
+{
+    size_t len = strlen(word);
+    return text.len >= at + len && str_eq_nocase(str_make(text.at + at, len), str_of(word));
+}
 
 /* Whether a client shows nothing for it: zero width, directional marks, variation selectors, tags.
  */

@@ -203,6 +203,7 @@ struct lure_rules *lure_rules_new(void)
     rules->hosts = calloc(1, sizeof *rules->hosts);
     must(rules->hosts != NULL);
     rules->hosts->key = hash_key_random();
+    rules->points = points_new();
     warnings_index(&rules->warnings);
     return rules;
 }
@@ -214,6 +215,7 @@ void lure_rules_free(struct lure_rules **rules)
     uidna_close((*rules)->idna);
     uspoof_close((*rules)->lookalikes);
     free((*rules)->hosts);
+    free((*rules)->points);
     free(*rules);
     *rules = NULL;
 }

@@ -8,8 +8,7 @@
  */
 #include "guard/find16.h"
 #include "guard/lure_internal.h"
-
-#include <unicode/uchar.h>
+#include "guard/spelled_internal.h"
 
 enum {
     SCRATCH_MOST = 4 * 1024 * 1024,
@@ -23,20 +22,6 @@ enum { DEAD_DOT = 1, DEAD_COLON = 2, SAID_DOT = 3 }; // the last: "example dot c
 static bool is_dead_dot(char c)
 {
     return c == DEAD_DOT || c == SAID_DOT;
-}
-
-// How a word for a dot begins (dot_words below), or for a period goes on, in lower case; 0 as a
-// digit is 0x30.
-static inline __attribute__((always_inline)) bytes16 said16(bytes16 a, bytes16 b, bytes16 c)
-{
-    bytes16 dot =
-        (bytes16)(a == 'd') & ((bytes16)(b == 'o') | (bytes16)(b == '0')) & (bytes16)(c == 't');
-    bytes16 point =
-        (bytes16)(a == 'p') & (((bytes16)(b == 'u') & (bytes16)(c == 'n')) |
-                               ((bytes16)(b == 'o') & ((bytes16)(c == 'n') | (bytes16)(c == 'i'))));
-    bytes16 stop = ((bytes16)(a == 'i') & (bytes16)(b == 'o') & (bytes16)(c == 'd')) |
-                   ((bytes16)(a == 'f') & (bytes16)(b == 'u') & (bytes16)(c == 'l'));
-    return dot | point | stop;
 }
 
 static inline __attribute__((always_inline)) bytes16 hints16(bytes16 a, bytes16 b, bytes16 c)
@@ -71,11 +56,6 @@ static bytes16 joints16(bytes16 a, bytes16 b, bytes16 c)
            ((bytes16)(a >= DEAD_DOT) & (bytes16)(a <= SAID_DOT));
 }
 
-static bytes16 wide16(bytes16 a)
-{
-    return (bytes16)(a >= 0x80);
-}
-
 // What may begin a dot or colon that cannot be clicked, or be of a word for one.
 static inline __attribute__((always_inline)) bytes16 defanged16(bytes16 a, bytes16 b, bytes16 c)
 {
@@ -93,37 +73,34 @@ static bool is_joint(char c)
 }
 
 /* Drops what nobody sees, and turns full-width forms into ASCII. */
-static struct str fold_unicode(struct arena *scratch, struct str text, unsigned *flags)
+static struct str fold_unicode(const struct lure_rules *rules, struct arena *scratch,
+                               struct str text, unsigned *flags)
 {
-    size_t i = find_one16(text, 0, wide16);
-    if (i == text.len)
-        return text;
-    char *out = arena_alloc(scratch, text.len);
-    memcpy(out, text.at, i);
-    size_t len = i;
-    while (i < text.len) {
-        size_t n;
+    char *out = NULL;
+    size_t len = 0, copied = 0; // of the text, to here
+    for (size_t i = find_wide(text, 0), n; i < text.len; i = find_wide(text, i + n)) {
+        unsigned facts = point_at(rules, text, i, &n);
+        if ((facts & POINT_FOLDS) == 0)
+            continue;
+        if (out == NULL)
+            out = arena_alloc(scratch, text.len);
+        memcpy(out + len, text.at + copied, i - copied);
+        len += i - copied;
+        copied = i + n;
         uint32_t point = lure_utf8(str_skip(text, i), &n);
-        if (lure_is_invisible(point)) {
-            // emoji are full of selectors; inside a word or a host they hide something
-            if (len > 0 && is_joint(out[len - 1]) && i + n < text.len && is_joint(text.at[i + n]))
-                *flags |= LURE_HIDDEN;
-        } else if (point >= 0xFF01 && point <= 0xFF5E) {
-            out[len++] = (char)(point - 0xFF01 + '!');
-        } else if (point == 0x3002 || point == 0xFF61 || point == 0x2024 || point == 0xFE52) {
-            out[len++] = '.';
-        } else if (point == 0xA0 || point == 0x3000 || point == 0x202F ||
-                   (point >= 0x2000 && point <= 0x200A) || point == 0x2028 || point == 0x2029) {
-            out[len++] = ' ';
-        } else if (point == 0xFFFD) {
-            out[len++] = ' ';
-        } else {
-            memcpy(out + len, text.at + i, n);
-            len += n;
-        }
-        i += n;
+        if ((facts & POINT_INVISIBLE) == 0)
+            out[len++] = point >= 0xFF01 && point <= 0xFF5E ? (char)(point - 0xFF01 + '!')
+                         : (facts & POINT_STOP) != 0        ? '.'
+                                                            : ' ';
+        // emoji are full of selectors; inside a word or a host they hide something
+        else if (len > 0 && is_joint(out[len - 1]) && copied < text.len &&
+                 is_joint(text.at[copied]))
+            *flags |= LURE_HIDDEN;
     }
-    return str_make(out, len);
+    if (out == NULL)
+        return text;
+    memcpy(out + len, text.at + copied, text.len - copied);
+    return str_make(out, len + text.len - copied);
 }
 
 static size_t skip_spaces(struct str text, size_t at)
@@ -131,12 +108,6 @@ static size_t skip_spaces(struct str text, size_t at)
     while (at < text.len && text.at[at] == ' ')
         at++;
     return at;
-}
-
-static bool word_at(struct str text, size_t at, const char *word)
-{
-    size_t len = strlen(word);
-    return text.len >= at + len && str_eq_nocase(str_make(text.at + at, len), str_of(word));
 }
 
 /* "[.]", "(dot)", "{.}", "[:]", "[://]", "[at]"…: the length of such a token at `at`, and what it
@@ -149,10 +120,10 @@ static size_t bracketed(struct str text, size_t at, char *meaning)
     if (i < text.len && text.at[i] == '.') {
         *meaning = DEAD_DOT;
         i++;
-    } else if (word_at(text, i, "dot")) {
+    } else if (lure_word_at(text, i, "dot")) {
         *meaning = DEAD_DOT;
         i += 3;
-    } else if (word_at(text, i, "://")) {
+    } else if (lure_word_at(text, i, "://")) {
         *meaning = DEAD_COLON;
         i += 3;
     } else if (i < text.len && text.at[i] == ':') {
@@ -163,404 +134,32 @@ static size_t bracketed(struct str text, size_t at, char *meaning)
     return *meaning != 0 && i < text.len && text.at[i] == close ? i + 1 - at : 0;
 }
 
-/* Suffixes that are also a word's beginning: "done.It works". */
-static bool begins_sentence(struct str label)
-{
-    static const char *const words[] = {
-        "am",  "as",  "at",  "be",  "by",  "do",  "go",  "he",  "hi",  "id",
-        "if",  "im",  "in",  "is",  "it",  "la",  "me",  "my",  "no",  "of",
-        "on",  "or",  "so",  "to",  "us",  "we",  "he",  "you", "how", "now",
-        "one", "day", "all", "new", "men", "kim", "moe", "ice", "dog", "yes",
-    };
-    for (size_t i = 0; i < COUNT_OF(words); i++)
-        if (str_eq_nocase(label, str_of(words[i])))
-            return true;
-    return false;
-}
-
-/* Words for a dot, and what it takes for a suffix behind them; short ones are a country's anywhere
- * only in English: "punto de vista", "point de vue" are no hosts, and "trial period info" is none.
- */
-static const struct dot_word {
-    struct str word;
-    const char *suffixes;
-    bool only_own; // none of those that stand behind the others
-} dot_words[] = {
-    {{"dot", 3},       "",              false},
-    {{"d0t", 3},       "",              false},
-    {{"punkt", 5},     " de at ch ",    false},
-    {{"point", 5},     " fr ",          false},
-    {{"punto", 5},     " it ",          false},
-    {{"ponto", 5},     " br pt ",       false},
-    {{"punt", 4},      " nl ",          false},
-    {{"period", 6},    " com org xyz ", true },
-    {{"full stop", 9}, " com org xyz ", true },
-    {{"fullstop", 8},  " com org xyz ", true },
-    {{".", 1},         " com org net ", true }, // between quotation marks
-};
-
-static bool is_listed(const char *suffixes, struct str label)
-{
-    char spaced[16];
-    if (label.len < 2 || label.len > sizeof spaced - 2)
-        return false;
-    spaced[0] = spaced[label.len + 1] = ' ';
-    memcpy(spaced + 1, label.at, label.len);
-    struct str listed = str_of(suffixes);
-    return str_find(listed, str_make(spaced, label.len + 2)) < listed.len;
-}
-
-static const char everywhere[] = " com org net info biz app dev xyz online site shop club "
-                                 "live link click website store tech top icu edu gov ";
-
-/* label: in lower case.  is_glued: "example-dot-com", where a word of two letters is but a word. */
-static bool is_said_suffix(const struct lure_rules *rules, const struct dot_word *dot,
-                           struct str label, bool is_glued)
-{
-    if (is_listed(dot->suffixes, label) || (!dot->only_own && is_listed(everywhere, label)))
-        return true;
-    if (is_glued)
-        return is_listed(" co de uk fr io ru ", label);
-    return dot->suffixes[0] == 0 && label.len == 2 && !begins_sentence(label) &&
-           url_has_suffix(rules, label);
-}
-
-/* The word for a dot that begins at `at`, and is a word of its own; NULL: none. */
-static const struct dot_word *dot_word_at(struct str text, size_t at)
-{
-    if (at > 0 && ascii_is_alnum(text.at[at - 1]))
-        return NULL;
-    for (size_t i = 0; i < COUNT_OF(dot_words); i++) {
-        size_t end = at + dot_words[i].word.len;
-        if (word_at(text, at, dot_words[i].word.at) &&
-            (end == text.len || text.at[at] == '.' || !ascii_is_alnum(text.at[end])))
-            return &dot_words[i];
-    }
-    return NULL;
-}
-
-/* Where the word begins of which defanged16 and hints16 have seen three letters: "per-iod". */
-static size_t said_from(struct str text, size_t at)
-{
-    return (text.at[at] | 32) == 'i' && at >= 3 ? at - 3 : at;
-}
-
-// What may stand around a word for a dot.
-static bool is_gap(char c)
-{
-    return c != 0 && strchr(" \t\r\n<>\"'_-/,:;*", c) != NULL;
-}
-
-/* The bytes of such a character at `at`, or of a sign of other scripts; 0: another. */
-static size_t gap_at(struct str text, size_t at)
-{
-    size_t n;
-    if (at >= text.len || (unsigned char)text.at[at] < 0x80)
-        return at < text.len && is_gap(text.at[at]) ? 1 : 0;
-    UChar32 point = (UChar32)lure_utf8(str_skip(text, at), &n);
-    return (U_GET_GC_MASK(point) & (U_GC_P_MASK | U_GC_S_MASK | U_GC_Z_MASK)) != 0 ? n : 0;
-}
-
-static size_t gap_before(struct str text, size_t end)
-{
-    size_t at = end > 0 ? end - 1 : 0;
-    while (at > 0 && end - at < 4 && ((unsigned char)text.at[at] & 0xC0) == 0x80)
-        at--;
-    return gap_at(text, at) == end - at ? end - at : 0;
-}
-
-/* Over all of them. */
-static size_t skip_gap(struct str text, size_t at)
-{
-    for (size_t n; (n = gap_at(text, at)) > 0;)
-        at += n;
-    return at;
-}
-
-static size_t skip_gap_back(struct str text, size_t at)
-{
-    for (size_t n; (n = gap_before(text, at)) > 0;)
-        at -= n;
-    return at;
-}
-
-static bool has_char(struct str text, char c)
-{
-    return str_find_char(text, c) < text.len;
-}
-
-static bool is_name_char(char c)
-{
-    return ascii_is_alnum(c) || (unsigned char)c >= 0x80;
-}
-
-/* A dot that is said, from behind the name before it to before the suffix; with the suffix where
- * that is written otherwise than here. */
-struct said {
-    size_t from, to;
-    char suffix[16];
-    size_t suffix_len; // 0: it stands in the text
-};
-
-static bool is_small_number(struct str text)
-{
-    bool digits = text.len >= 1 && text.len <= 3;
-    for (size_t i = 0; digits && i < text.len; i++)
-        digits = ascii_is_digit(text.at[i]);
-    return digits;
-}
-
-static struct str word_before(struct str text, size_t end)
-{
-    size_t from = end;
-    while (from > 0 && ascii_is_alnum(text.at[from - 1]))
-        from--;
-    return str_make(text.at + from, end - from);
-}
-
-/* Whether the reader is told to go to what begins at `at`; a file is opened, too. */
-static bool is_sent_to(struct str text, size_t at, bool may_be_file)
-{
-    static const char *const words[] = {"go to",   "goto",        "visit", "browse to",
-                                        "surf to", "navigate to", "open"};
-    at = skip_gap_back(text, at);
-    for (size_t i = 0; i < COUNT_OF(words) - may_be_file; i++) {
-        size_t len = strlen(words[i]);
-        if (len <= at && word_at(text, at - len, words[i]) &&
-            (len == at || !is_name_char(text.at[at - len - 1])))
-            return true;
-    }
-    return false;
-}
-
-/* The suffix at said->to: as it is, with digits for letters ("c0m"), letter by letter ("c o m"). */
-static bool read_suffix(const struct lure_rules *rules, const struct dot_word *dot, struct str text,
-                        struct said *said, bool is_glued)
-{
-    size_t end = said->to;
-    while (end < text.len && ascii_is_alnum(text.at[end]))
-        end++;
-    struct str label = str_make(text.at + said->to, end - said->to);
-    if (label.len == 0 || label.len > sizeof said->suffix)
-        return false;
-    bool folds = false;
-    for (size_t i = 0; i < label.len; i++) {
-        said->suffix[i] = lure_letter_of_digit(ascii_lower(label.at[i]));
-        folds |= ascii_is_digit(label.at[i]);
-    }
-    if (is_small_number(label)) // of an address: try_bare counts them
-        return dot == dot_words && is_small_number(word_before(text, said->from));
-    if (!folds && label.len > 1) {
-        label.at = said->suffix;
-        size_t name = said->from;
-        while (name > 0 && (is_name_char(text.at[name - 1]) || text.at[name - 1] == '-'))
-            name--;
-        return is_said_suffix(rules, dot, label, is_glued) ||
-               (!dot->only_own && is_sent_to(text, name, true) && url_has_suffix(rules, label));
-    }
-    size_t len = label.len;
-    if (label.len == 1 && end + 3 < text.len && text.at[end] == ' ' && text.at[end + 2] == ' ') {
-        said->suffix[1] = lure_letter_of_digit(ascii_lower(text.at[end + 1]));
-        said->suffix[2] = lure_letter_of_digit(ascii_lower(text.at[end + 3]));
-        end += 4;
-        len = 3;
-        if (end < text.len && ascii_is_alnum(text.at[end]))
-            return false;
-    }
-    if (!is_listed(dot->only_own ? dot->suffixes : everywhere, str_make(said->suffix, len)))
-        return false;
-    said->to = end;
-    said->suffix_len = len;
-    return true;
-}
-
-/* "example dot com" and its kin, when the word for a dot begins at `at`. */
-static bool is_said_dot(const struct lure_rules *rules, struct str text, size_t at,
-                        struct said *said)
-{
-    const struct dot_word *dot = dot_word_at(text, at);
-    if (dot == NULL)
-        return false;
-    size_t end = at + dot->word.len;
-    *said = (struct said){.from = skip_gap_back(text, at), .to = skip_gap(text, end)};
-    struct str before = str_make(text.at + said->from, at - said->from);
-    struct str after = str_make(text.at + end, said->to - end);
-    if (before.len == 0 || after.len == 0 || said->from == 0)
-        return false;
-    if (dot->word.at[0] == '.' &&
-        (!has_char(STR("\"'<"), before.at[before.len - 1]) || !has_char(STR("\"'>"), after.at[0])))
-        return false;
-    bool is_glued = false;
-    for (const char *c = "-_/"; *c != 0; c++) { // "the dot-com bubble" is no host
-        if (has_char(before, *c) != has_char(after, *c))
-            return false;
-        is_glued |= has_char(before, *c);
-    }
-    // "example, then dot, then com"
-    if (str_eq_nocase(word_before(text, said->from), STR("then")) &&
-        word_at(text, said->to, "then ")) {
-        said->from = skip_gap_back(text, said->from - strlen("then"));
-        said->to = skip_gap(text, said->to + strlen("then"));
-    }
-    return said->from > 0 && is_name_char(text.at[said->from - 1]) &&
-           read_suffix(rules, dot, text, said, is_glued);
-}
-
 size_t lure_dead_dot(const struct lure_rules *rules, struct str text, size_t at)
 {
     char c = text.at[at], meaning = 0;
-    struct said said;
-    if (at > 0 && gap_at(text, at) > 0 && gap_before(text, at) == 0) {
-        size_t from = skip_gap(text, at);
-        if (word_at(text, from, "then "))
-            from = skip_gap(text, from + strlen("then"));
-        return is_said_dot(rules, text, from, &said) && said.from == at ? said.to - at : 0;
-    }
-    size_t n = c == '[' || c == '(' || c == '{' ? bracketed(text, at, &meaning) : 0;
+    size_t n = spelled_dot_len(rules, text, at);
+    if (n > 0)
+        return n;
+    n = c == '[' || c == '(' || c == '{' ? bracketed(text, at, &meaning) : 0;
     return meaning == DEAD_DOT ? n : 0;
-}
-
-/* ---- Letters that look alike ------------------------------------------------------------------
- */
-
-enum { PLAIN_MOST = 14 }; // letters of a word that is looked up
-
-/* What ICU has said of the letters of one text. */
-struct plain_letters {
-    const struct lure_rules *rules;
-    struct {
-        uint32_t point;
-        char letter;
-    } known[64];
-};
-
-static char plain_letter(struct plain_letters *plain, uint32_t point)
-{
-    if (point < 0x80)
-        return ascii_lower((char)point);
-    size_t slot = (point ^ point >> 6) % COUNT_OF(plain->known);
-    if (plain->known[slot].point != point) {
-        plain->known[slot].point = point;
-        plain->known[slot].letter = lure_plain_letter(plain->rules, point);
-    }
-    return plain->known[slot].letter;
-}
-
-static bool is_word_char(struct str text, size_t at, size_t *len)
-{
-    *len = 1;
-    if ((unsigned char)text.at[at] < 0x80)
-        return ascii_is_alnum(text.at[at]);
-    UChar32 point = (UChar32)lure_utf8(str_skip(text, at), len);
-    // letters in squares and circles are signs
-    return lure_is_invisible((uint32_t)point) ||
-           (U_GET_GC_MASK(point) & (U_GC_L_MASK | U_GC_M_MASK | U_GC_N_MASK | U_GC_SO_MASK)) != 0;
-}
-
-/* The word at *at in letters of ASCII and in small ones, empty where that cannot be; *at: its end.
- */
-static struct str plain_word(struct plain_letters *plain, struct str text, size_t *at,
-                             char out[PLAIN_MOST])
-{
-    size_t len = 0, n;
-    bool can = true;
-    for (; *at < text.len && is_word_char(text, *at, &n); *at += n) {
-        uint32_t point = lure_utf8(str_skip(text, *at), &n);
-        if (!can || lure_is_invisible(point))
-            continue;
-        char letter = len < PLAIN_MOST ? plain_letter(plain, point) : 0;
-        can = ascii_is_alnum(letter);
-        if (can)
-            out[len++] = letter;
-    }
-    return str_make(out, can ? len : 0);
-}
-
-static const struct dot_word *said_word(struct str word)
-{
-    const struct dot_word *dot = word.len > 0 ? dot_word_at(word, 0) : NULL;
-    return dot != NULL && dot->word.len == word.len ? dot : NULL;
-}
-
-// All that look like the middle dot, and the bullet.
-static bool is_bullet(uint32_t point)
-{
-    return point == 0xB7 || point == 0x2022 || point == 0x2027 || point == 0x2219 ||
-           point == 0x22C5 || point == 0x30FB || point == 0x387 || point == 0xFF65;
-}
-
-/* "example•com".  No endings of two letters: "Nutzer·in", "ami·es", "vil·la". */
-static bool bullet_is_dot(struct plain_letters *plain, struct str text, size_t at, size_t len)
-{
-    char letters[PLAIN_MOST];
-    size_t n, end = at + len;
-    if (at == 0 || !is_name_char(text.at[at - 1]) || !is_bullet(lure_utf8(str_skip(text, at), &n)))
-        return false;
-    return is_listed(everywhere, plain_word(plain, text, &end, letters));
 }
 
 struct str lure_fold(const struct lure_rules *rules, struct arena *scratch, struct str text,
                      unsigned *flags)
 {
-    text = fold_unicode(scratch, text, flags);
-    if (find_one16(text, 0, wide16) == text.len)
-        return text;
-    struct plain_letters plain = {.rules = rules};
-    const struct dot_word *before = NULL;
-    char *out = arena_alloc(scratch, array_size(text.len, 3)), letters[PLAIN_MOST];
-    size_t len = 0;
-    for (size_t i = 0, n; i < text.len;) {
-        size_t end = i;
-        struct str word = plain_word(&plain, text, &end, letters);
-        if (end > i) {
-            const struct dot_word *dot = said_word(word);
-            bool is_plain = dot != NULL || (before != NULL && word.len > 0 &&
-                                            is_said_suffix(rules, before, word, false));
-            struct str as_is = str_make(text.at + i, end - i);
-            if (is_plain && find_one16(as_is, 0, wide16) < as_is.len)
-                as_is = word;
-            memcpy(out + len, as_is.at, as_is.len);
-            len += as_is.len;
-            i = end;
-            before = dot;
-            continue;
-        }
-        (void)lure_utf8(str_skip(text, i), &n);
-        if (bullet_is_dot(&plain, text, i, n)) {
-            memcpy(out + len, " dot ", 5);
-            len += 5;
-            before = dot_words;
-        } else {
-            memcpy(out + len, text.at + i, n);
-            len += n;
-        }
-        i += n;
-    }
-    return str_make(out, len);
+    text = fold_unicode(rules, scratch, text, flags);
+    return find_one16(text, 0, wide16) == text.len ? text : spelled_fold(rules, scratch, text);
 }
 
 /* Whether hints16's hit at *at is one, as far as that is told soon; where not, *at is moved on. */
-static bool is_hint(struct plain_letters *plain, struct str text, size_t *at)
+static bool is_hint(const struct lure_rules *rules, struct str text, size_t *at)
 {
-    char letters[PLAIN_MOST];
-    size_t n, from = *at;
+    size_t from = *at;
     if (ascii_is_alpha(text.at[from])) {
         *at += 1;
-        return dot_word_at(text, said_from(text, from)) != NULL;
+        return spelled_is_dot_word(text, said_from(text, from));
     }
-    if ((unsigned char)text.at[from] < 0x80)
-        return true;
-    uint32_t point = lure_utf8(str_skip(text, from), &n);
-    if (point == 0x3002 || point == 0xFF61 || point == 0x2024 || point == 0xFE52 ||
-        point == 0xFF0E || point == 0xFF1A || bullet_is_dot(plain, text, from, n))
-        return true;
-    while (from > 0 && ascii_is_alnum(text.at[from - 1]) && *at - from < PLAIN_MOST)
-        from--;
-    *at += n;
-    size_t end = from;
-    bool is_dot = said_word(plain_word(plain, text, &end, letters)) != NULL;
-    *at = end > *at ? end : *at;
-    return is_dot;
+    return (unsigned char)text.at[from] < 0x80 || spelled_hint(rules, text, at);
 }
 
 /* Puts markers where a dot or colon was written so that nothing can be clicked. */
@@ -595,7 +194,7 @@ static struct str fold_defanged(const struct lure_rules *rules, struct arena *sc
             if (meaning == DEAD_DOT)
                 i = skip_spaces(text, i);
             begun = i;
-        } else if (is_said_dot(rules, text, word, &said) && said.from >= begun) {
+        } else if (spelled_dot(rules, text, word, &said) && said.from >= begun) {
             len -= i - said.from; // which were copied as they are
             out[len++] = SAID_DOT;
             memcpy(out + len, said.suffix, said.suffix_len);
@@ -674,24 +273,29 @@ enum part { PART_NONE, PART_NAME, PART_PICTURE };
 /* Whether a host or scheme may be made of the character at `at`; len: its bytes.  Quotation marks,
  * arrows and blanks of other scripts part words like their ASCII kin.  Pictures may be of a name,
  * but clients also take them for its end. */
-static enum part part_at(struct str chunk, size_t at, size_t *len)
+static enum part part_at(const struct lure_rules *rules, struct str chunk, size_t at, size_t *len)
 {
     unsigned char c = (unsigned char)chunk.at[at];
     *len = 1;
     if (c < 0x80)
         return (ascii_class[c] & CLASS_NAME) != 0 ? PART_NAME : PART_NONE;
-    UChar32 point = (UChar32)lure_utf8(str_skip(chunk, at), len);
-    uint32_t type = U_GET_GC_MASK(point);
-    if ((type & (U_GC_L_MASK | U_GC_M_MASK | U_GC_N_MASK)) != 0)
+    unsigned facts = point_at(rules, chunk, at, len);
+    if ((facts & POINT_NAME) != 0)
         return PART_NAME;
-    return (type & U_GC_SO_MASK) != 0 ? PART_PICTURE : PART_NONE;
+    return (facts & (POINT_WORD | POINT_INVISIBLE)) == POINT_WORD ? PART_PICTURE : PART_NONE;
 }
 
-static size_t run_end(struct str chunk, size_t at, bool with_pictures)
+static size_t run_end(const struct lure_rules *rules, struct str chunk, size_t at,
+                      bool with_pictures)
 {
     size_t len;
-    while ((at = find_one16(chunk, at, no_names16)) < chunk.len) {
-        enum part part = part_at(chunk, at, &len);
+    while (at < chunk.len) {
+        if ((unsigned char)chunk.at[at] < 0x80) {
+            at = find_one16(chunk, at, no_names16);
+            if (at == chunk.len)
+                break;
+        }
+        enum part part = part_at(rules, chunk, at, &len);
         if (part == PART_NONE || (part == PART_PICTURE && !with_pictures))
             break;
         at += len;
@@ -707,8 +311,8 @@ static bool is_end(char c)
 /* Behind a comma or its like: "http://a.example,http://b.example" are two. */
 static bool begins_another(struct str chunk, size_t at)
 {
-    return word_at(chunk, at + 1, "http://") || word_at(chunk, at + 1, "https://") ||
-           word_at(chunk, at + 1, "www.");
+    return lure_word_at(chunk, at + 1, "http://") || lure_word_at(chunk, at + 1, "https://") ||
+           lure_word_at(chunk, at + 1, "www.");
 }
 
 static size_t count_char(struct str text, char c)
@@ -824,6 +428,13 @@ static unsigned undead(struct str text, char *out)
     return flags;
 }
 
+/* Each may have read far ahead: a text full of them would cost its square. */
+static void count_failure(struct scan *scan)
+{
+    if (++scan->n_failed > FAILURES_MOST)
+        scan->list->overflowed = true;
+}
+
 /* Parses prefix and rest as one URL and puts it into the list. */
 static bool put(struct scan *scan, const char *prefix, struct str rest, unsigned flags)
 {
@@ -833,9 +444,7 @@ static bool put(struct scan *scan, const char *prefix, struct str rest, unsigned
     flags |= undead(rest, text + n);
     struct url url;
     if (url_parse(scan->list->rules, scan->scratch, str_make(text, n + rest.len), &url) != OK) {
-        // each failure may have read far ahead: a text full of them would cost its square
-        if (++scan->n_failed > FAILURES_MOST)
-            scan->list->overflowed = true;
+        count_failure(scan);
         return false;
     }
     lure_put_url(scan->list, scan->scratch, &url, flags | scan->flags);
@@ -915,27 +524,29 @@ static size_t try_bare(struct scan *scan, struct str chunk, size_t from, size_t 
     char next = to < chunk.len ? chunk.at[to] : 0;
     bool port = next == ':' && to + 1 < chunk.len && ascii_is_digit(chunk.at[to + 1]);
     bool path = next == '/' || next == '\\' || next == '?' || next == '#';
-    bool www = word_at(run, 0, "www.");
+    bool www = lure_word_at(run, 0, "www.");
     struct str label = str_skip(run, last);
     size_t place = (size_t)(run.at - scan->text.at);
     if (digits) {
         // else a version number
-        if (dots != 3 || !(path || port || dead || is_sent_to(scan->text, place, false)))
+        if (dots != 3 || !(path || port || dead ||
+                           spelled_is_sent_to(scan->list->rules, scan->text, place, false)))
             return 0;
     } else if (!wide) {
         bool alpha = true;
         for (size_t i = 0; i < label.len; i++)
             alpha &= ascii_is_alpha(label.at[i]);
-        if (label.len < 2 || (!alpha && !word_at(label, 0, "xn--")))
+        if (label.len < 2 || (!alpha && !lure_word_at(label, 0, "xn--")))
             return 0;
         // of a suffix that is none nothing more need be read
         if (!url_has_suffix(scan->list->rules, lure_lower(scan->scratch, label)))
             return 0;
         bool joined = label.at[0] >= 'A' && label.at[0] <= 'Z' && label.at[1] >= 'a' &&
-                      begins_sentence(label);
+                      spelled_begins_sentence(label);
         // "test.py:12" is a line of a program
         bool is_file =
-            ends_file(label) && (label.at[-1] != SAID_DOT || !is_sent_to(scan->text, place, true));
+            ends_file(label) && (label.at[-1] != SAID_DOT ||
+                                 !spelled_is_sent_to(scan->list->rules, scan->text, place, true));
         if (!path && !www && ((joined && !port) || is_file))
             return 0;
     } else {
@@ -943,8 +554,14 @@ static size_t try_bare(struct scan *scan, struct str chunk, size_t from, size_t 
         (void)undead(run, live);
         struct str host = lure_lower(scan->scratch, str_make(live, run.len));
         bool ip = false;
-        if (url_host(scan->list->rules, scan->scratch, host, &host, &ip) != OK || ip ||
-            !url_has_suffix(scan->list->rules, host))
+        // IDNA takes the square of a label's length: the last one says first whether it is worth it
+        if (!url_may_have_suffix(scan->list->rules, scan->scratch, str_skip(host, last)))
+            return 0;
+        if (url_host(scan->list->rules, scan->scratch, host, &host, &ip) != OK) {
+            count_failure(scan);
+            return 0;
+        }
+        if (ip || !url_has_suffix(scan->list->rules, host))
             return 0;
     }
     size_t end = path || port ? link_end(chunk, from) : to;
@@ -985,17 +602,18 @@ static size_t try_pieces(struct scan *scan, struct str chunk, size_t from, size_
 
 static void scan_chunk(struct scan *scan, struct str chunk)
 {
+    const struct lure_rules *rules = scan->list->rules;
     size_t i = 0, len, looked = 0;
     while (i < chunk.len && !scan->list->overflowed) {
-        enum part part = part_at(chunk, i, &len);
+        enum part part = part_at(rules, chunk, i, &len);
         if (part == PART_NONE) {
             i += len;
             continue;
         }
-        size_t to = run_end(chunk, i, false);
+        size_t to = run_end(rules, chunk, i, false);
         if (i >= looked && to < chunk.len && (unsigned char)chunk.at[to] >= 0x80) {
             // once more with pictures, if one of them ended it
-            looked = run_end(chunk, i, true);
+            looked = run_end(rules, chunk, i, true);
             if (looked > to)
                 try_bare(scan, chunk, i, looked);
         }
@@ -1007,8 +625,8 @@ static void scan_chunk(struct scan *scan, struct str chunk)
         size_t end = 0;
         if (next == ':' || next == DEAD_COLON)
             end = try_scheme(scan, chunk, str_make(chunk.at + i, to - i), to);
-        if (end == 0 && next == '@' && !word_at(chunk, to + 1, "www.")) {
-            to = run_end(chunk, to + 1, false); // an address of a person, not a link
+        if (end == 0 && next == '@' && !lure_word_at(chunk, to + 1, "www.")) {
+            to = run_end(rules, chunk, to + 1, false); // an address of a person, not a link
         } else if (end == 0) {
             end = try_pieces(scan, chunk, i, to);
         }
@@ -1044,14 +662,16 @@ static void __attribute__((noinline)) scan_slowly(struct lure_list *list, struct
 static void __attribute__((noinline))
 look_closer(struct lure_list *list, struct str text, size_t at)
 {
-    struct plain_letters plain;
-    plain.rules = list->rules;
-    memset(plain.known, 0, sizeof plain.known);
-    for (; at < text.len; at = find_three16_if(text, at, may_hint16, hints16))
-        if (is_hint(&plain, text, &at)) {
+    while (at < text.len) {
+        if (is_hint(list->rules, text, &at)) {
             scan_slowly(list, text);
             return;
         }
+        // most words of such texts are parted by one blank: not worth sixteen bytes
+        at += at + 1 < text.len && text.at[at] == ' ' && (unsigned char)text.at[at + 1] >= 0xC2;
+        if (at < text.len && (unsigned char)text.at[at] < 0xC2)
+            at = find_three16_if(text, at, may_hint16, hints16);
+    }
 }
 
 void lure_scan_text(struct lure_list *list, struct str text)

@@ -15,7 +15,7 @@
 
 #include <arpa/inet.h>
 
-enum { HOST_MOST = 253 };
+enum { HOST_MOST = 253, LABEL_MOST = 63 };
 
 static const struct special {
     struct str scheme, port;
@@ -420,6 +420,21 @@ enum err url_host(const struct lure_rules *rules, struct arena *arena, struct st
     *out = host;
     *is_ip = false;
     return OK;
+}
+
+bool url_may_have_suffix(const struct lure_rules *rules, struct arena *arena, struct str label)
+{
+    size_t n_stay = 0, n;
+    for (size_t i = 0; i < label.len; i += n)
+        n_stay += (point_at(rules, label, i, &n) & POINT_STAYS) != 0;
+    if (n_stay > LABEL_MOST) // before anything is done that takes the square of it
+        return false;
+    struct str ascii = label;
+    if (!is_plain_ascii(label) && to_ascii(rules, arena, label, &ascii) != OK)
+        return false;
+    if (ascii.len > 0 && ascii.at[ascii.len - 1] == '.')
+        ascii.len--;
+    return ascii.len == 0 || url_has_suffix(rules, ascii); // empty: the label before is the last
 }
 
 /* The host of a scheme that browsers know nothing of: no IDN, no IPv4. */

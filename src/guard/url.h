@@ -46,5 +46,7 @@ struct str url_domain(const struct lure_rules *rules, struct str host);
 /* Whether the last label of a canonical host is a real public suffix (no wildcard default), or one
  * reserved for private use (example, test, local, internal, lan, home, corp, onion, localhost). */
 bool url_has_suffix(const struct lure_rules *rules, struct str host);
+/* Whether that may be of a host whose last label is written so, in lower case.  False: of none. */
+bool url_may_have_suffix(const struct lure_rules *rules, struct arena *arena, struct str label);
 
 #endif

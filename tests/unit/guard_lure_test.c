@@ -226,6 +226,59 @@ TEST(a_text_full_of_what_is_almost_a_link_is_refused)
     }
 }
 
+/* n letters of Han, no two alike. */
+static struct str han(unsigned n)
+{
+    struct buf text;
+    buf_init(&text, 1 << 16);
+    for (unsigned i = 0; i < n; i++) {
+        unsigned point = 0x4E00 + i * 7919 % 0x5000;
+        const char utf8[] = {(char)(0xE0 | point >> 12), (char)(0x80 | (point >> 6 & 0x3F)),
+                             (char)(0x80 | (point & 0x3F))};
+        buf_add(&text, str_make(utf8, sizeof utf8));
+    }
+    struct str out = arena_str(test_arena(), buf_str(&text));
+    buf_done(&text);
+    return out;
+}
+
+// IDNA takes the square of a label's length: of sentences it is asked for their last word only.
+TEST(sentences_of_other_scripts_are_no_hosts_and_hide_none)
+{
+    struct str text = STR_EMPTY;
+    for (int i = 0; i < 1000; i++)
+        text = i % 100 > 0 ? text
+                           : arena_printf(test_arena(), "%.*s%.*s\xE3\x80\x82%.*s ", STR_ARGS(text),
+                                          STR_ARGS(han(60 + i / 20)), STR_ARGS(han(40 + i / 20)));
+    check(found(arena_printf(test_arena(), "%.*s", STR_ARGS(text)).at).len == 0);
+    static const char *const names[] = {
+        "\xE4\xBE\x8B\xE5\xAD\x90\xE3\x80\x82\xE4\xB8\xAD\xE5\x9B\xBD",      // a suffix of Han
+        "\xD0\xBF\xD1\x80\xD0\xB8\xD0\xBC\xD0\xB5\xD1\x80.\xD0\xA0\xD0\xA4", // in capitals
+        "\xE4\xBE\x8B\xE5\xAD\x90\xE3\x80\x82"
+        "com",
+        "b\xC3\xBC"
+        "cher.de.", // the root's dot
+    };
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
+        struct str url = found(names[i]);
+        check(str_starts(url, STR("http://xn--")));
+        check_str(found(arena_printf(test_arena(), "%.*s%s", STR_ARGS(text), names[i]).at), url);
+    }
+}
+
+TEST(a_text_full_of_long_names_with_a_suffix_is_refused)
+{
+    struct buf text;
+    buf_init(&text, 1 << 20);
+    for (int i = 0; i < 300; i++) // none fits in DNS
+        buf_printf(&text, "%.*s.com ", STR_ARGS(han(250)));
+    struct lure_list list;
+    lure_list_init(&list, rules(), test_arena());
+    lure_scan_text(&list, buf_str(&text));
+    check(list.overflowed && list.n == 0);
+    buf_done(&text);
+}
+
 TEST(what_was_made_dead_has_nothing_to_open)
 {
     static const char *const texts[] = {
@@ -256,136 +309,6 @@ TEST(what_was_made_dead_has_nothing_to_open)
             if ((list.lures[k].flags & LURE_DEFANGED) == 0)
                 check_str(dead, STR("nothing to open"));
     }
-}
-
-TEST(an_address_in_words_is_read_where_it_cannot_be_anything_else)
-{
-    static const struct {
-        const char *text, *wanted;
-    } rows[] = {
-        {"go to evilplace dot com and sign in", "http://evilplace.com/"   },
-        {"go to evilplace  DOT  com now",       "http://evilplace.com/"   },
-        {"evilplace d0t com",                   "http://evilplace.com/"   },
-        {"evilplace dot de, quick",             "http://evilplace.de/"    },
-        {"www dot evilplace dot co dot uk",     "http://evilplace.co.uk/" },
-        {"geh auf evilplace Punkt de",          "http://evilplace.de/"    },
-        {"evilplace ponto com ponto br",        "http://evilplace.com.br/"},
-        {"va su evilplace punto it",            "http://evilplace.it/"    },
-        {"the dot is red",                      ""                        },
-        {"a dot matrix",                        ""                        },
-        {"de mon point de vue",                 ""                        },
-        {"desde mi punto de vista",             ""                        },
-        {"at this point it works",              ""                        },
-        {"dot com",                             ""                        },
-        {"join the dots",                       ""                        },
-    };
-    for (size_t i = 0; i < COUNT_OF(rows); i++)
-        check_str(found(rows[i].text), str_of(rows[i].wanted));
-}
-
-TEST(an_address_in_words_is_read_however_its_dot_is_dressed)
-{
-    static const struct {
-        const char *text, *wanted;
-    } rows[] = {
-        {"abcqwe <dot> com",                                                   "http://abcqwe.com/"  },
-        {"abcqwe-dot-com",                                                     "http://abcqwe.com/"  },
-        {"abcqwe_dot_com",                                                     "http://abcqwe.com/"  },
-        {"abcqwe/dot/com",                                                     "http://abcqwe.com/"  },
-        {"abcqwe \"dot\" com",                                                 "http://abcqwe.com/"  },
-        {"abcqwe 'dot' com",                                                   "http://abcqwe.com/"  },
-        {"abcqwe, dot, com",                                                   "http://abcqwe.com/"  },
-        {"abcqwe dot: com",                                                    "http://abcqwe.com/"  },
-        {"abcqwe *dot* com",                                                   "http://abcqwe.com/"  },
-        {"abcqwe\x0A"
-         "dot\x0A"
-         "com",                                                       "http://abcqwe.com/"  },
-        {"abcqwe \".\" com",                                                   "http://abcqwe.com/"  },
-        {"abcqwe\xE2\x80\xA2"
-         "com",                                                       "http://abcqwe.com/"  },
-        {"abcqwe\xC2\xB7"
-         "com",                                                       "http://abcqwe.com/"  },
-        {"abcqwe dot c0m",                                                     "http://abcqwe.com/"  },
-        {"abcqwe dot c o m",                                                   "http://abcqwe.com/"  },
-        {"abcqwe dot c 0 m",                                                   "http://abcqwe.com/"  },
-        {"abcqwe period com",                                                  "http://abcqwe.com/"  },
-        {"abcqwe full stop com",                                               "http://abcqwe.com/"  },
-        {"abcqwe d\xD0\xBEt com",                                              "http://abcqwe.com/"  },
-        {"abcqwe D\xD0\x9E\xD0\xA2 com",                                       "http://abcqwe.com/"  },
-        {"abcqwe \xF0\x9D\x90\x9D\xF0\x9D\x90\xA8\xF0\x9D\x90\xAD com",        "http://abcqwe.com/"  },
-        {"abcqwe dot \xF0\x9D\x90\x9C\xF0\x9D\x90\xA8\xF0\x9D\x90\xA6",        "http://abcqwe.com/"  },
-        {"abcqwe \xEF\xBD\x84\xEF\xBD\x8F\xEF\xBD\x94 com",                    "http://abcqwe.com/"  },
-        {"abcqwe \xE2\x93\x93\xE2\x93\x9E\xE2\x93\xA3 c\xD0\xBEm",             "http://abcqwe.com/"  },
-        {"abcqwe d\xE2\x80\x8Bot com",                                         "http://abcqwe.com/"  },
-        {"abcqwe (d\xD0\xBEt) com",                                            "http://abcqwe.com/"  },
-        {"\xE2\x80\x9C"
-         "abcqwe\xE2\x80\x9D dot com",                                "http://abcqwe.com/"  },
-        {"abcqwe \xF0\x9F\x91\x89 dot \xF0\x9F\x91\x88 com",                   "http://abcqwe.com/"  },
-        {"abcqwe \xE2\x80\x94 dot \xE2\x80\x94 com",                           "http://abcqwe.com/"  },
-        {"type abcqwe then dot then com",                                      "http://abcqwe.com/"  },
-        {"type abcqwe, then dot, then com",                                    "http://abcqwe.com/"  },
-        {"abcqwe\xE2\x80\xA2\xF0\x9D\x90\x9C\xF0\x9D\x90\xA8\xF0\x9D\x90\xA6",
-         "http://abcqwe.com/"                                                                        },
-        {"abcqwe dot top",                                                     "http://abcqwe.top/"  },
-        {"go to abcqwe dot zip",                                               "http://abcqwe.zip/"  },
-        {"visit \"abcqwe dot zip\"",                                           "http://abcqwe.zip/"  },
-        {"abcqwe-dot-co-dot-uk",                                               "http://abcqwe.co.uk/"},
-        {"203 dot 0 dot 113 dot 5",                                            "http://203.0.113.5/" },
-        {"go to 203.0.113.5",                                                  "http://203.0.113.5/" },
-        {"open: 203.0.113.5 now",                                              "http://203.0.113.5/" },
-    };
-    for (size_t i = 0; i < COUNT_OF(rows); i++) {
-        check_str(found(rows[i].text), str_of(rows[i].wanted));
-        // and a warning that quotes it no longer says where to go
-        struct str dead;
-        check(lure_defang(rules(), test_arena(), str_of(rows[i].text), &dead) == OK);
-        dead = arena_printf(test_arena(), "%.*s", STR_ARGS(dead));
-        struct str left = found(dead.at);
-        if (str_eq(left, str_of(rows[i].wanted)))
-            check_str(dead, STR("nowhere to go"));
-    }
-}
-
-TEST(what_people_say_of_dots_and_numbers_is_no_address)
-{
-    static const char *const texts[] = {
-        "the .net framework",
-        "the end. come on",
-        "top dot zip file",
-        "open report dot zip",
-        "run test dot py",
-        "der Punkt ist, com",
-        "am Punkt angekommen",
-        "version 3.5.2.1 is out",
-        "use version 3.5.2.1",
-        "let us go to 3.5.2",
-        "go to version 3.5.2.1",
-        "at 10.30 or 11:45",
-        "see notes.txt",
-        "the dot-com bubble",
-        "a dot/com thing",
-        "trial period info",
-        "a period of time",
-        "it came to a full stop. Online again",
-        "Home \xE2\x80\xA2 Shop \xE2\x80\xA2 Info",
-        "Nutzer\xC2\xB7in",
-        "ami\xC2\xB7"
-        "es",
-        "vil\xC2\xB7la",
-        "dot-to-dot",
-        "foo_dot_in",
-        "dash-dot-dash",
-        "he said \".\" in the end",
-        "put \".\" before org",
-        "1 dot 5 million",
-        "\xD1\x87\xD1\x82\xD0\xBE \xD1\x8D\xD1\x82\xD0\xBE \xD0\xBE\xD1\x82 "
-        "\xD0\xB4\xD0\xBE\xD1\x82 \xD0\xBA\xD0\xBE\xD0\xBC",
-        "300 dot 0 dot 113 dot 5",
-        "3 dot 5 dot 2",
-    };
-    for (size_t i = 0; i < COUNT_OF(texts); i++)
-        if (found(texts[i]).len > 0)
-            check_str(str_of(texts[i]), STR("no address"));
 }
 
 TEST(a_hint_is_seen_at_every_place_of_a_text)
@@ -453,6 +376,9 @@ TEST(hostile_text_costs_little)
         "t ",
         "period ",
         "then dot then ",
+        "x-dot-ab",
+        "-dot-",
+        "\xE4\xB8\xAD\xE3\x80\x82",
         "\xE2\x80\x9C"
         "dot",
     };
