@@ -214,7 +214,7 @@ void containment_carry_out(struct gate *gate, const struct order *order)
 void containment_replayed(struct gate *gate, const struct order *order)
 {
     if (order->kind == ORDER_RETRACT || order->kind == ORDER_RETURN)
-        retraction_order(gate, order);
+        retraction_replayed(gate, order);
     if (order->kind == ORDER_NOTIFY)
         tell_replayed(gate, order);
 }

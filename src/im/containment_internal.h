@@ -37,6 +37,8 @@ void retraction_close(struct containment *containment);
 void tell_order(struct gate *gate, const struct order *order);
 void held_order(struct gate *gate, const struct order *order);
 void retraction_order(struct gate *gate, const struct order *order);
+/* One of an event that is taken again: who was told of it is not told again. */
+void retraction_replayed(struct gate *gate, const struct order *order);
 /* Presence that shows the lure is replaced, wherever it is seen. */
 void retraction_dim_presence(struct gate *gate, const struct order *order);
 /* A notice of an event that is taken again: told unless it is known to be. */

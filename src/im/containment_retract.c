@@ -9,7 +9,10 @@
  * two tells him twice, with the same id, and never not at all.
  *
  * A retraction is kept as a record until it is through, so that a restart takes
- * it up again; doing it twice harms nobody.  Presence is in no store: each home
+ * it up again.  A copy that is taken back is marked in the store, in the same change,
+ * as one of which its owner is still to be told; the mark goes when the word to him is as
+ * durable as any message.  So after a kill those are told who had not been for certain, and nobody
+ * else.  Nothing that a client sends makes or removes a mark.  Presence is in no store: each home
  * looks for what it shows.
  */
 #include "im/containment_internal.h"
@@ -50,9 +53,12 @@ struct taking_back {
     bool returns;   // home and account are its sender's, who gets it back
     bool unspooled; // it does not wait any more
     bool failed;
-    // of what returns:
-    uint64_t number;               // of the incident
+    uint64_t number;               // of the incident, of what returns
     struct retracting *retracting; // it waits for this one
+    // of what is taken back:
+    bool is_owed;     // the word to its owner counts
+    struct link owed; // in retracting->waiting, for a store that failed, or retracting->told
+    struct timer timer;
 };
 
 static void taking_back_free(struct taking_back *back)
@@ -110,31 +116,32 @@ static struct stanza *retraction(const struct taking_back *back, struct account 
 }
 
 static void say_taken_back(struct account *account, const struct taking_back *back, struct str id,
-                           bool speaks)
+                           bool speaks, struct ticket *ticket)
 {
     const struct jid *from = back->outgoing ? &account->jid : &back->peer;
     const struct jid *to = back->outgoing ? &back->peer : &account->jid;
     struct stanza *stanza = retraction(back, account, from, to, id, speaks);
     if (back->outgoing)
-        message_sent(account, 0, stanza, NULL, 0); // both archives have it
+        message_sent(account, 0, stanza, ticket, 0); // both archives have it
     else
-        route_stanza_to(account->home, stanza, &account->jid, NULL, ROUTED_BY_SERVER, 0);
+        route_stanza_to(account->home, stanza, &account->jid, ticket, ROUTED_BY_SERVER, 0);
     stanza_unref(&stanza);
 }
 
-static void take_back_from(struct account *account, const struct taking_back *back)
+static void take_back_from(struct account *account, const struct taking_back *back,
+                           struct ticket *ticket)
 {
     // who was away and is away has not seen it: the spool has forgotten it already
     if (back->spooled && account->n_sessions == 0)
         return;
     if (back->replaces.len == 0) {
-        say_taken_back(account, back, back->id, true);
+        say_taken_back(account, back, back->id, true, ticket);
         return;
     }
     // a client that has corrected shows it in the other's place, any other by its own id
-    say_taken_back(account, back, back->replaces, true);
+    say_taken_back(account, back, back->replaces, true, ticket);
     if (back->id.len > 0)
-        say_taken_back(account, back, back->id, false);
+        say_taken_back(account, back, back->id, false, ticket);
 }
 
 // There is no taking back of a retraction: the message is delivered anew, with an id of its own
@@ -170,6 +177,16 @@ static void return_it(struct account *account, const struct taking_back *back)
 }
 
 static void sender_was_told(struct mail *mail);
+static void owner_was_told(struct mail *mail);
+
+// What he is told is durable, or was refused; failed: the store did not take it.
+static void word_is_durable(struct ticket *ticket)
+{
+    struct taking_back *back = ticket->context;
+    back->failed = ticket->failed;
+    back->mail.run = owner_was_told;
+    loop_post(back->gate->loop, &back->mail);
+}
 
 static void owner_is_there(struct account_waiter *waiter, struct account *account)
 {
@@ -182,14 +199,20 @@ static void owner_is_there(struct account_waiter *waiter, struct account *accoun
         loop_post(back->gate->loop, &back->mail);
         return;
     }
-    if (account->state == ACCOUNT_READY) {
-        if (back->unspooled)
-            spool_uncount(account, 1, back->spool_size);
-        if (back->undo)
-            give_again(account, back);
-        else
-            take_back_from(account, back);
+    if (account->state == ACCOUNT_READY && back->unspooled)
+        spool_uncount(account, 1, back->spool_size);
+    back->unspooled = false; // if he is told again
+    if (back->is_owed) {
+        struct ticket *ticket = ticket_new_for(back->home, word_is_durable, back);
+        if (account->state == ACCOUNT_READY)
+            take_back_from(account, back, ticket);
+        else if (account->state == ACCOUNT_BROKEN) // the store did not say who he is
+            (void)!ticket_fail(ticket);
+        ticket_unref(&ticket);
+        return;
     }
+    if (account->state == ACCOUNT_READY)
+        give_again(account, back);
     taking_back_free(back);
 }
 
@@ -220,7 +243,15 @@ struct retracting {
     bool untold;        // or could not be
     int64_t after_id, page_begin_id;
     bool more, again;
-    bool tells_again; // a stop interrupted it, perhaps before all had been told
+    // a stop interrupted it, perhaps before all had been told: those that are marked; all, if it
+    // began before there were marks
+    bool tells_marked, tells_all;
+    bool is_walked;             // all copies are withdrawn
+    uint64_t n_owed, n_waiting; // words on their way to owners; of them, those that wait
+    struct list waiting, told;  // of struct taking_back: for a store that failed; still marked
+    bool notes;                 // that the owners of these know
+    int64_t noted[COPIES_A_PAGE];
+    struct store_archive_told note;
     struct timer timer;
     struct link link; // in containment->retracting
     uint64_t n_copies;
@@ -303,10 +334,79 @@ static void finish(struct retracting *retracting)
     store_record_remove(retracting->gate->service->store, &retracting->remove);
 }
 
+// Through only when all have been told.
+static void finish_if_told(struct retracting *retracting)
+{
+    if (retracting->is_walked && retracting->n_owed == 0)
+        finish(retracting);
+}
+
+static void note_told(struct retracting *retracting);
+
+static void is_noted(struct store_request *request)
+{
+    struct retracting *retracting = CONTAINER_OF(request, struct retracting, note.request);
+    if (request->result != OK) // a kill now, and they are told twice
+        log_event(LOG_WARNING, "told-not-noted", "incident=%" PRIu64 " error=%s",
+                  retracting->order.incident, err_name(request->result));
+    store_release(request);
+    retracting->n_owed -= retracting->note.n;
+    retracting->notes = false;
+    note_told(retracting);
+    finish_if_told(retracting);
+}
+
+// As many in one commit as have come during the last.
+static void note_told(struct retracting *retracting)
+{
+    uint32_t n = 0;
+    if (retracting->notes || list_empty(&retracting->told))
+        return;
+    LIST_EACH(&retracting->told, struct taking_back, owed, back)
+    {
+        if (n == COPIES_A_PAGE)
+            break;
+        retracting->noted[n++] = back->row;
+        list_leave(&back->owed);
+        taking_back_free(back);
+    }
+    retracting->notes = true;
+    retracting->note = (struct store_archive_told){
+        .by = retracting->order.number, .n = n, .ids = retracting->noted};
+    retracting->note.request.home = loop_mailbox(retracting->gate->loop);
+    retracting->note.request.done = is_noted;
+    store_archive_told(retracting->gate->service->store, &retracting->note);
+}
+
+static void tell_again(struct timer *timer)
+{
+    struct taking_back *back = CONTAINER_OF(timer, struct taking_back, timer);
+    list_leave(&back->owed);
+    back->retracting->n_waiting--;
+    back->mail.run = at_owners_home;
+    loop_post(back->home->loop, &back->mail);
+}
+
+// On the guard's thread.
+static void owner_was_told(struct mail *mail)
+{
+    struct taking_back *back = CONTAINER_OF(mail, struct taking_back, mail);
+    struct retracting *retracting = back->retracting;
+    if (!back->failed) {
+        list_add_last(&retracting->told, &back->owed);
+        note_told(retracting);
+        return;
+    }
+    list_add_last(&retracting->waiting, &back->owed);
+    retracting->n_waiting++;
+    loop_timer_set(retracting->gate->loop, &back->timer, containment_retry_us, tell_again);
+}
+
 static void next_page(struct retracting *retracting);
 
-// As kept: "stage incident key-in-hex[/whose] shown".
-enum { KEPT_RETRACT, KEPT_UNDO, KEPT_TOLD, KEPT_RETURN };
+// As kept: "stage incident key-in-hex[/whose] shown".  What began before copies were marked: 0, and
+// 2 when all had been told.
+enum { KEPT_UNMARKED, KEPT_UNDO, KEPT_TOLD, KEPT_RETURN, KEPT_RETRACT };
 
 static void keep(struct retracting *retracting, int stage, void (*done)(struct store_request *))
 {
@@ -351,14 +451,6 @@ static void page_failed(struct retracting *retracting)
     loop_timer_set(retracting->gate->loop, &retracting->timer, containment_retry_us, retry_page);
 }
 
-// A stop from now on needs tell nobody again.
-static void is_told(struct store_request *request)
-{
-    struct retracting *retracting = CONTAINER_OF(request, struct retracting, put.request);
-    store_release(request);
-    loop_timer_set(retracting->gate->loop, &retracting->timer, look_again_us, look_again);
-}
-
 static void withdrawn(struct store_request *request)
 {
     struct retracting *retracting = CONTAINER_OF(request, struct retracting, withdraw.request);
@@ -383,18 +475,21 @@ static void withdrawn(struct store_request *request)
     {
         list_leave(&back->in_page);
         back->unspooled = row->unspooled;
+        back->is_owed = retracting->withdraw.untold_by != 0;
+        back->retracting = retracting;
+        retracting->n_owed += back->is_owed;
         row++;
         loop_post(back->home->loop, &back->mail);
     }
     containment_note(retracting->gate, &outcome);
-    if (retracting->more)
+    if (retracting->more) {
         next_page(retracting);
-    else if (retracting->order.undo || retracting->again)
-        finish(retracting);
-    else if (retracting->order.kind == ORDER_RETURN) // the taking back may still be under way
+    } else if (retracting->order.undo || retracting->again) {
+        retracting->is_walked = true;
+        finish_if_told(retracting);
+    } else { // of a return: the taking back may still be under way
         loop_timer_set(retracting->gate->loop, &retracting->timer, look_again_us, look_again);
-    else
-        keep(retracting, KEPT_TOLD, is_told);
+    }
 }
 
 // Whether that person (bare) sent it; whose: empty, anybody.
@@ -419,7 +514,8 @@ static bool concerns(const struct retracting *retracting, const struct store_del
     if (retracting->order.undo || retracting->order.kind == ORDER_RETURN)
         return is_gone;
     // withdrawn before the stop, but perhaps its reader was not told any more: once again
-    return !is_gone || (retracting->tells_again && !retracting->again);
+    bool is_owed = retracting->tells_all || (retracting->tells_marked && delivery->is_untold);
+    return !is_gone || (is_owed && !retracting->again);
 }
 
 static void withdraw_page(struct retracting *retracting)
@@ -430,6 +526,8 @@ static void withdraw_page(struct retracting *retracting)
                                       : kind == ORDER_RETURN ? STORE_HIDDEN | STORE_TOMBSTONE
                                                              : STORE_TOMBSTONE;
     retracting->withdraw.unspool = !retracting->order.undo;
+    retracting->withdraw.untold_by =
+        retracting->order.undo || kind == ORDER_RETURN ? 0 : retracting->order.number;
     retracting->withdraw.request.home = loop_mailbox(retracting->gate->loop);
     retracting->withdraw.request.done = withdrawn;
     store_archive_withdraw(retracting->gate->service->store, &retracting->withdraw);
@@ -515,6 +613,7 @@ static void next_page(struct retracting *retracting)
     retracting->page = (struct store_deliveries){
         .key =
             str_make((const char *)retracting->order.key.bytes, sizeof retracting->order.key.bytes),
+        .untold_by = retracting->order.number,
         .after_id = retracting->after_id,
         .most = COPIES_A_PAGE,
     };
@@ -538,6 +637,8 @@ static struct retracting *retracting_new(struct gate *gate, const struct order *
     retracting->gate = gate;
     retracting->order = *order;
     list_init(&retracting->found);
+    list_init(&retracting->waiting);
+    list_init(&retracting->told);
     list_add_last(&gate->containment->retracting, &retracting->link);
     struct str shown = order->shown.len > ORDER_TEXT_MOST ? str_first(order->shown, ORDER_TEXT_MOST)
                                                           : order->shown;
@@ -547,9 +648,10 @@ static struct retracting *retracting_new(struct gate *gate, const struct order *
     return retracting;
 }
 
-void retraction_order(struct gate *gate, const struct order *order)
+static void begin(struct gate *gate, const struct order *order, bool was_begun)
 {
     struct retracting *retracting = retracting_new(gate, order);
+    retracting->tells_marked = was_begun;
     keep(retracting,
          order->undo                   ? KEPT_UNDO
          : order->kind == ORDER_RETURN ? KEPT_RETURN
@@ -557,7 +659,20 @@ void retraction_order(struct gate *gate, const struct order *order)
          order_is_kept);
 }
 
-static bool read_kept(const struct store_record *record, struct order *order, bool *told)
+void retraction_order(struct gate *gate, const struct order *order)
+{
+    begin(gate, order, false);
+}
+
+void retraction_replayed(struct gate *gate, const struct order *order)
+{
+    LIST_EACH(&gate->containment->retracting, const struct retracting, link, retracting)
+    if (retracting->order.number == order->number)
+        return; // its record was there, and it is being carried out
+    begin(gate, order, true);
+}
+
+static bool read_kept(const struct store_record *record, struct order *order, bool *is_marked)
 {
     struct str rest = record->value;
     struct str stage = str_cut(&rest, ' '), incident = str_cut(&rest, ' ');
@@ -568,7 +683,7 @@ static bool read_kept(const struct store_record *record, struct order *order, bo
     order->undo = str_eq(stage, STR("1"));
     if (str_eq(stage, STR("3")))
         order->kind = ORDER_RETURN;
-    *told = str_eq(stage, STR("2"));
+    *is_marked = !str_eq(stage, STR("0"));
     return str_to_u64(record->key, 0, UINT64_MAX, &order->number) == OK &&
            str_to_u64(incident, 0, UINT64_MAX, &order->incident) == OK &&
            hex.len == 2 * sizeof order->key.bytes &&
@@ -615,11 +730,12 @@ enum err retraction_open(struct gate *gate, struct why *why)
         more = e == OK && list.more;
         for (uint32_t i = 0; e == OK && i < list.n; i++) {
             struct order order;
-            bool told;
+            bool is_marked;
             if (str_to_z(list.records[i].key, after, sizeof after) == OK &&
-                read_kept(&list.records[i], &order, &told)) {
+                read_kept(&list.records[i], &order, &is_marked)) {
                 struct retracting *retracting = retracting_new(gate, &order);
-                retracting->tells_again = !told;
+                retracting->tells_marked = is_marked;
+                retracting->tells_all = !is_marked;
                 next_page(retracting);
             }
         }
@@ -634,6 +750,15 @@ void retraction_close(struct containment *containment)
 {
     // these only wait: the next start takes them up
     LIST_EACH(&containment->retracting, struct retracting, link, retracting)
-    if (timer_is_set(&retracting->timer))
-        retracting_free(retracting);
+    {
+        LIST_EACH(&retracting->waiting, struct taking_back, owed, back)
+        {
+            list_leave(&back->owed);
+            loop_timer_cancel(&back->timer);
+            taking_back_free(back);
+            retracting->n_owed--;
+        }
+        if (retracting->n_owed == 0 && (timer_is_set(&retracting->timer) || retracting->is_walked))
+            retracting_free(retracting);
+    }
 }

@@ -518,6 +518,7 @@ struct store_archive_withdraw {
     } * rows;
     uint8_t visibility;
     bool unspool;         // take them out of the spool as well
+    uint64_t untold_by;   // other than 0: their owners are still to be told, by this order
     uint32_t n_changed;   // out: receivers' rows whose visibility is other than before
     uint32_t n_unspooled; // out
 };
@@ -536,10 +537,21 @@ struct store_archive_purge {
 };
 void store_archive_purge(struct store *store, struct store_archive_purge *op);
 
+/* Their owners have been told what store_archive_withdraw was told that they are to be, by the same
+ * order.  Rows of which nobody is to be told are no error. */
+struct store_archive_told {
+    struct store_request request;
+    uint64_t by;
+    uint32_t n;
+    const int64_t *ids;
+};
+void store_archive_told(struct store *store, struct store_archive_told *op);
+
 /* Every copy of a lure: rows of all owners that were appended with this key. */
 struct store_deliveries {
     struct store_request request;
     struct str key;
+    uint64_t untold_by; // the order of which is_untold tells
     int64_t after_id;
     uint32_t most;
     uint32_t n; // out
@@ -548,6 +560,7 @@ struct store_deliveries {
         struct str local, domain;     // the owner
         struct store_message message; // its flags tell: outgoing, spooled, archived, withdrawn
         bool id_repeats; // among the owner's newest, another of the same pair has this message_id
+        bool is_untold;  // withdrawn by that order, and its owner perhaps not told: a server's mark
     } * deliveries;
     bool more;
 };

@@ -480,6 +480,47 @@ TEST(every_copy_of_a_lure_is_found_by_any_of_its_keys)
     check(after.deliveries[1].message.flags == (STORE_ARCHIVED | STORE_TOMBSTONE));
 }
 
+static bool is_untold(struct store *store, uint64_t by)
+{
+    DO(store, copies, deliveries, .key = key_of('a'), .most = 9, .untold_by = by);
+    check(copies.n == 1);
+    return copies.deliveries[0].is_untold;
+}
+
+TEST(a_copy_is_marked_until_its_owner_has_been_told)
+{
+    struct fixture f CLEANUP(fixture_done) = fixture_new();
+    int64_t romeo = make_account(f.store, "romeo");
+    struct str keys[] = {key_of('a')};
+    DO(f.store, put, append, .account = romeo, .peer = STR("p@x"), .stanza = STR("<m>lure</m>"),
+       .message_id = STR("retract-1"), .flags = STORE_ARCHIVED, .lures = keys, .n_lures = 1);
+    struct store_row rows[] = {
+        {romeo, put.id,     false},
+        {romeo, put.id + 1, false}  // is gone
+    };
+    check(put_e == OK && !is_untold(f.store, 7));
+    DO(f.store, withdraw, archive_withdraw, .n = 2, .rows = rows, .visibility = STORE_TOMBSTONE,
+       .untold_by = 7);
+    check(withdraw_e == OK && withdraw.n_changed == 1);
+    for (int round = 0; round < 2; round++) {
+        check(is_untold(f.store, 7) && !is_untold(f.store, 8) && !is_untold(f.store, 0));
+        store_close(&f.store);
+        fixture_open(&f, NULL);
+    }
+    // another order's word is not this one's
+    DO(f.store, other, archive_told, .by = 8, .n = 1, .ids = &put.id);
+    check(other_e == OK && is_untold(f.store, 7));
+    DO(f.store, told, archive_told, .by = 7, .n = 1, .ids = &put.id);
+    check(told_e == OK && !is_untold(f.store, 7));
+    DO(f.store, again, archive_told, .by = 7, .n = 1, .ids = &put.id);
+    check(again_e == OK);
+    // what is shown again needs no word about its end
+    DO(f.store, anew, archive_withdraw, .n = 1, .rows = rows, .visibility = STORE_TOMBSTONE,
+       .untold_by = 9);
+    DO(f.store, back, archive_withdraw, .n = 1, .rows = rows);
+    check(anew_e == OK && back_e == OK && !is_untold(f.store, 9));
+}
+
 TEST(copies_are_found_before_and_after_their_keys_have_moved)
 {
     struct fixture f CLEANUP(fixture_done) = fixture_new();

@@ -39,6 +39,7 @@ void ledger_forget(struct connection *c, int64_t id)
 {
     if (sql_run(c, "DELETE FROM lure_recent WHERE id = ?", "i", id) == 0)
         sql_run(c, "DELETE FROM lure WHERE id = ?", "i", id);
+    sql_run(c, "DELETE FROM untold WHERE id = ?", "i", id); // nothing finds it any more
 }
 
 static int compare(const void *a_at, const void *b_at)

@@ -699,7 +699,23 @@ enum err archive_withdraw(struct connection *c, struct store_request *request)
         if (!op->unspool)
             changed |= set_waiting(c, row, bits == 0);
         op->n_changed += changed && !row->is_senders;
+        if (op->untold_by != 0)
+            sql_run(c,
+                    "INSERT OR REPLACE INTO untold SELECT id, ?2 FROM message WHERE id = ?1 "
+                    "AND owner = ?3",
+                    "iii", row->id, (int64_t)op->untold_by, row->account);
+        else if (bits == 0)
+            sql_run(c, "DELETE FROM untold WHERE id = ?", "i", row->id);
     }
+    return OK;
+}
+
+enum err archive_told(struct connection *c, struct store_request *request)
+{
+    OP(archive_told);
+    for (uint32_t i = 0; i < op->n; i++)
+        sql_run(c, "DELETE FROM untold WHERE id = ? AND the_order = ?", "ii", op->ids[i],
+                (int64_t)op->by);
     return OK;
 }
 
@@ -786,7 +802,8 @@ enum err deliveries_find(struct connection *c, struct store_request *request)
     sqlite3_stmt *s =
         sql_start(c,
                   "SELECT l.id, " MESSAGE_COLUMNS ", coalesce(a.visible, p.visible, r.visible, 0), "
-                  "coalesce(s.kept, r.kept, -1), m.owner, o.local, o.domain, " ID_REPEATS " "
+                  "coalesce(s.kept, r.kept, -1), m.owner, o.local, o.domain, " ID_REPEATS
+                  ", EXISTS (SELECT 1 FROM untold WHERE id = l.id AND the_order = ?4) "
                   "FROM (SELECT id FROM lure WHERE key = ?1 AND id > ?2 UNION ALL "
                   "SELECT id FROM lure_recent WHERE id > ?2 AND instr(keys, ?1) > 0 ORDER BY 1) l "
                   "CROSS JOIN message m ON m.id = l.id "
@@ -796,7 +813,7 @@ enum err deliveries_find(struct connection *c, struct store_request *request)
                   "LEFT JOIN spool s ON s.owner = m.owner AND s.id = m.id "
                   "LEFT JOIN recent r ON r.id = m.id "
                   "ORDER BY l.id LIMIT ?3",
-                  "bii", op->key, op->after_id, (int64_t)op->most + 1);
+                  "biii", op->key, op->after_id, (int64_t)op->most + 1, (int64_t)op->untold_by);
     while (sql_next(c, s)) {
         struct store_delivery d = {0};
         if (op->n < op->most) {
@@ -805,6 +822,7 @@ enum err deliveries_find(struct connection *c, struct store_request *request)
             d.local = sql_text(c, s, N_MESSAGE_COLUMNS + 3);
             d.domain = sql_text(c, s, N_MESSAGE_COLUMNS + 4);
             d.id_repeats = sqlite3_column_int(s, N_MESSAGE_COLUMNS + 5) != 0;
+            d.is_untold = sqlite3_column_int(s, N_MESSAGE_COLUMNS + 6) != 0;
             int64_t kept = sqlite3_column_int64(s, N_MESSAGE_COLUMNS + 1);
             if (kept >= 0)
                 d.message.flags |= STORE_SPOOLED;

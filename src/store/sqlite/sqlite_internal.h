@@ -205,6 +205,7 @@ enum err spool_expire(struct connection *c, struct store_request *request);
 enum err archive_query(struct connection *c, struct store_request *request);
 enum err archive_span(struct connection *c, struct store_request *request);
 enum err archive_withdraw(struct connection *c, struct store_request *request);
+enum err archive_told(struct connection *c, struct store_request *request);
 enum err archive_purge(struct connection *c, struct store_request *request);
 enum err deliveries_find(struct connection *c, struct store_request *request);
 enum err deliveries_expire(struct connection *c, struct store_request *request);
