@@ -25,7 +25,8 @@ struct lab {
     enum command command;
     struct experiment experiment;
     const char *trace_file, *texts_file, *graph_file, *family_file, *keep;
-    double budget; // evaluations of a search
+    double budget;  // evaluations of a search
+    double confirm; // seeds with which its worst are run again; 0: they are not
     struct worm_profile worms[WORMS_MOST];
     size_t n_worms;
     const struct trap *traps[TRAPS_MOST];
@@ -88,6 +89,8 @@ static void print_help(FILE *to)
         "  --hours N         after it (8)\n"
         "  --family FILE     of a search: lines of a habit and its values, or least..most\n"
         "  --budget N        worms that a search tries (200)\n"
+        "  --confirm N       its worst are run again, each with N other seeds, and ranked by that\n"
+        "                    alone (0: they are not)\n"
         "  --keep DIR        where a search leaves the worst three\n"
         "  --format F        table or json\n"
         "  --show            print the guard's incidents too\n\n"
@@ -178,6 +181,7 @@ enum option_id {
     OPT_HOURS,
     OPT_FAMILY,
     OPT_BUDGET,
+    OPT_CONFIRM,
     OPT_KEEP,
     OPT_FORMAT,
     OPT_SHOW,
@@ -213,6 +217,7 @@ static const struct option options[] = {
     {"hours",       required_argument, NULL, OPT_HOURS      },
     {"family",      required_argument, NULL, OPT_FAMILY     },
     {"budget",      required_argument, NULL, OPT_BUDGET     },
+    {"confirm",     required_argument, NULL, OPT_CONFIRM    },
     {"keep",        required_argument, NULL, OPT_KEEP       },
     {"format",      required_argument, NULL, OPT_FORMAT     },
     {"show",        no_argument,       NULL, OPT_SHOW       },
@@ -268,6 +273,7 @@ static enum err read_number(struct lab *lab, int id, const char *value, struct w
         {OPT_HOURS,       &x->hours,          0,     100000},
         {OPT_TRAPS_AFTER, &x->traps_after_s,  0,     1e6   },
         {OPT_BUDGET,      &lab->budget,       1,     1e6   },
+        {OPT_CONFIRM,     &lab->confirm,      0,     100000},
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         if (rows[i].id != id)
@@ -443,6 +449,43 @@ static void run_all(struct lab *lab)
     }
 }
 
+static json_t *found_json(const struct search *search, const struct found *found,
+                          const struct family *family)
+{
+    json_t *json = result_json(&found->result), *settings = json_object();
+    for (size_t k = 0; k < family->n_genes; k++)
+        json_object_set_new(settings, family->genes[k].key.at, json_string(found->worm.values[k]));
+    json_object_set_new(json, "settings", settings);
+    if (search->is_confirmed)
+        json_object_set_new(json, "searched", json_real(found->searched));
+    return json;
+}
+
+static void print_found(const struct search *search, const struct family *family)
+{
+    uint32_t people = search->n > 0 ? search->worst[0].result.people : 0;
+    if (search->is_confirmed)
+        printf("%u tried, the worst run again from seed %llu on; infected of %u people (95 %%), in "
+               "the search, until conviction, settings\n",
+               search->n_tried, (unsigned long long)search->first_seed, people);
+    else
+        printf("%u tried; infected of %u people (95 %%), until conviction, settings\n",
+               search->n_tried, people);
+    for (size_t i = 0; i < search->n; i++) {
+        const struct found *found = &search->worst[i];
+        printf("%9.1f (%.0f)", series_mean(&found->result.infected),
+               series_percentile(&found->result.infected, 0.95));
+        if (search->is_confirmed)
+            printf(" %9.1f", found->searched);
+        if (found->result.seconds.n > 0)
+            printf(" %10.1f s  ", series_mean(&found->result.seconds));
+        else
+            printf(" %12s  ", "never");
+        search_print_settings(stdout, family, &found->worm);
+        putchar('\n');
+    }
+}
+
 static enum err run_search(struct lab *lab, struct why *why)
 {
     struct family family;
@@ -454,29 +497,12 @@ static enum err run_search(struct lab *lab, struct why *why)
     x->open = lab->opens[0];
     set_traps(x, lab->traps, lab->n_traps);
     search_run(&search, x, lab->rules, &family, (unsigned)lab->budget);
+    if (lab->confirm > 0)
+        search_confirm(&search, x, lab->rules, (unsigned)lab->confirm);
     if (!lab->json)
-        printf("%u tried; infected of %u people (95 %%), until conviction, settings\n",
-               search.n_tried, search.n > 0 ? search.worst[0].result.people : 0);
-    for (size_t i = 0; i < search.n; i++) {
-        struct found *found = &search.worst[i];
-        if (lab->json) {
-            json_t *json = result_json(&found->result), *settings = json_object();
-            for (size_t k = 0; k < family.n_genes; k++)
-                json_object_set_new(settings, family.genes[k].key.at,
-                                    json_string(found->worm.values[k]));
-            json_object_set_new(json, "settings", settings);
-            json_array_append_new(lab->results, json);
-            continue;
-        }
-        printf("%9.1f (%.0f)", series_mean(&found->result.infected),
-               series_percentile(&found->result.infected, 0.95));
-        if (found->result.seconds.n > 0)
-            printf(" %10.1f s  ", series_mean(&found->result.seconds));
-        else
-            printf(" %12s  ", "never");
-        search_print_settings(stdout, &family, &found->worm);
-        putchar('\n');
-    }
+        print_found(&search, &family);
+    for (size_t i = 0; lab->json && i < search.n; i++)
+        json_array_append_new(lab->results, found_json(&search, &search.worst[i], &family));
     if (lab->keep != NULL) {
         const char *slash = strrchr(lab->family_file, '/');
         e = search_keep(&search, &family, lab->keep, slash != NULL ? slash + 1 : lab->family_file,

@@ -6,6 +6,9 @@
 
 enum { PARENTS = 8, PURPOSE_SEARCH = 50 };
 
+// More than --seeds allows: no confirming run shares a seed with the search.
+enum { CONFIRM_SEEDS_AFTER = 1000000 };
+
 static bool is_known(const struct search *search, const struct family *family,
                      const struct member_worm *worm)
 {
@@ -21,7 +24,7 @@ static bool is_known(const struct search *search, const struct family *family,
 }
 
 static void keep_if_worst(struct search *search, const struct member_worm *worm,
-                          struct result *result)
+                          struct result *result, double searched)
 {
     double infected = series_mean(&result->infected);
     size_t at = search->n;
@@ -34,7 +37,7 @@ static void keep_if_worst(struct search *search, const struct member_worm *worm,
     if (search->n == FOUND_MOST)
         result_done(&search->worst[--search->n].result);
     memmove(search->worst + at + 1, search->worst + at, (search->n - at) * sizeof *search->worst);
-    search->worst[at] = (struct found){*worm, *result};
+    search->worst[at] = (struct found){*worm, *result, searched};
     search->n++;
 }
 
@@ -42,7 +45,7 @@ void search_run(struct search *search, const struct experiment *experiment,
                 const struct lure_rules *rules, const struct family *family, unsigned budget)
 {
     struct prng prng = prng_of(experiment->first_seed, 0, PURPOSE_SEARCH);
-    *search = (struct search){0};
+    *search = (struct search){.first_seed = experiment->first_seed};
     for (; search->n_tried < budget; search->n_tried++) {
         struct member_worm worm;
         struct experiment one = *experiment;
@@ -56,8 +59,29 @@ void search_run(struct search *search, const struct experiment *experiment,
         one.worm = &worm.profile;
         one.untimed = true;
         struct result result = experiment_run(&one, rules, DEFENCE_FIREDOOR);
-        keep_if_worst(search, &worm, &result);
+        keep_if_worst(search, &worm, &result, series_mean(&result.infected));
     }
+}
+
+void search_confirm(struct search *search, const struct experiment *experiment,
+                    const struct lure_rules *rules, unsigned n_seeds)
+{
+    struct search confirmed = *search;
+    confirmed.n = 0;
+    confirmed.is_confirmed = true;
+    confirmed.first_seed = experiment->first_seed + CONFIRM_SEEDS_AFTER;
+    for (size_t i = 0; i < search->n; i++) {
+        struct found *found = &search->worst[i];
+        struct experiment one = *experiment;
+        one.worm = &found->worm.profile;
+        one.untimed = true;
+        one.first_seed = confirmed.first_seed;
+        one.n_seeds = n_seeds;
+        struct result result = experiment_run(&one, rules, DEFENCE_FIREDOOR);
+        keep_if_worst(&confirmed, &found->worm, &result, found->searched);
+        result_done(&found->result);
+    }
+    *search = confirmed;
 }
 
 void search_done(struct search *search)
@@ -84,9 +108,13 @@ enum err search_keep(const struct search *search, const struct family *family,
         FILE *file = fopen(path, "we");
         if (file == NULL)
             return why_say(why, ERR_IO, "%s: %s", path, strerror(errno));
-        fprintf(file, "# infected %.1f of %u at %g when it was found\nbase %s\n",
-                series_mean(&found->result.infected), found->result.people, found->result.open,
-                family->base->name);
+        fprintf(file, "# infected %.1f of %u at %g when it was found",
+                series_mean(&found->result.infected), found->result.people, found->result.open);
+        if (search->is_confirmed)
+            fprintf(file, "\n# (mean of %u seeds from %llu on, %.0f in one; %.1f in the search)",
+                    found->result.n_seeds, (unsigned long long)search->first_seed,
+                    series_percentile(&found->result.infected, 1), found->searched);
+        fprintf(file, "\nbase %s\n", family->base->name);
         for (size_t k = 0; k < family->n_genes; k++)
             fprintf(file, "%.*s %s\n", STR_ARGS(family->genes[k].key), found->worm.values[k]);
         if (fclose(file) != 0)

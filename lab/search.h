@@ -5,6 +5,11 @@
  * The first half of the budget is drawn from the whole family, the rest are
  * children of the best eight so far.  Every evaluation is an experiment over the
  * same seeds, so that worms are compared and not luck; deterministic like all here.
+ *
+ * The worst of many means over few seeds is lucky as well as bad.  Whoever wants to
+ * know what a worm infects has the worst confirmed: run again over seeds that had no
+ * part in choosing them, and ranked by these alone.  As many are kept as it takes for
+ * one whose few seeds were unlucky to be among them.
  */
 #ifndef LAB_SEARCH_H
 #define LAB_SEARCH_H
@@ -12,21 +17,28 @@
 #include "lab/experiment.h"
 #include "lab/family.h"
 
-enum { FOUND_MOST = 10 };
+enum { FOUND_MOST = 24 };
 
 struct found {
     struct member_worm worm;
-    struct result result;
+    struct result result; // of the search, or of the confirming runs
+    double searched;      // mean infected in the search
 };
 
 struct search {
     struct found worst[FOUND_MOST]; // most infected first
     size_t n;
     unsigned n_tried;
+    bool is_confirmed;
+    uint64_t first_seed; // of the runs that ranked them
 };
 
 void search_run(struct search *search, const struct experiment *experiment,
                 const struct lure_rules *rules, const struct family *family, unsigned budget);
+/* Runs the worst anew, each with so many seeds that the search did not use, and ranks them by
+ * that. */
+void search_confirm(struct search *search, const struct experiment *experiment,
+                    const struct lure_rules *rules, unsigned n_seeds);
 void search_done(struct search *search);
 /* "base=P14 pause=31.2 …" */
 void search_print_settings(FILE *to, const struct family *family, const struct member_worm *worm);

@@ -112,9 +112,38 @@ def check_runs(files):
     again = results("search", *files, "--family", family + "-1", "--budget", "1", "--seeds", "1",
                     "--open", "0.9")
     assert again[0]["infected"] == found[0]["infected"]
+    check_confirmed(files, family)
 
     table = run(*files, "--worm", "P1", "--seeds", "1")
     assert table.returncode == 0 and len(table.stdout.splitlines()) == 2
+
+
+def check_confirmed(files, family):
+    search = ["search", *files, "--family", family, "--budget", "12", "--seeds", "1", "--open",
+              "0.9"]
+    noisy = results(*search)
+    assert all("searched" not in result for result in noisy)
+    found = results(*search, "--confirm", "4", "--keep", os.path.dirname(family))
+    infected = [result["infected"]["mean"] for result in found]
+    assert infected == sorted(infected, reverse=True)
+    # the same worms with other seeds, beside what the search thought of each
+    thought = {str(result["settings"]): result["infected"]["mean"] for result in noisy}
+    assert len(found) == len(thought) > 6
+    for result in found:
+        assert result["seeds"] == 4
+        assert result.pop("searched") == thought[str(result.pop("settings"))]
+        check_schema(result, "worm")
+    assert [result["infected"]["mean"] for result in noisy] != infected
+    # what is kept is the confirmed worst, and says how it can be run again
+    with open(family + "-1") as file:
+        kept = file.read()
+    assert f"infected {infected[0]:.1f} of 80 at 0.9" in kept and "4 seeds from 1000001 on" in kept
+    again = results("search", *files, "--family", family + "-1", "--budget", "1", "--seeds", "4",
+                    "--seed", "1000001", "--open", "0.9")
+    assert again[0]["infected"] == found[0]["infected"]
+    table = run(*search, "--confirm", "4")
+    assert table.returncode == 0 and "from seed 1000001 on" in table.stdout
+    assert len(table.stdout.splitlines()) == 1 + len(found)
 
 
 def check_refusals(files, directory):
@@ -138,6 +167,7 @@ def check_refusals(files, directory):
             (["honest", *files, "--worm", "P1"], 2),
             (["model", *files], 2),
             (["search", *files], 2),
+            (["search", *files, "--family", bad, "--confirm", "some"], 2),
             (["search", *files, "--family", "/nowhere"], 1),
             (["search", *files, "--family", bad], 1),
             (["what"], 2),
