@@ -78,8 +78,8 @@ static const struct worm_profile *worm_of(const struct experiment *experiment)
     return NULL;
 }
 
-static void run_seed(const struct experiment *experiment, const struct lure_rules *rules,
-                     enum defence_kind defence, uint64_t seed, struct result *result)
+void experiment_run_seed(const struct experiment *experiment, const struct lure_rules *rules,
+                         enum defence_kind defence, uint64_t seed, struct run *run)
 {
     struct graph own = {0};
     const struct graph *graph = &experiment->graph;
@@ -122,26 +122,24 @@ static void run_seed(const struct experiment *experiment, const struct lure_rule
     sim_traffic(sim, NULL);
     sim_run(sim, 60);
     const double week_us = 7 * 86400e6;
-    struct run run = {.has_guard = sim_guard(sim) != NULL,
-                      .person_weeks =
-                          graph->n_people * (double)(sim_now_us(sim) - began_us) / week_us};
-    sim_outcome(sim, &run.outcome);
-    if (run.has_guard) {
-        guard_state(sim_guard(sim), &run.state);
+    *run = (struct run){.has_guard = sim_guard(sim) != NULL,
+                        .person_weeks =
+                            graph->n_people * (double)(sim_now_us(sim) - began_us) / week_us};
+    sim_outcome(sim, &run->outcome);
+    if (run->has_guard) {
+        guard_state(sim_guard(sim), &run->state);
         if (!experiment->untimed)
-            run.cost = cost_measure(sim_guard(sim), rules, experiment->texts, graph->n_people,
-                                    sim_now_us(sim), seed);
+            run->cost = cost_measure(sim_guard(sim), rules, experiment->texts, graph->n_people,
+                                     sim_now_us(sim), seed);
     }
     end_ordinary(&ordinary, experiment);
     sim_free(&sim);
     graph_done(&own);
-    result_add(result, &run);
 }
 
-struct result experiment_run(const struct experiment *experiment, const struct lure_rules *rules,
-                             enum defence_kind defence)
+struct result experiment_result(const struct experiment *experiment, enum defence_kind defence)
 {
-    struct result result = {
+    return (struct result){
         .name = experiment->worm != NULL    ? experiment->worm->name
                 : experiment->n_traps > 0   ? experiment->traps[0]->name
                 : experiment->trace != NULL ? "trace"
@@ -152,7 +150,16 @@ struct result experiment_run(const struct experiment *experiment, const struct l
         .defence = defence,
         .people = experiment->trace != NULL ? experiment->graph.n_people : experiment->people,
     };
-    for (unsigned i = 0; i < experiment->n_seeds; i++)
-        run_seed(experiment, rules, defence, experiment->first_seed + i, &result);
+}
+
+struct result experiment_run(const struct experiment *experiment, const struct lure_rules *rules,
+                             enum defence_kind defence)
+{
+    struct result result = experiment_result(experiment, defence);
+    for (unsigned i = 0; i < experiment->n_seeds; i++) {
+        struct run run;
+        experiment_run_seed(experiment, rules, defence, experiment->first_seed + i, &run);
+        result_add(&result, &run);
+    }
     return result;
 }

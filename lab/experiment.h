@@ -46,4 +46,9 @@ void experiment_default(struct experiment *experiment);
 struct result experiment_run(const struct experiment *experiment, const struct lure_rules *rules,
                              enum defence_kind defence);
 
+/* The same by hand: a result without a run yet, and one run of it. */
+struct result experiment_result(const struct experiment *experiment, enum defence_kind defence);
+void experiment_run_seed(const struct experiment *experiment, const struct lure_rules *rules,
+                         enum defence_kind defence, uint64_t seed, struct run *run);
+
 #endif

@@ -8,6 +8,7 @@
 #include "base/must.h"
 #include "base/random.h"
 #include "lab/alike.h"
+#include "lab/crew.h"
 #include "lab/experiment.h"
 #include "lab/guard_keys.h"
 #include "lab/search.h"
@@ -26,6 +27,7 @@ struct lab {
     struct experiment experiment;
     const char *trace_file, *texts_file, *graph_file, *family_file, *keep;
     double budget;  // evaluations of a search
+    double jobs;    // processes that share its runs
     double confirm; // seeds with which its worst are run again; 0: they are not
     struct worm_profile worms[WORMS_MOST];
     size_t n_worms;
@@ -91,6 +93,7 @@ static void print_help(FILE *to)
         "  --budget N        worms that a search tries (200)\n"
         "  --confirm N       its worst are run again, each with N other seeds, and ranked by that\n"
         "                    alone (0: they are not)\n"
+        "  --jobs N          processes that share its runs; it finds the same with any number (1)\n"
         "  --keep DIR        where a search leaves the worst three\n"
         "  --format F        table or json\n"
         "  --show            print the guard's incidents too\n\n"
@@ -182,6 +185,7 @@ enum option_id {
     OPT_FAMILY,
     OPT_BUDGET,
     OPT_CONFIRM,
+    OPT_JOBS,
     OPT_KEEP,
     OPT_FORMAT,
     OPT_SHOW,
@@ -218,6 +222,7 @@ static const struct option options[] = {
     {"family",      required_argument, NULL, OPT_FAMILY     },
     {"budget",      required_argument, NULL, OPT_BUDGET     },
     {"confirm",     required_argument, NULL, OPT_CONFIRM    },
+    {"jobs",        required_argument, NULL, OPT_JOBS       },
     {"keep",        required_argument, NULL, OPT_KEEP       },
     {"format",      required_argument, NULL, OPT_FORMAT     },
     {"show",        no_argument,       NULL, OPT_SHOW       },
@@ -259,21 +264,22 @@ static enum err read_number(struct lab *lab, int id, const char *value, struct w
         int id;
         double *at, least, most;
     } rows[] = {
-        {OPT_SEEDS,       &seeds,             1,     100000},
-        {OPT_SEED,        &seed,              0,     1e15  },
-        {OPT_DECOYS,      &x->decoys,         0,     1     },
-        {OPT_PROTECT,     &x->protect_nats,   0,     1000  },
-        {OPT_LEARN,       &x->learn,          0,     1     },
-        {OPT_DAYS,        &x->days,           0,     36500 },
-        {OPT_DENSITY,     &x->density,        0.001, 100000},
-        {OPT_PEOPLE,      &people,            2,     5e6   },
-        {OPT_CONTACTS,    &x->contacts,       1,     10000 },
-        {OPT_MESSAGES,    &x->messages_a_day, 0.01,  100000},
-        {OPT_LEARN_HOURS, &x->learn_hours,    0,     100000},
-        {OPT_HOURS,       &x->hours,          0,     100000},
-        {OPT_TRAPS_AFTER, &x->traps_after_s,  0,     1e6   },
-        {OPT_BUDGET,      &lab->budget,       1,     1e6   },
-        {OPT_CONFIRM,     &lab->confirm,      0,     100000},
+        {OPT_SEEDS,       &seeds,             1,     100000   },
+        {OPT_SEED,        &seed,              0,     1e15     },
+        {OPT_DECOYS,      &x->decoys,         0,     1        },
+        {OPT_PROTECT,     &x->protect_nats,   0,     1000     },
+        {OPT_LEARN,       &x->learn,          0,     1        },
+        {OPT_DAYS,        &x->days,           0,     36500    },
+        {OPT_DENSITY,     &x->density,        0.001, 100000   },
+        {OPT_PEOPLE,      &people,            2,     5e6      },
+        {OPT_CONTACTS,    &x->contacts,       1,     10000    },
+        {OPT_MESSAGES,    &x->messages_a_day, 0.01,  100000   },
+        {OPT_LEARN_HOURS, &x->learn_hours,    0,     100000   },
+        {OPT_HOURS,       &x->hours,          0,     100000   },
+        {OPT_TRAPS_AFTER, &x->traps_after_s,  0,     1e6      },
+        {OPT_BUDGET,      &lab->budget,       1,     1e6      },
+        {OPT_CONFIRM,     &lab->confirm,      0,     100000   },
+        {OPT_JOBS,        &lab->jobs,         1,     CREW_MOST},
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         if (rows[i].id != id)
@@ -496,14 +502,19 @@ static enum err run_search(struct lab *lab, struct why *why)
         return e;
     x->open = lab->opens[0];
     set_traps(x, lab->traps, lab->n_traps);
-    search_run(&search, x, lab->rules, &family, (unsigned)lab->budget);
-    if (lab->confirm > 0)
-        search_confirm(&search, x, lab->rules, (unsigned)lab->confirm);
-    if (!lab->json)
+    struct search_plan plan = {.experiment = x,
+                               .rules = lab->rules,
+                               .family = &family,
+                               .budget = (unsigned)lab->budget,
+                               .n_processes = (unsigned)lab->jobs};
+    e = search_run(&search, &plan, why);
+    if (e == OK && lab->confirm > 0)
+        e = search_confirm(&search, &plan, (unsigned)lab->confirm, why);
+    if (e == OK && !lab->json)
         print_found(&search, &family);
-    for (size_t i = 0; lab->json && i < search.n; i++)
+    for (size_t i = 0; e == OK && lab->json && i < search.n; i++)
         json_array_append_new(lab->results, found_json(&search, &search.worst[i], &family));
-    if (lab->keep != NULL) {
+    if (e == OK && lab->keep != NULL) {
         const char *slash = strrchr(lab->family_file, '/');
         e = search_keep(&search, &family, lab->keep, slash != NULL ? slash + 1 : lab->family_file,
                         3, why);
@@ -569,7 +580,7 @@ static enum command command_of(int argc, char **argv, int *first)
 
 int main(int argc, char **argv)
 {
-    struct lab lab = {.budget = 200};
+    struct lab lab = {.budget = 200, .jobs = 1};
     struct settings worm_settings = {0};
     struct why why = {0};
     int first, id;

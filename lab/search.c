@@ -1,87 +1,144 @@
 #include "lab/search.h"
 
 #include "base/must.h"
+#include "lab/crew.h"
 
 #include <errno.h>
 
-enum { PARENTS = 8, PURPOSE_SEARCH = 50 };
+enum { GENERATION = 16, PARENTS = 8, PURPOSE_SEARCH = 50 };
 
 // More than --seeds allows: no confirming run shares a seed with the search.
 enum { CONFIRM_SEEDS_AFTER = 1000000 };
 
-static bool is_known(const struct search *search, const struct family *family,
+static bool is_same(const struct family *family, const struct member_worm *a,
+                    const struct member_worm *b)
+{
+    for (size_t i = 0; i < family->n_genes; i++)
+        if (strcmp(a->values[i], b->values[i]) != 0)
+            return false;
+    return true;
+}
+
+static bool is_among(const struct found *found, size_t n, const struct family *family,
                      const struct member_worm *worm)
 {
-    for (size_t i = 0; i < search->n; i++) {
-        size_t same = 0;
-        while (same < family->n_genes &&
-               strcmp(search->worst[i].worm.values[same], worm->values[same]) == 0)
-            same++;
-        if (same == family->n_genes)
+    for (size_t i = 0; i < n; i++)
+        if (is_same(family, &found[i].worm, worm))
             return true;
-    }
     return false;
 }
 
-static void keep_if_worst(struct search *search, const struct member_worm *worm,
-                          struct result *result, double searched)
+static double mean_of(const struct found *found)
 {
-    double infected = series_mean(&result->infected);
+    return series_mean(&found->result.infected);
+}
+
+/* Takes the result. */
+static void keep_if_worst(struct search *search, struct found *found)
+{
+    double infected = mean_of(found);
     size_t at = search->n;
-    while (at > 0 && series_mean(&search->worst[at - 1].result.infected) < infected)
+    while (at > 0 && mean_of(&search->worst[at - 1]) < infected)
         at--;
     if (at == FOUND_MOST) {
-        result_done(result);
+        result_done(&found->result);
         return;
     }
     if (search->n == FOUND_MOST)
         result_done(&search->worst[--search->n].result);
     memmove(search->worst + at + 1, search->worst + at, (search->n - at) * sizeof *search->worst);
-    search->worst[at] = (struct found){*worm, *result, searched};
+    search->worst[at] = *found;
     search->n++;
 }
 
-void search_run(struct search *search, const struct experiment *experiment,
-                const struct lure_rules *rules, const struct family *family, unsigned budget)
+static struct result no_run_yet(const struct search_plan *plan, const struct member_worm *worm)
 {
-    struct prng prng = prng_of(experiment->first_seed, 0, PURPOSE_SEARCH);
-    *search = (struct search){.first_seed = experiment->first_seed};
-    for (; search->n_tried < budget; search->n_tried++) {
-        struct member_worm worm;
-        struct experiment one = *experiment;
-        size_t parents = search->n < PARENTS ? search->n : PARENTS;
-        if (parents == 0 || search->n_tried < budget / 2)
-            family_draw(family, &prng, &worm);
-        else
-            family_mutate(family, &prng, &search->worst[prng_below(&prng, parents)].worm, &worm);
-        if (is_known(search, family, &worm))
-            continue;
-        one.worm = &worm.profile;
-        one.untimed = true;
-        struct result result = experiment_run(&one, rules, DEFENCE_FIREDOOR);
-        keep_if_worst(search, &worm, &result, series_mean(&result.infected));
-    }
+    struct experiment one = *plan->experiment;
+    one.worm = &worm->profile;
+    return experiment_result(&one, DEFENCE_FIREDOOR);
 }
 
-void search_confirm(struct search *search, const struct experiment *experiment,
-                    const struct lure_rules *rules, unsigned n_seeds)
+/* One run more of each, with the seed that is its next. */
+static enum err run_each(const struct search_plan *plan, uint64_t first_seed,
+                         struct found *const *which, size_t n, struct why *why)
 {
-    struct search confirmed = *search;
-    confirmed.n = 0;
-    confirmed.is_confirmed = true;
-    confirmed.first_seed = experiment->first_seed + CONFIRM_SEEDS_AFTER;
-    for (size_t i = 0; i < search->n; i++) {
-        struct found *found = &search->worst[i];
-        struct experiment one = *experiment;
-        one.worm = &found->worm.profile;
-        one.untimed = true;
-        one.first_seed = confirmed.first_seed;
-        one.n_seeds = n_seeds;
-        struct result result = experiment_run(&one, rules, DEFENCE_FIREDOOR);
-        keep_if_worst(&confirmed, &found->worm, &result, found->searched);
-        result_done(&found->result);
+    struct task tasks[FOUND_MOST];
+    must(n <= FOUND_MOST);
+    for (size_t i = 0; i < n; i++)
+        tasks[i] = (struct task){.worm = &which[i]->worm.profile,
+                                 .seed = first_seed + which[i]->result.n_seeds};
+    enum err e = crew_run(tasks, n, plan->experiment, plan->rules, plan->n_processes, why);
+    for (size_t i = 0; e == OK && i < n; i++)
+        result_add(&which[i]->result, &tasks[i].run);
+    return e;
+}
+
+static enum err evaluate(const struct search *search, const struct search_plan *plan,
+                         struct found *young, size_t n, struct why *why)
+{
+    struct found *all[GENERATION];
+    for (size_t i = 0; i < n; i++)
+        all[i] = &young[i];
+    enum err e = OK;
+    for (unsigned seed = 0; e == OK && seed < plan->experiment->n_seeds; seed++)
+        e = run_each(plan, search->first_seed, all, n, why);
+    return e;
+}
+
+enum err search_run(struct search *search, const struct search_plan *plan, struct why *why)
+{
+    const struct family *family = plan->family;
+    struct prng prng = prng_of(plan->experiment->first_seed, 0, PURPOSE_SEARCH);
+    *search = (struct search){.first_seed = plan->experiment->first_seed};
+    const unsigned half = (plan->budget + 1) / 2;
+    enum err e = OK;
+    while (e == OK && search->n_tried < plan->budget) {
+        bool breeds = search->n_tried >= half;
+        unsigned until = breeds ? plan->budget : half;
+        struct found young[GENERATION];
+        size_t n = 0;
+        size_t parents = search->n < PARENTS ? search->n : PARENTS;
+        for (unsigned i = 0; i < GENERATION && search->n_tried < until; i++) {
+            struct found *one = &young[n];
+            search->n_tried++;
+            if (breeds)
+                family_mutate(family, &prng, &search->worst[prng_below(&prng, parents)].worm,
+                              &one->worm);
+            else
+                family_draw(family, &prng, &one->worm);
+            if (is_among(search->worst, search->n, family, &one->worm) ||
+                is_among(young, n, family, &one->worm))
+                continue;
+            one->result = no_run_yet(plan, &one->worm);
+            n++;
+        }
+        e = evaluate(search, plan, young, n, why);
+        for (size_t i = 0; i < n; i++)
+            keep_if_worst(search, &young[i]);
     }
+    return e;
+}
+
+enum err search_confirm(struct search *search, const struct search_plan *plan, unsigned n_seeds,
+                        struct why *why)
+{
+    struct search confirmed = {.n_tried = search->n_tried,
+                               .is_confirmed = true,
+                               .first_seed = search->first_seed + CONFIRM_SEEDS_AFTER};
+    struct found *all[FOUND_MOST];
+    for (size_t i = 0; i < search->n; i++) {
+        all[i] = &search->worst[i];
+        all[i]->searched = mean_of(all[i]);
+        result_done(&all[i]->result);
+        all[i]->result = no_run_yet(plan, &all[i]->worm);
+    }
+    enum err e = OK;
+    for (unsigned seed = 0; e == OK && seed < n_seeds; seed++)
+        e = run_each(plan, confirmed.first_seed, all, search->n, why);
+    for (size_t i = 0; i < search->n; i++)
+        keep_if_worst(&confirmed, all[i]);
     *search = confirmed;
+    return e;
 }
 
 void search_done(struct search *search)

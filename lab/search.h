@@ -4,7 +4,8 @@
  *
  * The first half of the budget is drawn from the whole family, the rest are
  * children of the best eight so far.  Every evaluation is an experiment over the
- * same seeds, so that worms are compared and not luck; deterministic like all here.
+ * same seeds, so that worms are compared and not luck; deterministic like all here,
+ * in however many processes.
  *
  * The worst of many means over few seeds is lucky as well as bad.  Whoever wants to
  * know what a worm infects has the worst confirmed: run again over seeds that had no
@@ -33,12 +34,21 @@ struct search {
     uint64_t first_seed; // of the runs that ranked them
 };
 
-void search_run(struct search *search, const struct experiment *experiment,
-                const struct lure_rules *rules, const struct family *family, unsigned budget);
+struct search_plan {
+    const struct experiment *experiment; // its seeds are those of one evaluation
+    const struct lure_rules *rules;
+    const struct family *family;
+    unsigned budget;      // evaluations
+    unsigned n_processes; // that share the runs; what is found does not depend on it
+};
+
+/* ERR_IO: a process could not be had, or died; what was found by then is there. */
+enum err search_run(struct search *search, const struct search_plan *plan,
+                    struct why *why) MUST_CHECK;
 /* Runs the worst anew, each with so many seeds that the search did not use, and ranks them by
- * that. */
-void search_confirm(struct search *search, const struct experiment *experiment,
-                    const struct lure_rules *rules, unsigned n_seeds);
+ * that.  ERR_IO as above. */
+enum err search_confirm(struct search *search, const struct search_plan *plan, unsigned n_seeds,
+                        struct why *why) MUST_CHECK;
 void search_done(struct search *search);
 /* "base=P14 pause=31.2 …" */
 void search_print_settings(FILE *to, const struct family *family, const struct member_worm *worm);

@@ -113,6 +113,7 @@ def check_runs(files):
                     "--open", "0.9")
     assert again[0]["infected"] == found[0]["infected"]
     check_confirmed(files, family)
+    check_jobs(files, family)
 
     table = run(*files, "--worm", "P1", "--seeds", "1")
     assert table.returncode == 0 and len(table.stdout.splitlines()) == 2
@@ -146,6 +147,15 @@ def check_confirmed(files, family):
     assert len(table.stdout.splitlines()) == 1 + len(found)
 
 
+def check_jobs(files, family):
+    search = ["search", *files, "--family", family, "--budget", "70", "--seeds", "2", "--open",
+              "0.9", "--confirm", "2"]
+    found = results(*search)
+    assert len(found) == 24
+    assert found == results(*search, "--jobs", "2") == results(*search, "--jobs", "5")
+    assert found != results(*search, "--seed", "7")
+
+
 def check_refusals(files, directory):
     bad = os.path.join(directory, "bad")
     with open(bad, "w") as file:
@@ -168,6 +178,7 @@ def check_refusals(files, directory):
             (["model", *files], 2),
             (["search", *files], 2),
             (["search", *files, "--family", bad, "--confirm", "some"], 2),
+            (["search", *files, "--family", bad, "--jobs", "0"], 2),
             (["search", *files, "--family", "/nowhere"], 1),
             (["search", *files, "--family", bad], 1),
             (["what"], 2),

@@ -92,8 +92,14 @@ TEST(a_search_finds_that_more_contacts_infect_more_and_is_deterministic)
     check(texts_read(&experiment.texts, NULL, &(struct prng){1}, NULL) == OK);
     struct lure_rules *rules = lure_rules_new();
     struct search a, b;
-    search_run(&a, &experiment, rules, &family, 12);
-    search_run(&b, &experiment, rules, &family, 12);
+    struct search_plan plan = {.experiment = &experiment,
+                               .rules = rules,
+                               .family = &family,
+                               .budget = 12,
+                               .n_processes = 1};
+    check(search_run(&a, &plan, &why) == OK);
+    plan.n_processes = 2;
+    check(search_run(&b, &plan, &why) == OK);
     check(a.n_tried == 12 && a.n >= 2 && a.n == b.n);
     check(strcmp(a.worst[0].worm.values[0], "20") == 0);
     for (size_t i = 0; i < a.n; i++) {
