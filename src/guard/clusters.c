@@ -10,6 +10,10 @@
 
 static const double clusters_share = 0.5;
 
+/* guard.memory is 64 GiB at most: half of that is full of members before the references of one user
+ * overflow. */
+_Static_assert(sizeof(struct member) << 28 > UINT64_C(32) << 30, "n_refs has bits enough");
+
 bool lure_template_links(const struct lure *lure, bool established)
 {
     if (lure->kind != LURE_LINK) // half the world sends IMG_{n}.jpg
@@ -176,7 +180,7 @@ void cluster_share(struct guard *guard, struct cluster *cluster)
 
 static uint64_t member_hash(const struct cluster *cluster, const struct user *user)
 {
-    return (user_hash(user) ^ cluster->id * UINT64_C(0x9E3779B97F4A7C15)) *
+    return (user->hash_high ^ cluster->id * UINT64_C(0x9E3779B97F4A7C15)) *
                UINT64_C(0xBF58476D1CE4E5B9) >>
            7;
 }

@@ -79,8 +79,8 @@ struct guard *guard_new(const struct guard_config *config, uint64_t seed)
     memcpy(guard->hash_key.bytes, halves, sizeof guard->hash_key.bytes);
     guard->next_cluster = guard->next_order = 1;
     guard->next_expiry_us = INT64_MAX;
-    slab_init(&guard->users, _Alignof(struct user), SLAB_PAGE, false);
-    slab_init(&guard->texts, 8, SLAB_SMALL_PAGE, false);
+    slab_init(&guard->users, _Alignof(struct user), USERS_OF_PAGE * sizeof(struct user), false);
+    guard->jid_texts = jid_texts_new();
     slab_init(&guard->pieces, 16, SLAB_PAGE, true);
     list_init(&guard->young);
     list_init(&guard->known);

@@ -96,18 +96,36 @@ struct trail {
 /* One of these for everybody who was ever shown a lure: every byte counts.  Users have numbers of
  * 32 bits, which are pieces of guard.users. */
 struct user {
-    uint32_t hash_low, hash_high; // of his jid
-    uint32_t same;                // the next of his chain in guard.user_slots
-    uint32_t older, newer;        // in the order of use; 0: none
-    uint32_t n_refs;              // members, holds and rules that name him
-    uint32_t text;                // piece of guard.texts: his jid, after it his trail, packed
-    uint16_t n_jid;               // bytes of his jid
-    uint16_t lesson_day;          // day of the lessons counted, its low bits
-    uint16_t n_lessons;           // that he taught this day
-    uint8_t n_fans;               // honest fan-outs of his that the guard has seen settle
-    bool has_trail : 1, has_standing : 1, is_decoy : 1;
-    bool is_remote : 1;   // another server may have any number of accounts: they teach nothing
-    uint8_t n_taught : 3; // days on which he taught what is rare, and how fast
+    uint32_t hash_high;    // of his jid
+    uint32_t same;         // the next of his chain in guard.user_slots
+    uint32_t older, newer; // in the order of use; 0: none
+    // the last of a word, where one more or less of it needs no mask, and of one type with the rest
+    uint32_t has_standing : 1;
+    uint32_t n_taught : 3; // days on which he taught what is rare, and how fast
+    uint32_t n_refs : 28;  // members, holds and rules that name him
+    uint32_t n_name : 8;   // bytes of his name before its domain; NAME_LONG
+    uint32_t slot : 6;     // on his page, beside which lie the names and trails of all on it
+    uint32_t sketch : 6;   // his bit among those who introduced a key
+    uint32_t domain : 5;   // of guard.domains, with the '@'; 0: it is in the name
+    uint32_t n_fans : 5;   // honest fan-outs of his that the guard has seen settle
+    bool is_decoy : 1;
+    bool is_remote : 1;  // another server may have any number of accounts: they teach nothing
+    uint16_t lesson_day; // day of the lessons counted, its low bits
+    uint16_t n_lessons;  // that he taught this day
+};
+
+enum {
+    USERS_OF_PAGE = 48, // with more less lies idle, and more moves when the trail of one grows
+    NAME_LONG = 255,    // a name of so many bytes, or more, has a piece of the heap
+    DOMAINS_MOST = 31,  // that are shared by whoever is there
+    FANS_MOST = 20,     // that are counted
+};
+
+/* A domain that is written once for all its people; the first ones have it, and a domain beyond
+ * them is part of its people's names. */
+struct user_domain {
+    struct str text; // owned; none: it is free
+    uint32_t n_users;
 };
 
 /* Only of those with whom there is something. */
@@ -364,8 +382,12 @@ struct guard {
     uint64_t next_cluster, next_order;
     struct map sights_map, bindings_map, members_map, by_id, stops_map, tallies_map, standings;
     struct list young, known, clusters[4], stops, holds, bans, rights, tallies, questions, late;
-    struct slab users, texts, pieces;
-    uint32_t *user_slots; // the first of each chain
+    struct slab users, pieces;
+    struct user_domain domains[DOMAINS_MOST]; // the first is number 1
+    uint32_t n_domains;                       // places of them that were ever taken
+    struct jid_texts *jid_texts;              // what user_jid has said last
+    size_t bytes_texts;                       // names, trails and domains of users
+    uint32_t *user_slots;                     // the first of each chain
     uint32_t n_user_slots;
     uint32_t oldest_user, newest_user; // by use
     uint32_t next_tidied;              // whose trail is looked at next; 0: the newest's
@@ -419,15 +441,11 @@ static inline struct user *user_at(const struct guard *guard, uint32_t number)
     for (struct user *it = user_at(guard, (guard)->oldest_user), *it##_next;                       \
          it != NULL && (it##_next = user_at(guard, it->newer), true); it = it##_next)
 
-static inline uint64_t user_hash(const struct user *user)
-{
-    return (uint64_t)user->hash_high << 32 | user->hash_low;
-}
-/* Good until the user is touched again. */
-static inline struct str user_jid(const struct guard *guard, const struct user *user)
-{
-    return str_make(slab_at(&guard->texts, user->text), user->n_jid);
-}
+/* Of his jid, all of it: what hash_high is half of. */
+uint64_t user_hash(const struct guard *guard, const struct user *user);
+struct jid_texts *jid_texts_new(void); // users_free frees it
+/* Good until the fourth call after it. */
+struct str user_jid(const struct guard *guard, const struct user *user);
 /* Finds or makes; counts as use. */
 struct user *user_get(struct guard *guard, struct str jid);
 /* Of a sending or an exposure, one after the other. */
@@ -450,6 +468,7 @@ void users_trim(struct guard *guard);
 void users_free(struct guard *guard);
 /* Heap that users take, with whatever is theirs. */
 size_t users_memory(const struct guard *guard);
+bool has_trail(const struct user *user);
 /* What is known of his lures; all nothing where that is so. */
 struct trail trail_of(const struct guard *guard, const struct user *user);
 void trail_put(struct guard *guard, struct user *user, const struct trail *trail);
@@ -470,6 +489,33 @@ static inline uint64_t restricted_by(const struct guard *guard, const struct use
 {
     return user->has_standing ? standing_of(guard, user)->restricted_by : 0;
 }
+
+/* ---- packed.c ---- */
+
+enum { TRAIL_LONGEST = 256 }; // bytes, whatever is in it
+
+/* How many of a trail's clusters there are; those behind them are none. */
+static inline size_t ids_kept(const uint64_t *ids, size_t most)
+{
+    while (most > 0 && ids[most - 1] == 0)
+        most--;
+    return most;
+}
+
+/* How many bytes; none where all of it is nothing. */
+size_t trail_pack(const struct trail *trail, unsigned char *out);
+/* at: what trail_pack wrote; NULL: nothing.  Everything that was packed, bit for bit. */
+struct trail trail_unpack(const unsigned char *at);
+/* The n bytes that were packed, with the cluster put before the recent ones.  Not: it has to be
+ * unpacked for that; same: it is their first already. */
+enum packed_adds { ADDS_NOT, ADDS_SAME, ADDS_MORE };
+enum packed_adds trail_pack_recent(const unsigned char *at, size_t n, uint64_t id,
+                                   unsigned char *out, size_t *n_out) MUST_CHECK;
+/* Whether it has nothing but when he last sent one, and clusters, of which *oldest is one that may
+ * be gone; 0: none. */
+bool trail_is_plain(const unsigned char *at, uint64_t *oldest) MUST_CHECK;
+
+/* ---- users.c, sights ---- */
 
 struct sight *sight_find(const struct guard *guard, const struct lure_key *key); // NULL
 /* Counts one sending of the key; independent: by somebody who had not been shown it. */

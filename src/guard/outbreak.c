@@ -28,10 +28,11 @@ static bool is_about(const struct guard *guard, int64_t seen_us)
 void outbreak_denied(struct guard *guard, const struct user *by)
 {
     struct outbreak *outbreak = &guard->outbreak;
-    if (is_about(guard, outbreak->seen_us) && user_hash(by) != outbreak->by)
+    uint64_t hash = user_hash(guard, by);
+    if (is_about(guard, outbreak->seen_us) && hash != outbreak->by)
         outbreak->sure_us = guard->now_us;
     outbreak->seen_us = guard->now_us;
-    outbreak->by = user_hash(by);
+    outbreak->by = hash;
 }
 
 void outbreak_convicted(struct guard *guard)

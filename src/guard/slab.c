@@ -99,7 +99,7 @@ static uint32_t page_make(struct slab *slab, size_t size, uint32_t n_slots)
     return number;
 }
 
-uint32_t slab_take(struct slab *slab, size_t size)
+void *slab_make(struct slab *slab, size_t size, uint32_t *piece)
 {
     size = slab_size(slab, size > 0 ? size : 1);
     uint32_t *list = list_of(slab, size);
@@ -116,7 +116,15 @@ uint32_t slab_take(struct slab *slab, size_t size)
     page->first_free = (uint8_t)page->at[slot * size];
     if (++page->n_used == page->n_slots && list != NULL)
         list_out(slab, list, number);
-    return number * SLAB_SLOTS + slot;
+    *piece = number * SLAB_SLOTS + slot;
+    return page->at + slot * size;
+}
+
+uint32_t slab_take(struct slab *slab, size_t size)
+{
+    uint32_t piece;
+    (void)slab_make(slab, size, &piece);
+    return piece;
 }
 
 void slab_give(struct slab *slab, uint32_t piece)
@@ -137,21 +145,6 @@ void slab_give(struct slab *slab, uint32_t piece)
     free(page);
     slab->pages[number].next_free = (uintptr_t)slab->first_free << 1 | 1;
     slab->first_free = number;
-}
-
-uint32_t slab_denser(struct slab *slab, uint32_t piece)
-{
-    uint32_t number = piece / SLAB_SLOTS;
-    struct slab_page *page = page_at(slab, number);
-    must(page != NULL);
-    uint32_t *list = list_of(slab, page->size);
-    if (list == NULL || page->is_full || *list == number)
-        return 0;
-    if (page_at(slab, *list)->n_used >= page->n_used)
-        return slab_take(slab, page->size);
-    list_out(slab, list, number); // this one is to be filled first
-    list_in(slab, list, number);
-    return 0;
 }
 
 size_t slab_memory(const struct slab *slab)

@@ -5,7 +5,8 @@
  * to sixteen, and takes eight more wherever it is named.  Where there is one of
  * them for every account of a site, that is half of what an account costs.
  * Here pieces of one size share pages; a page whose pieces are all free goes
- * back to the heap.  Pieces do not move.
+ * back to the heap.  Pieces do not move.  What lies beside the pieces of a page
+ * is the caller's (slab_page.beside).
  */
 #ifndef GUARD_SLAB_H
 #define GUARD_SLAB_H
@@ -15,12 +16,9 @@
 #include <stdint.h>
 
 enum {
-    // for pieces, beside the heap's own word and the page's: of 2 KiB; and of 512 bytes, where
-    // pieces have many sizes, and the last page of each is half empty
-    SLAB_PAGE = 2048 - 8 - 16,
-    SLAB_SMALL_PAGE = 512 - 8 - 16,
-    SLAB_CLASSES = 64, // of sizes; larger pieces have a page of their own
-    SLAB_SLOTS = 256,  // at most in a page: the low byte of a piece's name
+    SLAB_PAGE = 2048 - 8 - 24, // for pieces, beside the heap's own word and the page's: of 2 KiB
+    SLAB_CLASSES = 64,         // of sizes; larger pieces have a page of their own
+    SLAB_SLOTS = 256,          // at most in a page: the low byte of a piece's name
 };
 
 struct slab_page {
@@ -28,6 +26,7 @@ struct slab_page {
     uint32_t size;       // of a piece
     uint8_t n_used, n_slots, first_free;
     bool is_full;
+    void *beside; // NULL of a new page; the slab never looks at it
     char at[];
 };
 
@@ -54,10 +53,9 @@ void slab_init(struct slab *slab, size_t step, size_t page, bool keeps);
 void slab_done(struct slab *slab);
 /* A piece of at least so many bytes, which are anything; never 0. */
 uint32_t slab_take(struct slab *slab, size_t size);
+/* The same, and where it is. */
+void *slab_make(struct slab *slab, size_t size, uint32_t *piece);
 void slab_give(struct slab *slab, uint32_t piece);
-/* Another piece as large, on a page with more pieces, for whoever then gives this one back: so that
- * pages that few have stayed on become empty.  0: it lies well where it is. */
-uint32_t slab_denser(struct slab *slab, uint32_t piece);
 /* What a piece of this size takes. */
 static inline size_t slab_size(const struct slab *slab, size_t size)
 {

@@ -114,8 +114,8 @@ static void save_users(const struct saving *saving)
         put_u64(out, user->is_decoy);
         put_u64(out, user->n_taught);
         put_u64(out, user->is_remote);
-        put_u64(out, user->has_trail);
-        if (user->has_trail)
+        put_u64(out, has_trail(user));
+        if (has_trail(user))
             save_trail(&trail, out);
     }
     put_u64(out, tidied);
@@ -893,7 +893,7 @@ static void load_users(struct reader *in, uint64_t version, struct guard *guard,
             get_i64(in); // of the last use
         for (size_t k = 0; k < RECENT_CLUSTERS; k++)
             trail.recent[k] = get_u64(in);
-        user->n_fans = (uint8_t)clamp(0, get_u32(in, UINT32_MAX), UINT8_MAX);
+        user->n_fans = (uint32_t)clamp(0, get_u32(in, UINT32_MAX), FANS_MOST) & 31;
         user->lesson_day = (uint16_t)get_i64(in);
         user->n_lessons = (uint16_t)clamp(0, get_u32(in, UINT32_MAX), UINT16_MAX);
         load_standing(in, version, guard, user);

@@ -2,8 +2,9 @@
  * Users and sights: who takes part, and what was seen before.
  *
  * There are as many users as a site has people, so what the guard keeps of each
- * is small: links are numbers, jid and trail lie packed behind each other, and
- * what few have is elsewhere (standings).
+ * is small: links are numbers, a domain is written once for all its people, the
+ * names and packed trails of those on one page lie behind each other without a
+ * gap, and what few have is elsewhere (standings).
  *
  * Both are remembered within a share of the memory.  A flood of new hosts only
  * pushes out hosts that one person brought; what several brought independently
@@ -11,7 +12,10 @@
  */
 #include "guard/guard_internal.h"
 
-enum { USERS_OF_PAGE = SLAB_PAGE / sizeof(struct user) };
+enum {
+    NAMES_SLACK = 64, // bytes that the names and trails of a page may grow by until they move
+    JIDS_SAID = 4,    // that are good at once
+};
 
 static const double users_share = 0.25, sights_share = 0.25;
 
@@ -35,8 +39,7 @@ struct str own_text(struct str text, size_t most)
 
 void *piece_make(struct guard *guard, size_t size, uint32_t *piece)
 {
-    *piece = slab_take(&guard->pieces, size);
-    return memset(slab_at(&guard->pieces, *piece), 0, size);
+    return memset(slab_make(&guard->pieces, size, piece), 0, size);
 }
 
 void str_free(struct str *text)
@@ -46,16 +49,250 @@ void str_free(struct str *text)
     *text = STR_EMPTY;
 }
 
+/* ---- Names ------------------------------------------------------------------------------------
+ */
+
+/* Of the users of a page, in their order: the name of each, then his trail. */
+struct beside {
+    uint16_t room, at[USERS_OF_PAGE + 1]; // each ends where the next one begins
+    unsigned char bytes[];
+};
+
+/* Of a name that is NAME_LONG there is a pointer to this. */
+struct long_name {
+    uint32_t len;
+    char text[];
+};
+
+struct jid_texts {
+    struct {
+        char *at;
+        size_t room;
+    } said[JIDS_SAID];
+    size_t n_said;
+};
+
+_Static_assert(sizeof(struct user) == 28, "nothing lies idle in it");
+_Static_assert(USERS_OF_PAGE <= 64, "six bits say which slot");
+_Static_assert(USERS_OF_PAGE *(NAME_LONG + TRAIL_LONGEST) <= UINT16_MAX - NAMES_SLACK,
+               "what lies beside a page is found by sixteen bits");
+
+static struct slab_page *page_of(const struct user *user)
+{
+    return CONTAINER_OF((char *)(user - user->slot), struct slab_page, at[0]);
+}
+
+static struct beside *beside(const struct user *user)
+{
+    return page_of(user)->beside;
+}
+
+static size_t beside_size(size_t room)
+{
+    return sizeof(struct beside) + room;
+}
+
+static size_t bytes_of_name(const struct user *user)
+{
+    return user->n_name < NAME_LONG ? user->n_name : sizeof(struct long_name *);
+}
+
+static unsigned char *text_of(const struct user *user, size_t *len)
+{
+    struct beside *names = beside(user);
+    unsigned at = names->at[user->slot];
+    *len = names->at[user->slot + 1] - at;
+    return names->bytes + at;
+}
+
+static struct beside *beside_again(struct guard *guard, struct slab_page *page, size_t room)
+{
+    struct beside *names = page->beside;
+    if (names != NULL)
+        guard->bytes_texts -= heap_size(beside_size(names->room));
+    bool is_new = names == NULL;
+    names = realloc(names, beside_size(room));
+    must(names != NULL);
+    if (is_new)
+        memset(names->at, 0, sizeof names->at);
+    names->room = (uint16_t)room;
+    page->beside = names;
+    guard->bytes_texts += heap_size(beside_size(room));
+    return names;
+}
+
+/* So many bytes are his, of which those that he had before are the first. */
+static unsigned char *text_resize(struct guard *guard, const struct user *user, size_t len)
+{
+    struct slab_page *page = page_of(user);
+    struct beside *names = page->beside;
+    if (names == NULL)
+        names = beside_again(guard, page, len + NAMES_SLACK);
+    const unsigned slot = user->slot, from = names->at[slot], end = names->at[slot + 1];
+    size_t used = names->at[USERS_OF_PAGE], now = used - (end - from) + len;
+    if (now > names->room)
+        names = beside_again(guard, page, now + NAMES_SLACK);
+    memmove(names->bytes + from + len, names->bytes + end, used - end);
+    uint16_t more = (uint16_t)(from + len - end); // or less: it wraps around
+    for (size_t i = slot + 1; i <= USERS_OF_PAGE; i++)
+        names->at[i] = (uint16_t)(names->at[i] + more);
+    if (names->room - now > 4 * NAMES_SLACK)
+        names = beside_again(guard, page, now + NAMES_SLACK);
+    return names->bytes + from;
+}
+
+static struct str name_of(const struct user *user)
+{
+    size_t len;
+    const unsigned char *at = text_of(user, &len);
+    if (user->n_name < NAME_LONG)
+        return str_make((const char *)at, user->n_name);
+    struct long_name *name;
+    memcpy(&name, at, sizeof name);
+    return str_make(name->text, name->len);
+}
+
+static struct str domain_text(const struct guard *guard, const struct user *user)
+{
+    return user->domain != 0 ? guard->domains[user->domain - 1].text : STR_EMPTY;
+}
+
+struct jid_texts *jid_texts_new(void)
+{
+    struct jid_texts *texts = calloc(1, sizeof *texts);
+    must(texts != NULL);
+    return texts;
+}
+
+struct str user_jid(const struct guard *guard, const struct user *user)
+{
+    struct jid_texts *texts = guard->jid_texts;
+    struct str name = name_of(user), domain = domain_text(guard, user);
+    size_t len = name.len + domain.len, which = texts->n_said++ % JIDS_SAID;
+    if (texts->said[which].room <= len) {
+        texts->said[which].room = len + 64;
+        texts->said[which].at = realloc(texts->said[which].at, len + 64);
+        must(texts->said[which].at != NULL);
+    }
+    char *at = texts->said[which].at;
+    if (name.len > 0)
+        memcpy(at, name.at, name.len);
+    if (domain.len > 0)
+        memcpy(at + name.len, domain.at, domain.len);
+    at[len] = 0;
+    return str_make(at, len);
+}
+
+/* Whether it is his jid.  The ends of names are compared first: most differ there, as people who
+ * are looked at for one have names of a kind. */
+static bool is_named(const struct guard *guard, const struct user *user, struct str jid)
+{
+    struct str name = name_of(user), domain = domain_text(guard, user);
+    if (jid.len != name.len + domain.len)
+        return false;
+    if (name.len > 0 &&
+        (jid.at[name.len - 1] != name.at[name.len - 1] || memcmp(jid.at, name.at, name.len) != 0))
+        return false;
+    return domain.len == 0 || memcmp(jid.at + name.len, domain.at, domain.len) == 0;
+}
+
+uint64_t user_hash(const struct guard *guard, const struct user *user)
+{
+    return guard_hash(guard, user_jid(guard, user));
+}
+
+/* The number of a domain that is shared from now on by one more; 0: all places are taken. */
+static uint32_t domain_take(struct guard *guard, struct str text)
+{
+    struct user_domain *none = NULL;
+    for (uint32_t i = 0; i < guard->n_domains; i++) { // that of most is among the first
+        struct user_domain *domain = &guard->domains[i];
+        if (domain->n_users > 0 && str_eq(domain->text, text)) {
+            domain->n_users++;
+            return i + 1;
+        }
+        if (domain->n_users == 0 && none == NULL)
+            none = domain;
+    }
+    if (none == NULL && guard->n_domains < DOMAINS_MOST)
+        none = &guard->domains[guard->n_domains++];
+    if (none == NULL || text.len == 0)
+        return 0;
+    none->text = own_text(text, SIZE_MAX);
+    none->n_users = 1;
+    guard->bytes_texts += heap_size(text.len + 1);
+    return (uint32_t)(none - guard->domains) + 1;
+}
+
+static void domain_give(struct guard *guard, uint32_t number)
+{
+    if (number == 0)
+        return;
+    struct user_domain *domain = &guard->domains[number - 1];
+    if (--domain->n_users > 0)
+        return;
+    guard->bytes_texts -= heap_size(domain->text.len + 1);
+    str_free(&domain->text);
+}
+
+static void name_take(struct guard *guard, struct user *user, struct str jid)
+{
+    size_t n_before = str_find_char(jid, '@');
+    user->domain = domain_take(guard, str_skip(jid, n_before)) & DOMAINS_MOST;
+    struct str name = user->domain != 0 ? str_first(jid, n_before) : jid;
+    user->n_name = (name.len < NAME_LONG ? (uint32_t)name.len : NAME_LONG) & NAME_LONG;
+    unsigned char *at = text_resize(guard, user, bytes_of_name(user));
+    if (user->n_name < NAME_LONG) {
+        if (name.len > 0)
+            memcpy(at, name.at, name.len);
+        return;
+    }
+    struct long_name *whole = malloc(sizeof *whole + name.len);
+    must(whole != NULL);
+    whole->len = (uint32_t)name.len;
+    memcpy(whole->text, name.at, name.len);
+    memcpy(at, &whole, sizeof whole);
+    guard->bytes_texts += heap_size(sizeof *whole + name.len);
+}
+
+/* His name and his trail; the last of a page takes with him what lies beside it. */
+static void text_give(struct guard *guard, const struct user *user)
+{
+    struct slab_page *page = page_of(user);
+    if (user->n_name == NAME_LONG) {
+        struct long_name *whole;
+        size_t len;
+        memcpy(&whole, text_of(user, &len), sizeof whole);
+        guard->bytes_texts -= heap_size(sizeof *whole + whole->len);
+        free(whole);
+    }
+    domain_give(guard, user->domain);
+    (void)text_resize(guard, user, 0);
+    if (page->n_used > 1)
+        return;
+    struct beside *names = page->beside;
+    guard->bytes_texts -= heap_size(beside_size(names->room));
+    free(names);
+    page->beside = NULL;
+}
+
 /* ---- Finding ----------------------------------------------------------------------------------
  */
+
+// The first of the chain that whoever has this hash is in.
+static uint32_t *slot_of(const struct guard *guard, uint32_t hash_high)
+{
+    return &guard->user_slots[hash_high & (guard->n_user_slots - 1)];
+}
 
 // The piece of him whom the hash leads to; 0: nobody.
 static uint32_t number_of(const struct guard *guard, struct str jid, uint64_t hash)
 {
-    uint32_t at = guard->n_user_slots > 0 ? guard->user_slots[hash & (guard->n_user_slots - 1)] : 0;
+    uint32_t high = (uint32_t)(hash >> 32);
+    uint32_t at = guard->n_user_slots > 0 ? *slot_of(guard, high) : 0;
     while (at != 0) {
         const struct user *user = user_at(guard, at);
-        if (user_hash(user) == hash && str_eq(user_jid(guard, user), jid))
+        if (user->hash_high == high && is_named(guard, user, jid))
             break;
         at = user->same;
     }
@@ -82,7 +319,7 @@ static void slots_grow(struct guard *guard)
     for (uint32_t at = guard->oldest_user, newer; at != 0; at = newer) {
         struct user *user = user_at(guard, at);
         newer = user->newer;
-        uint32_t *slot = &slots[user->hash_low & (n_slots - 1)];
+        uint32_t *slot = &slots[user->hash_high & (n_slots - 1)];
         user->same = *slot;
         *slot = at;
     }
@@ -126,28 +363,28 @@ size_t users_indexes(const struct guard *guard)
     return (size_t)guard->users.n_pages * USERS_OF_PAGE;
 }
 
-/* What counts against the share of memory; what it takes in fact (users_memory) depends on what was
- * there before. */
+/* What counts against the share of memory, but for his trail.  It must not depend on who was there
+ * before, or a guard that was loaded would forget others: so each domain counts, and what he takes
+ * in fact (users_memory) is less. */
 static size_t user_bytes(const struct guard *guard, const struct user *user)
 {
-    return slab_size(&guard->users, sizeof *user) + sizeof(uint32_t) +
-           slab_page_of(&guard->texts, user->text)->size;
+    return sizeof *user + 2 * sizeof(uint16_t) + sizeof(uint32_t) + name_of(user).len +
+           domain_text(guard, user).len;
 }
 
 static uint32_t user_make(struct guard *guard, struct str jid, uint64_t hash)
 {
-    if (guard->n_users >= guard->n_user_slots)
+    // up to two to a chain: a place takes four bytes
+    if (guard->n_users >= 2 * (size_t)guard->n_user_slots)
         slots_grow(guard);
     uint32_t number = slab_take(&guard->users, sizeof(struct user));
     struct user *user = user_at(guard, number);
-    uint32_t *slot = &guard->user_slots[hash & (guard->n_user_slots - 1)];
-    *user = (struct user){.hash_low = (uint32_t)hash,
-                          .hash_high = (uint32_t)(hash >> 32),
+    uint32_t *slot = slot_of(guard, (uint32_t)(hash >> 32));
+    *user = (struct user){.hash_high = (uint32_t)(hash >> 32),
+                          .sketch = hash & 63,
                           .same = *slot,
-                          .text = slab_take(&guard->texts, jid.len),
-                          .n_jid = (uint16_t)jid.len};
-    if (jid.len > 0)
-        memcpy(slab_at(&guard->texts, user->text), jid.at, jid.len);
+                          .slot = number % SLAB_SLOTS & 63};
+    name_take(guard, user, jid);
     *slot = number;
     guard->n_users++;
     guard->bytes_users += user_bytes(guard, user);
@@ -161,7 +398,7 @@ static uint32_t among_newest(const struct guard *guard, struct str jid)
     uint32_t number = guard->newest_user;
     for (int i = 0; i < 2 && number != 0; i++) {
         const struct user *user = user_at(guard, number);
-        if (str_eq(user_jid(guard, user), jid))
+        if (is_named(guard, user, jid))
             return number;
         number = user->older;
     }
@@ -202,9 +439,9 @@ void user_get_both(struct guard *guard, struct str sender_jid, struct str receiv
     // whom a message was shown to is whom it was judged for, mostly: then their order stays
     struct user *newest = user_at(guard, guard->newest_user);
     struct user *second = newest != NULL ? user_at(guard, newest->older) : NULL;
-    if (second == NULL || !str_eq(user_jid(guard, newest), receiver_jid) ||
-        !str_eq(user_jid(guard, second), sender_jid)) {
-        *sender = newest != NULL && str_eq(user_jid(guard, newest), of_jid(sender_jid))
+    if (second == NULL || !is_named(guard, newest, receiver_jid) ||
+        !is_named(guard, second, sender_jid)) {
+        *sender = newest != NULL && is_named(guard, newest, of_jid(sender_jid))
                       ? newest
                       : search(guard, sender_jid);
         *receiver = search(guard, receiver_jid);
@@ -221,7 +458,7 @@ void user_get_both(struct guard *guard, struct str sender_jid, struct str receiv
 
 static uint64_t standing_hash(const struct user *user)
 {
-    return user_hash(user) * UINT64_C(0x9E3779B97F4A7C15) >> 7;
+    return user->hash_high * UINT64_C(0x9E3779B97F4A7C15) >> 7;
 }
 
 static const size_t standing_bytes = sizeof(struct standing) + sizeof(void *);
@@ -266,277 +503,66 @@ void standing_tidy(struct guard *guard, struct user *user)
 /* ---- Trails -----------------------------------------------------------------------------------
  */
 
-// Which members follow, in this order; where there is none of them there is no trail.
-enum {
-    TRAIL_SENT = 1,      // when; to whom
-    TRAIL_LEVEL = 2,     // else it is 1 if anything was sent, or 0
-    TRAIL_CAMPAIGN = 4,  //
-    TRAIL_OF_SENT = 8,   // its cluster
-    TRAIL_RECENT = 16,   // how many; which
-    TRAIL_SHOWN = 32,    // how many; which, when
-    TRAIL_REACHED = 64,  // whom, and how fast
-    TRAIL_LONGEST = 280, // bytes
-};
-
-// Clusters and times are packed as what lies between them and the one before: mostly little.
-struct before {
-    uint64_t id, us, s;
-};
-
-static double usual_level(const struct trail *trail)
+// NULL: there is none.
+static const unsigned char *packed_trail(const struct user *user, size_t *n)
 {
-    return trail->sent_us != 0 ? 1 : 0;
+    size_t n_name = bytes_of_name(user);
+    const unsigned char *at = text_of(user, n);
+    *n -= n_name;
+    return *n > 0 ? at + n_name : NULL;
 }
 
-static size_t n_kept(const uint64_t *ids, size_t most)
+bool has_trail(const struct user *user)
 {
-    while (most > 0 && ids[most - 1] == 0)
-        most--;
-    return most;
-}
-
-// Not through the codec: each message with a lure packs and unpacks several.
-static unsigned char *put_raw(unsigned char *at, const void *bytes, size_t n)
-{
-    memcpy(at, bytes, n);
-    return at + n;
-}
-
-static unsigned char *put_number(unsigned char *at, uint64_t number)
-{
-    for (; number >= 0x80; number >>= 7)
-        *at++ = (unsigned char)(number | 0x80);
-    *at++ = (unsigned char)number;
-    return at;
-}
-
-static unsigned char *put_near(unsigned char *at, uint64_t number, uint64_t *before)
-{
-    uint64_t more = number - *before; // whatever it wraps around
-    *before = number;
-    return put_number(at, more << 1 ^ (more >> 63 != 0 ? UINT64_MAX : 0));
-}
-
-static const unsigned char *take_raw(const unsigned char *at, void *bytes, size_t n)
-{
-    memcpy(bytes, at, n);
-    return at + n;
-}
-
-static const unsigned char *take_number(const unsigned char *at, uint64_t *number)
-{
-    unsigned shift = 0;
-    uint64_t sum = 0;
-    while (*at >= 0x80) {
-        sum |= (uint64_t)(*at++ & 0x7F) << shift;
-        shift += 7;
-    }
-    *number = sum | (uint64_t)*at++ << shift;
-    return at;
-}
-
-static const unsigned char *take_near(const unsigned char *at, uint64_t *before)
-{
-    uint64_t folded;
-    at = take_number(at, &folded);
-    *before += folded >> 1 ^ ((folded & 1) != 0 ? UINT64_MAX : 0);
-    return at;
-}
-
-static const unsigned char *take_time(const unsigned char *at, int64_t *time_us, uint64_t *before)
-{
-    at = take_near(at, before);
-    *time_us = (int64_t)*before;
-    return at;
-}
-
-// How many bytes; none where all of it is nothing.
-static size_t pack(const struct trail *trail, unsigned char *out)
-{
-    size_t n_recent = n_kept(trail->recent, RECENT_CLUSTERS),
-           n_shown = n_kept(trail->shown, SHOWN_KEPT);
-    bool has_level = trail->level != usual_level(trail);
-    unsigned has = (trail->sent_us != 0 || trail->receiver != 0 ? TRAIL_SENT : 0) |
-                   (has_level ? TRAIL_LEVEL : 0) | (trail->campaign != 0 ? TRAIL_CAMPAIGN : 0) |
-                   (trail->sent != 0 ? TRAIL_OF_SENT : 0) | (n_recent > 0 ? TRAIL_RECENT : 0) |
-                   (n_shown > 0 ? TRAIL_SHOWN : 0) |
-                   (trail->n_to > 0 || trail->least_s != 0 ? TRAIL_REACHED : 0);
-    if (has == 0)
-        return 0;
-    unsigned char *at = out;
-    struct before before = {0};
-    *at++ = (unsigned char)has;
-    if ((has & TRAIL_SENT) != 0) {
-        at = put_near(at, (uint64_t)trail->sent_us, &before.us);
-        at = put_raw(at, &trail->receiver, sizeof trail->receiver);
-    }
-    if (has_level)
-        at = put_raw(at, &trail->level, sizeof trail->level);
-    if (trail->campaign != 0)
-        at = put_near(at, trail->campaign, &before.id);
-    if (trail->sent != 0)
-        at = put_near(at, trail->sent, &before.id);
-    if (n_recent > 0)
-        *at++ = (unsigned char)n_recent;
-    for (size_t i = 0; i < n_recent; i++)
-        at = put_near(at, trail->recent[i], &before.id);
-    if (n_shown > 0)
-        *at++ = (unsigned char)n_shown;
-    for (size_t i = 0; i < n_shown; i++) {
-        at = put_near(at, trail->shown[i], &before.id);
-        at = put_near(at, (uint64_t)trail->shown_us[i], &before.us);
-    }
-    if ((has & TRAIL_REACHED) != 0) {
-        before.s = trail->least_s; // since when he reached those
-        *at++ = trail->n_to;
-        at = put_raw(at, &trail->least_s, sizeof trail->least_s);
-        for (size_t i = 0; i < trail->n_to; i++)
-            at = put_near(at, trail->to_s[i], &before.s);
-        at = put_raw(at, trail->to, trail->n_to * sizeof *trail->to);
-        *at++ = trail->full_us != 0;
-        if (trail->full_us != 0)
-            at = put_near(at, (uint64_t)trail->full_us, &before.us);
-        at = put_raw(at, trail->least, sizeof trail->least);
-        *at++ = trail->n_copies;
-    }
-    return (size_t)(at - out);
-}
-
-static const unsigned char *packed_trail(const struct guard *guard, const struct user *user)
-{
-    return (const unsigned char *)slab_at(&guard->texts, user->text) + user->n_jid;
+    size_t n;
+    return packed_trail(user, &n) != NULL;
 }
 
 struct trail trail_of(const struct guard *guard, const struct user *user)
 {
-    struct trail trail = {0};
-    if (!user->has_trail)
-        return trail;
-    const unsigned char *at = packed_trail(guard, user);
-    struct before before = {0};
-    unsigned has = *at++;
-    if ((has & TRAIL_SENT) != 0) {
-        at = take_time(at, &trail.sent_us, &before.us);
-        at = take_raw(at, &trail.receiver, sizeof trail.receiver);
-    }
-    trail.level = usual_level(&trail);
-    if ((has & TRAIL_LEVEL) != 0)
-        at = take_raw(at, &trail.level, sizeof trail.level);
-    if ((has & TRAIL_CAMPAIGN) != 0) {
-        at = take_near(at, &before.id);
-        trail.campaign = before.id;
-    }
-    if ((has & TRAIL_OF_SENT) != 0) {
-        at = take_near(at, &before.id);
-        trail.sent = before.id;
-    }
-    size_t n = (has & TRAIL_RECENT) != 0 ? *at++ : 0;
-    for (size_t i = 0; i < n; i++) {
-        at = take_near(at, &before.id);
-        trail.recent[i] = before.id;
-    }
-    n = (has & TRAIL_SHOWN) != 0 ? *at++ : 0;
-    for (size_t i = 0; i < n; i++) {
-        at = take_near(at, &before.id);
-        trail.shown[i] = before.id;
-        at = take_time(at, &trail.shown_us[i], &before.us);
-    }
-    if ((has & TRAIL_REACHED) != 0) {
-        trail.n_to = *at++;
-        at = take_raw(at, &trail.least_s, sizeof trail.least_s);
-        before.s = trail.least_s;
-        for (size_t i = 0; i < trail.n_to; i++) {
-            at = take_near(at, &before.s);
-            trail.to_s[i] = (uint32_t)before.s;
-        }
-        at = take_raw(at, trail.to, trail.n_to * sizeof *trail.to);
-        if (*at++ != 0)
-            at = take_time(at, &trail.full_us, &before.us);
-        at = take_raw(at, trail.least, sizeof trail.least);
-        trail.n_copies = *at;
-    }
-    return trail;
+    (void)guard; // what is his lies beside him
+    size_t n;
+    const unsigned char *at = packed_trail(user, &n);
+    return at != NULL ? trail_unpack(at) : (struct trail){0};
 }
 
-static void keep_packed(struct guard *guard, struct user *user, const unsigned char *packed,
-                        size_t n)
+static void keep_packed(struct guard *guard, struct user *user, size_t n_before,
+                        const unsigned char *packed, size_t n)
 {
-    size_t len = user->n_jid + n;
-    size_t room = slab_page_of(&guard->texts, user->text)->size;
-    if (slab_size(&guard->texts, len > 0 ? len : 1) != room) {
-        uint32_t piece = slab_take(&guard->texts, len);
-        memcpy(slab_at(&guard->texts, piece), slab_at(&guard->texts, user->text), user->n_jid);
-        guard->bytes_users -= user_bytes(guard, user);
-        slab_give(&guard->texts, user->text);
-        user->text = piece;
-        guard->bytes_users += user_bytes(guard, user);
-    }
-    memcpy((char *)slab_at(&guard->texts, user->text) + user->n_jid, packed, n);
-    user->has_trail = n > 0;
+    size_t len, n_name = bytes_of_name(user);
+    unsigned char *at = n != n_before ? text_resize(guard, user, n_name + n) : text_of(user, &len);
+    guard->bytes_users += n - n_before;
+    memcpy(at + n_name, packed, n);
 }
 
 void trail_put(struct guard *guard, struct user *user, const struct trail *trail)
 {
+    size_t n;
     unsigned char packed[TRAIL_LONGEST];
-    keep_packed(guard, user, packed, pack(trail, packed));
-}
-
-/* What comes before the recent clusters; before: what they lie near to. */
-static const unsigned char *skip_to_recent(const unsigned char *at, unsigned has,
-                                           struct before *before)
-{
-    if ((has & TRAIL_SENT) != 0)
-        at = take_near(at, &before->us) + sizeof(uint32_t);
-    if ((has & TRAIL_LEVEL) != 0)
-        at += sizeof(double);
-    if ((has & TRAIL_CAMPAIGN) != 0)
-        at = take_near(at, &before->id);
-    if ((has & TRAIL_OF_SENT) != 0)
-        at = take_near(at, &before->id);
-    return at;
+    (void)packed_trail(user, &n);
+    keep_packed(guard, user, n, packed, trail_pack(trail, packed));
 }
 
 bool trail_adds_recent(struct guard *guard, struct user *user, uint64_t id)
 {
-    struct before before = {0};
-    const unsigned char *from = user->has_trail ? packed_trail(guard, user) : NULL, *at = from;
-    unsigned has = from != NULL ? *at++ : 0;
-    if ((has & (TRAIL_SHOWN | TRAIL_REACHED)) != 0)
-        return false;
-    at = skip_to_recent(at, has, &before);
-    struct before now = before;
-    unsigned char packed[TRAIL_LONGEST], *out = packed;
-    *out++ = (unsigned char)(has | TRAIL_RECENT);
-    if (from != NULL)
-        out = put_raw(out, from + 1, (size_t)(at - from) - 1);
-    size_t n = (has & TRAIL_RECENT) != 0 ? *at++ : 0;
-    *out++ = (unsigned char)(n < RECENT_CLUSTERS ? n + 1 : RECENT_CLUSTERS);
-    out = put_near(out, id, &now.id);
-    for (size_t i = 0; i < n && i + 1 < RECENT_CLUSTERS; i++) {
-        at = take_near(at, &before.id);
-        if (i == 0 && before.id == id)
-            return true;
-        out = put_near(out, before.id, &now.id);
-    }
-    keep_packed(guard, user, packed, (size_t)(out - packed));
-    return true;
+    size_t n, n_now;
+    const unsigned char *at = packed_trail(user, &n);
+    unsigned char packed[TRAIL_LONGEST];
+    enum packed_adds adds = trail_pack_recent(at, n, id, packed, &n_now);
+    if (adds == ADDS_MORE)
+        keep_packed(guard, user, n, packed, n_now);
+    return adds != ADDS_NOT;
 }
 
 /* Whether the trail has nothing but when he last sent one, and clusters of which the oldest is not
  * gone. */
 static bool is_tidy_already(const struct guard *guard, const struct user *user)
 {
-    const unsigned char *at = packed_trail(guard, user);
-    unsigned has = *at++;
-    if ((has & ~(unsigned)(TRAIL_SENT | TRAIL_LEVEL | TRAIL_RECENT)) != 0)
-        return false;
-    if ((has & TRAIL_RECENT) == 0) // no pause is too long
-        return true;
-    struct before before = {0};
-    at = skip_to_recent(at, has, &before);
-    for (size_t n = *at++; n > 0; n--)
-        at = take_near(at, &before.id);
-    return cluster_by_id(guard, before.id) != NULL;
+    size_t n;
+    uint64_t oldest;
+    const unsigned char *at = packed_trail(user, &n);
+    return at == NULL || (trail_is_plain(at, &oldest) &&
+                          (oldest == 0 || cluster_by_id(guard, oldest) != NULL)); // as most are
 }
 
 /* Forgets what is never asked for any more: clusters that are gone, and what was shown so long ago
@@ -544,16 +570,16 @@ static bool is_tidy_already(const struct guard *guard, const struct user *user)
  * as it would have. */
 static void trail_tidy(struct guard *guard, struct user *user)
 {
-    if (!user->has_trail || is_tidy_already(guard, user)) // as most are
+    if (is_tidy_already(guard, user))
         return;
     struct trail trail = trail_of(guard, user);
     bool is_tidy = true;
-    for (size_t n = n_kept(trail.recent, RECENT_CLUSTERS);
+    for (size_t n = ids_kept(trail.recent, RECENT_CLUSTERS);
          n > 0 && cluster_by_id(guard, trail.recent[n - 1]) == NULL; n--) {
         trail.recent[n - 1] = 0;
         is_tidy = false;
     }
-    for (size_t n = n_kept(trail.shown, SHOWN_KEPT);
+    for (size_t n = ids_kept(trail.shown, SHOWN_KEPT);
          n > 0 && (guard->now_us - trail.shown_us[n - 1] > guard->config.relay_us ||
                    cluster_by_id(guard, trail.shown[n - 1]) == NULL);
          n--) {
@@ -589,32 +615,22 @@ static void user_free(struct guard *guard, struct user *user)
     standing_tidy(guard, user);
     must(user->n_refs == 0 && !user->has_standing);
     uint32_t number = number_in_use(guard, user);
-    uint32_t *at = &guard->user_slots[user->hash_low & (guard->n_user_slots - 1)];
+    uint32_t *at = slot_of(guard, user->hash_high);
     while (*at != number)
         at = &user_at(guard, *at)->same;
     *at = user->same;
     leave_order(guard, number);
     guard->n_users--;
-    guard->bytes_users -= user_bytes(guard, user);
-    slab_give(&guard->texts, user->text);
+    size_t n_trail;
+    (void)packed_trail(user, &n_trail);
+    guard->bytes_users -= user_bytes(guard, user) + n_trail;
+    text_give(guard, user);
     slab_give(&guard->users, number);
 }
 
 /* Each event with a lure looks at so many, in turn: from the newest on, since whoever is used
  * becomes the newest, and with them before it a round would never end. */
 enum { TIDIED_AT_ONCE = 1 };
-
-/* A text that grows, or no longer does, leaves pages behind on which few have stayed. */
-static void text_tidy(struct guard *guard, struct user *user)
-{
-    uint32_t piece = slab_denser(&guard->texts, user->text);
-    if (piece == 0)
-        return;
-    memcpy(slab_at(&guard->texts, piece), slab_at(&guard->texts, user->text),
-           slab_page_of(&guard->texts, piece)->size);
-    slab_give(&guard->texts, user->text);
-    user->text = piece;
-}
 
 static void users_tidy(struct guard *guard)
 {
@@ -625,7 +641,6 @@ static void users_tidy(struct guard *guard)
             return;
         guard->next_tidied = user->older;
         trail_tidy(guard, user);
-        text_tidy(guard, user);
         struct standing *standing = standing_of(guard, user);
         if (standing != NULL && standing->question_day != guard_day(guard))
             standing->question_day = standing->n_questions = 0;
@@ -667,15 +682,17 @@ void users_free(struct guard *guard)
             standing->restricted_until_us = 0;
         user_free(guard, user);
     }
-    must(guard->bytes_users == 0);
+    must(guard->bytes_users == 0 && guard->bytes_texts == 0);
     slab_done(&guard->users);
-    slab_done(&guard->texts);
     free(guard->user_slots);
+    for (size_t i = 0; i < JIDS_SAID; i++)
+        free(guard->jid_texts->said[i].at);
+    free(guard->jid_texts);
 }
 
 size_t users_memory(const struct guard *guard)
 {
-    return slab_memory(&guard->users) + slab_memory(&guard->texts) +
+    return slab_memory(&guard->users) + guard->bytes_texts + sizeof guard->domains +
            heap_size(guard->n_user_slots * sizeof *guard->user_slots) +
            heap_size(guard->standings.n_slots * sizeof(struct map_node *)) +
            guard->standings.n * slab_size(&guard->pieces, sizeof(struct standing));
@@ -704,7 +721,7 @@ bool user_teaches(const struct guard *guard, const struct user *user)
 
 void user_was_seen_fanning(struct user *user)
 {
-    if (user->n_fans < 20)
+    if (user->n_fans < FANS_MOST)
         user->n_fans++;
 }
 
@@ -763,7 +780,7 @@ void sight_count(struct guard *guard, const struct lure_key *key, const struct u
         sight->counted = (uint8_t)sight->introducers; // 64 at most, the sketch's bits
         sight->counted_us = guard->now_us;
     }
-    uint64_t bit = UINT64_C(1) << (by->hash_low & 63);
+    uint64_t bit = UINT64_C(1) << by->sketch;
     if (independent && (sight->who_introduced & bit) == 0) {
         sight->who_introduced |= bit;
         sight->introducers++;

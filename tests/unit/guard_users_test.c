@@ -42,6 +42,7 @@ TEST(pieces_of_a_slab_keep_what_is_in_them)
         all[i].piece = slab_take(&slab, all[i].size);
         check(all[i].piece != 0);
         check(slab_page_of(&slab, all[i].piece)->size == slab_size(&slab, all[i].size));
+        check(slab_page_of(&slab, all[i].piece)->beside == NULL);
         memset(slab_at(&slab, all[i].piece), all[i].fill, all[i].size);
         wanted += all[i].size;
     }
@@ -62,38 +63,6 @@ TEST(pieces_of_a_slab_keep_what_is_in_them)
     for (size_t i = 0; i < 100; i++)
         check(slab_take(&slab, 40) != 0);
     check(slab.n_pages == n_pages); // and their numbers are taken anew
-    slab_done(&slab);
-}
-
-TEST(pages_that_few_pieces_have_stayed_on_become_empty)
-{
-    enum { PIECES = 1000, STAY = 10 };
-    static uint32_t pieces[PIECES];
-    struct slab slab;
-    slab_init(&slab, 8, SLAB_SMALL_PAGE, false);
-    for (uint32_t i = 0; i < PIECES; i++) {
-        pieces[i] = slab_take(&slab, 48);
-        memcpy(slab_at(&slab, pieces[i]), &i, sizeof i);
-    }
-    for (uint32_t i = 0; i < PIECES; i++)
-        if (i % STAY != 0)
-            slab_give(&slab, pieces[i]);
-    size_t before = slab.bytes;
-    for (int round = 0; round < 3; round++)
-        for (uint32_t i = 0; i < PIECES; i += STAY) {
-            uint32_t piece = slab_denser(&slab, pieces[i]);
-            if (piece == 0)
-                continue;
-            memcpy(slab_at(&slab, piece), slab_at(&slab, pieces[i]), 48);
-            slab_give(&slab, pieces[i]);
-            pieces[i] = piece;
-        }
-    check(slab.bytes < before / 5);
-    for (uint32_t i = 0; i < PIECES; i += STAY) {
-        uint32_t held;
-        memcpy(&held, slab_at(&slab, pieces[i]), sizeof held);
-        check(held == i && slab_denser(&slab, pieces[i]) == 0);
-    }
     slab_done(&slab);
 }
 
@@ -151,7 +120,86 @@ TEST(users_are_found_and_the_unused_are_forgotten_first)
     check(person(guard, 0) == kept && person(guard, 1) == judged && person(guard, 2) == decoy);
     check(restricted_until_us(guard, judged) == t0 + day);
     kept->n_refs--;
-    check(users_memory(guard) >= guard->bytes_users);
+    // a domain counts for each of its people, and is there once
+    check(users_memory(guard) + guard->n_users * strlen("@town.example") >= guard->bytes_users);
+    guard_free(&guard);
+}
+
+/* Whoever is on a page with others keeps his name and trail while theirs grow, shrink and go; of
+ * more domains than are shared, with few people each, and of names of all lengths. */
+TEST(names_and_trails_lie_close_and_stay_what_they_are)
+{
+    enum { PEOPLE = 3000, DOMAINS = 200, NAME = 400 };
+    static struct {
+        char jid[NAME + 64];
+        struct trail trail;
+    } all[PEOPLE];
+    struct guard_config config;
+    guard_config_default(&config);
+    config.memory = 600000; // too little for all
+    struct guard *guard = guard_new(&config, 3);
+    struct prng prng = {19};
+    for (unsigned i = 0; i < PEOPLE; i++) {
+        size_t n = i % 50 == 0 ? 240 + prng_below(&prng, NAME - 240) : prng_below(&prng, 20);
+        memset(all[i].jid, 'a' + (int)prng_below(&prng, 26), n);
+        snprintf(all[i].jid + n, sizeof all[i].jid - n, "%u%s%llu.example", i,
+                 i % 7 == 0 ? "." : "@", (unsigned long long)prng_below(&prng, DOMAINS));
+    }
+    size_t n_found = 0, n_forgotten = 0;
+    for (int turn = 0; turn < 60000; turn++) {
+        unsigned i = (unsigned)prng_below(&prng, PEOPLE);
+        struct str jid = str_of(all[i].jid);
+        struct user *user = user_find(guard, jid);
+        if (user != NULL) {
+            struct trail trail = trail_of(guard, user);
+            check(memcmp(&trail, &all[i].trail, sizeof trail) == 0);
+            check_str(user_jid(guard, user), jid);
+            n_found++;
+        } else {
+            user = user_get(guard, jid);
+            check(!has_trail(user));
+            n_forgotten++;
+        }
+        memset(&all[i].trail, 0, sizeof all[i].trail);
+        if (turn % 3 != 0) // which leads to nothing that could be gone
+            all[i].trail.sent_us = t0 + turn;
+        all[i].trail.level = turn % 2 == 0 ? turn % 3 != 0 : turn * 0.7;
+        trail_put(guard, user, &all[i].trail);
+        user = user_get(guard, jid);
+        user->n_refs++; // not him
+        users_trim(guard);
+        user->n_refs--;
+        check(guard->bytes_users <= config.memory / 4);
+        if (turn % 5000 == 0)
+            check_order(guard);
+    }
+    check(n_found > 10000 && n_forgotten > 2 * PEOPLE);
+    size_t before = users_memory(guard);
+    check(before < config.memory / 4);
+    while (guard->n_users > 1) { // of the last one on a page nothing stays
+        guard->config.memory = 0;
+        users_trim(guard);
+    }
+    check(users_memory(guard) < before / 10);
+    guard_free(&guard);
+}
+
+TEST(what_user_jid_says_is_good_until_the_fourth_call_after_it)
+{
+    struct guard_config config;
+    guard_config_default(&config);
+    struct guard *guard = guard_new(&config, 3);
+    struct user *people[] = {person(guard, 1), person(guard, 22), person(guard, 333),
+                             user_get(guard, STR("town.example"))};
+    struct str jids[COUNT_OF(people)];
+    for (size_t i = 0; i < COUNT_OF(people); i++)
+        jids[i] = user_jid(guard, people[i]);
+    for (unsigned i = 0; i < 500; i++) // whoever comes meanwhile
+        (void)person(guard, 1000 + i);
+    check_str(jids[0], STR("person1@town.example"));
+    check_str(jids[1], STR("person22@town.example"));
+    check_str(jids[2], STR("person333@town.example"));
+    check_str(jids[3], STR("town.example"));
     guard_free(&guard);
 }
 
@@ -177,6 +225,49 @@ TEST(a_name_of_any_length_is_taken)
 /* ---- Trails -----------------------------------------------------------------------------------
  */
 
+/* Anything, as often as not far from all else in it. */
+static void any_trail(struct prng *prng, uint64_t huge, int turn, struct trail *trail)
+{
+    memset(trail, 0, sizeof *trail); // compared as bytes
+    size_t n = prng_below(prng, RECENT_CLUSTERS + 1);
+    for (size_t i = 0; i < n; i++)
+        trail->recent[i] = huge - prng_below(prng, 1000);
+    n = prng_below(prng, SHOWN_KEPT + 1);
+    for (size_t i = 0; i < n; i++) {
+        trail->shown[i] = huge - prng_below(prng, 1000);
+        trail->shown_us[i] = t0 - (int64_t)prng_below(prng, (uint64_t)day);
+    }
+    if (prng_below(prng, 2) == 0) {
+        trail->sent_us = prng_below(prng, 9) == 0 ? INT64_MIN : t0 + turn;
+        trail->receiver = (uint32_t)prng_below(prng, UINT32_MAX);
+        trail->level =
+            prng_below(prng, 2) == 0 ? 1 : 1.0 / (1 + turn) + (double)prng_below(prng, 3);
+    } else if (prng_below(prng, 9) == 0) {
+        trail->level = 4;
+    }
+    trail->campaign = prng_below(prng, 2) == 0 ? huge : 0;
+    trail->sent = prng_below(prng, 2) == 0   ? huge
+                  : prng_below(prng, 2) == 0 ? trail->recent[prng_below(prng, RECENT_CLUSTERS)]
+                                             : 0;
+    if (prng_below(prng, 3) == 0)
+        return;
+    uint32_t now_s = (uint32_t)(t0 / second);
+    trail->n_to = (uint8_t)prng_below(prng, TRAIL_KEPT + 1);
+    for (size_t i = 0; i < trail->n_to; i++) {
+        trail->to_s[i] = prng_below(prng, 5) == 0 ? (uint32_t)prng_below(prng, UINT32_MAX)
+                                                  : now_s - (uint32_t)(i * prng_below(prng, 900));
+        trail->to[i] = i == 0 && prng_below(prng, 2) == 0 ? (uint16_t)trail->receiver
+                                                          : (uint16_t)prng_below(prng, UINT16_MAX);
+    }
+    trail->least_s = prng_below(prng, 2) == 0 && trail->n_to > 0
+                         ? trail->to_s[trail->n_to - 1]
+                         : now_s - (uint32_t)prng_below(prng, 90000);
+    for (size_t i = 0; i < RARITIES; i++)
+        trail->least[i] = (uint8_t)(prng_below(prng, 2) * prng_below(prng, SPAN_BINS + 1));
+    trail->n_copies = (uint8_t)(prng_below(prng, 2) == 0 ? trail->n_to : prng_below(prng, 256));
+    trail->full_us = prng_below(prng, 4) == 0 ? t0 - (int64_t)prng_below(prng, (uint64_t)day) : 0;
+}
+
 TEST(a_trail_is_what_was_put)
 {
     struct guard_config config;
@@ -185,37 +276,23 @@ TEST(a_trail_is_what_was_put)
     struct user *user = person(guard, 1), *other = person(guard, 2);
     struct prng prng = {9};
     struct trail none = {0};
-    check(!user->has_trail);
-    for (int turn = 0; turn < 5000; turn++) {
-        struct trail trail = {0};
+    check(!has_trail(user));
+    size_t n_packed = 0;
+    for (int turn = 0; turn < 50000; turn++) {
+        struct trail trail;
         uint64_t huge = turn % 7 == 0 ? UINT64_MAX : 100000;
-        size_t n = prng_below(&prng, RECENT_CLUSTERS + 1);
-        for (size_t i = 0; i < n; i++)
-            trail.recent[i] = huge - prng_below(&prng, 1000);
-        n = prng_below(&prng, SHOWN_KEPT + 1);
-        for (size_t i = 0; i < n; i++) {
-            trail.shown[i] = huge - prng_below(&prng, 1000);
-            trail.shown_us[i] = t0 - (int64_t)prng_below(&prng, (uint64_t)day);
-        }
-        if (prng_below(&prng, 2) == 0) {
-            trail.sent_us = prng_below(&prng, 9) == 0 ? INT64_MIN : t0 + turn;
-            trail.receiver = (uint32_t)prng_below(&prng, UINT32_MAX);
-            trail.level = prng_below(&prng, 2) == 0 ? 1 : 1.0 / (1 + turn);
-        } else if (prng_below(&prng, 9) == 0) {
-            trail.level = 4;
-        }
-        trail.campaign = prng_below(&prng, 2) == 0 ? huge : 0;
-        trail.sent = prng_below(&prng, 2) == 0 ? huge : 0;
+        any_trail(&prng, huge, turn, &trail);
         trail_put(guard, user, &trail);
         struct trail got = trail_of(guard, user), nothing = trail_of(guard, other);
         check(memcmp(&got, &trail, sizeof got) == 0);
-        check(user->has_trail == (memcmp(&got, &none, sizeof got) != 0));
+        check(has_trail(user) == (memcmp(&got, &none, sizeof got) != 0));
         check(memcmp(&nothing, &none, sizeof none) == 0);
         check_str(user_jid(guard, user), STR("person1@town.example"));
         // what he sends is the first of the recent ones, however that is put there
         struct cluster cluster = {.id = huge - prng_below(&prng, 1000)};
         if (trail.recent[0] != 0 && prng_below(&prng, 4) == 0)
             cluster.id = trail.recent[0];
+        n_packed += trail_adds_recent(guard, user, cluster.id);
         note_recent(guard, user, &cluster);
         if (trail.recent[0] != cluster.id) {
             memmove(trail.recent + 1, trail.recent, sizeof trail.recent - sizeof *trail.recent);
@@ -223,8 +300,62 @@ TEST(a_trail_is_what_was_put)
         }
         got = trail_of(guard, user);
         check(memcmp(&got, &trail, sizeof got) == 0);
+        // as long as if it had been packed anew, or a loaded guard would count other bytes
+        size_t bytes = guard->bytes_users;
+        trail_put(guard, user, &trail);
+        check(guard->bytes_users == bytes);
     }
+    check(n_packed > 1000 && n_packed < 49000);
     guard_free(&guard);
+}
+
+TEST(the_longest_trail_has_room_and_an_ordinary_one_takes_little)
+{
+    unsigned char packed[TRAIL_LONGEST];
+    struct trail longest = {.sent_us = INT64_MIN,
+                            .receiver = UINT32_MAX,
+                            .level = -1,
+                            .campaign = UINT64_MAX / 3,
+                            .sent = UINT64_MAX / 5 * 4,
+                            .n_to = TRAIL_KEPT,
+                            .full_us = INT64_MAX,
+                            .n_copies = UINT8_MAX,
+                            .least_s = UINT32_MAX / 2};
+    for (size_t i = 0; i < RECENT_CLUSTERS; i++)
+        longest.recent[i] = i % 2 == 0 ? UINT64_MAX / 2 : UINT64_MAX;
+    for (size_t i = 0; i < SHOWN_KEPT; i++) {
+        longest.shown[i] = i % 2 == 0 ? UINT64_MAX / 2 : UINT64_MAX;
+        longest.shown_us[i] = i % 2 == 0 ? INT64_MAX : INT64_MIN / 2;
+    }
+    for (size_t i = 0; i < TRAIL_KEPT; i++)
+        longest.to_s[i] = i % 2 == 0 ? UINT32_MAX / 2 : UINT32_MAX / 2 + 1;
+    for (size_t i = 0; i < RARITIES; i++)
+        longest.least[i] = SPAN_BINS;
+    size_t n = trail_pack(&longest, packed);
+    check(n > 200 && n < TRAIL_LONGEST);
+    struct trail got = trail_unpack(packed);
+    check(memcmp(&got, &longest, sizeof got) == 0);
+
+    // four links within an hour, the last two never seen before, and two that he was shown
+    struct trail ordinary = {
+        .sent_us = t0,
+        .receiver = 0x12345678,
+        .level = 1.7,
+        .recent = {61000,  60900, 60400, 60000},
+        .sent = 61000,
+        .shown = {60800, 60500     },
+        .shown_us = {t0 - 600 * second, t0 - 1800 * second},
+        .n_to = 2,
+        .n_copies = 2
+    };
+    ordinary.to_s[0] = (uint32_t)(t0 / second);
+    ordinary.to_s[1] = ordinary.least_s = ordinary.to_s[0] - 1200;
+    ordinary.to[0] = 0x5678;
+    ordinary.to[1] = 0x9ABC;
+    n = trail_pack(&ordinary, packed);
+    check(n <= 55);
+    got = trail_unpack(packed);
+    check(memcmp(&got, &ordinary, sizeof got) == 0);
 }
 
 static void hear(struct guard *guard, int64_t now_us, unsigned from, unsigned to, unsigned link,
@@ -280,7 +411,7 @@ TEST(what_leads_to_nothing_any_more_is_forgotten)
              (unsigned)prng_below(&prng, PEOPLE), i, i % 5 != 0);
     size_t trails = 0, standings = guard->standings.n, before = users_memory(guard);
     USERS_EACH(guard, user)
-    trails += user->has_trail;
+    trails += has_trail(user);
     check(trails > PEOPLE / 2 && standings > PEOPLE / 20);
     now_us += 10 * day;
     for (unsigned i = 0; i < 2 * PEOPLE; i++, now_us += second) {
