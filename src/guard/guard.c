@@ -80,7 +80,7 @@ struct guard *guard_new(const struct guard_config *config, uint64_t seed)
     guard->next_cluster = guard->next_order = 1;
     guard->next_expiry_us = INT64_MAX;
     slab_init(&guard->users, _Alignof(struct user), USERS_OF_PAGE * sizeof(struct user), false);
-    guard->jid_texts = jid_texts_new();
+    guard->users_said = users_said_new();
     slab_init(&guard->pieces, 16, SLAB_PAGE, true);
     list_init(&guard->young);
     list_init(&guard->known);
@@ -125,7 +125,6 @@ void guard_free(struct guard **at)
     tally_free(guard, tally);
     LIST_EACH(&guard->let_go, struct let_go, link, let_go)
     let_go_free(guard, let_go);
-    map_done(&guard->standings);
     map_done(&guard->sights_map);
     map_done(&guard->bindings_map);
     map_done(&guard->members_map);

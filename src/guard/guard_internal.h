@@ -103,7 +103,8 @@ struct user {
     uint32_t has_standing : 1;
     uint32_t n_taught : 3; // days on which he taught what is rare, and how fast
     uint32_t n_refs : 28;  // members, holds and rules that name him
-    uint32_t n_name : 8;   // bytes of his name before its domain; NAME_LONG
+    uint32_t n_name : 7;   // bytes of his name before its domain; NAME_LONG
+    uint32_t is_asked : 1; // his standing is that he was asked this day: packed before his trail
     uint32_t slot : 6;     // on his page, beside which lie the names and trails of all on it
     uint32_t sketch : 6;   // his bit among those who introduced a key
     uint32_t domain : 5;   // of guard.domains, with the '@'; 0: it is in the name
@@ -116,7 +117,7 @@ struct user {
 
 enum {
     USERS_OF_PAGE = 48, // with more less lies idle, and more moves when the trail of one grows
-    NAME_LONG = 255,    // a name of so many bytes, or more, has a piece of the heap
+    NAME_LONG = 127,    // a name of so many bytes, or more, has a piece of the heap
     DOMAINS_MOST = 31,  // that are shared by whoever is there
     FANS_MOST = 20,     // that are counted
 };
@@ -130,15 +131,14 @@ struct user_domain {
 
 /* Only of those with whom there is something. */
 struct standing {
-    struct map_node node; // in guard.standings
+    uint32_t same;       // the next of its chain in guard.standing_slots
+    uint32_t n_brought;  // clusters he began…
+    struct list brought; // …and is alone with, oldest first
     struct user *user;
-    struct list brought; // clusters he began, oldest first
-    uint32_t n_brought;
     uint32_t n_questions; // that he was asked this day
     int64_t question_day; // day of the questions counted
     int64_t restricted_until_us;
     uint64_t restricted_by; // incident
-    uint32_t piece;
 };
 
 struct sight {
@@ -380,15 +380,17 @@ struct guard {
     uint64_t number;
     int64_t now_us;
     uint64_t next_cluster, next_order;
-    struct map sights_map, bindings_map, members_map, by_id, stops_map, tallies_map, standings;
+    struct map sights_map, bindings_map, members_map, by_id, stops_map, tallies_map;
     struct list young, known, clusters[4], stops, holds, bans, rights, tallies, questions, late;
     struct slab users, pieces;
     struct user_domain domains[DOMAINS_MOST]; // the first is number 1
     uint32_t n_domains;                       // places of them that were ever taken
-    struct jid_texts *jid_texts;              // what user_jid has said last
+    struct users_said *users_said;            // what user_jid and standing_of have said last
     size_t bytes_texts;                       // names, trails and domains of users
     uint32_t *user_slots;                     // the first of each chain
     uint32_t n_user_slots;
+    uint32_t *standing_slots; // likewise
+    uint32_t n_standing_slots, n_standings;
     uint32_t oldest_user, newest_user; // by use
     uint32_t next_tidied;              // whose trail is looked at next; 0: the newest's
     size_t n_users, n_young, n_known, n_clusters, n_stops, n_holds, n_bans, n_rights, n_decoys;
@@ -443,7 +445,7 @@ static inline struct user *user_at(const struct guard *guard, uint32_t number)
 
 /* Of his jid, all of it: what hash_high is half of. */
 uint64_t user_hash(const struct guard *guard, const struct user *user);
-struct jid_texts *jid_texts_new(void); // users_free frees it
+struct users_said *users_said_new(void); // users_free frees it
 /* Good until the fourth call after it. */
 struct str user_jid(const struct guard *guard, const struct user *user);
 /* Finds or makes; counts as use. */
@@ -475,10 +477,11 @@ void trail_put(struct guard *guard, struct user *user, const struct trail *trail
 /* Puts a cluster before the recent ones, unless it is their first: without unpacking the rest, for
  * each message with a lure does it.  False: it has to be unpacked, and nothing has been done. */
 bool trail_adds_recent(struct guard *guard, struct user *user, uint64_t id) MUST_CHECK;
-/* NULL: there is nothing. */
+/* NULL: there is nothing.  Of whoever was only asked it is a copy, good until the next call: to
+ * change it takes standing_get. */
 struct standing *standing_of(const struct guard *guard, const struct user *user);
 struct standing *standing_get(struct guard *guard, struct user *user);
-/* Forgets it where there is nothing any more. */
+/* Forgets it where there is nothing any more, or packs it where he was only asked. */
 void standing_tidy(struct guard *guard, struct user *user);
 /* 0: he is not. */
 static inline int64_t restricted_until_us(const struct guard *guard, const struct user *user)

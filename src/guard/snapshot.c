@@ -876,6 +876,7 @@ static void load_standing(struct reader *in, uint64_t version, struct guard *gua
     standing->restricted_by = read.restricted_by;
     standing->question_day = read.question_day;
     standing->n_questions = read.n_questions;
+    standing_tidy(guard, user);
 }
 
 static void load_users(struct reader *in, uint64_t version, struct guard *guard,

@@ -13,6 +13,7 @@
 #include "guard/guard_internal.h"
 
 enum {
+    ASKED_BYTES = 3,  // how often somebody was asked, and on what day
     NAMES_SLACK = 64, // bytes that the names and trails of a page may grow by until they move
     JIDS_SAID = 4,    // that are good at once
 };
@@ -52,7 +53,8 @@ void str_free(struct str *text)
 /* ---- Names ------------------------------------------------------------------------------------
  */
 
-/* Of the users of a page, in their order: the name of each, then his trail. */
+/* Of the users of a page, in their order: the name of each; how often he was asked, if that is all
+ * his standing; his trail. */
 struct beside {
     uint16_t room, at[USERS_OF_PAGE + 1]; // each ends where the next one begins
     unsigned char bytes[];
@@ -64,17 +66,18 @@ struct long_name {
     char text[];
 };
 
-struct jid_texts {
+struct users_said {
     struct {
         char *at;
         size_t room;
-    } said[JIDS_SAID];
-    size_t n_said;
+    } jids[JIDS_SAID];
+    size_t n_jids;
+    struct standing standing; // of somebody who was only asked
 };
 
 _Static_assert(sizeof(struct user) == 28, "nothing lies idle in it");
 _Static_assert(USERS_OF_PAGE <= 64, "six bits say which slot");
-_Static_assert(USERS_OF_PAGE *(NAME_LONG + TRAIL_LONGEST) <= UINT16_MAX - NAMES_SLACK,
+_Static_assert(USERS_OF_PAGE *(NAME_LONG + ASKED_BYTES + TRAIL_LONGEST) <= UINT16_MAX - NAMES_SLACK,
                "what lies beside a page is found by sixteen bits");
 
 static struct slab_page *page_of(const struct user *user)
@@ -95,6 +98,11 @@ static size_t beside_size(size_t room)
 static size_t bytes_of_name(const struct user *user)
 {
     return user->n_name < NAME_LONG ? user->n_name : sizeof(struct long_name *);
+}
+
+static size_t bytes_before_trail(const struct user *user)
+{
+    return bytes_of_name(user) + (user->is_asked ? ASKED_BYTES : 0);
 }
 
 static unsigned char *text_of(const struct user *user, size_t *len)
@@ -157,24 +165,24 @@ static struct str domain_text(const struct guard *guard, const struct user *user
     return user->domain != 0 ? guard->domains[user->domain - 1].text : STR_EMPTY;
 }
 
-struct jid_texts *jid_texts_new(void)
+struct users_said *users_said_new(void)
 {
-    struct jid_texts *texts = calloc(1, sizeof *texts);
-    must(texts != NULL);
-    return texts;
+    struct users_said *said = calloc(1, sizeof *said);
+    must(said != NULL);
+    return said;
 }
 
 struct str user_jid(const struct guard *guard, const struct user *user)
 {
-    struct jid_texts *texts = guard->jid_texts;
+    struct users_said *said = guard->users_said;
     struct str name = name_of(user), domain = domain_text(guard, user);
-    size_t len = name.len + domain.len, which = texts->n_said++ % JIDS_SAID;
-    if (texts->said[which].room <= len) {
-        texts->said[which].room = len + 64;
-        texts->said[which].at = realloc(texts->said[which].at, len + 64);
-        must(texts->said[which].at != NULL);
+    size_t len = name.len + domain.len, which = said->n_jids++ % JIDS_SAID;
+    if (said->jids[which].room <= len) {
+        said->jids[which].room = len + 64;
+        said->jids[which].at = realloc(said->jids[which].at, len + 64);
+        must(said->jids[which].at != NULL);
     }
-    char *at = texts->said[which].at;
+    char *at = said->jids[which].at;
     if (name.len > 0)
         memcpy(at, name.at, name.len);
     if (domain.len > 0)
@@ -187,13 +195,13 @@ struct str user_jid(const struct guard *guard, const struct user *user)
  * are looked at for one have names of a kind. */
 static bool is_named(const struct guard *guard, const struct user *user, struct str jid)
 {
-    struct str name = name_of(user), domain = domain_text(guard, user);
-    if (jid.len != name.len + domain.len)
+    struct str name = name_of(user);
+    if (jid.len < name.len || (name.len > 0 && jid.at[name.len - 1] != name.at[name.len - 1]))
         return false;
-    if (name.len > 0 &&
-        (jid.at[name.len - 1] != name.at[name.len - 1] || memcmp(jid.at, name.at, name.len) != 0))
-        return false;
-    return domain.len == 0 || memcmp(jid.at + name.len, domain.at, domain.len) == 0;
+    struct str domain = domain_text(guard, user);
+    return jid.len == name.len + domain.len &&
+           (name.len == 0 || memcmp(jid.at, name.at, name.len) == 0) &&
+           (domain.len == 0 || memcmp(jid.at + name.len, domain.at, domain.len) == 0);
 }
 
 uint64_t user_hash(const struct guard *guard, const struct user *user)
@@ -456,48 +464,169 @@ void user_get_both(struct guard *guard, struct str sender_jid, struct str receiv
 /* ---- Standings --------------------------------------------------------------------------------
  */
 
-static uint64_t standing_hash(const struct user *user)
+static const size_t standing_bytes = sizeof(struct standing) + sizeof(uint32_t);
+
+static struct standing *standing_at(const struct guard *guard, uint32_t piece)
 {
-    return user->hash_high * UINT64_C(0x9E3779B97F4A7C15) >> 7;
+    return slab_at(&guard->pieces, piece);
 }
 
-static const size_t standing_bytes = sizeof(struct standing) + sizeof(void *);
+static uint32_t *standing_slot(const struct guard *guard, const struct user *user)
+{
+    return &guard->standing_slots[user->hash_high & (guard->n_standing_slots - 1)];
+}
+
+static void standing_put(struct guard *guard, uint32_t piece)
+{
+    struct standing *standing = standing_at(guard, piece);
+    uint32_t *slot = standing_slot(guard, standing->user);
+    standing->same = *slot;
+    *slot = piece;
+}
+
+static void standing_slots_grow(struct guard *guard)
+{
+    uint32_t *before = guard->standing_slots, n_before = guard->n_standing_slots;
+    guard->n_standing_slots = n_before == 0 ? 64 : 2 * n_before;
+    guard->standing_slots = calloc(guard->n_standing_slots, sizeof *guard->standing_slots);
+    must(guard->standing_slots != NULL);
+    for (uint32_t i = 0; i < n_before; i++)
+        for (uint32_t at = before[i], next; at != 0; at = next) {
+            next = standing_at(guard, at)->same;
+            standing_put(guard, at);
+        }
+    free(before);
+}
+
+static struct standing *standing_make(struct guard *guard, struct user *user)
+{
+    if (guard->n_standings >= 2 * (size_t)guard->n_standing_slots)
+        standing_slots_grow(guard);
+    uint32_t piece;
+    struct standing *standing = piece_make(guard, sizeof *standing, &piece);
+    standing->user = user;
+    list_init(&standing->brought);
+    standing_put(guard, piece);
+    guard->n_standings++;
+    return standing;
+}
+
+static void standing_free(struct guard *guard, const struct user *user)
+{
+    uint32_t *at = standing_slot(guard, user), piece;
+    while (standing_at(guard, *at)->user != user)
+        at = &standing_at(guard, *at)->same;
+    piece = *at;
+    *at = standing_at(guard, piece)->same;
+    slab_give(&guard->pieces, piece);
+    guard->n_standings--;
+}
+
+/* While a worm is about a fifth of the people have been asked, and of hardly one of them is there
+ * anything else: how often, and on what day, is three bytes.  They count as a standing all the
+ * same: whether it is packed depends on when he was looked at, and what counts must not. */
+static bool asked_pack(struct guard *guard, struct user *user, struct standing *standing)
+{
+    if (standing->n_questions > UINT8_MAX || standing->question_day < 0 ||
+        standing->question_day > UINT16_MAX || standing->restricted_by != 0)
+        return false;
+    uint8_t n_questions = (uint8_t)standing->n_questions;
+    uint16_t day = (uint16_t)standing->question_day;
+    size_t len, n_name = bytes_of_name(user);
+    standing_free(guard, user);
+    (void)text_of(user, &len);
+    unsigned char *at = text_resize(guard, user, len + ASKED_BYTES) + n_name;
+    memmove(at + ASKED_BYTES, at, len - n_name);
+    at[0] = n_questions;
+    memcpy(at + 1, &day, sizeof day);
+    user->is_asked = 1;
+    return true;
+}
+
+static void asked_drop(struct guard *guard, struct user *user)
+{
+    size_t len, n_name = bytes_of_name(user);
+    unsigned char *at = text_of(user, &len) + n_name;
+    len -= ASKED_BYTES;
+    memmove(at, at + ASKED_BYTES, len - n_name);
+    (void)text_resize(guard, user, len);
+    user->is_asked = 0;
+}
+
+static struct standing *standing_asked(const struct guard *guard, const struct user *user)
+{
+    struct standing *standing = &guard->users_said->standing;
+    size_t len;
+    const unsigned char *at = text_of(user, &len) + bytes_of_name(user);
+    uint16_t day;
+    memcpy(&day, at + 1, sizeof day);
+    *standing = (struct standing){.n_questions = at[0], .question_day = day};
+    list_init(&standing->brought);
+    return standing;
+}
 
 struct standing *standing_of(const struct guard *guard, const struct user *user)
 {
     if (!user->has_standing)
         return NULL;
-    struct map_node *at = map_first(&guard->standings, standing_hash(user));
-    while (CONTAINER_OF(at, struct standing, node)->user != user)
-        at = at->next;
-    return CONTAINER_OF(at, struct standing, node);
+    if (user->is_asked)
+        return standing_asked(guard, user);
+    struct standing *standing = standing_at(guard, *standing_slot(guard, user));
+    while (standing->user != user)
+        standing = standing_at(guard, standing->same);
+    return standing;
 }
 
 struct standing *standing_get(struct guard *guard, struct user *user)
 {
-    if (user->has_standing)
+    if (user->has_standing && !user->is_asked)
         return standing_of(guard, user);
-    uint32_t piece;
-    struct standing *standing = piece_make(guard, sizeof *standing, &piece);
-    standing->piece = piece;
-    standing->user = user;
-    list_init(&standing->brought);
-    map_put(&guard->standings, &standing->node, standing_hash(user));
-    user->has_standing = true;
-    guard->bytes_users += standing_bytes;
+    struct standing asked = {0};
+    if (user->is_asked) {
+        asked = *standing_asked(guard, user);
+        asked_drop(guard, user);
+    } else {
+        guard->bytes_users += standing_bytes;
+    }
+    struct standing *standing = standing_make(guard, user);
+    standing->n_questions = asked.n_questions;
+    standing->question_day = asked.question_day;
+    user->has_standing = 1;
     return standing;
+}
+
+static void standing_drop(struct guard *guard, struct user *user)
+{
+    if (user->is_asked)
+        asked_drop(guard, user);
+    else
+        standing_free(guard, user);
+    user->has_standing = 0;
+    guard->bytes_users -= standing_bytes;
 }
 
 void standing_tidy(struct guard *guard, struct user *user)
 {
-    struct standing *standing = standing_of(guard, user);
-    if (standing == NULL || standing->n_brought > 0 || standing->restricted_until_us != 0 ||
-        standing->n_questions > 0)
+    if (!user->has_standing || user->is_asked)
         return;
-    map_remove(&guard->standings, &standing->node);
-    user->has_standing = false;
-    guard->bytes_users -= standing_bytes;
-    slab_give(&guard->pieces, standing->piece);
+    struct standing *standing = standing_of(guard, user);
+    if (standing->n_brought > 0 || standing->restricted_until_us != 0 ||
+        (standing->n_questions > 0 && asked_pack(guard, user, standing)))
+        return;
+    if (standing->n_questions == 0)
+        standing_drop(guard, user);
+}
+
+/* What somebody was asked on another day is nothing. */
+static void standing_pass_day(struct guard *guard, struct user *user)
+{
+    struct standing *standing = standing_of(guard, user);
+    if (standing == NULL || standing->question_day == guard_day(guard))
+        return;
+    if (user->is_asked)
+        standing_drop(guard, user);
+    else
+        standing->question_day = standing->n_questions = 0;
 }
 
 /* ---- Trails -----------------------------------------------------------------------------------
@@ -506,10 +635,10 @@ void standing_tidy(struct guard *guard, struct user *user)
 // NULL: there is none.
 static const unsigned char *packed_trail(const struct user *user, size_t *n)
 {
-    size_t n_name = bytes_of_name(user);
+    size_t n_before = bytes_before_trail(user);
     const unsigned char *at = text_of(user, n);
-    *n -= n_name;
-    return *n > 0 ? at + n_name : NULL;
+    *n -= n_before;
+    return *n > 0 ? at + n_before : NULL;
 }
 
 bool has_trail(const struct user *user)
@@ -526,13 +655,13 @@ struct trail trail_of(const struct guard *guard, const struct user *user)
     return at != NULL ? trail_unpack(at) : (struct trail){0};
 }
 
-static void keep_packed(struct guard *guard, struct user *user, size_t n_before,
+static void keep_packed(struct guard *guard, struct user *user, size_t n_then,
                         const unsigned char *packed, size_t n)
 {
-    size_t len, n_name = bytes_of_name(user);
-    unsigned char *at = n != n_before ? text_resize(guard, user, n_name + n) : text_of(user, &len);
-    guard->bytes_users += n - n_before;
-    memcpy(at + n_name, packed, n);
+    size_t len, n_before = bytes_before_trail(user);
+    unsigned char *at = n != n_then ? text_resize(guard, user, n_before + n) : text_of(user, &len);
+    guard->bytes_users += n - n_then;
+    memcpy(at + n_before, packed, n);
 }
 
 void trail_put(struct guard *guard, struct user *user, const struct trail *trail)
@@ -609,11 +738,11 @@ static void trail_tidy(struct guard *guard, struct user *user)
 
 static void user_free(struct guard *guard, struct user *user)
 {
-    struct standing *standing = standing_of(guard, user);
+    const struct standing *standing = standing_of(guard, user);
+    must(user->n_refs == 0 &&
+         (standing == NULL || (standing->n_brought == 0 && standing->restricted_until_us == 0)));
     if (standing != NULL)
-        standing->n_questions = 0;
-    standing_tidy(guard, user);
-    must(user->n_refs == 0 && !user->has_standing);
+        standing_drop(guard, user);
     uint32_t number = number_in_use(guard, user);
     uint32_t *at = slot_of(guard, user->hash_high);
     while (*at != number)
@@ -641,10 +770,10 @@ static void users_tidy(struct guard *guard)
             return;
         guard->next_tidied = user->older;
         trail_tidy(guard, user);
-        struct standing *standing = standing_of(guard, user);
-        if (standing != NULL && standing->question_day != guard_day(guard))
-            standing->question_day = standing->n_questions = 0;
-        standing_tidy(guard, user);
+        if (user->has_standing) {
+            standing_pass_day(guard, user);
+            standing_tidy(guard, user);
+        }
     }
 }
 
@@ -685,17 +814,18 @@ void users_free(struct guard *guard)
     must(guard->bytes_users == 0 && guard->bytes_texts == 0);
     slab_done(&guard->users);
     free(guard->user_slots);
+    free(guard->standing_slots);
     for (size_t i = 0; i < JIDS_SAID; i++)
-        free(guard->jid_texts->said[i].at);
-    free(guard->jid_texts);
+        free(guard->users_said->jids[i].at);
+    free(guard->users_said);
 }
 
 size_t users_memory(const struct guard *guard)
 {
     return slab_memory(&guard->users) + guard->bytes_texts + sizeof guard->domains +
            heap_size(guard->n_user_slots * sizeof *guard->user_slots) +
-           heap_size(guard->standings.n_slots * sizeof(struct map_node *)) +
-           guard->standings.n * slab_size(&guard->pieces, sizeof(struct standing));
+           heap_size(guard->n_standing_slots * sizeof *guard->standing_slots) +
+           guard->n_standings * slab_size(&guard->pieces, sizeof(struct standing));
 }
 
 /* ---- Lessons ----------------------------------------------------------------------------------

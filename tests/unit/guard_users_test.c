@@ -184,6 +184,31 @@ TEST(names_and_trails_lie_close_and_stay_what_they_are)
     guard_free(&guard);
 }
 
+#if !defined(__SANITIZE_ADDRESS__) && !defined(FUZZED)
+/* What is said to be taken is what the heap gave. */
+TEST(the_memory_of_users_is_what_the_heap_gave)
+{
+    enum { PEOPLE = 5000 };
+    struct guard_config config;
+    guard_config_default(&config);
+    struct guard *guard = guard_new(&config, 3);
+    struct mallinfo2 before = mallinfo2();
+    struct prng prng = {23};
+    for (int turn = 0; turn < 20 * PEOPLE; turn++) {
+        struct user *user = person(guard, (unsigned)prng_below(&prng, PEOPLE));
+        struct trail trail = trail_of(guard, user);
+        trail.recent[turn % RECENT_CLUSTERS] = 1 + prng_below(&prng, 1 << 20);
+        trail.sent_us = turn % 5 == 0 ? 0 : t0 + turn;
+        trail_put(guard, user, &trail);
+    }
+    struct mallinfo2 after = mallinfo2();
+    size_t heap = after.uordblks + after.hblkhd - before.uordblks - before.hblkhd;
+    size_t said = users_memory(guard) - sizeof guard->domains; // which came with the guard
+    check(heap > 40 * PEOPLE && said <= heap + heap / 20 && heap <= said + said / 20);
+    guard_free(&guard);
+}
+#endif
+
 TEST(what_user_jid_says_is_good_until_the_fourth_call_after_it)
 {
     struct guard_config config;
@@ -409,7 +434,7 @@ TEST(what_leads_to_nothing_any_more_is_forgotten)
     for (unsigned i = 0; i < 2 * PEOPLE; i++, now_us += second)
         hear(guard, now_us, (unsigned)prng_below(&prng, PEOPLE),
              (unsigned)prng_below(&prng, PEOPLE), i, i % 5 != 0);
-    size_t trails = 0, standings = guard->standings.n, before = users_memory(guard);
+    size_t trails = 0, standings = guard->n_standings, before = users_memory(guard);
     USERS_EACH(guard, user)
     trails += has_trail(user);
     check(trails > PEOPLE / 2 && standings > PEOPLE / 20);
@@ -427,7 +452,7 @@ TEST(what_leads_to_nothing_any_more_is_forgotten)
             check(loaded->bytes_users == guard->bytes_users);
         }
     }
-    check(guard->standings.n == 0);
+    check(guard->n_standings == 0);
     size_t left = 0;
     USERS_EACH(guard, user)
     {
@@ -458,15 +483,18 @@ TEST(a_standing_is_there_while_there_is_something)
     standing->n_questions = 1;
     standing->question_day = guard_day(guard);
     standing_tidy(guard, user);
-    check(user->has_standing);
+    check(user->has_standing && user->is_asked && guard->n_standings == 0);
     struct guard *again = loaded_again(guard, &guard->config);
-    check(state_hash(again) == state_hash(guard) && again->standings.n == 1);
+    check(state_hash(again) == state_hash(guard) && again->n_standings == 0);
+    check(again->bytes_users == guard->bytes_users);
+    standing = standing_of(again, user_find(again, STR("person1@town.example")));
+    check(standing->n_questions == 1 && standing->question_day == guard_day(guard));
     guard_free(&again);
     hear(guard, t0 + second, 3, 4, 2, true);
     check(user->has_standing);
     for (unsigned i = 0; i < 4; i++) // the next day nobody has been asked yet
         hear(guard, t0 + day + second, 3, 4, 2, true);
-    check(!user->has_standing && guard->standings.n == 0);
+    check(!user->has_standing && guard->n_standings == 0);
     // nor is it kept when he was, where something else is
     hear(guard, t0 + day + second, 1, 2, 5, false);
     standing = standing_get(guard, user);
@@ -478,6 +506,54 @@ TEST(a_standing_is_there_while_there_is_something)
     again = loaded_again(guard, &guard->config);
     check(state_hash(again) == state_hash(guard));
     guard_free(&again);
+    guard_free(&guard);
+}
+
+/* Many are asked while a worm is about; what else there is with somebody makes it a standing again,
+ * and his name and trail do not notice. */
+TEST(that_somebody_was_asked_takes_three_bytes_of_his)
+{
+    struct guard_config config;
+    guard_config_default(&config);
+    struct guard *guard = guard_new(&config, 3);
+    guard->now_us = t0;
+    enum { PEOPLE = 100 };
+    struct trail trail;
+    memset(&trail, 0, sizeof trail);
+    trail.sent_us = t0;
+    trail.level = 1.5;
+    struct user *people[PEOPLE];
+    for (unsigned i = 0; i < PEOPLE; i++) {
+        people[i] = person(guard, i);
+        if (i % 2 == 0)
+            trail_put(guard, people[i], &trail);
+        struct standing *standing = standing_get(guard, people[i]);
+        standing->n_questions = i % 10 == 9 ? 1000 : 1 + i;
+        standing->question_day = guard_day(guard);
+        standing->restricted_until_us = i % 10 == 8 ? t0 + day : 0;
+    }
+    size_t before = users_memory(guard), counted = guard->bytes_users;
+    for (unsigned i = 0; i < PEOPLE; i++) {
+        standing_tidy(guard, people[i]);
+        check(people[i]->has_standing && people[i]->is_asked == (i % 10 < 8));
+    }
+    check(guard->n_standings == PEOPLE / 5 && guard->bytes_users == counted);
+    check(users_memory(guard) + PEOPLE * 40 < before);
+    for (unsigned round = 0; round < 2; round++)
+        for (unsigned i = 0; i < PEOPLE; i++) {
+            char jid[48];
+            snprintf(jid, sizeof jid, "person%u@town.example", i);
+            check_str(user_jid(guard, people[i]), str_of(jid));
+            struct trail got = trail_of(guard, people[i]);
+            check(i % 2 == 0 ? memcmp(&got, &trail, sizeof got) == 0 : !has_trail(people[i]));
+            check((restricted_until_us(guard, people[i]) != 0) == (i % 10 == 8));
+            check(standing_of(guard, people[i])->n_questions == (i % 10 == 9 ? 1000 : 1 + i));
+            check(standing_of(guard, people[i])->question_day == guard_day(guard));
+            check(list_empty(&standing_of(guard, people[i])->brought));
+            if (round == 0 && i % 3 == 0)
+                check(standing_get(guard, people[i])->n_questions == (i % 10 == 9 ? 1000 : 1 + i));
+        }
+    check(guard->bytes_users == counted);
     guard_free(&guard);
 }
 
