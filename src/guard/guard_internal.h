@@ -72,7 +72,7 @@ struct outbreak {
     uint64_t by;     // user_hash of whose word was the last; 0: nobody's
 };
 
-/* What an account sent and was shown of late.  Kept packed (users.c): the members of most are
+/* What an account sent and was shown of late.  Kept packed (packed.c): the members of most are
  * nothing. */
 struct trail {
     uint64_t recent[RECENT_CLUSTERS]; // ids of clusters he sent last
@@ -99,7 +99,7 @@ struct user {
     uint32_t hash_high;    // of his jid
     uint32_t same;         // the next of his chain in guard.user_slots
     uint32_t older, newer; // in the order of use; 0: none
-    // the last of a word, where one more or less of it needs no mask, and of one type with the rest
+    // n_refs comes last in its word, after others of its type: one more or less needs no mask then
     uint32_t has_standing : 1;
     uint32_t n_taught : 3; // days on which he taught what is rare, and how fast
     uint32_t n_refs : 28;  // members, holds and rules that name him
