@@ -700,10 +700,11 @@ void outbreak_counts(struct guard *guard, const struct trail *trail);
 struct cluster *campaign_takes(struct guard *guard, struct cluster *cluster, struct user *sender,
                                struct user *receiver, const struct sending *sending, bool is_born,
                                bool *machine);
-/* Its host is established, and by more people than a worm may have accounts of its own. */
+/* Its host is established, and by more people than a worm may have accounts of its own; and it is
+ * no shortener's link that nobody had seen, for of those anybody has any number. */
 static inline bool cluster_is_everyones(const struct cluster *cluster)
 {
-    return cluster->established && !cluster->scarce;
+    return cluster->established && !cluster->scarce && !cluster->fresh;
 }
 /* Whether the lure is of a campaign that people are asked about: a worm also travels by people who
  * mean to pass its lures on, so what they show and send counts then. */

@@ -427,6 +427,25 @@ TEST(where_several_have_denied_it_each_relay_needs_his_own_word)
     guard_free(&guard);
 }
 
+TEST(a_shorteners_link_that_nobody_had_seen_is_nobodys_in_particular)
+{
+    static const char *const link = "https://bit.ly/new";
+    struct guard *guard = asking_guard();
+    struct guard_state state = {0};
+    unsigned i = 0;
+    for (; i < 12 && state.n_asked == 0; i++) {
+        check(pass_link(guard, t0 + i * 100 * second, i, link) == VERDICT_DELIVER);
+        guard_state(guard, &state);
+    }
+    check(state.n_asked > 0);
+    uint64_t at = 0, incident = guard_incident_next(guard, &at);
+    // of a page on such a host it would take two
+    answer(guard, t0 + 2000 * second, "p1@a.example", incident, false, ANSWER_OTHER_DEVICE);
+    check(count_orders(ORDER_RESTRICT, false) == 1);
+    check(pass_link(guard, t0 + 2100 * second, i + 1, link) == VERDICT_HOLD);
+    guard_free(&guard);
+}
+
 TEST(who_brought_a_link_before_its_host_was_established_hides_no_tree)
 {
     static const char *const link = "http://host.example/v/8888";
