@@ -246,10 +246,10 @@ struct retracting {
     // a stop interrupted it, perhaps before all had been told: those that are marked; all, if it
     // began before there were marks
     bool tells_marked, tells_all;
-    bool is_walked;             // all copies are withdrawn
-    uint64_t n_owed, n_waiting; // words on their way to owners; of them, those that wait
-    struct list waiting, told;  // of struct taking_back: for a store that failed; still marked
-    bool notes;                 // that the owners of these know
+    bool is_walked;            // all copies are withdrawn
+    uint64_t n_owed;           // words on their way to owners, or waiting, or still marked
+    struct list waiting, told; // of struct taking_back: for a store that failed; still marked
+    bool notes;                // that the owners of these know
     int64_t noted[COPIES_A_PAGE];
     struct store_archive_told note;
     struct timer timer;
@@ -382,7 +382,6 @@ static void tell_again(struct timer *timer)
 {
     struct taking_back *back = CONTAINER_OF(timer, struct taking_back, timer);
     list_leave(&back->owed);
-    back->retracting->n_waiting--;
     back->mail.run = at_owners_home;
     loop_post(back->home->loop, &back->mail);
 }
@@ -398,7 +397,6 @@ static void owner_was_told(struct mail *mail)
         return;
     }
     list_add_last(&retracting->waiting, &back->owed);
-    retracting->n_waiting++;
     loop_timer_set(retracting->gate->loop, &back->timer, containment_retry_us, tell_again);
 }
 
@@ -751,14 +749,16 @@ void retraction_close(struct containment *containment)
     // these only wait: the next start takes them up
     LIST_EACH(&containment->retracting, struct retracting, link, retracting)
     {
+        bool waits = timer_is_set(&retracting->timer);
         LIST_EACH(&retracting->waiting, struct taking_back, owed, back)
         {
             list_leave(&back->owed);
             loop_timer_cancel(&back->timer);
             taking_back_free(back);
             retracting->n_owed--;
+            waits |= retracting->is_walked;
         }
-        if (retracting->n_owed == 0 && (timer_is_set(&retracting->timer) || retracting->is_walked))
+        if (waits && retracting->n_owed == 0)
             retracting_free(retracting);
     }
 }
