@@ -44,6 +44,7 @@ enum err guard_config_set(struct guard_config *config, struct str key, struct st
         {"day_most",                .number = &config->day_most              },
         {"silent_most",             .number = &config->silent_most           },
         {"spread_rare",             .number = &config->spread_rare           },
+        {"rare_doubling",           .time_us = &config->rare_doubling_us     },
         {"defangs",                 .flag = &config->defangs                 },
         {"sealed_pause",            .time_us = &config->sealed_pause_us      },
         {"sealed_first",            .count = &config->sealed_first           },

@@ -265,6 +265,7 @@ void server_guard_config(const struct config *config, struct guard_config *out)
         .silent_most = config->guard.silent_most,
         .fresh_spread = config->guard.fresh_spread,
         .spread_rare = config->guard.spread_rare,
+        .rare_doubling_us = config->guard.rare_doubling_us,
         .sealed_pause_us = config->guard.sealed_pause_us,
         .sealed_first = (uint32_t)config->guard.sealed_first,
         .sealed_hold_nats = config->guard.sealed_hold_nats,

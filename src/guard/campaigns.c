@@ -55,6 +55,8 @@ void campaign_lessons_default(struct lessons *lessons)
     lessons->rare[RARE_FULL][8] = lessons->rare[RARE_FULL][12] = 0.5;
     lessons->rare[RARE_SPREAD][10] = lessons->rare[RARE_SPREAD][13] = 1;
     lessons->rare[RARE_BURST][9] = lessons->rare[RARE_BURST][12] = 2;
+    rare_believe(lessons, 0, 1);
+    lessons->since_s = 0; // nobody has taught anything yet
 }
 
 /* What a bin holds, and a part of its neighbours: bins are few observations. */

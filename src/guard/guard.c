@@ -31,6 +31,7 @@ void guard_config_default(struct guard_config *config)
         .silent_most = 100,
         .fresh_spread = 4,
         .spread_rare = 0.005,
+        .rare_doubling_us = 7 * day_us,
         .defangs = false,
         .sealed_pause_us = 5 * second_us,
         .sealed_first = 3,

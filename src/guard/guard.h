@@ -61,9 +61,11 @@ struct guard_config {
     double fresh_spread; // people whom one who was shown such a lure sends others, to pass for its
                          // relay as late as few honest people do…
     double spread_rare;  // …in this share of the copies
-    uint32_t without;    // kinds of evidence that count nothing, a bit for each (1 << enum
-                         // evidence_kind): what each of them is worth, in a laboratory
-    bool star_convicts;  // whether a star at machine pace may; otherwise it is only held
+    int64_t rare_doubling_us; // in which what is rare becomes at most twice as ordinary, once the
+                              // site has been learnt from for as long: a few accounts are as many
+    uint32_t without;         // kinds of evidence that count nothing, a bit for each (1 << enum
+                              // evidence_kind): what each of them is worth, in a laboratory
+    bool star_convicts;       // whether a star at machine pace may; otherwise it is only held
     bool defangs; // the caller obeys guard_word.defang; if not, warnings that quote a convicted
                   // lure are rejected, since words of warning cost a worm nothing
 

@@ -371,6 +371,9 @@ struct lessons {
     double led, streaks; // never-seen lures after one to somebody else; with nothing said between
     double copies;       // of never-seen lures, to one person each
     double rare[RARITIES][SPAN_BINS]; // how long the fastest of late took whoever did it at all
+    // …in which share of the copies so long or less, as far as that is believed; when, and since
+    // when
+    double believed[RARITIES][SPAN_BINS], believed_s, since_s;
 };
 
 struct guard {
@@ -674,6 +677,9 @@ void trail_notes(struct trail *trail, enum rarity rarity, int64_t took_us);
 void trail_counts(struct guard *guard, struct user *user, struct trail *trail);
 /* What it weighs that somebody did it within the time of this bin; 0: it is too common. */
 double rare_nats(const struct guard *guard, enum rarity rarity, size_t bin);
+/* What was taught is believed at once while a site is new, and later as fast as what is rare may
+ * become ordinary. */
+void rare_believe(struct lessons *lessons, int64_t now_us, int64_t doubling_us);
 /* The time within which this share of the copies was sent by honest people who did it. */
 int64_t rare_window_us(const struct lessons *lessons, enum rarity rarity, double share);
 

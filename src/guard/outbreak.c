@@ -93,10 +93,8 @@ void outbreak_counts(struct guard *guard, const struct trail *trail)
     if (fastest != 0 && fastest - 1U <= widest)
         return; // he is wide, and was counted
     bool becomes_wide = since_us != 0 && span_bin(guard->now_us - since_us) <= widest;
-    double honest = 0.5;
-    for (size_t bin = 0; bin <= widest && bin < NEVER; bin++)
-        honest += lessons->rare[RARE_BURST][bin];
-    honest /= lessons->copies;
+    double honest =
+        0.5 / lessons->copies + lessons->believed[RARE_BURST][widest < NEVER ? widest : NEVER - 1];
     double worm = clamp(0, worms_times * honest, worms_most);
     if (worm <= honest)
         return; // to be wide is nothing here

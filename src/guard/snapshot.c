@@ -20,7 +20,8 @@
 // 10: which of the copies that were only observed would have gone out
 // 11: which decoys were hit
 // 12: who had brought a host before yesterday; who has taught what is rare, and who is from abroad
-enum { SNAPSHOT_VERSION = 12 };
+// 13: how far what is rare is believed
+enum { SNAPSHOT_VERSION = 13 };
 
 static const char magic[] = "firedoor guard\n";
 
@@ -769,6 +770,7 @@ static void guard_counts(struct guard *guard, uint64_t **counts)
 
 enum {
     LESSON_REALS = sizeof(struct lessons) / sizeof(double),
+    LESSON_REALS_7 = offsetof(struct lessons, believed) / sizeof(double),
     LESSON_REALS_4 = offsetof(struct lessons, copies) / sizeof(double),
     LESSON_REALS_3 = offsetof(struct lessons, spans) / sizeof(double),
 };
@@ -982,9 +984,17 @@ enum err guard_load(const struct guard_config *config, struct str bytes, struct 
     for (size_t i = 0; i < GUARD_COUNTS; i++)
         *counts[i] = get_u64(&in);
     double *lessons = (double *)&guard->lessons;
-    size_t n_lessons = version >= 7 ? LESSON_REALS : version >= 4 ? LESSON_REALS_4 : LESSON_REALS_3;
+    size_t n_lessons = version >= 13  ? LESSON_REALS
+                       : version >= 7 ? LESSON_REALS_7
+                       : version >= 4 ? LESSON_REALS_4
+                                      : LESSON_REALS_3;
     for (size_t i = 0; i < n_lessons; i++)
         lessons[i] = get_real(&in);
+    if (version < 13 && version >= 7) { // it has learnt for long
+        guard->lessons.since_s = 0;
+        rare_believe(&guard->lessons, guard->now_us, guard->config.rare_doubling_us);
+        guard->lessons.since_s = 1;
+    }
     uint64_t forgotten = guard->n_forgotten;
     uint32_t n_users = get_u32(&in, UINT32_MAX);
     if (n_users > in.rest.len) { // each takes more than a byte

@@ -71,14 +71,36 @@ int64_t trail_nth_us(const struct trail *trail, size_t n)
 
 /* ---- What is rare ---------------------------------------------------------------------------- */
 
+void rare_believe(struct lessons *lessons, int64_t now_us, int64_t doubling_us)
+{
+    double now_s = (double)now_us / 1e6, doubling_s = (double)doubling_us / 1e6;
+    if (lessons->since_s == 0)
+        lessons->since_s = now_s;
+    bool is_new = now_s - lessons->since_s < doubling_s;
+    double growth = exp2((now_s - lessons->believed_s) / doubling_s), least = 0.5 / lessons->copies;
+    for (size_t rarity = 0; rarity < RARITIES; rarity++) {
+        double taught = 0;
+        for (size_t bin = 0; bin < SPAN_BINS; bin++) {
+            double *believed = &lessons->believed[rarity][bin];
+            taught += lessons->rare[rarity][bin];
+            double most = (*believed > least ? *believed : least) * growth;
+            double share = taught / lessons->copies;
+            *believed = is_new || share < most ? share : most;
+        }
+    }
+    lessons->believed_s = now_s;
+}
+
 int64_t rare_window_us(const struct lessons *lessons, enum rarity rarity, double share)
 {
-    const double *bins = lessons->rare[rarity];
-    double left = share * lessons->copies, window = 1e6;
+    double below = 0, window = 1e6;
     for (size_t bin = 0; bin < NEVER; bin++, window *= 2) {
-        if (bins[bin] > left)
-            return (int64_t)(window * (bin == 0 ? left / bins[bin] : exp2(left / bins[bin] - 1)));
-        left -= bins[bin];
+        double upto = lessons->believed[rarity][bin];
+        if (upto > share) {
+            double part = (share - below) / (upto - below);
+            return (int64_t)(window * (bin == 0 ? part : exp2(part - 1)));
+        }
+        below = upto;
     }
     return (int64_t)(window / 2);
 }
@@ -86,11 +108,10 @@ int64_t rare_window_us(const struct lessons *lessons, enum rarity rarity, double
 double rare_nats(const struct guard *guard, enum rarity rarity, size_t bin)
 {
     const struct lessons *lessons = &guard->lessons;
-    double honest = 0.5;
-    for (size_t i = 0; i <= bin; i++)
-        honest += lessons->rare[rarity][i];
-    honest /= lessons->copies;
-    if (bin >= NEVER || honest > guard->config.spread_rare * (rarity == RARE_BURST ? 4 : 1))
+    if (bin >= NEVER)
+        return 0;
+    double honest = 0.5 / lessons->copies + lessons->believed[rarity][bin];
+    if (honest > guard->config.spread_rare * (rarity == RARE_BURST ? 4 : 1))
         return 0;
     double worm = rarity == RARE_BURST ? worms_burst : worms_spread;
     return clamp(0, log(worm / honest), rare_most);
@@ -117,6 +138,7 @@ static void settle(struct guard *guard, struct user *user, struct trail *trail)
             }
         if (taught && user->n_taught < TAUGHT_MOST)
             user->n_taught++;
+        rare_believe(lessons, guard->now_us, guard->config.rare_doubling_us);
     }
     trail->least_s = now_s;
     trail->n_copies = 0;

@@ -85,6 +85,7 @@ TEST(the_guard_has_the_same_defaults_by_itself)
     SAME(silent_most);
     SAME(fresh_spread);
     SAME(spread_rare);
+    SAME(rare_doubling_us);
     SAME(window_first);
     SAME(window_growth);
     SAME(hold_us);

@@ -568,6 +568,36 @@ static double taught_bursts(const struct guard *guard)
     return sum;
 }
 
+TEST(what_is_rare_becomes_ordinary_slowly_once_a_site_is_known)
+{
+    struct guard_config config;
+    guard_config_default(&config);
+    int64_t doubling = config.rare_doubling_us;
+    struct lessons lessons;
+    lessons_default(&lessons);
+    // a site that is new is believed at once…
+    lessons.copies = 1000;
+    lessons.rare[RARE_STAR][12] = 2;
+    rare_believe(&lessons, t0, doubling);
+    check(lessons.believed[RARE_STAR][12] >= 0.002 && lessons.believed[RARE_STAR][12] < 0.004);
+    double window = (double)rare_window_us(&lessons, RARE_STAR, 0.002);
+    // …and ten accounts that come two weeks later, and are faster, little by little
+    rare_believe(&lessons, t0 + 14 * day, doubling);
+    lessons.rare[RARE_STAR][6] += 12;
+    rare_believe(&lessons, t0 + 15 * day, doubling);
+    check(lessons.believed[RARE_STAR][6] < 0.0007);
+    check((double)rare_window_us(&lessons, RARE_STAR, 0.002) > 0.8 * window);
+    rare_believe(&lessons, t0 + 21 * day, doubling);
+    check(lessons.believed[RARE_STAR][6] < 0.0012);
+    // what is true for months is believed in the end
+    rare_believe(&lessons, t0 + 90 * day, doubling);
+    check(lessons.believed[RARE_STAR][6] >= 0.012);
+    // and that something is rarer than it was at once
+    lessons.copies *= 10;
+    rare_believe(&lessons, t0 + 90 * day, doubling);
+    check(lessons.believed[RARE_STAR][6] < 0.002);
+}
+
 TEST(who_is_fast_every_day_teaches_less_each_time_and_another_server_nothing)
 {
     for (unsigned from_abroad = 0; from_abroad < 2; from_abroad++) {
