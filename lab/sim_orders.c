@@ -61,14 +61,21 @@ static void take_back(struct sim *sim, const struct order *order)
         sim->outcome.honest_convictions++;
     while (copies_next(&sim->copies, &order->key, &at, &number)) {
         struct copy *copy = &sim->copies.at[number];
-        if (copy->gone != order->undo || copy->sent_back ||
+        if (copy->sent_back ||
             (order->who.len > 0 && !str_eq(order->who, sim_jid_of(sim, copy->from))))
-            continue;
-        copy->gone = !order->undo;
-        if (copy->refused)
             continue;
         // whom the worm owns denies whatever he is asked about, his own links too
         bool by_himself = order->who.len > 0 && sim->people[copy->from].infected;
+        if (copy->gone != order->undo) {
+            if (by_himself && copy->lost) { // it was taken back before he said so
+                count_as_lost(sim, copy, false);
+                sim->outcome.rejected_of_infected++;
+            }
+            continue;
+        }
+        copy->gone = !order->undo;
+        if (copy->refused)
+            continue;
         if (copy->said == SAID_HONEST && by_himself)
             sim->outcome.rejected_of_infected += copy->gone ? 1 : (uint64_t)-1;
         else if (copy->said == SAID_HONEST)

@@ -740,19 +740,39 @@ bool accused_are_asked(const struct cluster *cluster)
     return false;
 }
 
+static void return_stopped(struct guard *guard, struct cluster *cluster, const struct stop *stop,
+                           enum reason reason, struct guard_word *word)
+{
+    struct order order = {.kind = ORDER_RETURN,
+                          .reason = reason,
+                          .width = stop->width,
+                          .key = stop->key,
+                          .shown = stop->shown};
+    order_add(guard, word, cluster, &order, NULL);
+}
+
 /* Nobody knows whether they were meant: what was taken back returns to whoever sent it. */
 static void return_copies(struct guard *guard, struct cluster *cluster, struct guard_word *word)
 {
     LIST_EACH(&guard->stops, struct stop, link, stop)
+    if (stop->incident == cluster->id)
+        return_stopped(guard, cluster, stop, REASON_UNDECIDED, word);
+}
+
+/* Others' word has convicted the campaign; whether he meant his own links nobody knows. */
+static void return_his(struct guard *guard, struct cluster *campaign, const struct user *user,
+                       struct guard_word *word)
+{
+    LIST_EACH(&campaign->lures, struct cluster, in_campaign, lure)
     {
-        if (stop->incident != cluster->id)
+        if (lure->zero != user)
             continue;
-        struct order order = {.kind = ORDER_RETURN,
-                              .reason = REASON_UNDECIDED,
-                              .width = stop->width,
-                              .key = stop->key,
-                              .shown = stop->shown};
-        order_add(guard, word, cluster, &order, NULL);
+        LIST_EACH(&lure->bindings, struct binding, link, binding)
+        {
+            const struct stop *stop = stop_find_key(guard, &binding->key);
+            if (stop != NULL && stop->incident == campaign->id)
+                return_stopped(guard, campaign, stop, REASON_UNANSWERED, word);
+        }
     }
 }
 
@@ -789,6 +809,9 @@ void questions_due(struct guard *guard, struct guard_word *word)
         if (cluster->on_trial && cluster->state == CLUSTER_CONVICTED &&
             is_accused(cluster, question->who) && !accused_are_asked(cluster))
             return_copies(guard, cluster, word);
+        else if (cluster->is_campaign && !cluster->on_trial && !cluster->operators &&
+                 cluster->state == CLUSTER_CONVICTED)
+            return_his(guard, cluster, question->who, word);
         if (cluster->on_trial)
             trial_ends_if_over(guard, cluster, word);
     }
