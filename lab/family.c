@@ -63,6 +63,17 @@ void family_mutate(const struct family *family, struct prng *prng, const struct 
     express(family, out);
 }
 
+void family_cross(const struct family *family, struct prng *prng, const struct member_worm *mother,
+                  const struct member_worm *father, struct member_worm *out)
+{
+    struct member_worm child = *mother;
+    for (size_t i = 0; i < family->n_genes; i++)
+        if (prng_below(prng, 2) == 0)
+            memcpy(child.values[i], father->values[i], sizeof child.values[i]);
+    *out = child;
+    express(family, out);
+}
+
 static enum err read_range(struct gene *gene, struct str value, struct why *why)
 {
     size_t at = str_find(value, STR(".."));

@@ -46,5 +46,8 @@ void family_draw(const struct family *family, struct prng *prng, struct member_w
 /* A child of the parent: one or two genes drawn anew, ranges mostly near where they were. */
 void family_mutate(const struct family *family, struct prng *prng, const struct member_worm *parent,
                    struct member_worm *out);
+/* A child of two: each gene is the one's or the other's. */
+void family_cross(const struct family *family, struct prng *prng, const struct member_worm *mother,
+                  const struct member_worm *father, struct member_worm *out);
 
 #endif

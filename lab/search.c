@@ -5,7 +5,7 @@
 
 #include <errno.h>
 
-enum { GENERATION = 16, PARENTS = 8, PURPOSE_SEARCH = 50 };
+enum { ISLAND = 500, GENERATION = 16, PARENTS = 8, DOUBT_SEEDS = 8, PURPOSE_SEARCH = 50 };
 
 // More than --seeds allows: no confirming run shares a seed with the search.
 enum { CONFIRM_SEEDS_AFTER = 1000000 };
@@ -73,48 +73,109 @@ static enum err run_each(const struct search_plan *plan, uint64_t first_seed,
     return e;
 }
 
+/* Runs the young over the seeds of an evaluation; whoever infects hardly anybody, compared with
+ * those that are kept, is given up before. */
 static enum err evaluate(const struct search *search, const struct search_plan *plan,
                          struct found *young, size_t n, struct why *why)
 {
-    struct found *all[GENERATION];
+    struct found *left[GENERATION];
+    size_t n_left = n;
+    double hopeless = search->n == FOUND_MOST ? mean_of(&search->worst[FOUND_MOST - 1]) / 2 : 0;
     for (size_t i = 0; i < n; i++)
-        all[i] = &young[i];
+        left[i] = &young[i];
     enum err e = OK;
-    for (unsigned seed = 0; e == OK && seed < plan->experiment->n_seeds; seed++)
-        e = run_each(plan, search->first_seed, all, n, why);
+    for (unsigned seed = 0; e == OK && seed < plan->experiment->n_seeds; seed++) {
+        e = run_each(plan, search->first_seed, left, n_left, why);
+        size_t n_were = n_left;
+        n_left = 0;
+        for (size_t i = 0; i < n_were; i++)
+            if (mean_of(left[i]) >= hopeless)
+                left[n_left++] = left[i];
+    }
     return e;
 }
 
-enum err search_run(struct search *search, const struct search_plan *plan, struct why *why)
+/* A run more for the worst that have had few: who was only lucky makes room for others. */
+static enum err doubt(struct search *search, const struct search_plan *plan, struct why *why)
+{
+    struct found *which[PARENTS];
+    size_t n = 0;
+    for (size_t i = 0; i < search->n && n < PARENTS; i++)
+        if (search->worst[i].result.n_seeds < DOUBT_SEEDS)
+            which[n++] = &search->worst[i];
+    enum err e = run_each(plan, search->first_seed, which, n, why);
+    struct search again = *search;
+    again.n = 0;
+    for (size_t i = 0; i < search->n; i++)
+        keep_if_worst(&again, &search->worst[i]);
+    *search = again;
+    return e;
+}
+
+static void breed(const struct search *search, const struct family *family, struct prng *prng,
+                  struct member_worm *out)
+{
+    size_t parents = search->n < PARENTS ? search->n : PARENTS;
+    const struct found *mother = &search->worst[prng_below(prng, parents)];
+    const struct found *father = &search->worst[prng_below(prng, parents)];
+    struct member_worm child;
+    family_cross(family, prng, &mother->worm, &father->worm, &child);
+    family_mutate(family, prng, &child, out);
+}
+
+/* One search of its own, from nothing. */
+static enum err explore(struct search *search, const struct search_plan *plan, unsigned budget,
+                        struct prng *prng, struct why *why)
 {
     const struct family *family = plan->family;
-    struct prng prng = prng_of(plan->experiment->first_seed, 0, PURPOSE_SEARCH);
-    *search = (struct search){.first_seed = plan->experiment->first_seed};
-    const unsigned half = (plan->budget + 1) / 2;
+    const unsigned half = (budget + 1) / 2;
     enum err e = OK;
-    while (e == OK && search->n_tried < plan->budget) {
+    *search = (struct search){.first_seed = plan->experiment->first_seed};
+    while (e == OK && search->n_tried < budget) {
         bool breeds = search->n_tried >= half;
-        unsigned until = breeds ? plan->budget : half;
+        unsigned until = breeds ? budget : half;
         struct found young[GENERATION];
         size_t n = 0;
-        size_t parents = search->n < PARENTS ? search->n : PARENTS;
-        for (unsigned i = 0; i < GENERATION && search->n_tried < until; i++) {
+        if (breeds)
+            e = doubt(search, plan, why);
+        for (unsigned i = 0; e == OK && i < GENERATION && search->n_tried < until; i++) {
             struct found *one = &young[n];
             search->n_tried++;
             if (breeds)
-                family_mutate(family, &prng, &search->worst[prng_below(&prng, parents)].worm,
-                              &one->worm);
+                breed(search, family, prng, &one->worm);
             else
-                family_draw(family, &prng, &one->worm);
+                family_draw(family, prng, &one->worm);
             if (is_among(search->worst, search->n, family, &one->worm) ||
                 is_among(young, n, family, &one->worm))
                 continue;
             one->result = no_run_yet(plan, &one->worm);
             n++;
         }
-        e = evaluate(search, plan, young, n, why);
+        if (e == OK)
+            e = evaluate(search, plan, young, n, why);
         for (size_t i = 0; i < n; i++)
             keep_if_worst(search, &young[i]);
+    }
+    return e;
+}
+
+enum err search_run(struct search *search, const struct search_plan *plan, struct why *why)
+{
+    struct prng prng = prng_of(plan->experiment->first_seed, 0, PURPOSE_SEARCH);
+    *search = (struct search){.first_seed = plan->experiment->first_seed};
+    enum err e = OK;
+    while (e == OK && search->n_tried < plan->budget) {
+        unsigned left = plan->budget - search->n_tried;
+        struct search island;
+        e = explore(&island, plan, left < 2 * ISLAND ? left : ISLAND, &prng, why);
+        search->n_tried += island.n_tried;
+        for (size_t i = 0; i < island.n; i++) {
+            struct found *found = &island.worst[i];
+            if (is_among(search->worst, search->n, plan->family, &found->worm))
+                result_done(&found->result);
+            else
+                keep_if_worst(search, found);
+        }
     }
     return e;
 }

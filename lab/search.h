@@ -3,14 +3,20 @@
  * most.
  *
  * The first half of the budget is drawn from the whole family, the rest are
- * children of the best eight so far.  Every evaluation is an experiment over the
- * same seeds, so that worms are compared and not luck; deterministic like all here,
- * in however many processes.
+ * children of two of the worst eight so far, with a change or two.  Luck is the
+ * enemy: what one worm infects differs from seed to seed as much as worms do, and
+ * a search that believes two lucky seeds breeds clones of a harmless worm for the
+ * rest of its time.  So an evaluation is short (a worm that infects less than half
+ * of what the least of the kept do is given up after any seed); before each
+ * generation those at the top that have had few runs get another; and a large
+ * budget is several searches of five hundred, each from nothing.
  *
- * The worst of many means over few seeds is lucky as well as bad.  Whoever wants to
- * know what a worm infects has the worst confirmed: run again over seeds that had no
- * part in choosing them, and ranked by these alone.  As many are kept as it takes for
- * one whose few seeds were unlucky to be among them.
+ * And the worst of many means is lucky as well as bad.  Whoever wants to know what
+ * a worm infects has the worst confirmed: run again over seeds that had no part in
+ * choosing them, and ranked by these alone.  As many are kept as it takes for one
+ * whose few seeds were unlucky to be among them.
+ *
+ * Deterministic like all here, in however many processes.
  */
 #ifndef LAB_SEARCH_H
 #define LAB_SEARCH_H

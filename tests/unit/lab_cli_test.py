@@ -109,8 +109,8 @@ def check_runs(files):
     assert infected == sorted(infected, reverse=True) and infected[0] > 2
     assert set(found[0].pop("settings")) == {"pause", "most"}
     check_schema(found[0], "worm")
-    again = results("search", *files, "--family", family + "-1", "--budget", "1", "--seeds", "1",
-                    "--open", "0.9")
+    again = results("search", *files, "--family", family + "-1", "--budget", "1", "--seeds",
+                    str(found[0]["seeds"]), "--open", "0.9")
     assert again[0]["infected"] == found[0]["infected"]
     check_confirmed(files, family)
     check_jobs(files, family)
@@ -154,6 +154,10 @@ def check_jobs(files, family):
     assert len(found) == 24
     assert found == results(*search, "--jobs", "2") == results(*search, "--jobs", "5")
     assert found != results(*search, "--seed", "7")
+    # those at the top had further runs, whoever was given up is not among the rest
+    tops = results(*search, "--confirm", "0", "--jobs", "2")
+    assert 2 < max(result["seeds"] for result in tops[:8]) <= 8
+    assert min(result["seeds"] for result in tops) == 2
 
 
 def check_refusals(files, directory):

@@ -49,6 +49,30 @@ TEST(a_family_varies_what_it_names_within_its_bounds)
     family_done(&family);
 }
 
+TEST(a_child_of_two_has_each_gene_of_one_of_them)
+{
+    struct family family;
+    struct why why = {0};
+    check(read_family("base P4\npause 10..1000\nmost 1 2 3 4 5 6\nwait 1..5000\n", &family, &why) ==
+          OK);
+    struct prng prng = {1};
+    bool both = false;
+    for (int i = 0; i < 100; i++) {
+        struct member_worm mother, father, child;
+        family_draw(&family, &prng, &mother);
+        family_draw(&family, &prng, &father);
+        family_cross(&family, &prng, &mother, &father, &child);
+        const struct worm_habits *a = &mother.profile.habits, *b = &father.profile.habits,
+                                 *c = &child.profile.habits;
+        check(c->pause_s == a->pause_s || c->pause_s == b->pause_s);
+        check(c->wait_s == a->wait_s || c->wait_s == b->wait_s);
+        check(c->most == a->most || c->most == b->most);
+        both |= (c->pause_s == a->pause_s) != (c->wait_s == a->wait_s);
+    }
+    check(both);
+    family_done(&family);
+}
+
 TEST(a_family_that_is_none_is_refused_with_its_line)
 {
     static const struct {
@@ -106,6 +130,12 @@ TEST(a_search_finds_that_more_contacts_infect_more_and_is_deterministic)
         check(strcmp(a.worst[i].worm.values[0], b.worst[i].worm.values[0]) == 0);
         check(series_mean(&a.worst[i].result.infected) == series_mean(&b.worst[i].result.infected));
     }
+    search_done(&b);
+    // several searches, and each worm once
+    plan.budget = 1000;
+    check(search_run(&b, &plan, &why) == OK);
+    check(b.n_tried == 1000 && b.n == 3);
+    check(strcmp(b.worst[0].worm.values[0], "20") == 0 && b.worst[0].result.n_seeds > 1);
     search_done(&a);
     search_done(&b);
     lure_rules_free(&rules);
