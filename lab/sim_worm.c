@@ -270,7 +270,8 @@ static uint32_t find_hubs(const struct sim *sim, uint32_t wanted, uint32_t *out)
     return n;
 }
 
-/* Accounts of the worm's own write to each other as it will, so that it is ordinary. */
+/* Accounts of the worm's own write to each other as it will, so that it is ordinary; or each is
+ * shown one by the next and writes to people, who are no accounts of a worm's. */
 static void ring(struct sim *sim)
 {
     const struct worm_habits *habits = &sim->config.worm->profile->habits;
@@ -279,13 +280,20 @@ static void ring(struct sim *sim)
     uint32_t days = ring_days(habits), some = habits->ring_some > 0 ? habits->ring_some : n;
     for (uint32_t i = 0; i < n; i++) {
         struct prng prng = sim_dice(sim, i, who[i], PURPOSE_CHAFF);
+        uint32_t *people = NULL, n_people = 0;
+        if (habits->ring_out)
+            n_people = sim_list_victims(sim, who[i], &people);
         for (uint32_t day = 0; day <= days; day++) {
             // one link of each on the last day, so that what the days before taught is settled
             bool is_his_turn = (i + n - day * some % n) % n < some && (day < days || some == n);
             uint32_t last = is_his_turn ? n : day == days && n > 1 ? 2 : 0;
-            for (uint32_t k = 1; k < last; k++)
-                say_new_link(sim, 1 + day * ring_s + k * pause_s, who[i], who[(i + k) % n], &prng);
+            if (habits->ring_out && n > 1)
+                say_new_link(sim, 0.5 + day * ring_s, who[(i + 1) % n], who[i], &prng);
+            for (uint32_t k = 1; k < last && (!habits->ring_out || k <= n_people); k++)
+                say_new_link(sim, 1 + day * ring_s + k * pause_s, who[i],
+                             habits->ring_out ? people[k - 1] : who[(i + k) % n], &prng);
         }
+        free(people);
     }
     free(who);
 }

@@ -116,7 +116,7 @@ const char worm_settings_help[] =
     "words=never|person|copy|pool names=0|1 composes=0|1 pause=SECONDS "
     "jitter=SHARE wait=SECONDS most=N zeros=N remote=N avoids=0|1 chats=0|1 entitled=0|1 "
     "poison=N hosts=N aged=N lead=SECONDS beside=N follows=N ring=N ringpause=SECONDS "
-    "ringdays=N ringsome=N hubs=0|1 abroad=N lull=N seconds=PERCENT";
+    "ringdays=N ringsome=N ringout=0|1 hubs=0|1 abroad=N lull=N seconds=PERCENT";
 
 static const char *const aims[] = {"roster", "random", "replies", "recent", "rooms", "status"};
 static const char *const baits[] = {"link",  "file",      "shortener", "established",
@@ -221,6 +221,8 @@ enum err worm_set(struct worm_habits *habits, struct str key, struct str value, 
         habits->ring_days = (uint32_t)number;
     else if (str_eq(key, STR("ringsome")))
         habits->ring_some = (uint32_t)number;
+    else if (str_eq(key, STR("ringout")))
+        habits->ring_out = number != 0;
     else if (str_eq(key, STR("hubs")))
         habits->hubs = number != 0;
     else if (str_eq(key, STR("abroad")))

@@ -71,6 +71,7 @@ struct worm_habits {
     double ring_pause_s; // …so far apart; 0: at its pace
     uint32_t ring_days;  // …on so many days; 0: two
     uint32_t ring_some;  // …so many of them on each day, in turn; 0: all
+    bool ring_out;       // …to their contacts, after each has been shown one by the next of them
     bool hubs;           // it begins in those of ours who have most contacts
     uint32_t abroad; // accounts of another server that have sent a link of each of its hosts to one
                      // of ours before, as those of aged
@@ -97,8 +98,7 @@ bool worm_is_one_to_one(const struct worm_profile *profile);
 
 /* Changes one habit by its name: aim, bait, host, words, names, composes, pause, jitter, wait,
  * most, zeros, remote, avoids, chats, entitled, poison, hosts, aged, lead, beside, follows, ring,
- * ringpause, ringdays, ringsome, hubs, abroad, lull,
- * seconds.
+ * ringpause, ringdays, ringsome, ringout, hubs, abroad, lull, seconds.
  * ERR_MALFORMED. */
 enum err worm_set(struct worm_habits *habits, struct str key, struct str value,
                   struct why *why) MUST_CHECK;

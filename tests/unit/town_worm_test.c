@@ -162,6 +162,7 @@ TEST(habits_are_set_by_name)
     check(worm_set(&habits, STR("ringpause"), STR("60"), NULL) == OK && habits.ring_pause_s == 60);
     check(worm_set(&habits, STR("ringdays"), STR("7"), NULL) == OK && habits.ring_days == 7);
     check(worm_set(&habits, STR("ringsome"), STR("3"), NULL) == OK && habits.ring_some == 3);
+    check(worm_set(&habits, STR("ringout"), STR("1"), NULL) == OK && habits.ring_out);
     check(worm_set(&habits, STR("hubs"), STR("1"), NULL) == OK && habits.hubs);
     check(worm_set(&habits, STR("abroad"), STR("13"), NULL) == OK && habits.abroad == 13);
     check(worm_set(&habits, STR("lull"), STR("9"), NULL) == OK && habits.lull == 9);
