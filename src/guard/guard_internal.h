@@ -53,6 +53,7 @@ enum {
     SHOWN_KEPT = 4, // never-seen lures that reached one person last
     TRAIL_KEPT = 8, // people whom one person sent never-seen lures last
     PRIOR_COPIES = 200, // never-seen copies that what is rare is shipped with
+    SILENT_KEPT = 2,    // accounts that reach many and do not answer
 };
 
 /* What only few honest people do with never-seen lures, each within some time of the first. */
@@ -70,6 +71,8 @@ struct outbreak {
     int64_t seen_us; // when that, or somebody's word, last said so
     int64_t sure_us; // when a second one's word did, or a conviction as a tree
     uint64_t by;     // user_hash of whose word was the last; 0: nobody's
+    uint64_t silent[SILENT_KEPT]; // those of the last who have reached half of silent_most, and…
+    int64_t silent_us[SILENT_KEPT]; // …when, and say nothing; 0: nobody
 };
 
 /* What an account sent and was shown of late.  Kept packed (packed.c): the members of most are
@@ -695,6 +698,10 @@ enum outbreak_level outbreak_level(const struct guard *guard);
  */
 bool trail_asks(const struct guard *guard, const struct trail *trail);
 bool trail_waits(const struct guard *guard, const struct trail *trail);
+/* He was asked, says nothing, and has reached as many as he may so: half as many where he is not
+ * the only one of late. */
+bool outbreak_silences(struct guard *guard, const struct cluster *cluster,
+                       const struct trail *trail, const struct user *user);
 /* The account has sent one to somebody else: is that what many do of late? */
 void outbreak_counts(struct guard *guard, const struct trail *trail);
 

@@ -140,13 +140,6 @@ static bool was_shown_suspects(const struct guard *guard, const struct trail *tr
     return false;
 }
 
-/* He was asked, says nothing, and has reached as many as he may so. */
-static bool is_silent_long(const struct guard *guard, const struct cluster *cluster,
-                           const struct trail *trail, const struct user *user)
-{
-    return trail->n_copies > guard->config.silent_most && question_is_silent(cluster, user);
-}
-
 /* A never-seen lure, by what its sender and others do with such.  False: he takes part in no
  * campaign. */
 static bool judge_campaign(struct guard *guard, struct cluster *cluster, struct user *sender,
@@ -165,7 +158,7 @@ static bool judge_campaign(struct guard *guard, struct cluster *cluster, struct 
     double loudness = campaign_loudness(guard, campaign, member);
     bool waits = trail_waits(guard, &trail) ||
                  (trail_is_full(guard, &trail) && was_shown_suspects(guard, &trail, sender)) ||
-                 is_silent_long(guard, campaign, &trail, sender) ||
+                 outbreak_silences(guard, campaign, &trail, sender) ||
                  campaign_is_late(guard, campaign, member) ||
                  loudness >= (guard->config.hold_nats + guard->config.convict_nats) / 2;
     if (waits || trail_asks(guard, &trail) || loudness >= guard->config.ask_nats) {
@@ -233,7 +226,7 @@ static void judge_others_lure(struct guard *guard, struct cluster *cluster, stru
     is_program |= trail_is_burst(guard, &trail) ||
                   (member->n_machine >= MACHINE_GAPS && trail_is_star(guard, &trail));
     if (verdict != VERDICT_DELIVER &&
-        (is_program || is_silent_long(guard, cluster, &trail, member->user) ||
+        (is_program || outbreak_silences(guard, cluster, &trail, member->user) ||
          trail_waits(guard, &trail)))
         say(word, verdict, reason, cluster->id);
 }

@@ -81,6 +81,29 @@ bool trail_waits(const struct guard *guard, const struct trail *trail)
            (level == OUTBREAK_SURE && is_wide(guard, trail));
 }
 
+bool outbreak_silences(struct guard *guard, const struct cluster *cluster,
+                       const struct trail *trail, const struct user *user)
+{
+    struct outbreak *outbreak = &guard->outbreak;
+    double most = guard->config.silent_most;
+    if (trail->n_copies <= most / 2 || !question_is_silent(cluster, user))
+        return false;
+    size_t his = 0;
+    bool others = false;
+    for (size_t i = 0; i < SILENT_KEPT; i++) {
+        if (outbreak->silent[i] == user_hash(guard, user))
+            his = i;
+        else if (is_about(guard, outbreak->silent_us[i]))
+            others = true;
+        if (outbreak->silent[his] != user_hash(guard, user) &&
+            outbreak->silent_us[i] < outbreak->silent_us[his])
+            his = i;
+    }
+    outbreak->silent[his] = user_hash(guard, user);
+    outbreak->silent_us[his] = guard->now_us;
+    return others || trail->n_copies > most;
+}
+
 void outbreak_counts(struct guard *guard, const struct trail *trail)
 {
     const struct lessons *lessons = &guard->lessons;

@@ -20,7 +20,7 @@
 // 10: which of the copies that were only observed would have gone out
 // 11: which decoys were hit
 // 12: who had brought a host before yesterday; who has taught what is rare, and who is from abroad
-// 13: how far what is rare is believed
+// 13: how far what is rare is believed; who reaches many and does not answer
 enum { SNAPSHOT_VERSION = 13 };
 
 static const char magic[] = "firedoor guard\n";
@@ -828,6 +828,10 @@ void guard_save(const struct guard *saved, struct buf *out)
     put_i64(out, guard->outbreak.sure_us);
     put_u64(out, guard->outbreak.by);
     put_real(out, guard->outbreak.surge);
+    for (size_t i = 0; i < SILENT_KEPT; i++) {
+        put_u64(out, guard->outbreak.silent[i]);
+        put_i64(out, guard->outbreak.silent_us[i]);
+    }
     put_u64(out, guard->n_incidents);
     uint64_t *counts[GUARD_COUNTS];
     guard_counts(guard, counts);
@@ -977,6 +981,10 @@ enum err guard_load(const struct guard_config *config, struct str bytes, struct 
         guard->outbreak.sure_us = get_i64(&in);
         guard->outbreak.by = get_u64(&in);
         guard->outbreak.surge = get_real(&in);
+    }
+    for (size_t i = 0; i < SILENT_KEPT && version >= 13; i++) {
+        guard->outbreak.silent[i] = get_u64(&in);
+        guard->outbreak.silent_us[i] = get_i64(&in);
     }
     guard->n_incidents = get_u64(&in);
     uint64_t *counts[GUARD_COUNTS];

@@ -372,6 +372,34 @@ TEST(who_was_asked_and_says_nothing_does_not_reach_everybody)
     guard_free(&guard);
 }
 
+TEST(where_two_who_reach_many_say_nothing_half_as_many_are_enough)
+{
+    struct guard *guard = taught_guard();
+    int64_t now = t0;
+    unsigned held[2] = {0};
+    for (unsigned i = 0; i < 80; i++)
+        for (unsigned who = 0; who < 2; who++, now += 2 * second) {
+            char from[32], to[32], link[48];
+            snprintf(from, sizeof from, "silent%u@a.example", who);
+            snprintf(to, sizeof to, "p%u-%u@a.example", who, i);
+            snprintf(link, sizeof link, "http://of%u.example/", who);
+            held[who] += send(guard, now, from, to, link) == VERDICT_HOLD;
+        }
+    // the first may not know yet of the second
+    check(held[0] >= 29 && held[0] <= 30 && held[1] == 30);
+    // a day later nobody remembers
+    now += 2 * day;
+    unsigned later = 0;
+    for (unsigned i = 0; i < 80; i++, now += 4 * second) {
+        char to[32];
+        snprintf(to, sizeof to, "q%u@a.example", i);
+        later +=
+            send(guard, now, "another@a.example", to, "http://another.example/") != VERDICT_DELIVER;
+    }
+    check(later == 0);
+    guard_free(&guard);
+}
+
 /* For the shipped priors, which are careful. */
 static struct guard *hasty_guard(void)
 {
