@@ -594,6 +594,69 @@ static void he_denies(struct guard *guard, struct cluster *cluster, struct membe
     decide(guard, cluster, word);
 }
 
+bool accused_are_asked(const struct cluster *cluster)
+{
+    LIST_EACH((struct list *)&cluster->questions, struct question, in_cluster, question)
+    if (question->state == QUESTION_OPEN && is_accused(cluster, question->who))
+        return true;
+    return false;
+}
+
+static void return_stopped(struct guard *guard, struct cluster *cluster, const struct stop *stop,
+                           enum reason reason, struct guard_word *word)
+{
+    struct order order = {.kind = ORDER_RETURN,
+                          .reason = reason,
+                          .width = stop->width,
+                          .key = stop->key,
+                          .shown = stop->shown};
+    order_add(guard, word, cluster, &order, NULL);
+}
+
+/* The last of those whom the trial waited for has said his word, or none.  Nobody knows whether the
+ * others meant theirs: what was taken back returns to whoever sent it. */
+static void silence_returns(struct guard *guard, struct cluster *cluster, struct guard_word *word)
+{
+    if (!cluster->on_trial || cluster->state != CLUSTER_CONVICTED || accused_are_asked(cluster))
+        return;
+    LIST_EACH(&guard->stops, struct stop, link, stop)
+    if (stop->incident == cluster->id)
+        return_stopped(guard, cluster, stop, REASON_UNDECIDED, word);
+}
+
+/* Others' word has convicted the campaign; whether he meant his own links nobody knows. */
+static void return_his(struct guard *guard, struct cluster *campaign, const struct user *user,
+                       struct guard_word *word)
+{
+    LIST_EACH(&campaign->lures, struct cluster, in_campaign, lure)
+    {
+        if (lure->zero != user)
+            continue;
+        LIST_EACH(&lure->bindings, struct binding, link, binding)
+        {
+            const struct stop *stop = stop_find_key(guard, &binding->key);
+            if (stop != NULL && stop->incident == campaign->id)
+                return_stopped(guard, campaign, stop, REASON_UNANSWERED, word);
+        }
+    }
+}
+
+/* Nobody can answer any more: the conviction stands. */
+static void trial_ends_if_over(struct guard *guard, struct cluster *cluster,
+                               struct guard_word *word)
+{
+    LIST_EACH(&cluster->questions, struct question, in_cluster, question)
+    if (is_answerable(question))
+        return;
+    if (cluster->state != CLUSTER_CONVICTED) {
+        decide(guard, cluster, word);
+        return;
+    }
+    // silence is no denial: whoever joins a campaign's later may still say that he means his own
+    cluster->on_trial = cluster->is_campaign;
+    holds_end(guard, cluster, NULL, false, REASON_UNDECIDED, word);
+}
+
 /* He has said why he sent so many, so fast; of what is on trial also why he passed it on. */
 static void is_explained(struct cluster *cluster, struct member *member, bool was_accused)
 {
@@ -602,7 +665,8 @@ static void is_explained(struct cluster *cluster, struct member *member, bool wa
     if (!was_accused || !member->is_relay)
         return;
     member->is_relay = false;
-    cluster->n_relays--;
+    if (cluster->n_relays > 0)
+        cluster->n_relays--;
     if (cluster->is_campaign && member->n_receivers >= 2 && cluster->n_grown > 0)
         cluster->n_grown--;
     if (!cluster->is_campaign && member->n_machine >= 2 && cluster->n_fast_relays > 0)
@@ -617,6 +681,7 @@ static void he_confirms(struct guard *guard, struct cluster *cluster, struct mem
     bool was_accused = cluster->on_trial && is_accused(cluster, member->user) &&
                        (cluster->is_campaign || member->n_machine >= 2);
     bool is_sure = question->trust == ANSWER_OTHER_DEVICE;
+    bool was_silent = question->late_us != 0;
     end(guard, question, QUESTION_YES, word);
     guard->n_said_yes++;
     cluster->window = MEMBERS_MOST;
@@ -628,8 +693,9 @@ static void he_confirms(struct guard *guard, struct cluster *cluster, struct mem
     if (own < 0)
         add_nats(guard, cluster, own, cluster->answers < 0 ? cluster->answers + own : own,
                  denials_most, member->user);
-    else if (!member->quoted)
-        add_nats(guard, cluster, nats, confirmed_most, denials_most, member->user);
+    else if (!member->quoted) // where acts are explained there is less already
+        add_nats(guard, cluster, nats, fmin(confirmed_most, cluster->answers), denials_most,
+                 member->user);
     is_explained(cluster, member, was_accused);
     cluster->n_confirmed += is_sure;
     trail_clear(guard, member->user);
@@ -638,11 +704,15 @@ static void he_confirms(struct guard *guard, struct cluster *cluster, struct mem
     if (cluster->is_campaign && cluster->state == CLUSTER_CONVICTED && (is_sure || was_accused) &&
         !cluster->operators)
         campaign_confirmed(guard, cluster, member->user, word);
-    if (cluster->state == CLUSTER_CONVICTED && !cluster->is_campaign)
-        return; // on trial for somebody else's acts
-    holds_end(guard, cluster, member->user, true, REASON_CLEARED, word);
-    if (cluster->state == CLUSTER_CONVICTED)
-        return; // the others' word decides about theirs
+    if (cluster->state != CLUSTER_CONVICTED || cluster->is_campaign)
+        holds_end(guard, cluster, member->user, true, REASON_CLEARED, word);
+    if (cluster->state == CLUSTER_CONVICTED) { // for somebody else's acts, whose word decides
+        if (was_accused && !was_silent)
+            silence_returns(guard, cluster, word);
+        if (cluster->on_trial)
+            trial_ends_if_over(guard, cluster, word);
+        return;
+    }
     if (cluster->n_confirmed >= CONFIRMS_ENOUGH + 2 * cluster->n_denied) {
         questions_withdraw(guard, cluster, word);
         cluster->ask_again = cluster->n_relays * ASK_AGAIN_AT;
@@ -732,66 +802,6 @@ static void may_answer_late(struct guard *guard, struct question *question, int6
     order_add(guard, word, question->cluster, &order, question->who);
 }
 
-bool accused_are_asked(const struct cluster *cluster)
-{
-    LIST_EACH((struct list *)&cluster->questions, struct question, in_cluster, question)
-    if (question->state == QUESTION_OPEN && is_accused(cluster, question->who))
-        return true;
-    return false;
-}
-
-static void return_stopped(struct guard *guard, struct cluster *cluster, const struct stop *stop,
-                           enum reason reason, struct guard_word *word)
-{
-    struct order order = {.kind = ORDER_RETURN,
-                          .reason = reason,
-                          .width = stop->width,
-                          .key = stop->key,
-                          .shown = stop->shown};
-    order_add(guard, word, cluster, &order, NULL);
-}
-
-/* Nobody knows whether they were meant: what was taken back returns to whoever sent it. */
-static void return_copies(struct guard *guard, struct cluster *cluster, struct guard_word *word)
-{
-    LIST_EACH(&guard->stops, struct stop, link, stop)
-    if (stop->incident == cluster->id)
-        return_stopped(guard, cluster, stop, REASON_UNDECIDED, word);
-}
-
-/* Others' word has convicted the campaign; whether he meant his own links nobody knows. */
-static void return_his(struct guard *guard, struct cluster *campaign, const struct user *user,
-                       struct guard_word *word)
-{
-    LIST_EACH(&campaign->lures, struct cluster, in_campaign, lure)
-    {
-        if (lure->zero != user)
-            continue;
-        LIST_EACH(&lure->bindings, struct binding, link, binding)
-        {
-            const struct stop *stop = stop_find_key(guard, &binding->key);
-            if (stop != NULL && stop->incident == campaign->id)
-                return_stopped(guard, campaign, stop, REASON_UNANSWERED, word);
-        }
-    }
-}
-
-/* Nobody can answer any more: the conviction stands. */
-static void trial_ends_if_over(struct guard *guard, struct cluster *cluster,
-                               struct guard_word *word)
-{
-    LIST_EACH(&cluster->questions, struct question, in_cluster, question)
-    if (is_answerable(question))
-        return;
-    if (cluster->state != CLUSTER_CONVICTED) {
-        decide(guard, cluster, word);
-        return;
-    }
-    // silence is no denial: whoever joins a campaign's later may still say that he means his own
-    cluster->on_trial = cluster->is_campaign;
-    holds_end(guard, cluster, NULL, false, REASON_UNDECIDED, word);
-}
-
 void questions_due(struct guard *guard, struct guard_word *word)
 {
     struct question *question;
@@ -806,11 +816,10 @@ void questions_due(struct guard *guard, struct guard_word *word)
             end(guard, question, QUESTION_EXPIRED, word);
         guard->n_unanswered++;
         holds_end(guard, cluster, question->who, false, REASON_UNANSWERED, word);
-        if (cluster->on_trial && cluster->state == CLUSTER_CONVICTED &&
-            is_accused(cluster, question->who) && !accused_are_asked(cluster))
-            return_copies(guard, cluster, word);
-        else if (cluster->is_campaign && !cluster->on_trial && !cluster->operators &&
-                 cluster->state == CLUSTER_CONVICTED)
+        if (is_accused(cluster, question->who))
+            silence_returns(guard, cluster, word);
+        if (cluster->is_campaign && !cluster->on_trial && !cluster->operators &&
+            cluster->state == CLUSTER_CONVICTED)
             return_his(guard, cluster, question->who, word);
         if (cluster->on_trial)
             trial_ends_if_over(guard, cluster, word);

@@ -247,6 +247,26 @@ TEST(others_who_send_what_is_on_trial_are_asked_unless_they_were_shown_it)
     guard_free(&guard);
 }
 
+TEST(the_last_yes_of_somebody_else_ends_a_trial_whose_star_was_silent_too_long)
+{
+    static const char *const text = "http://evil.example/x";
+    struct guard *guard = asking_guard();
+    uint64_t incident = star(guard, t0, 5);
+    guard_tick(guard, t0 + 2 * hour, fresh_word());
+    // he is asked while the star may still answer, and answers when he may no more
+    int64_t now = t0 + 7 * day + 3 * hour / 2;
+    guard_tick(guard, now - second, fresh_word());
+    check(send(guard, now, "other@a.example", "q@a.example", text) == VERDICT_HOLD);
+    guard_tick(guard, now += 45 * 60 * second, fresh_word());
+    check(count_orders(ORDER_ASK, true) == 1 && count_held(false) == 0);
+    answer(guard, now += second, "other@a.example", incident, true, ANSWER_OTHER_DEVICE);
+    check(count_held(false) == 1);
+    // there is nobody any more whose word could let the next one's go: he is not asked in vain
+    check(send(guard, now += second, "next@a.example", "q@a.example", text) == VERDICT_REJECT);
+    check(word.reason == REASON_CONVICTED && count_orders(ORDER_ASK, false) == 0);
+    guard_free(&guard);
+}
+
 TEST(a_star_that_becomes_a_tree_waits_for_nobody)
 {
     struct guard *guard = asking_guard();

@@ -31,6 +31,13 @@ static enum incident_state state_of(struct guard *guard, uint64_t incident)
     return shown.state;
 }
 
+static double nats_of(struct guard *guard, uint64_t incident)
+{
+    struct incident shown;
+    check(guard_incident(guard, incident, test_arena(), &shown) == OK);
+    return shown.nats;
+}
+
 /* ---- One lure ---------------------------------------------------------------------------------
  */
 
@@ -69,6 +76,18 @@ TEST(one_who_passes_it_on_like_a_program_is_asked_and_his_yes_gives_all_of_it_ba
     check(count_orders(ORDER_DELIVER_HELD, false) >= 2);
     check(state_of(guard, incident) != INCIDENT_CONVICTED);
     check(send(guard, now + 90 * second, "p0@a.example", "r1@a.example", story) == VERDICT_DELIVER);
+    guard_free(&guard);
+}
+
+TEST(a_yes_never_adds_to_what_speaks_for_a_worm)
+{
+    struct guard *guard = new_guard();
+    int64_t now;
+    uint64_t incident = tree(guard, &now);
+    answer(guard, now += 60 * second, "p0@a.example", incident, true);
+    double explained = nats_of(guard, incident);
+    answer(guard, now += second, "zero@a.example", incident, true);
+    check(nats_of(guard, incident) <= explained);
     guard_free(&guard);
 }
 
@@ -203,6 +222,32 @@ TEST(a_no_convicts_a_mimics_campaign_for_good)
     size_t n_returned = count_orders(ORDER_RETURN, false);
     check(n_returned > 0 && n_returned < n_stops);
     check(count_orders(ORDER_STOP, true) == 0);
+    guard_free(&guard);
+}
+
+TEST(who_was_silent_gets_his_back_though_the_last_who_was_asked_meant_his)
+{
+    struct guard_config config;
+    guard_config_default(&config);
+    config.campaign_lessons = 0;
+    config.ask_nats = 7; // long before it is convicted…
+    config.ask_us = 450 * second;
+    config.campaign_nats = 10; // …and so low that it stands without the acts of one
+    struct guard *guard = guard_new(&config, 42);
+    int64_t now = t0;
+    send_new(guard, &now, 40 * second, "zero@a.example", 8);
+    send_new(guard, &now, 40 * second, "to0-zero@a.example", 2);
+    for (unsigned i = 1; i < 5; i++) {
+        char from[32];
+        snprintf(from, sizeof from, "to%u-zero@a.example", i);
+        send_new(guard, &now, 40 * second, from, 3);
+    }
+    uint64_t incident = convicted_campaign(guard);
+    guard_tick(guard, now += 20 * second, fresh_word());
+    check(incident != 0 && count_orders(ORDER_RETURN, false) == 0);
+    answer(guard, now += second, "to2-zero@a.example", incident, true);
+    check(state_of(guard, incident) == INCIDENT_CONVICTED);
+    check(count_orders(ORDER_RETURN, false) > 0 && count_orders(ORDER_STOP, true) > 0);
     guard_free(&guard);
 }
 
