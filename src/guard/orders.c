@@ -463,7 +463,8 @@ void restrict_members(struct guard *guard, struct cluster *cluster, struct guard
         if (left == 0)
             break;
         if (!member_must_respond(guard, cluster, member) ||
-            (cluster->on_trial && question_is_open(cluster, member->user)) ||
+            (cluster->on_trial && (question_is_open(cluster, member->user) ||
+                                   question_is_late(cluster, member->user))) ||
             question_confirmed(cluster, member->user))
             continue;
         left--;

@@ -115,6 +115,24 @@ TEST(his_silence_returns_what_was_taken_back_and_restricts_nobody)
     guard_free(&guard);
 }
 
+TEST(whoever_may_still_answer_loses_nothing_by_what_others_send)
+{
+    struct guard *guard = new_guard();
+    int64_t now;
+    uint64_t incident = tree(guard, &now);
+    for (unsigned i = 0; i < 8; i++) {
+        char to[32];
+        snprintf(to, sizeof to, "s%u@a.example", i);
+        check(send(guard, now += second / 10, "p0@a.example", to, story) == VERDICT_HOLD);
+    }
+    guard_tick(guard, now += 2 * hour, fresh_word());
+    check(send(guard, now += second, "x@a.example", "y@a.example", story) == VERDICT_HOLD);
+    check(count_orders(ORDER_RESTRICT, false) == 0);
+    answer(guard, now += second, "p0@a.example", incident, false);
+    check(count_orders(ORDER_RESTRICT, false) == 1);
+    guard_free(&guard);
+}
+
 TEST(two_programs_one_of_which_was_shown_it_need_nobodys_word)
 {
     struct guard *guard = new_guard();
