@@ -449,7 +449,7 @@ static void spread_weighs(struct guard *guard, struct cluster *campaign, struct 
     if (!was.is_relay) {
         member->is_relay = true;
         campaign->n_relays++;
-        campaign->members_nats += member_nats(&was);
+        campaign->members_nats += is_summed_as_relay(&was) ? 0 : member_nats(&was);
     }
     // that he sends to many is counted already, as far as the pauses told it
     double relay = nats - member->fan;

@@ -249,7 +249,7 @@ static void sum_sender(struct cluster *cluster, struct member *member, double be
 {
     double nats = member_nats(member);
     must(member->user != NULL);
-    if (member->is_relay) {
+    if (is_summed_as_relay(member)) {
         cluster->members_nats += nats - before;
     } else if (cluster->root == member->user || cluster->root == NULL ||
                nats > cluster->root_nats) {

@@ -200,7 +200,7 @@ struct member {
     uint64_t shape;  // of the words of his first copy
     uint64_t device; // that he sends it with; 0: unknown, UINT64_MAX: several
     double fan, pace, silence, roster, dormant, decoy, streak;
-    double relay; // weight of his being a relay
+    double relay; // weight of his being a relay, or of his having been one until he said why
     bool is_relay : 1, independent : 1, composed : 1, warned : 1, reported : 1, restricted : 1;
     bool remote : 1;
     bool quoted : 1;     // a copy of his warned of it: that he meant it says nothing of the others
@@ -651,6 +651,12 @@ bool tree_is_beyond_words(const struct guard *guard, const struct cluster *clust
 /* Of what is on trial: what is left once somebody's acts are explained would convict still. */
 bool still_stands(const struct guard *guard, const struct cluster *cluster);
 bool cluster_is_tree(const struct guard *guard, const struct cluster *cluster);
+/* Whether his acts are in members_nats: also when he is no relay any more, as what explains them is
+ * in answers.  Else they would count once more, as those of a root. */
+static inline bool is_summed_as_relay(const struct member *member)
+{
+    return member->is_relay || member->relay > 0;
+}
 bool member_must_respond(const struct guard *guard, const struct cluster *cluster,
                          const struct member *member);
 

@@ -91,6 +91,19 @@ TEST(a_yes_never_adds_to_what_speaks_for_a_worm)
     guard_free(&guard);
 }
 
+TEST(acts_that_were_explained_do_not_count_again_with_the_next_copy)
+{
+    struct guard *guard = new_guard();
+    int64_t now;
+    uint64_t incident = tree(guard, &now);
+    answer(guard, now += 60 * second, "p0@a.example", incident, true);
+    double explained = nats_of(guard, incident);
+    check(send(guard, now += 60 * second, "p0@a.example", "r0@a.example", story) ==
+          VERDICT_DELIVER);
+    check(nats_of(guard, incident) < explained + 1); // what this copy weighs
+    guard_free(&guard);
+}
+
 TEST(his_no_makes_it_final_and_takes_his_links)
 {
     struct guard *guard = new_guard();
