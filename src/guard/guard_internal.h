@@ -452,7 +452,7 @@ static inline struct user *user_at(const struct guard *guard, uint32_t number)
 /* Of his jid, all of it: what hash_high is half of. */
 uint64_t user_hash(const struct guard *guard, const struct user *user);
 struct users_said *users_said_new(void); // users_free frees it
-/* Good until the fourth call after it. */
+/* Good until the fourth call after it, of this or of user_hash. */
 struct str user_jid(const struct guard *guard, const struct user *user);
 /* Finds or makes; counts as use. */
 struct user *user_get(struct guard *guard, struct str jid);

@@ -43,7 +43,11 @@ void take_conviction(struct guard *guard, const struct conviction *conviction,
     if (stop != NULL) {
         word->incident = stop->incident;
         struct cluster *convicted = cluster_by_id(guard, stop->incident);
-        if (convicted != NULL)
+        // what is on trial for one lure is decided by his word, of a campaign he names but one link
+        if (convicted != NULL && convicted->on_trial && !convicted->is_campaign &&
+            convict_as_told(guard, convicted, conviction, word))
+            operator_convicts(guard, convicted, conviction, word);
+        else if (convicted != NULL)
             tally_operator(guard, convicted, true); // he agrees
         return;
     }

@@ -117,6 +117,22 @@ TEST(his_no_makes_it_final_and_takes_his_links)
     guard_free(&guard);
 }
 
+TEST(an_operators_word_about_the_link_ends_its_trial)
+{
+    struct guard *guard = new_guard();
+    int64_t now;
+    uint64_t incident = tree(guard, &now);
+    struct lure_list list = lures_of(story);
+    struct conviction conviction = {
+        .lure = &list.lures[0], .width = LURE_EXACT, .actor = STR("admin"), .reason = STR("seen")};
+    guard_convict(guard, &conviction, now += second, fresh_word());
+    check(word.incident == incident && count_orders(ORDER_REJECT_HELD, false) > 0);
+    answer(guard, now += second, "p0@a.example", incident, true);
+    check(count_orders(ORDER_STOP, true) == 0 && state_of(guard, incident) == INCIDENT_CONVICTED);
+    check(send(guard, now += second, "x@a.example", "y@a.example", story) == VERDICT_REJECT);
+    guard_free(&guard);
+}
+
 TEST(his_silence_returns_what_was_taken_back_and_restricts_nobody)
 {
     struct guard *guard = new_guard();
