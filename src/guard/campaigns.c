@@ -333,7 +333,7 @@ void campaign_confirmed(struct guard *guard, struct cluster *campaign, struct us
         // of them is no proof.
         const struct member *member = is_unanswered ? member_find(guard, lure, user) : NULL;
         if (member != NULL && member->exposed_us == 0 && member->n_receivers > 0 &&
-            ++lure->n_confirmed >= guard->config.ask_denials)
+            !question_confirmed(lure, user) && ++lure->n_confirmed >= guard->config.ask_denials)
             give_again(guard, campaign, lure, word);
     }
     holds_end(guard, campaign, user, true, REASON_CLEARED, word);

@@ -591,7 +591,8 @@ static bool has_fast_root(const struct guard *guard, const struct cluster *clust
 
 bool tree_is_beyond_words(const struct guard *guard, const struct cluster *cluster)
 {
-    if (cluster->n_denied > 0 || cluster->n_decoy_senders >= 2 || cluster->n_reports >= 3)
+    bool denied = cluster->on_trial ? trial_is_denied(guard, cluster) : cluster->n_denied > 0;
+    if (denied || cluster->n_decoy_senders >= 2 || cluster->n_reports >= 3)
         return true;
     // two programs, one of which was shown it by people, are near proof
     return !cluster->is_campaign &&

@@ -877,6 +877,9 @@ bool question_denied(const struct cluster *cluster, const struct user *user);
 int64_t questions_wait_us(const struct cluster *cluster, const struct user *user);
 /* Why what waited for one returns. */
 enum reason questions_end_reason(const struct cluster *cluster, const struct user *user);
+/* One whose acts began the trial says that it was not he; or several do who joined it: one of those
+ * may be anybody's account. */
+bool trial_is_denied(const struct guard *guard, const struct cluster *cluster);
 /* Whether the trial still waits for the word of somebody whose acts began it. */
 bool accused_are_asked(const struct cluster *cluster);
 /* One more copy of what is convicted on trial: its sender is asked as well, unless he was shown it;

@@ -48,7 +48,7 @@ static void convicted_again(struct guard *guard, struct user *sender, struct use
         evidence_of_sending(guard, cluster, member, sending, stop->width, receiver);
         // at a human pace not before somebody has denied it
         if (cluster->on_trial && tree_is_beyond_words(guard, cluster) &&
-            may_convict_tree(guard, cluster, cluster->n_denied > 0))
+            may_convict_tree(guard, cluster, cluster->is_campaign || cluster->n_denied > 0))
             questions_overtaken(guard, cluster, word);
         restrict_members(guard, cluster, word);
     }

@@ -22,7 +22,7 @@ enum {
     FIRST_SENT = 1,    // when; to whom
     FIRST_LEVEL = 2,   // else it is 1 if anything was sent, or 0
     FIRST_OF_SENT = 4, // the cluster of that is written, as it is none of those he sent last
-    FIRST_REACHED = 8, //
+    FIRST_REACHED = 8, // whom he reached of late
     FIRST_SECOND = 16, // there is a second byte
     FIRST_RECENT = 32, // how many, times this
     SECOND_SHOWN = 7,  // how many

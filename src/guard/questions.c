@@ -192,6 +192,16 @@ static bool is_accused(const struct cluster *cluster, const struct user *user)
     return false;
 }
 
+bool trial_is_denied(const struct guard *guard, const struct cluster *cluster)
+{
+    if (cluster->n_denied >= guard->config.ask_denials)
+        return true;
+    LIST_EACH((struct list *)&cluster->questions, struct question, in_cluster, question)
+    if (question->state == QUESTION_NO && is_accused(cluster, question->who))
+        return true;
+    return false;
+}
+
 /* Several have denied it; or it would be convicted as a tree at human pace, and nobody has said
  * anything yet. */
 static bool is_doubted(const struct guard *guard, const struct cluster *cluster)
@@ -450,6 +460,9 @@ enum verdict questions_of_trial(struct guard *guard, struct cluster *cluster, st
             *reason = REASON_UNDECIDED;
         return VERDICT_REJECT;
     }
+    // nobody's word is waited for any more but his own
+    if (cluster->is_campaign && question_confirmed(cluster, user) && !accused_are_asked(cluster))
+        return VERDICT_DELIVER;
     if (!question_is_open(cluster, user))
         put_to(guard, cluster, member, true, word);
     bool waits = questions_wait_us(cluster, user) > guard->now_us && guard->n_holds < HOLDS_MOST;
@@ -529,9 +542,8 @@ static void acquit(struct guard *guard, struct cluster *cluster, struct guard_wo
 static void decide(struct guard *guard, struct cluster *cluster, struct guard_word *word)
 {
     if (cluster->state == CLUSTER_CONVICTED) {
-        if (!cluster->on_trial)
-            return;
-        questions_overtaken(guard, cluster, word);
+        if (cluster->on_trial && trial_is_denied(guard, cluster))
+            questions_overtaken(guard, cluster, word);
         return;
     }
     if (may_convict(guard, cluster))

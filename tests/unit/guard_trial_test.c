@@ -363,3 +363,35 @@ TEST(others_yes_ends_no_trial_and_two_who_came_by_it_otherwise_free_the_link_of_
     check(send_new(guard, &now, 40 * second, "zero@a.example", 1) == VERDICT_REJECT);
     guard_free(&guard);
 }
+
+TEST(the_no_of_one_who_joins_a_trial_ends_it_for_nobody_else)
+{
+    struct guard *guard = new_guard();
+    int64_t now;
+    uint64_t incident = tree(guard, &now);
+    check(send(guard, now += second, "x@a.example", "y@a.example", story) == VERDICT_HOLD);
+    answer(guard, now += second, "x@a.example", incident, false);
+    check(count_orders(ORDER_RESTRICT, false) == 1); // himself
+    struct guard_state state;
+    guard_state(guard, &state);
+    check(state.n_waiting > 0);
+    answer(guard, now += second, "p0@a.example", incident, true);
+    check(state_of(guard, incident) != INCIDENT_CONVICTED);
+    check(count_orders(ORDER_DELIVER_HELD, false) > 0);
+    guard_free(&guard);
+}
+
+TEST(who_joined_a_silent_ones_campaign_and_meant_his_is_asked_once)
+{
+    struct guard *guard = campaign_guard();
+    int64_t now;
+    uint64_t incident = star(guard, &now);
+    char link[96];
+    snprintf(link, sizeof link, "%s", stopped_link(guard, incident));
+    guard_tick(guard, now += 2 * hour, fresh_word());
+    check(send(guard, now, "late@a.example", "y@a.example", link) == VERDICT_HOLD);
+    answer(guard, now += second, "late@a.example", incident, true);
+    check(count_orders(ORDER_DELIVER_HELD, false) == 1 && count_orders(ORDER_STOP, true) == 0);
+    check(send(guard, now += second, "late@a.example", "z@a.example", link) == VERDICT_DELIVER);
+    guard_free(&guard);
+}
