@@ -45,6 +45,7 @@ struct person {
     uint32_t n_held;     // messages of his that wait
     uint32_t generation; // infected people between him and a patient zero
     uint32_t n_asked;    // questions put to him
+    uint32_t own;        // which of the worm's own accounts that is, from one on; 0: somebody's
     bool is_traps;       // he sent something of a trap
     struct client_ways ways;
     struct run run;     // of encrypted messages, as im/pace.c keeps it
@@ -160,6 +161,8 @@ void sim_tempt(struct sim *sim, uint32_t who, uint32_t copy, uint64_t identity);
 void sim_infect_one(struct sim *sim, uint32_t who, uint32_t generation);
 /* Of an infected person it may own a second device. */
 bool sim_worm_owns_another(const struct sim *sim, uint32_t who);
+/* How long after a question an infected client says that it meant what it sent. */
+int64_t sim_lies_after_us(const struct sim *sim, uint32_t who);
 void sim_worm_step(struct sim *sim, uint32_t from);
 void sim_send_copy(struct sim *sim, uint32_t from, uint32_t to);
 void sim_open_lure(struct sim *sim, const struct happening *now);

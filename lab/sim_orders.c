@@ -269,11 +269,12 @@ static void ask(struct sim *sim, const struct order *order)
     tally->asked += !sim->people[who].infected;
     bool owns_another = sim_worm_owns_another(sim, (uint32_t)who);
     if (sim->people[who].infected)
-        queue_plan(&sim->queue, (struct happening){.at_us = sim->now_us + SECOND_US,
-                                                   .what = WORM_LIES,
-                                                   .from = (uint32_t)who,
-                                                   .elsewhere = owns_another,
-                                                   .identity = order->incident});
+        queue_plan(&sim->queue,
+                   (struct happening){.at_us = sim->now_us + sim_lies_after_us(sim, (uint32_t)who),
+                                      .what = WORM_LIES,
+                                      .from = (uint32_t)who,
+                                      .elsewhere = owns_another,
+                                      .identity = order->incident});
     if (owns_another) // he is not told
         return;
     struct prng prng = sim_dice(sim, order->incident, (uint32_t)who, PURPOSE_ANSWER);

@@ -175,11 +175,13 @@ void sim_infect_one(struct sim *sim, uint32_t who, uint32_t generation)
     person->generation = generation;
     sim->outcome.infectors += generation < GENERATIONS;
     sim->outcome.offspring += generation > 0 && generation <= GENERATIONS;
-    sim->outcome.infected += sim_is_ours(sim, who);
+    sim->outcome.infected += sim_is_ours(sim, who) && person->own == 0;
+    const struct worm_habits *habits = &sim->config.worm->profile->habits;
     uint32_t *victims = NULL, n = sim_list_victims(sim, who, &victims);
     infection_init(&person->infection, sim->config.worm, who, victims, n);
+    if (person->own > 0 && habits->own_most > 0 && habits->own_most < n)
+        person->infection.n_contacts = habits->own_most;
     free(victims);
-    const struct worm_habits *habits = &sim->config.worm->profile->habits;
     if (habits->aim == AIM_REPLIES)
         return;
     int64_t waits_us = infection_wait_us(sim->config.worm);
@@ -193,7 +195,27 @@ bool sim_worm_owns_another(const struct sim *sim, uint32_t who)
 {
     struct prng prng = prng_of(sim->config.seed, who, PURPOSE_SECOND);
     return sim->people[who].infected &&
-           prng_below(&prng, 100) < sim->config.worm->profile->habits.seconds_of_100;
+           (sim->people[who].own > 0 ||
+            prng_below(&prng, 100) < sim->config.worm->profile->habits.seconds_of_100);
+}
+
+int64_t sim_lies_after_us(const struct sim *sim, uint32_t who)
+{
+    double wait_s = sim->people[who].own * sim->config.worm->profile->habits.own_wait_s;
+    return (int64_t)((wait_s > 0 ? wait_s : 1) * 1e6);
+}
+
+/* Whoever was shown its copies and sends his own is a relay, and his yes one of their tree's. */
+static void meet(struct sim *sim, const uint32_t *zeros, uint32_t n)
+{
+    const struct worm_habits *habits = &sim->config.worm->profile->habits;
+    for (uint32_t i = 1; habits->meets && i < n && sim->people[zeros[i]].own > 0; i++)
+        queue_plan(
+            &sim->queue,
+            (struct happening){.at_us = sim->now_us + (int64_t)((prepares_s(habits) + 5 * i) * 1e6),
+                               .what = WORM_ANSWER,
+                               .from = zeros[0],
+                               .to = zeros[i]});
 }
 
 static uint32_t count_victims(void *of, uint32_t who)
@@ -334,8 +356,10 @@ void sim_infect(struct sim *sim)
         sim->people[zeros[i]].exposed = true;
         if (habits->entitled)
             sim_entitle(sim, zeros[i], "");
+        sim->people[zeros[i]].own = i < habits->own ? i + 1 : 0;
         sim_infect_one(sim, zeros[i], 0);
     }
+    meet(sim, zeros, n);
     free(zeros);
 }
 

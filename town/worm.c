@@ -116,7 +116,8 @@ const char worm_settings_help[] =
     "words=never|person|copy|pool names=0|1 composes=0|1 pause=SECONDS "
     "jitter=SHARE wait=SECONDS most=N zeros=N remote=N avoids=0|1 chats=0|1 entitled=0|1 "
     "poison=N hosts=N aged=N lead=SECONDS beside=N follows=N ring=N ringpause=SECONDS "
-    "ringdays=N ringsome=N ringout=0|1 hubs=0|1 abroad=N lull=N seconds=PERCENT";
+    "ringdays=N ringsome=N ringout=0|1 hubs=0|1 abroad=N lull=N seconds=PERCENT "
+    "own=N ownwait=SECONDS ownmost=N meets=0|1";
 
 static const char *const aims[] = {"roster", "random", "replies", "recent", "rooms", "status"};
 static const char *const baits[] = {"link",  "file",      "shortener", "established",
@@ -231,6 +232,14 @@ enum err worm_set(struct worm_habits *habits, struct str key, struct str value, 
         habits->lull = (uint32_t)number;
     else if (str_eq(key, STR("seconds")))
         habits->seconds_of_100 = (uint32_t)number;
+    else if (str_eq(key, STR("own")))
+        habits->own = (uint32_t)number;
+    else if (str_eq(key, STR("ownwait")))
+        habits->own_wait_s = number;
+    else if (str_eq(key, STR("ownmost")))
+        habits->own_most = (uint32_t)number;
+    else if (str_eq(key, STR("meets")))
+        habits->meets = number != 0;
     else
         return why_say(why, ERR_MALFORMED, "%.*s: a worm has no such habit", STR_ARGS(key));
     return OK;

@@ -79,6 +79,11 @@ struct worm_habits {
                    // day on which it is about
     uint32_t seconds_of_100; // of a hundred infected people it owns a second device of so many, and
                              // says there that what it sends was meant
+    uint32_t own;      // of those who begin so many are accounts of its own, whose two devices are
+                       // its own as well; nobody is infected there
+    double own_wait_s; // the n-th of these says n times as long after a question that he meant it
+    uint32_t own_most; // copies of each of these; 0: as many as others
+    bool meets;        // before it begins the first of these sends his copy to the others
 };
 
 struct worm_profile {
@@ -98,7 +103,7 @@ bool worm_is_one_to_one(const struct worm_profile *profile);
 
 /* Changes one habit by its name: aim, bait, host, words, names, composes, pause, jitter, wait,
  * most, zeros, remote, avoids, chats, entitled, poison, hosts, aged, lead, beside, follows, ring,
- * ringpause, ringdays, ringsome, ringout, hubs, abroad, lull, seconds.
+ * ringpause, ringdays, ringsome, ringout, hubs, abroad, lull, seconds, own, ownwait, ownmost, meets.
  * ERR_MALFORMED. */
 enum err worm_set(struct worm_habits *habits, struct str key, struct str value,
                   struct why *why) MUST_CHECK;

@@ -167,6 +167,10 @@ TEST(habits_are_set_by_name)
     check(worm_set(&habits, STR("abroad"), STR("13"), NULL) == OK && habits.abroad == 13);
     check(worm_set(&habits, STR("lull"), STR("9"), NULL) == OK && habits.lull == 9);
     check(worm_set(&habits, STR("seconds"), STR("20"), NULL) == OK && habits.seconds_of_100 == 20);
+    check(worm_set(&habits, STR("own"), STR("5"), NULL) == OK && habits.own == 5);
+    check(worm_set(&habits, STR("ownwait"), STR("60"), NULL) == OK && habits.own_wait_s == 60);
+    check(worm_set(&habits, STR("ownmost"), STR("3"), NULL) == OK && habits.own_most == 3);
+    check(worm_set(&habits, STR("meets"), STR("1"), NULL) == OK && habits.meets);
     check(worm_set(&habits, STR("pause"), STR("-1"), NULL) == ERR_MALFORMED);
     check(worm_set(&habits, STR("pause"), STR("soon"), NULL) == ERR_MALFORMED);
     check(worm_set(&habits, STR("bait"), STR("cheese"), NULL) == ERR_MALFORMED);
