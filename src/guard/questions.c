@@ -203,13 +203,14 @@ bool trial_is_denied(const struct guard *guard, const struct cluster *cluster)
 }
 
 /* Several have denied it; or it would be convicted as a tree at human pace, and nobody has said
- * anything yet. */
+ * that he meant it, or only a few, who may be accounts of a worm's own. */
 static bool is_doubted(const struct guard *guard, const struct cluster *cluster)
 {
     if (cluster->cleared)
         return false;
-    if (cluster->n_denied == 0 && cluster->n_confirmed == 0)
-        return may_convict_tree(guard, cluster, true);
+    uint32_t few = cluster_is_everyones(cluster) ? 0 : guard->config.scarce_by;
+    if (cluster->n_confirmed <= few && may_convict_tree(guard, cluster, true))
+        return true;
     uint32_t enough = cluster_is_everyones(cluster) ? guard->config.ask_denials : 1;
     return cluster->n_denied >= enough && cluster->n_denied * 2 > cluster->n_confirmed;
 }

@@ -466,6 +466,27 @@ TEST(a_shorteners_link_that_nobody_had_seen_is_nobodys_in_particular)
     guard_free(&guard);
 }
 
+TEST(a_few_who_meant_a_link_of_a_host_that_few_have_brought_speak_for_themselves)
+{
+    struct guard *guard = asking_guard();
+    struct guard_state state = {0};
+    enum verdict verdict = VERDICT_DELIVER;
+    // a worm's own accounts are its first, and have another device each
+    for (unsigned i = 0; i < 20 && (i < 6 || verdict == VERDICT_DELIVER); i++) {
+        int64_t now = t0 + i * 100 * second;
+        verdict = pass_link(guard, now, i, "http://host.example/v/1");
+        uint64_t at = 0, incident = guard_incident_next(guard, &at);
+        for (unsigned k = 0; incident != 0 && i < 5 && k <= i; k++) {
+            char who[32];
+            snprintf(who, sizeof who, "p%u@a.example", k);
+            answer(guard, now + 50 * second, who, incident, true, ANSWER_OTHER_DEVICE);
+        }
+        guard_state(guard, &state);
+    }
+    check(state.n_said_yes >= 2 && verdict == VERDICT_HOLD);
+    guard_free(&guard);
+}
+
 TEST(who_brought_a_link_before_its_host_was_established_hides_no_tree)
 {
     static const char *const link = "http://host.example/v/8888";
