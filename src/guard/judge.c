@@ -12,6 +12,9 @@ static void say(struct guard_word *word, enum verdict verdict, enum reason reaso
 {
     if (verdict < word->verdict)
         return; // the strictest answer to any lure of the message stands
+    if (verdict == VERDICT_HOLD && word->verdict == VERDICT_HOLD && word->reason == REASON_ASKED &&
+        reason != REASON_ASKED)
+        return; // what waits for somebody's word would go after a quarter of a minute
     word->verdict = verdict;
     word->reason = reason;
     word->incident = incident;

@@ -525,6 +525,27 @@ TEST(while_a_worm_is_about_whose_links_have_gone_to_several_waits)
     guard_free(&guard);
 }
 
+TEST(what_waits_for_its_sender_s_word_does_not_go_because_it_was_sent_in_haste)
+{
+    struct guard *guard = taught_guard();
+    int64_t now = t0;
+    send_own(guard, &now, "zero@a.example", "http://zero.example/", 0, 4);
+    send_own(guard, &now, "to0-zero@a.example", "http://second.example/", 0, 4);
+    uint64_t at = 0, id = guard_incident_next(guard, &at);
+    say(guard, now, "zero@a.example", id, false);
+    say(guard, now, "to0-zero@a.example", id, false);
+    check(send_own(guard, &now, "late@a.example", "http://late.example/", 0, 3) == 3);
+    for (unsigned i = 3; i < 9; i++, now += second / 10) {
+        char to[32];
+        snprintf(to, sizeof to, "to%u-late@a.example", i);
+        check(send(guard, now, "late@a.example", to, "http://late.example/") == VERDICT_HOLD);
+        check(word.reason == REASON_ASKED);
+    }
+    guard_tick(guard, now + 60 * second, fresh_word()); // longer than a window
+    check(count_orders(ORDER_DELIVER_HELD, false) == 0);
+    guard_free(&guard);
+}
+
 TEST(a_known_worm_s_hosts_are_its_own_whoever_brought_them)
 {
     struct guard *guard = taught_guard();
