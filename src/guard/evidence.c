@@ -555,6 +555,12 @@ static uint32_t n_accused(const struct guard *guard, const struct cluster *clust
     return cluster->n_fast_relays + cluster->n_denied - n_both;
 }
 
+bool is_slow_tree(const struct guard *guard, const struct cluster *cluster)
+{
+    return cluster->nats >= guard->config.convict_nats && cluster->n_relays >= 3 &&
+           cluster_is_tree(guard, cluster);
+}
+
 bool may_convict_tree(const struct guard *guard, const struct cluster *cluster, bool human_pace)
 {
     const struct guard_config *config = &guard->config;
@@ -566,7 +572,7 @@ bool may_convict_tree(const struct guard *guard, const struct cluster *cluster, 
         return may_convict_campaign(guard, cluster, human_pace);
     if (cluster->established) // so many accounts no single attacker owns
         return n_accused(guard, cluster) >= config->fast_relays_established;
-    if (human_pace && cluster->n_relays >= 3 && cluster_is_tree(guard, cluster))
+    if (human_pace && is_slow_tree(guard, cluster))
         return true;
     if (cluster->n_fast_relays >= 1 && cluster->n_fast_relays * 3 > cluster->n_independent)
         return true;

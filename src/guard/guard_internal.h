@@ -657,6 +657,8 @@ static inline bool is_summed_as_relay(const struct member *member)
 {
     return member->is_relay || member->relay > 0;
 }
+/* A tree that no more than a hand made, of three relays or more. */
+bool is_slow_tree(const struct guard *guard, const struct cluster *cluster);
 bool member_must_respond(const struct guard *guard, const struct cluster *cluster,
                          const struct member *member);
 

@@ -202,16 +202,18 @@ bool trial_is_denied(const struct guard *guard, const struct cluster *cluster)
     return false;
 }
 
-/* Several have denied it; or it would be convicted as a tree at human pace, and nobody has said
- * that he meant it, or only a few, who may be accounts of a worm's own. */
+/* Several have denied it; or it would be convicted as a tree at human pace, but for what few have
+ * said or done, who may be accounts of a worm's own: that they meant it, that its host is known. */
 static bool is_doubted(const struct guard *guard, const struct cluster *cluster)
 {
     if (cluster->cleared)
         return false;
-    uint32_t few = cluster_is_everyones(cluster) ? 0 : guard->config.scarce_by;
-    if (cluster->n_confirmed <= few && may_convict_tree(guard, cluster, true))
+    bool is_everyones = cluster_is_everyones(cluster);
+    bool is_tree = may_convict_tree(guard, cluster, true) ||
+                   (cluster->established && !is_everyones && is_slow_tree(guard, cluster));
+    if (is_tree && cluster->n_confirmed <= (is_everyones ? 0 : guard->config.scarce_by))
         return true;
-    uint32_t enough = cluster_is_everyones(cluster) ? guard->config.ask_denials : 1;
+    uint32_t enough = is_everyones ? guard->config.ask_denials : 1;
     return cluster->n_denied >= enough && cluster->n_denied * 2 > cluster->n_confirmed;
 }
 
