@@ -186,8 +186,9 @@ enum err search_confirm(struct search *search, const struct search_plan *plan, u
     struct search confirmed = {.n_tried = search->n_tried,
                                .is_confirmed = true,
                                .first_seed = search->first_seed + CONFIRM_SEEDS_AFTER};
+    const size_t n = search->n;
     struct found *all[FOUND_MOST];
-    for (size_t i = 0; i < search->n; i++) {
+    for (size_t i = 0; i < n; i++) {
         all[i] = &search->worst[i];
         all[i]->searched = mean_of(all[i]);
         result_done(&all[i]->result);
@@ -195,8 +196,8 @@ enum err search_confirm(struct search *search, const struct search_plan *plan, u
     }
     enum err e = OK;
     for (unsigned seed = 0; e == OK && seed < n_seeds; seed++)
-        e = run_each(plan, confirmed.first_seed, all, search->n, why);
-    for (size_t i = 0; i < search->n; i++)
+        e = run_each(plan, confirmed.first_seed, all, n, why);
+    for (size_t i = 0; i < n; i++)
         keep_if_worst(&confirmed, all[i]);
     *search = confirmed;
     return e;

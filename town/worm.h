@@ -103,8 +103,8 @@ bool worm_is_one_to_one(const struct worm_profile *profile);
 
 /* Changes one habit by its name: aim, bait, host, words, names, composes, pause, jitter, wait,
  * most, zeros, remote, avoids, chats, entitled, poison, hosts, aged, lead, beside, follows, ring,
- * ringpause, ringdays, ringsome, ringout, hubs, abroad, lull, seconds, own, ownwait, ownmost, meets.
- * ERR_MALFORMED. */
+ * ringpause, ringdays, ringsome, ringout, hubs, abroad, lull, seconds, own, ownwait, ownmost,
+ * meets. ERR_MALFORMED. */
 enum err worm_set(struct worm_habits *habits, struct str key, struct str value,
                   struct why *why) MUST_CHECK;
 /* The names that worm_set knows, for help texts: one line. */

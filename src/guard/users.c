@@ -156,7 +156,7 @@ static struct str name_of(const struct user *user)
     if (user->n_name < NAME_LONG)
         return str_make((const char *)at, user->n_name);
     struct long_name *name;
-    memcpy(&name, at, sizeof name);
+    memcpy(&name, at, sizeof(void *));
     return str_make(name->text, name->len);
 }
 
@@ -259,7 +259,7 @@ static void name_take(struct guard *guard, struct user *user, struct str jid)
     must(whole != NULL);
     whole->len = (uint32_t)name.len;
     memcpy(whole->text, name.at, name.len);
-    memcpy(at, &whole, sizeof whole);
+    memcpy(at, &whole, sizeof(void *));
     guard->bytes_texts += heap_size(sizeof *whole + name.len);
 }
 
@@ -270,7 +270,7 @@ static void text_give(struct guard *guard, const struct user *user)
     if (user->n_name == NAME_LONG) {
         struct long_name *whole;
         size_t len;
-        memcpy(&whole, text_of(user, &len), sizeof whole);
+        memcpy(&whole, text_of(user, &len), sizeof(void *));
         guard->bytes_texts -= heap_size(sizeof *whole + whole->len);
         free(whole);
     }
