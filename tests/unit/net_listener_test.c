@@ -54,6 +54,17 @@ static bool is_admitted(uint16_t port, int *fd)
     return ask(*fd) != 0;
 }
 
+static bool is_admitted_soon(uint16_t port, int *fd)
+{
+    for (int i = 0; i < 1000; i++) {
+        if (is_admitted(port, fd))
+            return true;
+        close(*fd);
+        usleep(5000);
+    }
+    return false;
+}
+
 TEST(connections_are_spread_over_the_workers)
 {
     struct world world;
@@ -81,14 +92,7 @@ TEST(one_address_holds_no_more_than_its_share_and_gets_it_back)
     check(!is_admitted(world.port, &extra));
     close(extra);
     close(fds[1]);
-    bool again = false;
-    for (int i = 0; i < 1000 && !again; i++) { // its place is free when the worker has told
-        again = is_admitted(world.port, &fds[1]);
-        if (!again)
-            close(fds[1]);
-        usleep(again ? 0 : 5000);
-    }
-    check(again);
+    check(is_admitted_soon(world.port, &fds[1])); // its place is free when the worker has told
     for (int i = 0; i < 3; i++)
         close(fds[i]);
     world_stop(&world);
@@ -161,7 +165,8 @@ TEST(without_descriptors_newcomers_are_refused_and_service_returns)
     check(ask(during) == 0); // refused, not left hanging
     check(ask(first) != 0);  // those inside are well
     check(setrlimit(RLIMIT_NOFILE, &before) == 0);
-    check(is_admitted(world.port, &after));
+    // who comes as the limit is lifted may still be taken for one too many
+    check(is_admitted_soon(world.port, &after));
     close(first);
     close(during);
     close(after);
