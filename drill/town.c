@@ -110,6 +110,9 @@ static void say(struct talk *talk)
     said->asked = from->n_asked > 0;
     said->is_trap = talk->is_trap;
     said->warns = talk->warns;
+    // an error about an earlier one, which may come back late, ends no talk that is over
+    if (talk->last != NOBODY)
+        town->ledger.at[talk->last].talk = NULL;
     said->talk = talk;
     talk->last = number;
     char id[LEDGER_ID_SIZE];

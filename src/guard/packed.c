@@ -393,7 +393,9 @@ static const unsigned char *skip_to_recent(const unsigned char *at, unsigned fir
 enum packed_adds trail_pack_recent(const unsigned char *at, size_t n, uint64_t id,
                                    unsigned char *out, size_t *n_out)
 {
-    const unsigned char *from = at, *end = from + n;
+    static const unsigned char nothing = 0;
+    const unsigned char *from = n > 0 ? at : &nothing, *end = from + n;
+    at = from;
     unsigned first = n > 0 ? *at++ : 0, second = (first & FIRST_SECOND) != 0 ? *at++ : 0;
     // those would lie near to others then
     if ((first & FIRST_OF_SENT) != 0 || (second & (SECOND_SHOWN | SECOND_CAMPAIGN)) != 0 ||
