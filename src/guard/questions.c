@@ -2,11 +2,13 @@
  * Questions: "did you mean to send this?"
  *
  * What separates a viral story from a worm on an honest host is whether the
- * people who passed it on meant to, and only they know.  Two situations ask:
+ * people who passed it on meant to, and only they know.  Three situations ask:
  *
  *     star   somebody's never-seen lure goes to many at machine pace and would be convicted: it is,
  *            on trial, and what he goes on sending waits.  His "yes" undoes everything, also when
  *            it comes late; what had returned by then stays returned (decision 24).
+ *     trial  one program made a tree of it, or it is a campaign: the same, and a "yes" of one of
+ *            those whose acts made it one takes these out of the sum (decision 32).
  *     tree   a lure is passed on as a worm would be: its root, its relays and whoever joins them
  *            are asked, a few.  Nobody is convicted for being slow to answer.
  *
