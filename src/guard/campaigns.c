@@ -55,8 +55,7 @@ void campaign_lessons_default(struct lessons *lessons)
     lessons->rare[RARE_FULL][8] = lessons->rare[RARE_FULL][12] = 0.5;
     lessons->rare[RARE_SPREAD][10] = lessons->rare[RARE_SPREAD][13] = 1;
     lessons->rare[RARE_BURST][9] = lessons->rare[RARE_BURST][12] = 2;
-    rare_believe(lessons, 0, 1);
-    lessons->since_s = 0; // nobody has taught anything yet
+    rare_believe_all(lessons);
 }
 
 /* What a bin holds, and a part of its neighbours: bins are few observations. */
@@ -311,8 +310,8 @@ static void give_again(struct guard *guard, struct cluster *campaign, struct clu
 {
     LIST_EACH(&lure->bindings, struct binding, link, binding)
     {
-        struct stop *stop = stop_find_key(guard, &binding->key);
-        if (stop != NULL && stop->incident == campaign->id) {
+        struct stop *stop = stop_find_of(guard, campaign, &binding->key);
+        if (stop != NULL) {
             campaign->n_stops--;
             stop_undo(guard, campaign, stop, REASON_CLEARED, word);
         }

@@ -589,8 +589,7 @@ bool may_convict_tree(const struct guard *guard, const struct cluster *cluster, 
  * why. */
 static bool has_fast_root(const struct guard *guard, const struct cluster *cluster)
 {
-    const struct member *root =
-        cluster->root != NULL ? member_find(guard, cluster, cluster->root) : NULL;
+    const struct member *root = member_of_root(guard, cluster);
     return root != NULL && root->n_machine >= MACHINE_GAPS && !root->is_relay &&
            !question_confirmed(cluster, root->user);
 }
@@ -608,8 +607,9 @@ bool tree_is_beyond_words(const struct guard *guard, const struct cluster *clust
 
 static bool is_star(const struct guard *guard, const struct cluster *cluster)
 {
-    return !cluster->cleared && !cluster->established && cluster->novel &&
-           cluster->nats >= guard->config.convict_nats && cluster->n_machine_senders >= 1;
+    return guard->config.star_convicts && !cluster->cleared && !cluster->established &&
+           cluster->novel && cluster->nats >= guard->config.convict_nats &&
+           cluster->n_machine_senders >= 1;
 }
 
 bool still_stands(const struct guard *guard, const struct cluster *cluster)
@@ -622,8 +622,7 @@ bool still_stands(const struct guard *guard, const struct cluster *cluster)
 
 bool may_convict(const struct guard *guard, const struct cluster *cluster)
 {
-    return may_convict_tree(guard, cluster, true) ||
-           (guard->config.star_convicts && is_star(guard, cluster));
+    return may_convict_tree(guard, cluster, true) || is_star(guard, cluster);
 }
 
 bool member_must_respond(const struct guard *guard, const struct cluster *cluster,

@@ -565,6 +565,12 @@ struct member *member_get(struct guard *guard, struct cluster *cluster, struct u
 void member_uses(struct member *member, uint64_t device);
 struct member *member_find(const struct guard *guard, const struct cluster *cluster,
                            const struct user *user);
+/* The most suspect of those who had not been shown it; NULL: there is none. */
+static inline struct member *member_of_root(const struct guard *guard,
+                                            const struct cluster *cluster)
+{
+    return cluster->root != NULL ? member_find(guard, cluster, cluster->root) : NULL;
+}
 /* The same for a cluster that is being read from a snapshot: no look for an older one. */
 struct member *member_make(struct guard *guard, struct cluster *cluster, struct user *user);
 /* Moves the cluster to the end of its rank's list, the rank by its evidence. */
@@ -686,11 +692,15 @@ void trail_notes(struct trail *trail, enum rarity rarity, int64_t took_us);
 /* What trail_adds has added is counted: how fast he has reached several, and many.  What he did of
  * late teaches what is ordinary, once it is old enough for others to have said something. */
 void trail_counts(struct guard *guard, struct user *user, struct trail *trail);
+/* The share of the copies that honest people who did it as fast as that have sent. */
+double rare_share(const struct lessons *lessons, enum rarity rarity, size_t bin);
 /* What it weighs that somebody did it within the time of this bin; 0: it is too common. */
 double rare_nats(const struct guard *guard, enum rarity rarity, size_t bin);
 /* What was taught is believed at once while a site is new, and later as fast as what is rare may
  * become ordinary. */
 void rare_believe(struct lessons *lessons, int64_t now_us, int64_t doubling_us);
+/* As if it were new. */
+void rare_believe_all(struct lessons *lessons);
 /* The time within which this share of the copies was sent by honest people who did it. */
 int64_t rare_window_us(const struct lessons *lessons, enum rarity rarity, double share);
 
@@ -799,6 +809,9 @@ struct order *order_add(struct guard *guard, struct guard_word *word, struct clu
                         const struct order *wanted, struct user *who);
 struct stop *stop_find(const struct guard *guard, const struct lure *lure);
 struct stop *stop_find_key(const struct guard *guard, const struct lure_key *key);
+/* Of this key, by that incident; NULL: it is not stopped, or by another. */
+struct stop *stop_find_of(const struct guard *guard, const struct cluster *incident,
+                          const struct lure_key *key);
 /* A copy was refused by that key. */
 void stop_refused(struct cluster *cluster, const struct lure_key *key);
 void take_outcome(struct guard *guard, const struct order_outcome *outcome);

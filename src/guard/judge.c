@@ -179,11 +179,11 @@ static bool judge_campaign(struct guard *guard, struct cluster *cluster, struct 
             return true;
         }
         if (campaign->on_trial && !sending->observed) { // his silence is no denial
-            verdict = question_is_late(campaign, sender)
-                          ? VERDICT_REJECT
-                          : questions_of_sender(guard, campaign, member, sending, &reason, word);
-            say(word, verdict, verdict == VERDICT_REJECT ? REASON_UNANSWERED : reason,
-                campaign->id);
+            verdict = VERDICT_REJECT;
+            reason = REASON_UNANSWERED;
+            if (!question_is_late(campaign, sender))
+                verdict = questions_of_sender(guard, campaign, member, sending, &reason, word);
+            say(word, verdict, reason, campaign->id);
             return true;
         }
         reject_convicted(guard, campaign, lure, word);

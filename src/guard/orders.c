@@ -171,6 +171,13 @@ struct stop *stop_find_key(const struct guard *guard, const struct lure_key *key
     return NULL;
 }
 
+struct stop *stop_find_of(const struct guard *guard, const struct cluster *incident,
+                          const struct lure_key *key)
+{
+    struct stop *stop = stop_find_key(guard, key);
+    return stop != NULL && stop->incident == incident->id ? stop : NULL;
+}
+
 size_t guard_stops(const struct guard *guard, struct lure_key *keys, size_t room)
 {
     size_t n = 0;

@@ -88,18 +88,17 @@ bool outbreak_silences(struct guard *guard, const struct cluster *cluster,
     double most = guard->config.silent_most;
     if (trail->n_copies <= most / 2 || !question_is_silent(cluster, user))
         return false;
-    size_t his = 0;
+    const uint64_t hash = user_hash(guard, user);
+    size_t his = 0; // his place; else that of the longest ago
     bool others = false;
     for (size_t i = 0; i < SILENT_KEPT; i++) {
-        if (outbreak->silent[i] == user_hash(guard, user))
+        bool is_he = outbreak->silent[i] == hash;
+        if (is_he ||
+            (outbreak->silent[his] != hash && outbreak->silent_us[i] < outbreak->silent_us[his]))
             his = i;
-        else if (is_about(guard, outbreak->silent_us[i]))
-            others = true;
-        if (outbreak->silent[his] != user_hash(guard, user) &&
-            outbreak->silent_us[i] < outbreak->silent_us[his])
-            his = i;
+        others |= !is_he && is_about(guard, outbreak->silent_us[i]);
     }
-    outbreak->silent[his] = user_hash(guard, user);
+    outbreak->silent[his] = hash;
     outbreak->silent_us[his] = guard->now_us;
     return others || trail->n_copies > most;
 }
@@ -116,8 +115,7 @@ void outbreak_counts(struct guard *guard, const struct trail *trail)
     if (fastest != 0 && fastest - 1U <= widest)
         return; // he is wide, and was counted
     bool becomes_wide = since_us != 0 && span_bin(guard->now_us - since_us) <= widest;
-    double honest =
-        0.5 / lessons->copies + lessons->believed[RARE_BURST][widest < NEVER ? widest : NEVER - 1];
+    double honest = rare_share(lessons, RARE_BURST, widest);
     double worm = clamp(0, worms_times * honest, worms_most);
     if (worm <= honest)
         return; // to be wide is nothing here

@@ -298,16 +298,10 @@ bool question_put(struct guard *guard, struct cluster *cluster, struct member *m
     return put_to(guard, cluster, member, false, word);
 }
 
-/* NULL: there is none. */
-static struct member *root_of(const struct guard *guard, const struct cluster *cluster)
-{
-    return cluster->root != NULL ? member_find(guard, cluster, cluster->root) : NULL;
-}
-
 /* The root of the tree, and its relays. */
 static void ask_people(struct guard *guard, struct cluster *cluster, struct guard_word *word)
 {
-    struct member *root = root_of(guard, cluster);
+    struct member *root = member_of_root(guard, cluster);
     if (root != NULL)
         question_put(guard, cluster, root, word);
     LIST_EACH(&cluster->members, struct member, link, member)
@@ -323,7 +317,7 @@ static void ask_people(struct guard *guard, struct cluster *cluster, struct guar
 static struct member *star_of(const struct guard *guard, const struct cluster *cluster,
                               struct member *member)
 {
-    struct member *root = root_of(guard, cluster);
+    struct member *root = member_of_root(guard, cluster);
     return member->n_machine < MACHINE_GAPS && root != NULL && root->n_machine >= MACHINE_GAPS
                ? root
                : member;
@@ -387,7 +381,7 @@ enum asking questions_first(struct guard *guard, struct cluster *cluster, struct
 
 void question_of_root(struct guard *guard, struct cluster *cluster, struct guard_word *word)
 {
-    struct member *root = root_of(guard, cluster);
+    struct member *root = member_of_root(guard, cluster);
     if (guard->config.ask_us > 0 && root != NULL && root->n_machine >= MACHINE_GAPS)
         question_put(guard, cluster, root, word);
 }
@@ -651,8 +645,8 @@ static void return_his(struct guard *guard, struct cluster *campaign, const stru
             continue;
         LIST_EACH(&lure->bindings, struct binding, link, binding)
         {
-            const struct stop *stop = stop_find_key(guard, &binding->key);
-            if (stop != NULL && stop->incident == campaign->id)
+            const struct stop *stop = stop_find_of(guard, campaign, &binding->key);
+            if (stop != NULL)
                 return_stopped(guard, campaign, stop, REASON_UNANSWERED, word);
         }
     }

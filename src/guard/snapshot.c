@@ -999,8 +999,8 @@ enum err guard_load(const struct guard_config *config, struct str bytes, struct 
     for (size_t i = 0; i < n_lessons; i++)
         lessons[i] = get_real(&in);
     if (version < 13 && version >= 7) { // it has learnt for long
-        guard->lessons.since_s = 0;
-        rare_believe(&guard->lessons, guard->now_us, guard->config.rare_doubling_us);
+        rare_believe_all(&guard->lessons);
+        guard->lessons.believed_s = (double)guard->now_us / 1e6;
         guard->lessons.since_s = 1;
     }
     uint64_t forgotten = guard->n_forgotten;

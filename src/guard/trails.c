@@ -71,13 +71,10 @@ int64_t trail_nth_us(const struct trail *trail, size_t n)
 
 /* ---- What is rare ---------------------------------------------------------------------------- */
 
-void rare_believe(struct lessons *lessons, int64_t now_us, int64_t doubling_us)
+/* No share has become more than so many times what it was; but what nobody did may be done. */
+static void believe(struct lessons *lessons, double growth)
 {
-    double now_s = (double)now_us / 1e6, doubling_s = (double)doubling_us / 1e6;
-    if (lessons->since_s == 0)
-        lessons->since_s = now_s;
-    bool is_new = now_s - lessons->since_s < doubling_s;
-    double growth = exp2((now_s - lessons->believed_s) / doubling_s), least = 0.5 / lessons->copies;
+    double least = 0.5 / lessons->copies;
     for (size_t rarity = 0; rarity < RARITIES; rarity++) {
         double taught = 0;
         for (size_t bin = 0; bin < SPAN_BINS; bin++) {
@@ -85,9 +82,25 @@ void rare_believe(struct lessons *lessons, int64_t now_us, int64_t doubling_us)
             taught += lessons->rare[rarity][bin];
             double most = (*believed > least ? *believed : least) * growth;
             double share = taught / lessons->copies;
-            *believed = is_new || share < most ? share : most;
+            *believed = share < most ? share : most;
         }
     }
+}
+
+void rare_believe_all(struct lessons *lessons)
+{
+    believe(lessons, INFINITY);
+}
+
+void rare_believe(struct lessons *lessons, int64_t now_us, int64_t doubling_us)
+{
+    double now_s = (double)now_us / 1e6, doubling_s = (double)doubling_us / 1e6;
+    if (lessons->since_s == 0)
+        lessons->since_s = now_s;
+    if (now_s - lessons->since_s < doubling_s)
+        rare_believe_all(lessons);
+    else
+        believe(lessons, exp2((now_s - lessons->believed_s) / doubling_s));
     lessons->believed_s = now_s;
 }
 
@@ -105,13 +118,16 @@ int64_t rare_window_us(const struct lessons *lessons, enum rarity rarity, double
     return (int64_t)(window / 2);
 }
 
+double rare_share(const struct lessons *lessons, enum rarity rarity, size_t bin)
+{
+    return 0.5 / lessons->copies + lessons->believed[rarity][bin < NEVER ? bin : NEVER - 1];
+}
+
 double rare_nats(const struct guard *guard, enum rarity rarity, size_t bin)
 {
     const struct lessons *lessons = &guard->lessons;
-    if (bin >= NEVER)
-        return 0;
-    double honest = 0.5 / lessons->copies + lessons->believed[rarity][bin];
-    if (honest > guard->config.spread_rare * (rarity == RARE_BURST ? 4 : 1))
+    double honest = rare_share(lessons, rarity, bin);
+    if (bin >= NEVER || honest > guard->config.spread_rare * (rarity == RARE_BURST ? 4 : 1))
         return 0;
     double worm = rarity == RARE_BURST ? worms_burst : worms_spread;
     return clamp(0, log(worm / honest), rare_most);
