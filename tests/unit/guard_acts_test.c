@@ -135,9 +135,7 @@ TEST(a_worm_that_never_sends_the_same_link_is_known_by_who_sends)
         snprintf(text, sizeof text, "%s you have to see th%cs http://evil%u.example/%u",
                  i % 3 == 0 ? "OMG" : "omg", i % 2 == 0 ? 'i' : '1', i, i);
         snprintf(to, sizeof to, "p%u@a.example", i);
-        enum verdict verdict = send(guard, now, "zero@a.example", to, text);
-        if (verdict == VERDICT_DELIVER)
-            expose(guard, now, "zero@a.example", to, text);
+        enum verdict verdict = pass(guard, now, "zero@a.example", to, text);
         // who was shown one sends another: the worm has him
         for (unsigned k = 0; k < 4 && i == 1; k++) {
             snprintf(text, sizeof text, "omg you have to see this http://other%u.example/", k);

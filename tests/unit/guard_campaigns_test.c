@@ -19,9 +19,7 @@ static unsigned send_all_new(struct guard *guard, int64_t *now, int64_t pause, c
         snprintf(to, sizeof to, "to%u-%s", i, from);
         // NOLINTNEXTLINE(clang-diagnostic-format-nonliteral): of the tests below
         snprintf(text, sizeof text, format, next);
-        enum verdict verdict = send(guard, *now, from, to, text);
-        if (verdict == VERDICT_DELIVER)
-            expose(guard, *now, from, to, text);
+        enum verdict verdict = pass(guard, *now, from, to, text);
         rejected += verdict == VERDICT_REJECT;
         *now += pause;
     }
@@ -285,13 +283,6 @@ static struct guard *taught_guard(void)
     struct guard_config config;
     taught_config(&config);
     return guard_new(&config, 42);
-}
-
-static void say(struct guard *guard, int64_t now, const char *who, uint64_t incident, bool meant)
-{
-    struct answer answer = {
-        .sender = str_of(who), .incident = incident, .meant = meant, .trust = ANSWER_OTHER_DEVICE};
-    guard_answered(guard, &answer, now, fresh_word());
 }
 
 TEST(a_worm_with_a_host_for_each_person_is_asked_for_and_then_waits)

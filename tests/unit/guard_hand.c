@@ -70,6 +70,28 @@ void expose(struct guard *guard, int64_t now, const char *from, const char *to, 
     guard_exposed(guard, &exposure, now, fresh_word());
 }
 
+enum verdict pass(struct guard *guard, int64_t now, const char *from, const char *to,
+                  const char *text)
+{
+    enum verdict verdict = send(guard, now, from, to, text);
+    if (verdict == VERDICT_DELIVER)
+        expose(guard, now, from, to, text);
+    return verdict;
+}
+
+void answer(struct guard *guard, int64_t now, const char *who, uint64_t incident, bool meant,
+            enum answer_trust trust)
+{
+    struct answer said = {
+        .sender = str_of(who), .incident = incident, .meant = meant, .trust = trust};
+    guard_answered(guard, &said, now, fresh_word());
+}
+
+void say(struct guard *guard, int64_t now, const char *who, uint64_t incident, bool meant)
+{
+    answer(guard, now, who, incident, meant, ANSWER_OTHER_DEVICE);
+}
+
 /* Sends to many at machine pace; each delivered copy is an exposure.  Returns the time after. */
 int64_t burst(struct guard *guard, int64_t now, const char *from, const char *text, unsigned first,
               unsigned n, unsigned *rejected)
@@ -77,9 +99,7 @@ int64_t burst(struct guard *guard, int64_t now, const char *from, const char *te
     for (unsigned i = first; i < first + n; i++) {
         char to[32];
         snprintf(to, sizeof to, "p%u@a.example", i);
-        enum verdict verdict = send(guard, now, from, to, text);
-        if (verdict == VERDICT_DELIVER)
-            expose(guard, now, from, to, text);
+        enum verdict verdict = pass(guard, now, from, to, text);
         *rejected += verdict == VERDICT_REJECT;
         now += second / 10;
     }

@@ -22,6 +22,13 @@ struct lure_list lures_of(const char *text);
 enum verdict send(struct guard *guard, int64_t now, const char *from, const char *to,
                   const char *text);
 void expose(struct guard *guard, int64_t now, const char *from, const char *to, const char *text);
+/* Sends it; delivered, it is an exposure as well. */
+enum verdict pass(struct guard *guard, int64_t now, const char *from, const char *to,
+                  const char *text);
+/* What somebody says when he is asked; say: on another device of his. */
+void answer(struct guard *guard, int64_t now, const char *who, uint64_t incident, bool meant,
+            enum answer_trust trust);
+void say(struct guard *guard, int64_t now, const char *who, uint64_t incident, bool meant);
 /* Sends to many at machine pace; each delivered copy is an exposure.  Returns the time after. */
 int64_t burst(struct guard *guard, int64_t now, const char *from, const char *text, unsigned first,
               unsigned n, unsigned *rejected);

@@ -8,34 +8,11 @@
 
 #include <stdio.h>
 
-static void answer(struct guard *guard, int64_t now, const char *who, uint64_t incident, bool meant)
+static struct incident shown(struct guard *guard, uint64_t incident)
 {
-    struct answer said = {
-        .sender = str_of(who), .incident = incident, .meant = meant, .trust = ANSWER_OTHER_DEVICE};
-    guard_answered(guard, &said, now, fresh_word());
-}
-
-static enum verdict pass(struct guard *guard, int64_t now, const char *from, const char *to,
-                         const char *text)
-{
-    enum verdict verdict = send(guard, now, from, to, text);
-    if (verdict == VERDICT_DELIVER)
-        expose(guard, now, from, to, text);
-    return verdict;
-}
-
-static enum incident_state state_of(struct guard *guard, uint64_t incident)
-{
-    struct incident shown;
-    check(guard_incident(guard, incident, test_arena(), &shown) == OK);
-    return shown.state;
-}
-
-static double nats_of(struct guard *guard, uint64_t incident)
-{
-    struct incident shown;
-    check(guard_incident(guard, incident, test_arena(), &shown) == OK);
-    return shown.nats;
+    struct incident out;
+    check(guard_incident(guard, incident, test_arena(), &out) == OK);
+    return out;
 }
 
 /* ---- One lure ---------------------------------------------------------------------------------
@@ -61,7 +38,7 @@ static uint64_t tree(struct guard *guard, int64_t *now)
     }
     check(incident != 0 && word.verdict == VERDICT_HOLD && word.reason == REASON_ASKED);
     check(count_orders(ORDER_RETRACT, false) == 1 && count_orders(ORDER_RESTRICT, false) == 0);
-    check(state_of(guard, incident) == INCIDENT_CONVICTED);
+    check(shown(guard, incident).state == INCIDENT_CONVICTED);
     return incident;
 }
 
@@ -71,10 +48,10 @@ TEST(one_who_passes_it_on_like_a_program_is_asked_and_his_yes_gives_all_of_it_ba
     int64_t now;
     uint64_t incident = tree(guard, &now);
     check(send(guard, now, "p0@a.example", "r0@a.example", story) == VERDICT_HOLD);
-    answer(guard, now + 60 * second, "p0@a.example", incident, true);
+    say(guard, now + 60 * second, "p0@a.example", incident, true);
     check(count_orders(ORDER_STOP, true) == 1 && count_orders(ORDER_RETRACT, true) == 1);
     check(count_orders(ORDER_DELIVER_HELD, false) >= 2);
-    check(state_of(guard, incident) != INCIDENT_CONVICTED);
+    check(shown(guard, incident).state != INCIDENT_CONVICTED);
     check(send(guard, now + 90 * second, "p0@a.example", "r1@a.example", story) == VERDICT_DELIVER);
     guard_free(&guard);
 }
@@ -84,10 +61,10 @@ TEST(a_yes_never_adds_to_what_speaks_for_a_worm)
     struct guard *guard = new_guard();
     int64_t now;
     uint64_t incident = tree(guard, &now);
-    answer(guard, now += 60 * second, "p0@a.example", incident, true);
-    double explained = nats_of(guard, incident);
-    answer(guard, now += second, "zero@a.example", incident, true);
-    check(nats_of(guard, incident) <= explained);
+    say(guard, now += 60 * second, "p0@a.example", incident, true);
+    double explained = shown(guard, incident).nats;
+    say(guard, now += second, "zero@a.example", incident, true);
+    check(shown(guard, incident).nats <= explained);
     guard_free(&guard);
 }
 
@@ -96,11 +73,11 @@ TEST(acts_that_were_explained_do_not_count_again_with_the_next_copy)
     struct guard *guard = new_guard();
     int64_t now;
     uint64_t incident = tree(guard, &now);
-    answer(guard, now += 60 * second, "p0@a.example", incident, true);
-    double explained = nats_of(guard, incident);
+    say(guard, now += 60 * second, "p0@a.example", incident, true);
+    double explained = shown(guard, incident).nats;
     check(send(guard, now += 60 * second, "p0@a.example", "r0@a.example", story) ==
           VERDICT_DELIVER);
-    check(nats_of(guard, incident) < explained + 1); // what this copy weighs
+    check(shown(guard, incident).nats < explained + 1); // what this copy weighs
     guard_free(&guard);
 }
 
@@ -109,9 +86,9 @@ TEST(his_no_makes_it_final_and_takes_his_links)
     struct guard *guard = new_guard();
     int64_t now;
     uint64_t incident = tree(guard, &now);
-    answer(guard, now + 60 * second, "p0@a.example", incident, false);
+    say(guard, now + 60 * second, "p0@a.example", incident, false);
     check(count_orders(ORDER_RESTRICT, false) == 1);
-    check(state_of(guard, incident) == INCIDENT_CONVICTED);
+    check(shown(guard, incident).state == INCIDENT_CONVICTED);
     check(send(guard, now + 61 * second, "x@a.example", "y@a.example", story) == VERDICT_REJECT);
     check(word.reason == REASON_CONVICTED);
     guard_free(&guard);
@@ -127,8 +104,9 @@ TEST(an_operators_word_about_the_link_ends_its_trial)
         .lure = &list.lures[0], .width = LURE_EXACT, .actor = STR("admin"), .reason = STR("seen")};
     guard_convict(guard, &conviction, now += second, fresh_word());
     check(word.incident == incident && count_orders(ORDER_REJECT_HELD, false) > 0);
-    answer(guard, now += second, "p0@a.example", incident, true);
-    check(count_orders(ORDER_STOP, true) == 0 && state_of(guard, incident) == INCIDENT_CONVICTED);
+    say(guard, now += second, "p0@a.example", incident, true);
+    check(count_orders(ORDER_STOP, true) == 0 &&
+          shown(guard, incident).state == INCIDENT_CONVICTED);
     check(send(guard, now += second, "x@a.example", "y@a.example", story) == VERDICT_REJECT);
     guard_free(&guard);
 }
@@ -140,7 +118,7 @@ TEST(his_silence_returns_what_was_taken_back_and_restricts_nobody)
     uint64_t incident = tree(guard, &now);
     guard_tick(guard, now + 2 * hour, fresh_word());
     check(count_orders(ORDER_RETURN, false) == 1 && count_orders(ORDER_RESTRICT, false) == 0);
-    check(state_of(guard, incident) == INCIDENT_CONVICTED);
+    check(shown(guard, incident).state == INCIDENT_CONVICTED);
     guard_free(&guard);
 }
 
@@ -157,7 +135,7 @@ TEST(whoever_may_still_answer_loses_nothing_by_what_others_send)
     guard_tick(guard, now += 2 * hour, fresh_word());
     check(send(guard, now += second, "x@a.example", "y@a.example", story) == VERDICT_HOLD);
     check(count_orders(ORDER_RESTRICT, false) == 0);
-    answer(guard, now += second, "p0@a.example", incident, false);
+    say(guard, now += second, "p0@a.example", incident, false);
     check(count_orders(ORDER_RESTRICT, false) == 1);
     guard_free(&guard);
 }
@@ -210,7 +188,7 @@ static uint64_t convicted_campaign(struct guard *guard)
 {
     uint64_t at = 0, incident;
     while ((incident = guard_incident_next(guard, &at)) != 0)
-        if (state_of(guard, incident) == INCIDENT_CONVICTED)
+        if (shown(guard, incident).state == INCIDENT_CONVICTED)
             return incident;
     return 0;
 }
@@ -248,8 +226,8 @@ TEST(a_mimics_campaign_is_undone_when_those_who_made_it_one_meant_it)
     static const char *const all[] = {"zero@a.example", "to0-zero@a.example", "to1-zero@a.example",
                                       "to2-zero@a.example"};
     for (size_t i = 0; i < COUNT_OF(all); i++)
-        answer(guard, now += second, all[i], incident, true);
-    check(state_of(guard, incident) != INCIDENT_CONVICTED && n_stops_of(guard) == 0);
+        say(guard, now += second, all[i], incident, true);
+    check(shown(guard, incident).state != INCIDENT_CONVICTED && n_stops_of(guard) == 0);
     struct guard_state state;
     guard_state(guard, &state);
     check(state.n_waiting == 0 && state.n_asking == 0);
@@ -261,8 +239,8 @@ TEST(a_no_convicts_a_mimics_campaign_for_good)
     struct guard *guard = campaign_guard();
     int64_t now;
     uint64_t incident = mimic(guard, &now);
-    answer(guard, now += second, "to0-zero@a.example", incident, false);
-    check(state_of(guard, incident) == INCIDENT_CONVICTED && n_stops_of(guard) > 0);
+    say(guard, now += second, "to0-zero@a.example", incident, false);
+    check(shown(guard, incident).state == INCIDENT_CONVICTED && n_stops_of(guard) > 0);
     // who denied it has nothing to get back; the others are told that theirs have not arrived
     unsigned n_stops = n_stops_of(guard);
     guard_tick(guard, now + 2 * hour, fresh_word());
@@ -292,8 +270,8 @@ TEST(who_was_silent_gets_his_back_though_the_last_who_was_asked_meant_his)
     uint64_t incident = convicted_campaign(guard);
     guard_tick(guard, now += 20 * second, fresh_word());
     check(incident != 0 && count_orders(ORDER_RETURN, false) == 0);
-    answer(guard, now += second, "to2-zero@a.example", incident, true);
-    check(state_of(guard, incident) == INCIDENT_CONVICTED);
+    say(guard, now += second, "to2-zero@a.example", incident, true);
+    check(shown(guard, incident).state == INCIDENT_CONVICTED);
     check(count_orders(ORDER_RETURN, false) > 0 && count_orders(ORDER_STOP, true) > 0);
     guard_free(&guard);
 }
@@ -327,7 +305,7 @@ TEST(who_is_silent_about_his_star_gets_his_next_back_and_may_still_answer)
     guard_tick(guard, now, fresh_word());
     check(send_new(guard, &now, 40 * second, "zero@a.example", 1) == VERDICT_REJECT);
     check(word.reason == REASON_UNANSWERED);
-    answer(guard, now, "zero@a.example", incident, true);
+    say(guard, now, "zero@a.example", incident, true);
     check(n_stops_of(guard) == 0);
     check(send_new(guard, &now, 40 * second, "zero@a.example", 1) == VERDICT_DELIVER);
     guard_free(&guard);
@@ -345,7 +323,7 @@ TEST(others_yes_ends_no_trial_and_two_who_came_by_it_otherwise_free_the_link_of_
         char from[32];
         snprintf(from, sizeof from, "early%u@a.example", i);
         check(send(guard, now += second, from, "y@a.example", link) == VERDICT_HOLD);
-        answer(guard, now += second, from, incident, true);
+        say(guard, now += second, from, incident, true);
         check(count_orders(ORDER_DELIVER_HELD, false) == 1 && count_orders(ORDER_STOP, true) == 0);
     }
     guard_tick(guard, now += 2 * hour, fresh_word());
@@ -355,7 +333,7 @@ TEST(others_yes_ends_no_trial_and_two_who_came_by_it_otherwise_free_the_link_of_
     for (size_t i = 0; i < COUNT_OF(others); i++) {
         check(n_stops_of(guard) == before);
         check(send(guard, now += second, others[i], "y@a.example", link) == VERDICT_HOLD);
-        answer(guard, now += second, others[i], incident, true);
+        say(guard, now += second, others[i], incident, true);
     }
     check(n_stops_of(guard) == before - 1); // this one's, and no other
     check(send(guard, now += second, "late2@a.example", "y@a.example", link) == VERDICT_DELIVER);
@@ -370,13 +348,13 @@ TEST(the_no_of_one_who_joins_a_trial_ends_it_for_nobody_else)
     int64_t now;
     uint64_t incident = tree(guard, &now);
     check(send(guard, now += second, "x@a.example", "y@a.example", story) == VERDICT_HOLD);
-    answer(guard, now += second, "x@a.example", incident, false);
+    say(guard, now += second, "x@a.example", incident, false);
     check(count_orders(ORDER_RESTRICT, false) == 1); // himself
     struct guard_state state;
     guard_state(guard, &state);
     check(state.n_waiting > 0);
-    answer(guard, now += second, "p0@a.example", incident, true);
-    check(state_of(guard, incident) != INCIDENT_CONVICTED);
+    say(guard, now += second, "p0@a.example", incident, true);
+    check(shown(guard, incident).state != INCIDENT_CONVICTED);
     check(count_orders(ORDER_DELIVER_HELD, false) > 0);
     guard_free(&guard);
 }
@@ -390,7 +368,7 @@ TEST(who_joined_a_silent_ones_campaign_and_meant_his_is_asked_once)
     snprintf(link, sizeof link, "%s", stopped_link(guard, incident));
     guard_tick(guard, now += 2 * hour, fresh_word());
     check(send(guard, now, "late@a.example", "y@a.example", link) == VERDICT_HOLD);
-    answer(guard, now += second, "late@a.example", incident, true);
+    say(guard, now += second, "late@a.example", incident, true);
     check(count_orders(ORDER_DELIVER_HELD, false) == 1 && count_orders(ORDER_STOP, true) == 0);
     check(send(guard, now += second, "late@a.example", "z@a.example", link) == VERDICT_DELIVER);
     guard_free(&guard);
