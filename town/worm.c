@@ -180,69 +180,55 @@ enum err worm_set(struct worm_habits *habits, struct str key, struct str value, 
     if (!read_number(value, &number))
         return why_say(why, ERR_MALFORMED, "%.*s=%.*s: not a number", STR_ARGS(key),
                        STR_ARGS(value));
-    if (str_eq(key, STR("names")))
-        habits->names_victim = number != 0;
-    else if (str_eq(key, STR("composes")))
-        habits->composes = number != 0;
-    else if (str_eq(key, STR("pause")))
-        habits->pause_s = number;
-    else if (str_eq(key, STR("jitter")))
-        habits->jitter = number;
-    else if (str_eq(key, STR("wait")))
-        habits->wait_s = number;
-    else if (str_eq(key, STR("most")))
-        habits->most = (uint32_t)number;
-    else if (str_eq(key, STR("zeros")))
-        habits->zeros = (uint32_t)number;
-    else if (str_eq(key, STR("remote")))
-        habits->remote_zeros = (uint32_t)number;
-    else if (str_eq(key, STR("avoids")))
-        habits->avoids = number != 0;
-    else if (str_eq(key, STR("chats")))
-        habits->chats = number != 0;
-    else if (str_eq(key, STR("entitled")))
-        habits->entitled = number != 0;
-    else if (str_eq(key, STR("poison")))
-        habits->poisoners = (uint32_t)number;
-    else if (str_eq(key, STR("hosts")))
-        habits->hosts = (uint32_t)number;
-    else if (str_eq(key, STR("aged")))
-        habits->aged = (uint32_t)number;
-    else if (str_eq(key, STR("lead")))
-        habits->lead_s = number;
-    else if (str_eq(key, STR("beside")))
-        habits->beside = (uint32_t)number;
-    else if (str_eq(key, STR("follows")))
-        habits->follows = (uint32_t)number;
-    else if (str_eq(key, STR("ring")))
-        habits->ring = (uint32_t)number;
-    else if (str_eq(key, STR("ringpause")))
-        habits->ring_pause_s = number;
-    else if (str_eq(key, STR("ringdays")))
-        habits->ring_days = (uint32_t)number;
-    else if (str_eq(key, STR("ringsome")))
-        habits->ring_some = (uint32_t)number;
-    else if (str_eq(key, STR("ringout")))
-        habits->ring_out = number != 0;
-    else if (str_eq(key, STR("hubs")))
-        habits->hubs = number != 0;
-    else if (str_eq(key, STR("abroad")))
-        habits->abroad = (uint32_t)number;
-    else if (str_eq(key, STR("lull")))
-        habits->lull = (uint32_t)number;
-    else if (str_eq(key, STR("seconds")))
-        habits->seconds_of_100 = (uint32_t)number;
-    else if (str_eq(key, STR("own")))
-        habits->own = (uint32_t)number;
-    else if (str_eq(key, STR("ownwait")))
-        habits->own_wait_s = number;
-    else if (str_eq(key, STR("ownmost")))
-        habits->own_most = (uint32_t)number;
-    else if (str_eq(key, STR("meets")))
-        habits->meets = number != 0;
-    else
-        return why_say(why, ERR_MALFORMED, "%.*s: a worm has no such habit", STR_ARGS(key));
-    return OK;
+    const struct {
+        const char *key;
+        bool *flag; // one of these
+        uint32_t *count;
+        double *number;
+    } numbers[] = {
+        {"names",     .flag = &habits->names_victim   },
+        {"composes",  .flag = &habits->composes       },
+        {"pause",     .number = &habits->pause_s      },
+        {"jitter",    .number = &habits->jitter       },
+        {"wait",      .number = &habits->wait_s       },
+        {"most",      .count = &habits->most          },
+        {"zeros",     .count = &habits->zeros         },
+        {"remote",    .count = &habits->remote_zeros  },
+        {"avoids",    .flag = &habits->avoids         },
+        {"chats",     .flag = &habits->chats          },
+        {"entitled",  .flag = &habits->entitled       },
+        {"poison",    .count = &habits->poisoners     },
+        {"hosts",     .count = &habits->hosts         },
+        {"aged",      .count = &habits->aged          },
+        {"lead",      .number = &habits->lead_s       },
+        {"beside",    .count = &habits->beside        },
+        {"follows",   .count = &habits->follows       },
+        {"ring",      .count = &habits->ring          },
+        {"ringpause", .number = &habits->ring_pause_s },
+        {"ringdays",  .count = &habits->ring_days     },
+        {"ringsome",  .count = &habits->ring_some     },
+        {"ringout",   .flag = &habits->ring_out       },
+        {"hubs",      .flag = &habits->hubs           },
+        {"abroad",    .count = &habits->abroad        },
+        {"lull",      .count = &habits->lull          },
+        {"seconds",   .count = &habits->seconds_of_100},
+        {"own",       .count = &habits->own           },
+        {"ownwait",   .number = &habits->own_wait_s   },
+        {"ownmost",   .count = &habits->own_most      },
+        {"meets",     .flag = &habits->meets          },
+    };
+    for (size_t i = 0; i < COUNT_OF(numbers); i++) {
+        if (!str_eq(key, str_of(numbers[i].key)))
+            continue;
+        if (numbers[i].flag != NULL)
+            *numbers[i].flag = number != 0;
+        else if (numbers[i].count != NULL)
+            *numbers[i].count = (uint32_t)number;
+        else
+            *numbers[i].number = number;
+        return OK;
+    }
+    return why_say(why, ERR_MALFORMED, "%.*s: a worm has no such habit", STR_ARGS(key));
 }
 
 /* ---- What it says ---- */
