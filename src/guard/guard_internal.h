@@ -524,7 +524,7 @@ enum packed_adds trail_pack_recent(const unsigned char *at, size_t n, uint64_t i
  * be gone; 0: none. */
 bool trail_is_plain(const unsigned char *at, uint64_t *oldest) MUST_CHECK;
 
-/* ---- users.c, sights ---- */
+/* ---- sights.c ---- */
 
 struct sight *sight_find(const struct guard *guard, const struct lure_key *key); // NULL
 /* Counts one sending of the key; independent: by somebody who had not been shown it. */
